@@ -1,0 +1,38 @@
+# make repro: the environment and the main job. make test: the environment and all tests. A second call installs nothing.
+PYTHON ?= python3.11
+UV = .venv/bin/uv pip install --quiet --native-tls --constraint requirements.lock
+PINS = pyproject.toml requirements.lock
+
+.PHONY: repro test lint lock clean
+
+repro: .venv/installed
+	.venv/bin/dvc repro
+
+test: .venv/installed-test
+	.venv/bin/python -m pytest
+
+lint: .venv/installed-test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+.venv/bin/uv:
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --constraint requirements.lock uv
+
+.venv/installed: .venv/bin/uv $(PINS)
+	$(UV) --editable .
+	@touch $@
+
+.venv/installed-test: .venv/bin/uv $(PINS)
+	$(UV) --editable '.[test]'
+	@touch $@ .venv/installed
+
+lock: .venv/bin/uv  # take the newest versions that pyproject.toml allows
+	.venv/bin/uv pip compile --quiet --native-tls --upgrade --all-extras --python-version 3.11 \
+		--no-header --no-annotate --no-emit-index-url pyproject.toml --output-file requirements.lock
+	.venv/bin/uv --version | sed 's/uv \([0-9.]*\).*/uv==\1/' >> requirements.lock
+
+clean:
+	rm -rf .venv

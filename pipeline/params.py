@@ -1,0 +1,75 @@
+"""A section of params.yaml becomes one frozen, checked model, or a ParamsError that names the key."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.errors import ParamsError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+PARAMS_FILE = Path("params.yaml")
+
+
+class StageParams(BaseModel):
+    """Base of every section: frozen, and a key that the section does not know is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+Params = TypeVar("Params", bound=BaseModel)
+
+
+def read_section(section: str, path: Path = PARAMS_FILE) -> object:
+    """Return the raw value that stands at a dotted name in params.yaml.
+
+    Args:
+        section: dotted name, such as ``model`` or ``baselines.cca``.
+        path: the YAML file.
+
+    Raises:
+        ParamsError: the file is missing or is no YAML, or the name is not in it.
+    """
+    try:
+        value: object = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParamsError(f"{path}: {error.strerror}; expected a params file in the current folder") from error
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not YAML ({error}); expected sections of key: value") from error
+    for part in section.split("."):
+        if not isinstance(value, dict) or part not in value:
+            raise ParamsError(f"{path}: {section}: section is missing; expected a section of that name")
+        value = value[part]
+    return value
+
+
+def load_params(section: str, cls: type[Params], path: Path = PARAMS_FILE) -> Params:
+    """Return the section of params.yaml as ``cls``.
+
+    Args:
+        section: dotted name, such as ``logmel`` or ``baselines.cca``.
+        cls: the pydantic model of the section; it lives in the room that uses it.
+        path: the YAML file.
+
+    Raises:
+        ParamsError: the section is missing, or a key is missing, unknown or out of range; all of them are named.
+    """
+    value = read_section(section, path)
+    try:
+        return cls.model_validate(value)
+    except ValidationError as error:
+        problems = "; ".join(_problem(section, detail) for detail in error.errors())
+        raise ParamsError(f"{path}: {problems}") from error
+
+
+def _problem(section: str, detail: "ErrorDetails") -> str:
+    """One pydantic finding as ``section.key: what is wrong (got value)``."""
+    name = ".".join([section, *map(str, detail["loc"])])
+    if detail["type"] == "missing":
+        return f"{name}: missing"
+    if detail["type"] == "extra_forbidden":
+        return f"{name}: unknown key"
+    return f"{name}: {detail['msg'].removeprefix('Value error, ')} (got {detail['input']!r})"

@@ -1,0 +1,47 @@
+"""rejected.csv: the clips that a run went on without, and why."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.errors import DataError
+
+FILE = "rejected.csv"
+
+
+class Reject(NamedTuple):
+    """One row: a clip, the stage that refused it, the kind of its damage and the whole message."""
+
+    clip_id: str
+    stage: str
+    kind: str
+    reason: str
+
+
+def write(path: Path, rows: Iterable[Reject]) -> None:
+    """Write rejected.csv, sorted: the same rejects give the same bytes."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Reject._fields)
+        writer.writerows(sorted(rows))
+
+
+def read(path: Path) -> list[Reject]:
+    """Return the rows of a rejected.csv."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [Reject(**row) for row in csv.DictReader(file)]
+
+
+def check_fraction(stage: str, rows: Sequence[Reject], n_clips: int, max_fraction: float) -> None:
+    """Stop a run that would go on with too few clips.
+
+    Raises:
+        DataError: more than ``max_fraction`` of ``n_clips`` clips are refused; the first is shown.
+    """
+    n_refused = len({row.clip_id for row in rows})
+    if n_refused > max_fraction * n_clips:
+        raise DataError(
+            f"{stage}: {n_refused} of {n_clips} clips rejected, such as {rows[0].kind}: {rows[0].reason}; "
+            f"expected at most dataset.max_rejected_fraction={max_fraction} of them"
+        )
