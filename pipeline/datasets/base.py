@@ -1,0 +1,83 @@
+"""What every source of clips shares: the section ``dataset`` of params.yaml, and finding a source by its name.
+
+A source is one file of this folder with ``find_clips(params) -> (root, clips)``.
+"""
+
+import importlib
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt
+from tqdm import tqdm
+
+from pipeline.clip_cache import write_atomically
+from pipeline.clips import Clip, file_sha256
+from pipeline.errors import ParamsError
+from pipeline.params import StageParams
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+RACY_SECONDS = 2.0  # a file touched this recently may change again within one tick of its clock
+
+
+class DatasetParams(StageParams):
+    """Section ``dataset`` of params.yaml."""
+
+    source: str
+    path: Path | None
+    seed: NonNegativeInt
+    test_fraction: Share
+    validation_fraction: Share
+    max_rejected_fraction: Annotated[float, Field(ge=0, le=1)]
+
+
+def source_module(name: str) -> ModuleType:
+    """Return the module of a source.
+
+    Raises:
+        ParamsError: there is no source of that name; the known ones are listed.
+    """
+    files = Path(__file__).parent.glob("*.py")
+    known = sorted(path.stem for path in files if "\ndef find_clips(" in path.read_text(encoding="utf-8"))
+    if name not in known:
+        raise ParamsError(f"dataset.source={name!r}; expected one of {known}")
+    return importlib.import_module(f"pipeline.datasets.{name}")
+
+
+def with_hashes(root: Path, clips: Iterable[Clip], memory: Path) -> list[Clip]:
+    """Return the clips with the sha256 of their files; a file that cannot be read gets none.
+
+    Args:
+        root: the folder that the clips' paths start from.
+        clips: the clips.
+        memory: JSON file that remembers the hash of a path, size and modification time, so that a second scan reads
+            no video.
+    """
+    try:
+        known: dict[str, str] = json.loads(memory.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        known = {}
+    n_known = len(known)
+    hashed = [replace(clip, sha256=_sha256(root / clip.path, known)) for clip in tqdm(clips, "dataset", unit="clip")]
+    if len(known) > n_known:
+        write_atomically(memory, json.dumps(known).encode())
+    return hashed
+
+
+def _sha256(path: Path, known: dict[str, str]) -> str:
+    """Hash of a file, remembered or new; empty where it cannot be read."""
+    try:
+        facts = path.stat()
+        key = f"{path.resolve()}:{facts.st_size}:{facts.st_mtime_ns}"
+        if key in known:
+            return known[key]
+        digest = file_sha256(path)
+    except OSError:
+        return ""
+    if time.time() - facts.st_mtime > RACY_SECONDS:
+        known[key] = digest
+    return digest

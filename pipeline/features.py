@@ -1,0 +1,104 @@
+"""Clip vectors: what the networks made of a clip, averaged over time, in one table that every model starts from."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import NonNegativeFloat, PositiveInt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from pipeline.errors import DataError
+from pipeline.params import StageParams
+
+METADATA_KEY = "table"
+
+
+class FeaturesParams(StageParams):
+    """Section ``features`` of params.yaml."""
+
+    visual_components: PositiveInt
+    whiten: bool
+    epsilon: NonNegativeFloat
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureTable:
+    """Paired rows of all clips: row i of both modalities comes from clip i.
+
+    Attributes:
+        clip_ids: n names.
+        splits: n times ``train``, ``validation`` or ``test``.
+        labels: (n,) int64 places in ``classes``.
+        classes: names of the classes, sorted.
+        audio: (n, audio width) float32.
+        visual: (n, visual width) float32.
+        provenance: what made the features, as JSON can hold it.
+
+    Raises:
+        DataError: lengths disagree, or a value is NaN or infinite.
+    """
+
+    clip_ids: list[str]
+    splits: list[str]
+    labels: NDArray[np.int64]
+    classes: list[str]
+    audio: NDArray[np.float32]
+    visual: NDArray[np.float32]
+    provenance: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        """Refuse a table that cannot be right."""
+        rows = {name: len(getattr(self, name)) for name in ("clip_ids", "splits", "labels", "audio", "visual")}
+        if len(set(rows.values())) != 1:
+            raise DataError(f"feature table: rows {rows}; expected the same number everywhere")
+        for name in ("audio", "visual"):
+            broken = np.flatnonzero(~np.isfinite(getattr(self, name)).all(axis=1))
+            if broken.size:
+                clip_id = self.clip_ids[broken[0]]
+                raise DataError(f"clip {clip_id!r}: {name} features with NaN or infinity; expected finite numbers")
+
+    def rows(self, split: str) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+        """Return audio, visual and labels of one split.
+
+        Raises:
+            DataError: the split has no row.
+        """
+        mask = np.array(self.splits) == split
+        if not mask.any():
+            raise DataError(f"feature table: no row of split {split!r}; expected at least one")
+        return self.audio[mask], self.visual[mask], self.labels[mask]
+
+    def save(self, path: Path) -> None:
+        """Write the table to one safetensors file; the same table gives the same bytes."""
+        arrays = {name: getattr(self, name) for name in ("audio", "visual", "labels")}
+        texts = {name: value for name, value in asdict(self).items() if name not in arrays}
+        save_file(arrays, path, {METADATA_KEY: json.dumps(texts, sort_keys=True)})
+
+    @classmethod
+    def load(cls, path: Path) -> "FeatureTable":
+        """Return the table of a file that ``save`` wrote.
+
+        Raises:
+            DataError: the file is missing or is no such table.
+        """
+        try:
+            with safe_open(path, framework="numpy") as file:
+                texts = json.loads(file.metadata()[METADATA_KEY])
+                return cls(**texts, **{name: file.get_tensor(name) for name in ("audio", "visual", "labels")})
+        except (OSError, SafetensorError, KeyError, TypeError) as error:
+            raise DataError(f"{path}: {error!r}; expected a table that the stage `features` wrote") from error
+
+
+def mean_over_time(vectors: Mapping[str, NDArray[np.float32]], clip_ids: Sequence[str]) -> NDArray[np.float32]:
+    """Return (n, width) float32: the mean of each clip's vectors (n_times, width), clips in the order asked for.
+
+    References:
+        Abu-El-Haija et al. (2016), YouTube-8M: A Large-Scale Video Classification Benchmark, whose video level features
+        are the mean of the frames.
+    """
+    return np.stack([vectors[clip_id].mean(axis=0, dtype=np.float64) for clip_id in clip_ids]).astype(np.float32)

@@ -1,0 +1,29 @@
+"""Stage ``embed``: both modalities of every clip in a model's joint space, each from its own features alone."""
+
+from pathlib import Path
+
+from stages.cli import run
+
+
+def main(features: Path, name: str, models: Path, out: Path) -> None:
+    """Write an npz with audio and visual (n_seeds, n, k) float32, clip_ids, splits and labels (n,)."""
+    import numpy as np
+
+    from pipeline.features import FeatureTable
+    from pipeline.models.base import model_module
+
+    table = FeatureTable.load(features)
+    fitted = [model_module(name).Model.load(path) for path in sorted(models.glob("seed-*.safetensors"))]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        out,
+        audio=np.stack([model.embed_audio(table.audio) for model in fitted]),
+        visual=np.stack([model.embed_visual(table.visual) for model in fitted]),
+        clip_ids=np.array(table.clip_ids),
+        splits=np.array(table.splits),
+        labels=np.array(table.classes)[table.labels],
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,74 @@
+"""Stage ``evaluate``: retrieval metrics of every model on the test clips, and the tables behind the plots."""
+
+import csv
+import json
+import platform
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from stages.cli import run
+
+PACKAGES = ("av", "numpy", "scipy", "torch", "torchvision")
+
+
+def main(features: Path, rejected: Path, embeddings: Path, metrics: Path, plots: Path) -> None:
+    """Write metrics.json and the folder of tables."""
+    from pipeline import evaluate, rejects
+    from pipeline.features import FeatureTable
+    from pipeline.params import load_params, read_section
+
+    params = load_params("evaluate", evaluate.EvaluateParams)
+    names = [str(name) for name in read_section("models")]
+    models = {name: evaluate.Embeddings.load(embeddings / f"{name}.npz") for name in names}
+    table, refused = FeatureTable.load(features), rejects.read(rejected)
+
+    report = {
+        "dataset": _dataset(table),
+        "models": {name: evaluate.model_metrics(model, params) for name, model in models.items()},
+        "chance": evaluate.chance(models[names[0]], params),
+        "rejected": len({row.clip_id for row in refused}),
+        "rejected_kinds": dict(sorted(Counter(row.kind for row in refused).items())),
+        "provenance": {**table.provenance, "versions": _versions()},
+    }
+    metrics.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    for name, model in models.items():
+        _write_csv(plots / "precision_scope" / f"{name}.csv", evaluate.precision_scope_rows(model, params.scope_sizes))
+        _write_csv(plots / "class_map" / f"{name}.csv", evaluate.class_map_rows(model))
+        _write_csv(plots / "confusion" / f"{name}.csv", evaluate.confusion_rows(model))
+
+
+def _dataset(table: Any) -> dict[str, Any]:
+    """What the numbers were measured on."""
+    from pipeline.clips import SPLITS
+    from pipeline.params import read_section
+
+    n_clips = {f"n_{split}": table.splits.count(split) for split in SPLITS}
+    return {
+        "source": read_section("dataset.source"),
+        "split_seed": read_section("dataset.seed"),
+        "n_clips": len(table.clip_ids),
+        "n_classes": len(table.classes),
+        **n_clips,
+        "audio_width": table.audio.shape[1],
+        "visual_width": table.visual.shape[1],
+    }
+
+
+def _versions() -> dict[str, str]:
+    """What the numbers were computed with."""
+    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+
+
+def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    """One table."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    run(main)
