@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 UV = .venv/bin/uv pip install --quiet --native-tls --constraint requirements.lock
 PINS = pyproject.toml requirements.lock
 
-.PHONY: repro test lint lock clean
+.PHONY: repro test lint check-lock lock clean
 
 repro: .venv/installed
 	.venv/bin/dvc repro
@@ -28,6 +28,10 @@ lint: .venv/installed-test
 .venv/installed-test: .venv/bin/uv $(PINS)
 	$(UV) --editable '.[test]'
 	@touch $@ .venv/installed
+
+check-lock: .venv/installed  # dvc.lock is what the committed code and params make; `dataset` always runs
+	.venv/bin/dvc repro --dry --allow-missing | tee .venv/dry-run
+	! grep "Running stage" .venv/dry-run | grep -v "'dataset'"
 
 lock: .venv/bin/uv  # take the newest versions that pyproject.toml allows
 	.venv/bin/uv pip compile --quiet --native-tls --upgrade --all-extras --python-version 3.11 \

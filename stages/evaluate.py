@@ -6,9 +6,12 @@ import platform
 from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stages.cli import run
+
+if TYPE_CHECKING:
+    from pipeline.features import FeatureTable
 
 PACKAGES = ("av", "numpy", "scipy", "torch", "torchvision")
 
@@ -39,7 +42,7 @@ def main(features: Path, rejected: Path, embeddings: Path, metrics: Path, plots:
         _write_csv(plots / "confusion" / f"{name}.csv", evaluate.confusion_rows(model))
 
 
-def _dataset(table: Any) -> dict[str, Any]:
+def _dataset(table: "FeatureTable") -> dict[str, Any]:
     """What the numbers were measured on."""
     from pipeline.clips import SPLITS
     from pipeline.params import read_section

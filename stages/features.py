@@ -1,4 +1,4 @@
-"""Stage ``features``: the mean over time of every clip, visual vectors through a PCA that is fitted on the train split."""
+"""Stage ``features``: every clip's mean over time, the visual one through a PCA that is fitted on the train split."""
 
 from pathlib import Path
 

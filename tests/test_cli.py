@@ -1,0 +1,47 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in ("__init__", "cli"))
+HEAVY = ("torch", "torchvision", "tensorflow", "av", "numpy", "sklearn")
+
+
+def run(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_says_what_the_stage_does_and_which_paths_it_takes(stage: str) -> None:
+    done = run("-m", f"stages.{stage}", "--help")
+    assert done.returncode == 0
+    assert f"Stage ``{stage}``" in done.stdout
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_loads_no_heavy_library(stage: str) -> None:
+    code = f"import sys, stages.{stage}; print([name for name in {HEAVY} if name in sys.modules])"
+    assert run("-c", code).stdout.strip() == "[]"
+
+
+def test_a_known_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("dataset: {source: demo}")
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.dataset", "clips.csv"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("dataset: ParamsError: params.yaml: dataset.path: missing")
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "params.yaml"]
+
+
+def test_a_missing_path_shows_the_usage() -> None:
+    done = run("-m", "stages.logmel", "data/clips.csv")
+    assert done.returncode == 2
+    assert "python -m stages.logmel [-h] CLIPS_CSV OUT" in done.stderr

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+from pydantic import PositiveInt
+
+from pipeline.errors import ParamsError
+from pipeline.params import StageParams, load_params, read_section
+
+
+class Section(StageParams):
+    width: PositiveInt
+    name: str
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "params.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_dotted_section_is_read_into_its_model(tmp_path: Path) -> None:
+    path = write(tmp_path, "baselines: {cca: {width: 3, name: x}}")
+    assert load_params("baselines.cca", Section, path) == Section(width=3, name="x")
+
+
+def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, "a: {widht: 3, name: x}")
+    with pytest.raises(ParamsError, match=r"a\.width: missing; a\.widht: unknown key"):
+        load_params("a", Section, path)
+
+
+def test_a_value_out_of_range_is_shown(tmp_path: Path) -> None:
+    path = write(tmp_path, "a: {width: -3, name: x}")
+    with pytest.raises(ParamsError, match=r"a\.width: .*greater than 0 \(got -3\)"):
+        load_params("a", Section, path)
+
+
+def test_a_missing_section_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"a\.b: section is missing"):
+        read_section("a.b", write(tmp_path, "a: 1"))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"params\.yaml: No such file"):
+        read_section("a", tmp_path / "params.yaml")
+
+
+def test_text_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="not YAML"):
+        read_section("a", write(tmp_path, "a: [1"))
+
+
+def test_params_cannot_be_changed_after_loading(tmp_path: Path) -> None:
+    params = load_params("a", Section, write(tmp_path, "a: {width: 3, name: x}"))
+    with pytest.raises(ValueError, match="frozen"):
+        params.width = 4
