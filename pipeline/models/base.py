@@ -1,0 +1,247 @@
+"""What every model offers, how one is found by its name, and the one file format all of them are saved in."""
+
+import json
+from abc import ABC, abstractmethod
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import NonNegativeFloat, PositiveInt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from pipeline import linalg
+from pipeline.errors import DataError, ParamsError
+from pipeline.params import StageParams
+
+_METADATA_KEY = "model"
+
+Array = NDArray[Any]
+History = list[dict[str, float]]
+"""One dict a training epoch, such as ``{"epoch": 0, "loss": 1.2, "validation_map": 0.4}``; empty for a closed form."""
+
+Params = TypeVar("Params", bound=StageParams)
+
+
+class Pairs(NamedTuple):
+    """Clips as paired features: row i of both modalities, and label i, belong to one clip.
+
+    Attributes:
+        audio: (n, audio width) float32.
+        visual: (n, visual width) float32.
+        labels: (n,) int64 in 0..n_classes - 1.
+    """
+
+    audio: NDArray[np.float32]
+    visual: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+class Model(Protocol):
+    """Two encoders into one space in which cosine similarity compares audio with visual.
+
+    A clip's embedding of one modality depends on that clip's features of that modality and on nothing else.
+    """
+
+    def __init__(self, params: Any, seed: int) -> None:  # noqa: ANN401 - each model has Params of its own
+        """Hold the model's own ``Params``, and the seed of every random choice in ``fit``."""
+        ...
+
+    def fit(self, train: Pairs, validation: Pairs) -> History:
+        """Learn from ``train``; ``validation`` may only choose between epochs. Return the history."""
+        ...
+
+    def embed_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, k) embeddings of (n, audio width) features."""
+        ...
+
+    def embed_visual(self, visual: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, k) embeddings of (n, visual width) features."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write the fitted model to one safetensors file, the same bytes for the same model."""
+        ...
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Return the model that ``save`` wrote."""
+        ...
+
+
+def model_names() -> list[str]:
+    """Return the names of all models, sorted: one a file of this folder, this one apart."""
+    stems = (file.stem for file in Path(__file__).parent.glob("*.py"))
+    return sorted(stem for stem in stems if stem not in ("__init__", "base"))
+
+
+def model_module(name: str) -> ModuleType:
+    """Return the module ``pipeline.models.NAME``, which holds the model's ``Params`` and ``Model``.
+
+    Raises:
+        ParamsError: there is no such model; the message lists those there are.
+    """
+    if name not in model_names():
+        raise ParamsError(f"model {name!r}: no such model; expected one of {', '.join(model_names())}")
+    return import_module(f"pipeline.models.{name}")
+
+
+def check_pairs(pairs: Pairs, name: str) -> None:
+    """Refuse pairs that no model can be fitted on.
+
+    Args:
+        pairs: what ``fit`` received.
+        name: which pairs they are (``train`` or ``validation``), for the message.
+
+    Raises:
+        DataError: a modality is not a finite matrix, or there is not one label and one row of each modality a clip.
+    """
+    check_features(pairs.audio, None, f"{name} audio")
+    check_features(pairs.visual, None, f"{name} visual")
+    n_rows = (len(pairs.audio), len(pairs.visual), len(pairs.labels))
+    if len(set(n_rows)) > 1 or 0 in n_rows:
+        raise DataError(f"{name}: {n_rows} rows of audio, visual and labels; expected the same number, at least 1")
+
+
+def check_features(features: Array, width: int | None, name: str) -> None:
+    """Refuse features that a model cannot take.
+
+    Args:
+        features: (n, width).
+        width: what the model was fitted on; None before the fit, when any width will do.
+        name: which features they are, for the message.
+
+    Raises:
+        DataError: not a matrix of that width, or a value that is NaN or infinite.
+    """
+    if features.ndim != 2 or width not in (None, features.shape[1]):
+        raise DataError(f"{name}: shape {features.shape}; expected (n, {width or 'width'})")
+    if not np.isfinite(features).all():
+        row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+        raise DataError(f"{name}: row {row} has NaN or infinite values; expected finite numbers")
+
+
+def save_model(path: Path, params: StageParams, seed: int, arrays: dict[str, Array]) -> None:
+    """Write a fitted model: its arrays, with the model's name, params and seed as JSON in the one metadata key.
+
+    Args:
+        path: the safetensors file; its folder exists.
+        params: what the model was made with.
+        seed: likewise.
+        arrays: the fitted arrays by name, any shape and dtype.
+    """
+    made_with = json.dumps(
+        {"model": type(params).__module__, "params": params.model_dump(mode="json"), "seed": seed}, sort_keys=True
+    )
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    save_file(contiguous, path, metadata={_METADATA_KEY: made_with})
+
+
+def load_model(path: Path, params_class: type[Params]) -> tuple[Params, int, dict[str, Array]]:
+    """Return params, seed and arrays of a model that ``save_model`` wrote.
+
+    Args:
+        path: the safetensors file.
+        params_class: the model's own ``Params``.
+
+    Raises:
+        DataError: the file is missing, is no safetensors file, or was written by another model.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            made_with = json.loads(file.metadata()[_METADATA_KEY])
+            if made_with["model"] != params_class.__module__:
+                raise ValueError(f"saved by {made_with['model']}")
+            arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
+        return params_class.model_validate(made_with["params"]), int(made_with["seed"]), arrays
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); expected a file this model saved") from error
+
+
+class LinearParams(StageParams):
+    """What a linear model is made with.
+
+    Attributes:
+        n_components: directions, at most; more than there are, are left out.
+        ridge: added to each variance, as a share of the modality's mean variance.
+    """
+
+    n_components: PositiveInt
+    ridge: NonNegativeFloat
+
+
+class LinearModel(ABC):
+    """A model in closed form: canonical variates as embeddings, each of unit variance on train.
+
+    The correlations do not weigh them. A subclass names its ``Params`` and solves.
+    """
+
+    params_class: type[LinearParams]
+
+    def __init__(self, params: LinearParams, seed: int) -> None:
+        """Hold params; a closed form draws no random number, so the seed is only kept beside the arrays."""
+        self._params, self._seed = params, seed
+        self._cca: linalg.Cca | None = None
+
+    @abstractmethod
+    def _solve(self, train: Pairs) -> linalg.Cca:
+        """The projections of both modalities, from the train clips."""
+
+    def fit(self, train: Pairs, validation: Pairs) -> History:
+        """Solve on ``train``; the history of a closed form is empty.
+
+        Raises:
+            DataError: the pairs cannot be used, or a covariance is singular with this ridge.
+        """
+        check_pairs(train, "train")
+        self._cca = self._solve(train)
+        return []
+
+    def embed_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, k) variates of audio features (n, audio width).
+
+        Raises:
+            DataError: the model is not fitted, or the features have another width or are not finite.
+        """
+        fitted = self._fitted()
+        check_features(audio, len(fitted.x_mean), "audio")
+        return fitted.x_variates(audio).astype(np.float32)
+
+    def embed_visual(self, visual: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, k) variates of visual features (n, visual width).
+
+        Raises:
+            DataError: as ``embed_audio``.
+        """
+        fitted = self._fitted()
+        check_features(visual, len(fitted.y_mean), "visual")
+        return fitted.y_variates(visual).astype(np.float32)
+
+    def save(self, path: Path) -> None:
+        """Write projections, means and correlations.
+
+        Raises:
+            DataError: the model is not fitted.
+        """
+        save_model(path, self._params, self._seed, self._fitted()._asdict())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Return the model that ``save`` wrote.
+
+        Raises:
+            DataError: the file is missing or is not of this model.
+        """
+        params, seed, arrays = load_model(path, cls.params_class)
+        model = cls(params, seed)
+        model._cca = linalg.Cca(**arrays)
+        return model
+
+    def _fitted(self) -> linalg.Cca:
+        """The solution, which must be there."""
+        if self._cca is None:
+            raise DataError("model is not fitted; expected fit or load before embed and save")
+        return self._cca

@@ -1,0 +1,22 @@
+"""Cluster-CCA: CCA of every audio with every visual of its class, so that classes correlate and not clips alone."""
+
+from pipeline import linalg
+from pipeline.models.base import LinearModel, LinearParams, Pairs
+
+
+class Params(LinearParams):
+    """Section ``baselines.c_cca`` of params.yaml."""
+
+
+class Model(LinearModel):
+    """CCA whose pairs are all those within a class; at most as many components as classes, less one.
+
+    References:
+        Rasiwasia, Mahajan, Mahadevan & Aggarwal (2014), Cluster canonical correlation analysis, AISTATS.
+    """
+
+    params_class = Params
+
+    def _solve(self, train: Pairs) -> linalg.Cca:
+        n_components, ridge = self._params.n_components, self._params.ridge
+        return linalg.cluster_cca(train.audio, train.visual, train.labels, train.labels, n_components, ridge)

@@ -1,0 +1,23 @@
+"""CCA: the linear map of each modality under which audio and visual of one clip correlate most."""
+
+from pipeline import linalg
+from pipeline.models.base import LinearModel, LinearParams, Pairs
+
+
+class Params(LinearParams):
+    """Section ``baselines.cca`` of params.yaml."""
+
+
+class Model(LinearModel):
+    """CCA of the clips' own pairs.
+
+    References:
+        Hotelling (1936), Relations between two sets of variates, Biometrika 28.
+    """
+
+    params_class = Params
+
+    def _solve(self, train: Pairs) -> linalg.Cca:
+        n_directions = min(train.audio.shape[1], train.visual.shape[1])
+        n_components = min(self._params.n_components, n_directions)
+        return linalg.cca(train.audio, train.visual, n_components, self._params.ridge)

@@ -1,0 +1,244 @@
+"""What holds for every file of pipeline/models, found by itself, with its params as they stand in params.yaml."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from pipeline.errors import DataError, ParamsError
+from pipeline.models import base
+from pipeline.models.base import Model, Pairs, model_module, model_names
+from pipeline.params import load_params, read_section
+
+Array = NDArray[Any]
+
+PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
+MODALITIES = ("audio", "visual")
+
+each_model = pytest.mark.parametrize("name", model_names())
+each_modality = pytest.mark.parametrize("modality", MODALITIES)
+
+
+def pairs(seed: int, n: int = 80, n_classes: int = 5) -> Pairs:
+    """Clips whose class shifts both modalities, audio 12 wide and visual 20."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % n_classes
+    centres = 2 * np.random.default_rng(0).standard_normal((n_classes, 32))
+    features = (centres[labels] + rng.standard_normal((n, 32))).astype(np.float32)
+    return Pairs(features[:, :12], features[:, 12:], labels)
+
+
+TRAIN, VALIDATION, TEST = pairs(1), pairs(2, n=20), pairs(3, n=40)
+
+
+def sections() -> dict[str, str]:
+    """The section of params.yaml of each model."""
+    found = read_section("models", PARAMS_FILE)
+    assert isinstance(found, dict)
+    return found
+
+
+def copied(clips: Pairs) -> Pairs:
+    return Pairs(clips.audio.copy(), clips.visual.copy(), clips.labels.copy())
+
+
+def unfitted(name: str, seed: int = 0) -> Model:
+    module = model_module(name)
+    params = load_params(sections()[name], module.Params, PARAMS_FILE)
+    model: Model = module.Model(params, seed)
+    return model
+
+
+@cache
+def fitted(name: str) -> Model:
+    model = unfitted(name)
+    model.fit(TRAIN, VALIDATION)
+    return model
+
+
+def embed(model: Model, modality: str, features: Array) -> Array:
+    return model.embed_audio(features) if modality == "audio" else model.embed_visual(features)
+
+
+def features(clips: Pairs, modality: str) -> Array:
+    return clips.audio if modality == "audio" else clips.visual
+
+
+@each_model
+def test_every_model_has_its_section_in_params(name: str) -> None:
+    assert name in sections()
+
+
+@each_model
+def test_embeddings_of_both_modalities_are_finite_float32_rows_of_one_width(name: str) -> None:
+    audio, visual = (embed(fitted(name), modality, features(TEST, modality)) for modality in MODALITIES)
+    assert audio.shape == visual.shape == (40, audio.shape[1])
+    assert audio.dtype == visual.dtype == np.float32
+    assert np.isfinite(audio).all()
+    assert np.isfinite(visual).all()
+
+
+@each_model
+@each_modality
+def test_a_clip_is_embedded_alone_as_in_a_batch(name: str, modality: str) -> None:
+    rows = features(TEST, modality)
+    alone = np.concatenate([embed(fitted(name), modality, rows[i : i + 1]) for i in range(len(rows))])
+    np.testing.assert_allclose(alone, embed(fitted(name), modality, rows), rtol=1e-5, atol=1e-5)
+
+
+@each_model
+@each_modality
+def test_a_clip_is_embedded_alike_among_other_clips(name: str, modality: str) -> None:
+    rows = features(TEST, modality)
+    noise = 50 * np.random.default_rng(0).standard_normal(rows.shape).astype(np.float32)
+    among_noise = embed(fitted(name), modality, np.concatenate([noise, rows]))[len(noise) :]
+    np.testing.assert_allclose(among_noise, embed(fitted(name), modality, rows), rtol=1e-5, atol=1e-5)
+
+
+@each_model
+@each_modality
+def test_embedding_other_clips_leaves_the_model_as_it_was(name: str, modality: str) -> None:
+    before = embed(fitted(name), modality, features(TEST, modality))
+    embed(fitted(name), modality, 50 * features(TRAIN, modality))
+    np.testing.assert_array_equal(embed(fitted(name), modality, features(TEST, modality)), before)
+
+
+@each_model
+def test_unseen_clips_of_separable_classes_find_each_other(name: str) -> None:
+    audio, visual = (embed(fitted(name), modality, features(TEST, modality)) for modality in MODALITIES)
+    cosines = (audio / np.linalg.norm(audio, axis=1)[:, None]) @ (visual / np.linalg.norm(visual, axis=1)[:, None]).T
+    nearest = TEST.labels[cosines.argmax(axis=1)]
+    assert (nearest == TEST.labels).mean() > 0.6  # chance is 0.2
+
+
+@each_model
+def test_the_seed_alone_decides_the_fit(name: str) -> None:
+    again = unfitted(name)
+    torch.manual_seed(12345)
+    again.fit(TRAIN, VALIDATION)
+    for modality in MODALITIES:
+        expected = embed(fitted(name), modality, features(TEST, modality))
+        np.testing.assert_array_equal(embed(again, modality, features(TEST, modality)), expected)
+
+
+@each_model
+def test_fitting_draws_no_number_from_torch_global_generator(name: str) -> None:
+    before = torch.random.get_rng_state()
+    unfitted(name).fit(TRAIN, VALIDATION)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@each_model
+def test_fitting_leaves_its_input_as_it_was(name: str) -> None:
+    train, validation = copied(TRAIN), copied(VALIDATION)
+    unfitted(name).fit(train, validation)
+    for given, kept in zip((*train, *validation), (*TRAIN, *VALIDATION), strict=True):
+        np.testing.assert_array_equal(given, kept)
+
+
+@each_model
+def test_the_history_is_one_dict_of_finite_numbers_an_epoch(name: str) -> None:
+    history = unfitted(name).fit(TRAIN, VALIDATION)
+    assert [epoch["epoch"] for epoch in history] == list(range(len(history)))
+    assert all(isinstance(value, int | float) and np.isfinite(value) for epoch in history for value in epoch.values())
+
+
+@each_model
+@each_modality
+def test_a_loaded_model_embeds_as_the_saved_one(name: str, modality: str, tmp_path: Path) -> None:
+    fitted(name).save(tmp_path / "model.safetensors")
+    loaded = model_module(name).Model.load(tmp_path / "model.safetensors")
+    expected = embed(fitted(name), modality, features(TEST, modality))
+    np.testing.assert_array_equal(embed(loaded, modality, features(TEST, modality)), expected)
+
+
+@each_model
+def test_a_loaded_model_saves_the_same_bytes(name: str, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    fitted(name).save(first)
+    model_module(name).Model.load(first).save(second)
+    assert first.read_bytes() == second.read_bytes()
+
+
+@each_model
+def test_a_saved_model_has_one_metadata_key(name: str, tmp_path: Path) -> None:
+    fitted(name).save(tmp_path / "model.safetensors")
+    with safe_open(tmp_path / "model.safetensors", framework="numpy") as file:
+        assert len(file.metadata()) == 1
+
+
+@each_model
+@each_modality
+def test_embedding_before_the_fit_is_refused(name: str, modality: str) -> None:
+    with pytest.raises(DataError, match="not fitted"):
+        embed(unfitted(name), modality, features(TEST, modality))
+
+
+@each_model
+def test_saving_before_the_fit_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not fitted"):
+        unfitted(name).save(tmp_path / "model.safetensors")
+
+
+@each_model
+@each_modality
+def test_features_of_another_width_are_refused(name: str, modality: str) -> None:
+    with pytest.raises(DataError, match=rf"{modality}: shape \(40, 3\); expected \(n, (12|20)\)"):
+        embed(fitted(name), modality, features(TEST, modality)[:, :3])
+
+
+@each_model
+@each_modality
+def test_features_that_are_not_finite_are_refused(name: str, modality: str) -> None:
+    rows = features(TEST, modality).copy()
+    rows[4, 0] = np.nan
+    with pytest.raises(DataError, match=f"{modality}: row 4 has NaN or infinite values"):
+        embed(fitted(name), modality, rows)
+
+
+@each_model
+def test_train_rows_that_do_not_pair_are_refused(name: str) -> None:
+    with pytest.raises(DataError, match=r"train: \(80, 79, 80\) rows of audio, visual and labels"):
+        unfitted(name).fit(TRAIN._replace(visual=TRAIN.visual[:-1]), VALIDATION)
+
+
+@each_model
+def test_train_features_that_are_no_matrix_are_refused(name: str) -> None:
+    with pytest.raises(DataError, match=r"train audio: shape \(80,\); expected \(n, width\)"):
+        unfitted(name).fit(TRAIN._replace(audio=TRAIN.audio[:, 0]), VALIDATION)
+
+
+@each_model
+def test_a_file_that_is_not_a_model_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"no tensors here")
+    with pytest.raises(DataError, match=r"model.safetensors: cannot be read .*; expected a file this model saved"):
+        model_module(name).Model.load(tmp_path / "model.safetensors")
+
+
+@each_model
+def test_a_missing_file_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"missing.safetensors: cannot be read"):
+        model_module(name).Model.load(tmp_path / "missing.safetensors")
+
+
+@each_model
+def test_the_file_of_another_model_is_refused(name: str, tmp_path: Path) -> None:
+    other = next(other for other in model_names() if other != name)
+    fitted(other).save(tmp_path / "model.safetensors")
+    with pytest.raises(DataError, match=f"saved by pipeline.models.{other}"):
+        model_module(name).Model.load(tmp_path / "model.safetensors")
+
+
+def test_every_file_of_the_folder_is_a_model_but_base() -> None:
+    files = {file.stem for file in Path(base.__file__).parent.iterdir() if file.suffix == ".py"}
+    assert set(model_names()) == files - {"base", "__init__"}
+
+
+def test_an_unknown_model_is_refused_with_the_names_of_those_there_are() -> None:
+    with pytest.raises(ParamsError, match=r"model 'pca': no such model; expected one of .*cca"):
+        model_module("pca")
