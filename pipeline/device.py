@@ -1,0 +1,25 @@
+"""Where to compute."""
+
+import os
+
+import torch
+
+from pipeline.errors import ParamsError
+
+
+def chosen_device() -> torch.device:
+    """Return the device that the environment variable DEVICE names; without it, CUDA if there is any, else the CPU.
+
+    Raises:
+        ParamsError: DEVICE is no device of this machine.
+    """
+    available = "cuda" if torch.cuda.is_available() else "cpu"
+    name = os.environ.get("DEVICE") or available
+    problem = f"DEVICE={name!r}: not a device of this machine; expected cpu, or cuda or cuda:N where there is a GPU"
+    try:
+        chosen = torch.device(name)
+    except RuntimeError as error:
+        raise ParamsError(problem) from error
+    if chosen.type not in {"cpu", available} or (chosen.index or 0) >= max(1, torch.cuda.device_count()):
+        raise ParamsError(problem)
+    return chosen

@@ -1,0 +1,159 @@
+"""VGGish: one vector of 128 numbers for each log-mel example of 0.96 s."""
+
+import math
+
+import torch
+from pydantic import NonNegativeInt
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.params import StageParams
+
+BATCH_SIZE = 32  # the fastest on a CPU: the first linear layer alone streams 200 MB of weights a batch
+N_REFERENCE_EXAMPLES = 32
+
+
+class VggishParams(StageParams):
+    """Section ``vggish`` of params.yaml."""
+
+    weights: str
+    allow_random: bool
+    seed: NonNegativeInt
+    final_relu: bool
+
+
+class Vggish(nn.Module):
+    """The VGGish network; its layers have torchvggish's names, so that either's state dict loads into the other.
+
+    References:
+        Hershey et al. (2017), CNN architectures for large-scale audio classification, ICASSP.
+    """
+
+    def __init__(self, final_relu: bool) -> None:
+        """Lay out the layers.
+
+        Args:
+            final_relu: end with a ReLU, as the published code did until August 2020 and torchvggish does.
+        """
+        super().__init__()
+        self.features = nn.Sequential(
+            *_conv(1, 64), _pool(),
+            *_conv(64, 128), _pool(),
+            *_conv(128, 256), *_conv(256, 256), _pool(),
+            *_conv(256, 512), *_conv(512, 512), _pool(),
+        )  # fmt: skip  # one line a block
+        self.embeddings = nn.Sequential(
+            *_linear(12288, 4096), *_linear(4096, 4096), *_linear(4096, 128)[: 1 + final_relu]
+        )
+
+    def forward(self, examples: Tensor) -> Tensor:
+        """Return one embedding a log-mel example.
+
+        Args:
+            examples: (n, 96, 64) float32 log-mel magnitudes, time before bands.
+
+        Returns:
+            (n, 128) float32; not negative when the network ends with a ReLU.
+        """
+        images = examples.unsqueeze(1).contiguous(memory_format=torch.channels_last)  # (n, 1, 96, 64)
+        maps = self.features(images)  # (n, 512, 6, 4)
+        embeddings: Tensor = self.embeddings(_flatten(maps))  # (n, 128)
+        return embeddings
+
+
+def build(state: dict[str, Tensor], final_relu: bool) -> Vggish:
+    """Return the network with these weights, ready for inference.
+
+    Args:
+        state: the weights under torchvggish's names.
+        final_relu: end with a ReLU.
+    """
+    with torch.device("meta"):
+        network = Vggish(final_relu)
+    network.load_state_dict(state, assign=True)
+    network.eval().requires_grad_(False)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stub
+    return network
+
+
+def random_state(seed: int) -> dict[str, Tensor]:
+    """Return seeded random weights that keep what tells one sound from another.
+
+    Log-mel values lie far from zero, and under plain random weights the offset this leaves in every layer outgrows
+    the differences between sounds. So each unit is shifted and scaled to mean 0 and variance 1 over seeded noise of
+    many bandwidths (layer-sequential unit variance, here a unit at a time and with the mean).
+
+    Args:
+        seed: any number from 0 up; it fixes every weight.
+
+    References:
+        Mishkin & Matas (2016), All you need is a good init, ICLR.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.device("meta"):
+        network = Vggish(final_relu=False)
+    network.to_empty(device="cpu")
+    with torch.no_grad():
+        signal = _reference_examples(generator).unsqueeze(1).contiguous(memory_format=torch.channels_last)
+        signal = _initialise(network.features, signal, generator)
+        _initialise(network.embeddings, _flatten(signal), generator)
+    return {name: weight.detach() for name, weight in network.state_dict().items()}
+
+
+def _conv(n_in: int, n_out: int) -> list[nn.Module]:
+    """A 3 x 3 convolution that keeps the picture's size, and its ReLU."""
+    return [nn.Conv2d(n_in, n_out, kernel_size=3, padding=1), nn.ReLU(inplace=True)]
+
+
+def _pool() -> nn.Module:
+    """Halve time and bands."""
+    return nn.MaxPool2d(2)
+
+
+def _linear(n_in: int, n_out: int) -> list[nn.Module]:
+    """A fully connected layer and its ReLU."""
+    return [nn.Linear(n_in, n_out), nn.ReLU(inplace=True)]
+
+
+def _flatten(maps: Tensor) -> Tensor:
+    """(n, 512, 6, 4) to (n, 12288), the channel running fastest: TensorFlow's order, in which the weights are kept."""
+    return maps.permute(0, 2, 3, 1).flatten(1)
+
+
+def _reference_examples(generator: torch.Generator) -> Tensor:
+    """(n, 96, 64) noise in the range of log-mel values, from broad to fine: every octave at a strength of its own."""
+    n = N_REFERENCE_EXAMPLES
+    loudness = torch.randn(n, 1, 1, 1, generator=generator) - 2.0
+    examples = loudness.expand(n, 1, 96, 64)
+    for size in [(6, 4), (12, 8), (24, 16), (48, 32), (96, 64)]:
+        octave = functional.interpolate(torch.randn(n, 1, *size, generator=generator), (96, 64), mode="bilinear")
+        examples = examples + torch.rand(n, 1, 1, 1, generator=generator) * octave
+    return examples.clamp(math.log(0.01), 3.4).squeeze(1)
+
+
+def _initialise(layers: nn.Sequential, signal: Tensor, generator: torch.Generator) -> Tensor:
+    """Fill the weights of one layer after the other, and return the reference signal as it leaves the last."""
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            _draw(layer.weight, generator)
+            _standardise(layer, signal)
+        signal = layer(signal)
+    return signal
+
+
+def _draw(weight: Tensor, generator: torch.Generator) -> None:
+    """Normal numbers; half of a filter's variance is common to its taps: it sees slow and fast changes alike."""
+    weight.normal_(generator=generator)
+    if weight.dim() == 4:
+        common = torch.randn(*weight.shape[:2], 1, 1, generator=generator)
+        weight.add_(common).mul_(math.sqrt(0.5))
+
+
+def _standardise(layer: nn.Conv2d | nn.Linear, signal: Tensor) -> None:
+    """Shift and scale each unit of the layer to mean 0 and variance 1 over the signal."""
+    bias = layer.get_parameter("bias").zero_()
+    response = layer(signal)
+    var, mean = torch.var_mean(response.transpose(0, 1).flatten(1).double(), dim=1)
+    scale = (1 / var.sqrt()).float()
+    layer.weight.mul_(scale.view(-1, *[1] * (layer.weight.dim() - 1)))
+    bias.copy_(-mean.float() * scale)

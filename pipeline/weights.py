@@ -1,0 +1,76 @@
+"""Where a network's weights come from, and what is written down about them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from pipeline.errors import ParamsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WEIGHTS = ("random",)
+PROVENANCE_FILE = "provenance.json"
+
+Provenance: TypeAlias = dict[str, str | float | bool]
+
+
+def check_random_allowed(network: str, weights: str, allow_random: bool, source: str) -> None:
+    """Refuse weights that are unknown, or random where features of a known quality are expected.
+
+    Args:
+        network: the section of params.yaml, such as ``vggish``.
+        weights: the section's ``weights``.
+        allow_random: the section's ``allow_random``.
+        source: ``dataset.source``; the demo is meant to run on random weights.
+
+    Raises:
+        ParamsError: the weights are unknown, or they are random, the data set is no demo and ``allow_random`` is off.
+    """
+    if weights not in WEIGHTS:
+        raise ParamsError(f"{network}.weights: {weights!r} is unknown; expected one of: {', '.join(WEIGHTS)}")
+    if weights == "random" and source != "demo" and not allow_random:
+        raise ParamsError(
+            f"{network}.weights: 'random' with dataset.source={source!r}; random weights give no published quality; "
+            f"expected pretrained weights, or -S {network}.allow_random=true to go on all the same"
+        )
+
+
+def provenance(weights: str, state: Mapping[str, "Tensor"], **choices: str | float | bool) -> Provenance:
+    """Return what metrics.json says about a network: scalars only.
+
+    Args:
+        weights: the section's ``weights``.
+        state: the state dict that the network was built from.
+        choices: what else shapes the features, such as ``seed`` or ``final_relu``.
+
+    Returns:
+        ``weights``, ``sha256`` (64 hex digits, see `state_sha256`) and the choices.
+    """
+    return {"weights": weights, "sha256": state_sha256(state), **choices}
+
+
+def state_sha256(state: Mapping[str, "Tensor"]) -> str:
+    """Return the SHA-256 of the bytes of all tensors, in the order of their sorted names, each after its name.
+
+    Args:
+        state: tensors of any shape, dtype and memory order; the hash reads them in row-major order.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(state[name].cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def write_provenance(folder: Path, facts: Provenance) -> None:
+    """Write what `provenance` returned beside the features that it is about."""
+    (folder / PROVENANCE_FILE).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_provenance(folder: Path) -> Provenance:
+    """Return what `write_provenance` wrote."""
+    facts: Provenance = json.loads((folder / PROVENANCE_FILE).read_text(encoding="utf-8"))
+    return facts
