@@ -1,0 +1,146 @@
+"""Losses of batches of embeddings: pure functions that return a scalar, with finite gradients at zero vectors."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_SQUARED_NORM_FLOOR = 1e-8  # added under the square root, so that a zero row has a finite gradient
+_VARIANCE_FLOOR = 1e-9  # keeps the covariance of a collapsed batch invertible
+
+
+def pairwise_correlation_loss(audio: Tensor, visual: Tensor) -> Tensor:
+    """Mean distance between the audio and the visual embedding of a clip.
+
+    ``1/n sum_i ||a_i - v_i||_2``
+
+    Args:
+        audio: (n, width) float; row i belongs to clip i.
+        visual: (n, width) likewise.
+
+    Returns:
+        scalar, at least 0.
+
+    References:
+        Zeng et al. (2023), Learning Explicit and Implicit Dual Common Subspaces for Audio-visual Cross-modal
+        Retrieval, ACM TOMM 19(2s).
+    """
+    distance: Tensor = torch.linalg.vector_norm(audio - visual, dim=1)  # (n,)
+    return distance.mean()
+
+
+def likelihood_loss(audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
+    """Negative log-likelihood that rows of one class are similar and rows of two classes are not.
+
+    ``1/n^2 sum_ij log(1 + exp(t_ij)) - S_ij t_ij``, with ``t = cos / 2`` and S = 1 where the classes agree; summed over
+    audio with visual, audio with audio, and visual with visual.
+
+    Args:
+        audio: (n, width) float.
+        visual: (n, width) float.
+        labels_onehot: (n, n_classes), one 1 a row.
+
+    Returns:
+        scalar, above 0: no cosine brings it there.
+
+    References:
+        Zhen et al. (2019), Deep Supervised Cross-Modal Retrieval, CVPR.
+    """
+    audio, visual = _unit_rows(audio), _unit_rows(visual)
+    same_class = labels_onehot @ labels_onehot.T  # (n, n)
+    total = audio.new_zeros(())
+    for left, right in ((audio, visual), (audio, audio), (visual, visual)):
+        half_cosine = left @ right.T / 2  # (n, n)
+        total = total + (functional.softplus(half_cosine) - same_class * half_cosine).mean()
+    return total
+
+
+def cca_loss(audio: Tensor, visual: Tensor, n_components: int, ridge: float) -> Tensor:
+    """Minus the sum of the largest canonical correlations of the batch.
+
+    The singular values of ``L_a^-1 C_av L_v^-T``, where ``L L^T`` is a modality's covariance plus
+    ``ridge * trace / width`` on the diagonal. Computed in float64; only singular values are differentiated, so that
+    equal ones do no harm. The ridge is relative to the variance: scaling an embedding cannot escape it.
+
+    Args:
+        audio: (n, audio width) float; row i belongs to clip i. n well above both widths, or chance correlates.
+        visual: (n, visual width) likewise.
+        n_components: correlations to sum; at most the smaller width.
+        ridge: share of the mean variance, above 0.
+
+    Returns:
+        scalar of the dtype of ``audio``, in [-n_components, 0].
+
+    References:
+        Andrew et al. (2013), Deep Canonical Correlation Analysis, ICML; there the ridge is absolute.
+    """
+    audio_centred, visual_centred = _centred(audio.double()), _centred(visual.double())
+    cross = audio_centred.T @ visual_centred / len(audio)  # (audio width, visual width)
+    audio_factor = _covariance_factor(audio_centred, ridge)
+    visual_factor = _covariance_factor(visual_centred, ridge)
+    half_whitened = torch.linalg.solve_triangular(audio_factor, cross, upper=False)
+    whitened = torch.linalg.solve_triangular(visual_factor, half_whitened.T, upper=False)  # (visual, audio width)
+    correlations: Tensor = torch.linalg.svdvals(whitened)
+    return -correlations[:n_components].sum().to(audio.dtype)
+
+
+def discriminative_loss(audio: Tensor, visual: Tensor, labels_onehot: Tensor, projection: Tensor) -> Tensor:
+    """Mean distance between the projected embeddings and the one-hot labels, summed over the two modalities.
+
+    ``1/n sum_i ||P a_i - y_i||_2 + ||P v_i - y_i||_2``
+
+    Args:
+        audio: (n, width) float.
+        visual: (n, width) float.
+        labels_onehot: (n, n_classes), one 1 a row.
+        projection: P, (n_classes, width); one for both modalities.
+
+    Returns:
+        scalar, at least 0.
+
+    References:
+        Zhen et al. (2019), Deep Supervised Cross-Modal Retrieval, CVPR.
+    """
+    audio_distance: Tensor = torch.linalg.vector_norm(audio @ projection.T - labels_onehot, dim=1)  # (n,)
+    visual_distance: Tensor = torch.linalg.vector_norm(visual @ projection.T - labels_onehot, dim=1)  # (n,)
+    return (audio_distance + visual_distance).mean()
+
+
+def constraint_loss(explicit: Tensor, implicit: Tensor) -> Tensor:
+    """How much two embeddings of the same rows tell the same: 0 where they are orthogonal.
+
+    ``||1/n sum_i e_i i_i^T||_F^2``, the rows of both centred over the batch and then scaled to unit length. The mean
+    over rows, where the papers sum, keeps the value independent of the batch size: a batch repeated twice has the same.
+
+    Args:
+        explicit: (n, explicit width) float.
+        implicit: (n, implicit width) float; row i of both comes from one input.
+
+    Returns:
+        scalar in [0, 1].
+
+    References:
+        Bousmalis et al. (2016), Domain Separation Networks, NeurIPS.
+        Hazarika et al. (2020), MISA: Modality-Invariant and -Specific Representations for Multimodal Sentiment
+        Analysis, ACM Multimedia; centring and unit rows are from there.
+    """
+    overlap = _unit_rows(_centred(explicit)).T @ _unit_rows(_centred(implicit)) / len(explicit)
+    return overlap.square().sum()
+
+
+def _unit_rows(rows: Tensor) -> Tensor:
+    """Rows scaled to unit length; a zero row stays zero."""
+    return rows * torch.rsqrt(rows.square().sum(dim=1, keepdim=True) + _SQUARED_NORM_FLOOR)
+
+
+def _centred(rows: Tensor) -> Tensor:
+    """Rows less their mean."""
+    return rows - rows.mean(dim=0)
+
+
+def _covariance_factor(centred: Tensor, ridge: float) -> Tensor:
+    """Lower Cholesky factor of the covariance of centred rows with a ridge relative to its mean variance."""
+    covariance = centred.T @ centred / len(centred)  # (width, width)
+    diagonal = ridge * covariance.diagonal().mean() + _VARIANCE_FLOOR
+    identity = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
+    factor: Tensor = torch.linalg.cholesky(covariance + diagonal * identity)
+    return factor

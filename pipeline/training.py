@@ -1,0 +1,167 @@
+"""The training loop of every deep model: minibatches, AdamW, early stopping, the best epoch restored."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from threadpoolctl import threadpool_limits
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from pipeline.errors import DataError
+from pipeline.params import StageParams
+
+
+class TrainingParams(StageParams):
+    """What a model's ``Params`` holds to be trained by ``fit``.
+
+    Attributes:
+        epochs: passes over the train rows, at most.
+        batch_size: rows of a minibatch, at most; from 4, so that the smallest batch has 2.
+        learning_rate: step of AdamW.
+        weight_decay: decoupled weight decay of AdamW.
+        clip_norm: longest gradient over all weights, in the Euclidean norm.
+        patience: epochs without a better validation MAP after which training stops.
+    """
+
+    epochs: PositiveInt
+    batch_size: int = Field(ge=4)
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    clip_norm: PositiveFloat
+    patience: PositiveInt
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Run the block on torch's random numbers of ``seed``, and give torch its own back afterwards.
+
+    Initial weights and dropout draw from torch's global generators; this keeps them reproducible, and leaves the
+    caller's numbers as they were.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run the block on one CPU thread, torch's operators and BLAS alike, and give back the number there was.
+
+    The matrices of these networks are too small to share: threads would wait for each other most of the time, and on a
+    busy machine make a fit ten times slower. And sums come out alike whatever the number of cores.
+    """
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def minibatches(n_rows: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
+    """Return the rows 0..n_rows - 1 in random order, cut into as few batches as ``batch_size`` allows.
+
+    Args:
+        n_rows: rows to share out.
+        batch_size: most rows of a batch.
+        generator: of the order; on the CPU.
+
+    Returns:
+        list of int64 index tensors whose lengths differ by at most one: no row is left out, and no batch is a stub.
+    """
+    n_batches = -(-n_rows // batch_size)
+    return list(torch.randperm(n_rows, generator=generator).tensor_split(n_batches))
+
+
+def fit(
+    network: nn.Module,
+    loss: Callable[..., Tensor],
+    train: tuple[Tensor, ...],
+    validation_map: Callable[[], float],
+    params: TrainingParams,
+    seed: int,
+) -> list[dict[str, float]]:
+    """Train ``network`` in place up to its best validation epoch, and return the history.
+
+    The network ends in eval mode with the weights of the first epoch of the highest validation MAP. The same seed gives
+    the same weights on a CPU.
+
+    Args:
+        network: on the device of ``train``; its parameters are what is learnt.
+        loss: called with the rows of a minibatch of each tensor of ``train``; returns a scalar.
+        train: tensors of one length on one device, such as (audio, visual, labels).
+        validation_map: called after each epoch with the network in eval mode and no gradients; higher is better.
+        params: how to train.
+        seed: of the order of rows, and of dropout.
+
+    Returns:
+        one dict an epoch: epoch (from 0), loss (mean over rows), validation_map.
+
+    Raises:
+        DataError: fewer than 2 train rows, or the loss of an epoch is not finite.
+
+    References:
+        Loshchilov & Hutter (2019), Decoupled Weight Decay Regularization, ICLR.
+    """
+    if len(train[0]) < 2:
+        raise DataError(f"train: {len(train[0])} rows; expected at least 2 to learn from")
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay, fused=True
+    )
+    order = torch.Generator().manual_seed(seed)
+    history: list[dict[str, float]] = []
+    best_map, best_epoch, best_state = float("-inf"), 0, _copy_of_state(network)
+    bar = tqdm(range(params.epochs), desc="train", unit="epoch", disable=None)
+    with seeded(seed, train[0].device), one_thread(), bar:
+        for epoch in bar:
+            mean_loss = _train_epoch(network, optimizer, loss, train, params, order)
+            if not math.isfinite(mean_loss):
+                raise DataError(f"epoch {epoch}: loss is {mean_loss}; expected a finite loss (lower learning_rate)")
+            score = _validate(network, validation_map)
+            history.append({"epoch": epoch, "loss": mean_loss, "validation_map": score})
+            bar.set_postfix(loss=f"{mean_loss:.3f}", validation_map=f"{score:.3f}")
+            if score > best_map:
+                best_map, best_epoch, best_state = score, epoch, _copy_of_state(network)
+            if epoch - best_epoch >= params.patience:
+                break
+    network.load_state_dict(best_state)
+    return history
+
+
+def _train_epoch(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss: Callable[..., Tensor],
+    train: tuple[Tensor, ...],
+    params: TrainingParams,
+    order: torch.Generator,
+) -> float:
+    """One pass over the train rows; the host waits for the device once, at its end."""
+    n_rows, device = len(train[0]), train[0].device
+    network.train()
+    total = torch.zeros((), device=device)
+    for rows in minibatches(n_rows, params.batch_size, order):
+        on_device = rows.to(device, non_blocking=True)
+        optimizer.zero_grad()
+        batch_loss = loss(*(tensor[on_device] for tensor in train))
+        batch_loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+        nn.utils.clip_grad_norm_(network.parameters(), params.clip_norm)
+        optimizer.step()
+        total += batch_loss.detach() * len(rows)
+    return total.item() / n_rows
+
+
+def _validate(network: nn.Module, validation_map: Callable[[], float]) -> float:
+    """The score of the network as it will be used."""
+    network.eval()
+    with torch.inference_mode():
+        return validation_map()
+
+
+def _copy_of_state(network: nn.Module) -> dict[str, Tensor]:
+    """The network's weights and buffers, safe from further training."""
+    return {name: value.clone() for name, value in network.state_dict().items()}

@@ -1,0 +1,143 @@
+"""The losses against naive loops, numpy and closed forms."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.losses import (
+    cca_loss,
+    constraint_loss,
+    discriminative_loss,
+    likelihood_loss,
+    pairwise_correlation_loss,
+)
+
+LABELS_ONEHOT = torch.eye(3, dtype=torch.float64)[[0, 0, 1, 1, 2, 2, 0, 1]]
+PROJECTION = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(3, 4)
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "pairwise": pairwise_correlation_loss,
+    "likelihood": lambda audio, visual: likelihood_loss(audio, visual, LABELS_ONEHOT),
+    "cca": lambda audio, visual: cca_loss(audio, visual, n_components=2, ridge=1e-3),
+    "discriminative": lambda audio, visual: discriminative_loss(audio, visual, LABELS_ONEHOT, PROJECTION),
+    "constraint": constraint_loss,
+}
+every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
+
+
+def embeddings(seed: int, n_rows: int = 8, width: int = 4) -> Tensor:
+    """Seeded normal rows in float64."""
+    return torch.randn(n_rows, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def cosine(left: Tensor, right: Tensor) -> float:
+    """Cosine of two vectors, by numpy."""
+    a, b = left.numpy(), right.numpy()
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+@every_loss
+def test_the_gradient_is_that_of_finite_differences(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
+    inputs = (embeddings(0).requires_grad_(), embeddings(1).requires_grad_())
+    assert torch.autograd.gradcheck(loss, inputs)
+
+
+@every_loss
+def test_a_collapsed_batch_has_a_finite_loss_and_gradient(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
+    audio = torch.zeros(8, 4, dtype=torch.float64, requires_grad=True)
+    visual = torch.zeros(8, 4, dtype=torch.float64, requires_grad=True)
+    value = loss(audio, visual)
+    gradients = torch.autograd.grad(value, (audio, visual))
+    assert torch.isfinite(torch.stack([value.detach(), *(g.abs().max() for g in gradients)])).all()
+
+
+@every_loss
+def test_the_order_of_the_clips_does_not_count(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
+    swapped_in_class = [1, 0, 3, 2, 5, 4, 6, 7]
+    audio, visual = embeddings(0), embeddings(1)
+    torch.testing.assert_close(loss(audio[swapped_in_class], visual[swapped_in_class]), loss(audio, visual))
+
+
+def test_pairwise_correlation_is_the_mean_distance_of_the_pairs() -> None:
+    audio, visual = embeddings(0), embeddings(1)
+    expected = np.mean([np.linalg.norm(a - v) for a, v in zip(audio.numpy(), visual.numpy(), strict=True)])
+    assert pairwise_correlation_loss(audio, visual).item() == pytest.approx(expected)
+
+
+def test_likelihood_agrees_with_a_loop_over_all_pairs() -> None:
+    audio, visual = embeddings(0), embeddings(1)
+    classes = LABELS_ONEHOT.argmax(dim=1).tolist()
+    expected = 0.0
+    for left, right in ((audio, visual), (audio, audio), (visual, visual)):
+        for i in range(8):
+            for j in range(8):
+                t = cosine(left[i], right[j]) / 2
+                expected += (np.log(1 + np.exp(t)) - (classes[i] == classes[j]) * t) / 64
+    assert likelihood_loss(audio, visual, LABELS_ONEHOT).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_discriminative_agrees_with_a_loop_over_clips() -> None:
+    audio, visual = embeddings(0), embeddings(1)
+    distances = [
+        np.linalg.norm(PROJECTION.numpy() @ row - onehot)
+        for rows in (audio.numpy(), visual.numpy())
+        for row, onehot in zip(rows, LABELS_ONEHOT.numpy(), strict=True)
+    ]
+    loss = discriminative_loss(audio, visual, LABELS_ONEHOT, PROJECTION)
+    assert loss.item() == pytest.approx(np.sum(distances) / 8)
+
+
+def test_cca_of_an_affine_copy_counts_one_for_each_component() -> None:
+    audio = embeddings(0, n_rows=50)
+    visual = audio @ embeddings(1, n_rows=4) + 3
+    assert cca_loss(audio, visual, n_components=3, ridge=1e-9).item() == pytest.approx(-3, abs=1e-5)
+
+
+def test_cca_of_single_columns_is_their_pearson_correlation() -> None:
+    audio, visual = embeddings(0, width=1), embeddings(1, width=1)
+    expected = abs(np.corrcoef(audio[:, 0].numpy(), visual[:, 0].numpy())[0, 1])
+    assert cca_loss(audio, visual, n_components=1, ridge=1e-9).item() == pytest.approx(-expected, abs=1e-6)
+
+
+def test_cca_agrees_with_the_eigenvalues_of_the_ridged_covariances() -> None:
+    audio, visual = embeddings(0, n_rows=30), embeddings(1, n_rows=30, width=3)
+    a, v = (rows.numpy() - rows.numpy().mean(axis=0) for rows in (audio, visual))
+    aa, vv = (rows.T @ rows / 30 for rows in (a, v))
+    aa, vv = (c + 0.1 * np.trace(c) / len(c) * np.eye(len(c)) for c in (aa, vv))
+    av = a.T @ v / 30
+    squared_correlations = np.linalg.eigvals(np.linalg.solve(vv, av.T) @ np.linalg.solve(aa, av)).real
+    expected = -np.sqrt(np.sort(squared_correlations)[::-1][:2]).sum()
+    assert cca_loss(audio, visual, n_components=2, ridge=0.1).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_cca_does_not_change_with_the_scale_of_an_embedding() -> None:
+    audio, visual = embeddings(0), embeddings(1)
+    scaled = cca_loss(1000 * audio, visual, n_components=2, ridge=0.1)
+    torch.testing.assert_close(scaled, cca_loss(audio, visual, n_components=2, ridge=0.1))
+
+
+def test_constraint_agrees_with_a_loop_over_entries() -> None:
+    explicit, implicit = embeddings(0), embeddings(1, width=3)
+    e, i = (rows.numpy() - rows.numpy().mean(axis=0) for rows in (explicit, implicit))
+    e, i = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (e, i))
+    expected = sum(np.mean(e[:, j] * i[:, k]) ** 2 for j in range(4) for k in range(3))
+    assert constraint_loss(explicit, implicit).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_constraint_of_a_batch_repeated_twice_is_the_same() -> None:
+    explicit, implicit = embeddings(0), embeddings(1)
+    twice = constraint_loss(explicit.repeat(2, 1), implicit.repeat(2, 1))
+    torch.testing.assert_close(twice, constraint_loss(explicit, implicit))
+
+
+def test_constraint_is_one_at_most_and_reached_by_equal_one_dimensional_subspaces() -> None:
+    line = torch.tensor([[1.0], [-1.0], [2.0], [-2.0]]) * torch.tensor([[0.6, 0.8]])
+    assert constraint_loss(line, line).item() == pytest.approx(1, rel=1e-6)
+
+
+def test_constraint_of_uncorrelated_columns_is_zero() -> None:
+    explicit = torch.tensor([[1.0], [1.0], [-1.0], [-1.0]])
+    implicit = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]])
+    assert constraint_loss(explicit, implicit).item() == pytest.approx(0, abs=1e-12)
