@@ -15,6 +15,7 @@ from pipeline.params import StageParams
 
 Cutoffs = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 Rows = list[dict[str, Any]]
+Arrays = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64], NDArray[np.int64]]
 
 
 class EvaluateParams(StageParams):
@@ -57,7 +58,7 @@ class Embeddings:
             raise DataError(f"{path}: no clip of the split 'test'; expected at least one")
         return cls(audio, visual, labels)
 
-    def directions(self) -> dict[str, list[tuple[Any, Any, Any, Any]]]:
+    def directions(self) -> dict[str, list["Arrays"]]:
         """Return query, gallery and their class numbers for each seed, by direction."""
         numbers = np.unique(self.labels, return_inverse=True)[1]
         seeds = list(zip(self.audio, self.visual, strict=True))
@@ -97,13 +98,13 @@ def precision_scope_rows(embeddings: Embeddings, scope_sizes: Sequence[int]) -> 
         Zeng et al. (2023), whose figures show this curve.
     """
     scopes = [size for size in scope_sizes if size <= len(embeddings.labels)]
-    curves = _seed_means(embeddings, lambda *arrays: retrieval.precision_scope(*arrays, scopes))
+    curves = _seed_means(embeddings, lambda arrays: retrieval.precision_scope(*arrays, scopes))
     return [{"scope": size, **{name: curve[i] for name, curve in curves.items()}} for i, size in enumerate(scopes)]
 
 
 def class_map_rows(embeddings: Embeddings) -> Rows:
     """Return a row a class: the MAP of its queries, each way."""
-    maps = _seed_means(embeddings, lambda *arrays: np.array(list(retrieval.per_class_map(*arrays).values())))
+    maps = _seed_means(embeddings, lambda arrays: np.array(list(retrieval.per_class_map(*arrays).values())))
     classes = np.unique(embeddings.labels)
     return [{"class": label, **{name: values[i] for name, values in maps.items()}} for i, label in enumerate(classes)]
 
@@ -120,10 +121,12 @@ def confusion_rows(embeddings: Embeddings) -> Rows:
     return rows
 
 
-def _seed_means(embeddings: Embeddings, measure: Callable[..., NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+def _seed_means(
+    embeddings: Embeddings, measure: Callable[[Arrays], NDArray[np.float64]]
+) -> dict[str, NDArray[np.float64]]:
     """A measure's mean over the seeds, by direction."""
     return {
-        name: np.mean([measure(*arrays) for arrays in seeds], axis=0) for name, seeds in embeddings.directions().items()
+        name: np.mean([measure(arrays) for arrays in seeds], axis=0) for name, seeds in embeddings.directions().items()
     }
 
 

@@ -190,7 +190,8 @@ def cca_from_covariances(views: Covariances, n_components: int, ridge: float) ->
     if not ridge >= 0:
         raise DataError(f"ridge={ridge}; expected 0 or more (a share of the mean variance)")
     x_whitening, y_whitening = _whitening(views.xx, ridge, "x"), _whitening(views.yy, ridge, "y")
-    u, correlations, vt = svd(x_whitening.T @ views.xy @ y_whitening, full_matrices=False)
+    # LAPACK's gesdd, scipy's default, gives up on some matrices of low rank; gesvd does not.
+    u, correlations, vt = svd(x_whitening.T @ views.xy @ y_whitening, full_matrices=False, lapack_driver="gesvd")
     x_projection = x_whitening @ u[:, :n_components]  # (dx, k)
     y_projection = y_whitening @ vt[:n_components].T  # (dy, k)
     largest = np.abs(x_projection).argmax(axis=0)

@@ -99,7 +99,7 @@ def log_mel_examples(waveform: NDArray[np.floating], params: LogMelParams) -> ND
 
 
 def example_arrays(clip_id: str, waveform: NDArray[np.floating], params: LogMelParams) -> dict[str, NDArray[Any]]:
-    """Return what is kept of a clip: ``examples`` as of ``log_mel_examples``, and ``seconds`` (n,) float64, where each starts.
+    """Return what is kept of a clip: ``examples`` as of ``log_mel_examples``, ``seconds`` (n,) float64 of their starts.
 
     Raises:
         ClipError: the sound is too short for one example.

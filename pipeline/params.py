@@ -65,6 +65,18 @@ def load_params(section: str, cls: type[Params], path: Path = PARAMS_FILE) -> Pa
         raise ParamsError(f"{path}: {problems}") from error
 
 
+def model_sections(path: Path = PARAMS_FILE) -> dict[str, str]:
+    """Return the models that are trained, and the section of each: ``models`` of params.yaml.
+
+    Raises:
+        ParamsError: ``models`` is no map from names to sections, or is empty.
+    """
+    value = read_section("models", path)
+    if not isinstance(value, dict) or not value or not all(isinstance(section, str) for section in value.values()):
+        raise ParamsError(f"{path}: models: {value!r}; expected NAME: SECTION for at least one model")
+    return {str(name): section for name, section in value.items()}
+
+
 def _problem(section: str, detail: "ErrorDetails") -> str:
     """One pydantic finding as ``section.key: what is wrong (got value)``."""
     name = ".".join([section, *map(str, detail["loc"])])

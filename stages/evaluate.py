@@ -20,17 +20,17 @@ def main(features: Path, rejected: Path, embeddings: Path, metrics: Path, plots:
     """Write metrics.json and the folder of tables."""
     from pipeline import evaluate, rejects
     from pipeline.features import FeatureTable
-    from pipeline.params import load_params, read_section
+    from pipeline.params import load_params, model_sections
 
     params = load_params("evaluate", evaluate.EvaluateParams)
-    names = [str(name) for name in read_section("models")]
+    names = model_sections()
     models = {name: evaluate.Embeddings.load(embeddings / f"{name}.npz") for name in names}
     table, refused = FeatureTable.load(features), rejects.read(rejected)
 
     report = {
         "dataset": _dataset(table),
         "models": {name: evaluate.model_metrics(model, params) for name, model in models.items()},
-        "chance": evaluate.chance(models[names[0]], params),
+        "chance": evaluate.chance(next(iter(models.values())), params),
         "rejected": len({row.clip_id for row in refused}),
         "rejected_kinds": dict(sorted(Counter(row.kind for row in refused).items())),
         "provenance": {**table.provenance, "versions": _versions()},

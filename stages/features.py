@@ -41,7 +41,7 @@ def main(clips_csv: Path, logmel: Path, frames: Path, vggish: Path, inception: P
         provenance={"vggish": weights.read_provenance(vggish), "inception": weights.read_provenance(inception)},
     )
     table.save(out)
-    pca.save(fitted, out.with_name("pca.safetensors"))
+    pca.save_pca(fitted, out.with_name("pca.safetensors"))
     rejects.write(out.with_name(rejects.FILE), refused)
 
 

@@ -23,7 +23,7 @@ def main(clips_csv: Path, out: Path) -> None:
 
     def pictures(clip: "Clip", path: Path) -> "Arrays":
         offset_of = frames.offsets(params, clip.sha256)
-        return frames.picture_arrays(video.iter_frames(path, params.frames_per_second, offset_of), params)
+        return frames.picture_arrays(clip.clip_id, video.iter_frames(path, params.frames_per_second, offset_of), params)
 
     made_by = fingerprint(params.model_dump(), [video, frames], ["av", "pillow", "torchvision"])
     cache = ClipCache(cache_folder() / "clips", made_by)

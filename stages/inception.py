@@ -11,6 +11,7 @@ def main(frames: Path, out: Path) -> None:
     from pipeline import inception, inference, weights
     from pipeline.clip_cache import ClipCache, cache_folder, fingerprint
     from pipeline.clip_map import map_shards
+    from pipeline.device import chosen_device
     from pipeline.frames import decode_jpegs
     from pipeline.params import load_params, read_section
 
@@ -20,7 +21,7 @@ def main(frames: Path, out: Path) -> None:
     facts = weights.provenance(params.weights, state, seed=params.seed)
 
     network = inception.build(state)
-    embed = partial(inference.embed_clips, network=network, batch_size=inception.BATCH_SIZE, device=inference.device())
+    embed = partial(inference.embed_clips, network=network, batch_size=inception.BATCH_SIZE, device=chosen_device())
     cache = ClipCache(cache_folder() / "clips", fingerprint(facts, [inception, inference], ["torch", "torchvision"]))
     map_shards("inception", frames, lambda arrays: decode_jpegs(arrays["jpeg"], arrays["lengths"]), embed, cache, out)
     weights.write_provenance(out, facts)

@@ -11,6 +11,7 @@ def main(logmel: Path, out: Path) -> None:
     from pipeline import inference, vggish, weights
     from pipeline.clip_cache import ClipCache, cache_folder, fingerprint
     from pipeline.clip_map import map_shards
+    from pipeline.device import chosen_device
     from pipeline.params import load_params, read_section
 
     params = load_params("vggish", vggish.VggishParams)
@@ -19,7 +20,7 @@ def main(logmel: Path, out: Path) -> None:
     facts = weights.provenance(params.weights, state, seed=params.seed, final_relu=params.final_relu)
 
     network = vggish.build(state, params.final_relu)
-    embed = partial(inference.embed_clips, network=network, batch_size=vggish.BATCH_SIZE, device=inference.device())
+    embed = partial(inference.embed_clips, network=network, batch_size=vggish.BATCH_SIZE, device=chosen_device())
     cache = ClipCache(cache_folder() / "clips", fingerprint(facts, [vggish, inference], ["torch"]))
     map_shards("vggish", logmel, lambda arrays: arrays["examples"], embed, cache, out)
     weights.write_provenance(out, facts)

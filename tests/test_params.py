@@ -4,7 +4,7 @@ import pytest
 from pydantic import PositiveInt
 
 from pipeline.errors import ParamsError
-from pipeline.params import StageParams, load_params, read_section
+from pipeline.params import StageParams, load_params, model_sections, read_section
 
 
 class Section(StageParams):
@@ -54,3 +54,14 @@ def test_params_cannot_be_changed_after_loading(tmp_path: Path) -> None:
     params = load_params("a", Section, write(tmp_path, "a: {width: 3, name: x}"))
     with pytest.raises(ValueError, match="frozen"):
         params.width = 4
+
+
+def test_the_models_and_their_sections_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path, "models: {dual_subspace: model, cca: baselines.cca}")
+    assert model_sections(path) == {"dual_subspace": "model", "cca": "baselines.cca"}
+
+
+@pytest.mark.parametrize("models", ["{}", "[cca]", "{cca: 3}"])
+def test_models_that_are_no_map_of_sections_are_refused(tmp_path: Path, models: str) -> None:
+    with pytest.raises(ParamsError, match="expected NAME: SECTION for at least one model"):
+        model_sections(write(tmp_path, f"models: {models}"))

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from pipeline.errors import DataError, ParamsError
 from pipeline.models import base
 from pipeline.models.base import Model, Pairs, model_module, model_names
-from pipeline.params import load_params, read_section
+from pipeline.params import load_params, model_sections
 
 Array = NDArray[Any]
 
@@ -36,20 +36,13 @@ def pairs(seed: int, n: int = 80, n_classes: int = 5) -> Pairs:
 TRAIN, VALIDATION, TEST = pairs(1), pairs(2, n=20), pairs(3, n=40)
 
 
-def sections() -> dict[str, str]:
-    """The section of params.yaml of each model."""
-    found = read_section("models", PARAMS_FILE)
-    assert isinstance(found, dict)
-    return found
-
-
 def copied(clips: Pairs) -> Pairs:
     return Pairs(clips.audio.copy(), clips.visual.copy(), clips.labels.copy())
 
 
 def unfitted(name: str, seed: int = 0) -> Model:
     module = model_module(name)
-    params = load_params(sections()[name], module.Params, PARAMS_FILE)
+    params = load_params(model_sections(PARAMS_FILE)[name], module.Params, PARAMS_FILE)
     model: Model = module.Model(params, seed)
     return model
 
@@ -71,7 +64,7 @@ def features(clips: Pairs, modality: str) -> Array:
 
 @each_model
 def test_every_model_has_its_section_in_params(name: str) -> None:
-    assert name in sections()
+    assert name in model_sections(PARAMS_FILE)
 
 
 @each_model
