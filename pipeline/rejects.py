@@ -1,6 +1,7 @@
 """rejected.csv: the clips that a run went on without, and why."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -45,3 +46,8 @@ def check_fraction(stage: str, rows: Sequence[Reject], n_clips: int, max_fractio
             f"{stage}: {n_refused} of {n_clips} clips rejected, such as {rows[0].kind}: {rows[0].reason}; "
             f"expected at most dataset.max_rejected_fraction={max_fraction} of them"
         )
+
+
+def count_kinds(rows: Iterable[Reject]) -> dict[str, int]:
+    """Return how many clips were refused for each kind of damage, by name; a clip counts once for a kind."""
+    return dict(sorted(Counter(kind for _, kind in {(row.clip_id, row.kind) for row in rows}).items()))

@@ -3,7 +3,6 @@
 import csv
 import json
 import platform
-from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,7 @@ def main(features: Path, rejected: Path, embeddings: Path, metrics: Path, plots:
         "models": {name: evaluate.model_metrics(model, params) for name, model in models.items()},
         "chance": evaluate.chance(next(iter(models.values())), params),
         "rejected": len({row.clip_id for row in refused}),
-        "rejected_kinds": dict(sorted(Counter(kind for _, kind in {(row.clip_id, row.kind) for row in refused}).items())),
+        "rejected_kinds": rejects.count_kinds(refused),
         "provenance": {**table.provenance, "versions": _versions()},
     }
     metrics.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
