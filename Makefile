@@ -30,8 +30,8 @@ lint: .venv/installed-test
 	@touch $@ .venv/installed
 
 check-lock: .venv/installed  # dvc.lock is what the committed code and params make; `dataset` always runs
-	.venv/bin/dvc repro --dry --allow-missing | tee .venv/dry-run
-	! grep "Running stage" .venv/dry-run | grep -v "'dataset'"
+	.venv/bin/dvc repro --dry --allow-missing > .venv/dry-run
+	@! grep "Running stage" .venv/dry-run | grep -v "'dataset'" || { echo "dvc.lock is stale: run dvc repro"; exit 1; }
 
 lock: .venv/bin/uv  # take the newest versions that pyproject.toml allows
 	.venv/bin/uv pip compile --quiet --native-tls --upgrade --all-extras --python-version 3.11 \
