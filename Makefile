@@ -3,13 +3,16 @@ PYTHON ?= python3.11
 UV = .venv/bin/uv pip install --quiet --native-tls --constraint requirements.lock
 PINS = pyproject.toml requirements.lock
 
-.PHONY: repro test lint check-lock lock clean
+.PHONY: repro test weights lint check-lock lock clean
 
 repro: .venv/installed
 	.venv/bin/dvc repro
 
 test: .venv/installed-test
 	.venv/bin/python -m pytest
+
+weights: .venv/installed  # what vggish.weights and inception.weights of params.yaml name
+	.venv/bin/python -m pipeline.weights fetch
 
 lint: .venv/installed-test
 	.venv/bin/ruff check .

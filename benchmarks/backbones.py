@@ -23,7 +23,6 @@ VGGISH_GFLOP = 1.728  # an example; a multiplication and an addition are two
 INCEPTION_GFLOP = 11.42  # a picture
 CPU_PRODUCT_SIDE = 1536
 CUDA_PRODUCT_SIDE = 8192
-CUDA_BATCH_SIZE = 512
 ROWS_PER_CLIP = 10
 N_SINGLE_ROWS = 8
 
@@ -120,7 +119,7 @@ def _vggish_ways(device: "torch.device") -> list[Way]:
     plain = vggish.Vggish(final_relu=False)
     plain.load_state_dict(state)
     plain.eval().to(device)
-    batch_size, n_batches = (CUDA_BATCH_SIZE, 8) if device.type == "cuda" else (vggish.BATCH_SIZE, 2)
+    batch_size, n_batches = vggish.BATCH_SIZES[device.type], 8 if device.type == "cuda" else 2
     examples = np.random.default_rng(0).normal(-2, 1, (n_batches * batch_size, 96, 64)).astype(np.float32)
 
     def embed_one(example: "Tensor") -> "Tensor":
@@ -147,7 +146,7 @@ def _inception_ways(device: "torch.device") -> list[Way]:
     plain.fc = nn.Identity()
     plain.load_state_dict(state)
     plain.eval().to(device)
-    batch_size, n_batches = (CUDA_BATCH_SIZE, 8) if device.type == "cuda" else (inception.BATCH_SIZE, 2)
+    batch_size, n_batches = inception.BATCH_SIZES[device.type], 8 if device.type == "cuda" else 2
     pictures = np.random.default_rng(0).integers(0, 256, (n_batches * batch_size, 299, 299, 3), np.uint8)
 
     def embed_one(picture: "Tensor") -> "Tensor":

@@ -1,10 +1,10 @@
 """Clip vectors: what the networks made of a clip, averaged over time, in one table that every model starts from."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,17 @@ from pydantic import NonNegativeFloat, PositiveInt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, ParamsError
 from pipeline.params import StageParams
 
 METADATA_KEY = "table"
+AudioScaling = Literal["none", "vegas"]
 
 
 class FeaturesParams(StageParams):
     """Section ``features`` of params.yaml."""
 
+    audio_scaling: AudioScaling
     visual_components: PositiveInt
     whiten: bool
     epsilon: NonNegativeFloat
@@ -94,11 +96,55 @@ class FeatureTable:
             raise DataError(f"{path}: {error!r}; expected a table that the stage `features` wrote") from error
 
 
-def mean_over_time(vectors: Mapping[str, NDArray[np.float32]], clip_ids: Sequence[str]) -> NDArray[np.float32]:
-    """Return (n, width) float32: the mean of each clip's vectors (n_times, width), clips in the order asked for.
+def mean_over_time(clips: Iterable[tuple[str, NDArray[Any]]], clip_ids: Sequence[str]) -> NDArray[np.float32]:
+    """Return the mean of each clip's vectors, clips in the order asked for.
+
+    Args:
+        clips: pairs of an id and vectors (n_times, width), in any order; read once, and no clip's vectors are kept.
+        clip_ids: n of the ids; other clips are passed over.
+
+    Returns:
+        (n, width) float32, averaged in float64.
+
+    Raises:
+        DataError: a clip that was asked for does not come.
 
     References:
         Abu-El-Haija et al. (2016), YouTube-8M: A Large-Scale Video Classification Benchmark, whose video level features
         are the mean of the frames.
     """
-    return np.stack([vectors[clip_id].mean(axis=0, dtype=np.float64) for clip_id in clip_ids]).astype(np.float32)
+    wanted = set(clip_ids)
+    means = {i: vectors.mean(axis=0, dtype=np.float64).astype(np.float32) for i, vectors in clips if i in wanted}
+    if missing := sorted(wanted - means.keys()):
+        raise DataError(f"clip {missing[0]!r}: no vectors ({len(missing)} such clips); expected those of every clip")
+    return np.stack([means[clip_id] for clip_id in clip_ids])
+
+
+def check_audio_scaling(scaling: object, postprocess: object) -> None:
+    """Refuse a scaling that fits other audio features than those at hand.
+
+    Args:
+        scaling: ``features.audio_scaling``.
+        postprocess: what the provenance of the audio features says of ``vggish.postprocess``.
+
+    Raises:
+        ParamsError: ``vegas`` on features that are no 8-bit numbers.
+    """
+    if scaling == "vegas" and postprocess != "pca_uint8":
+        raise ParamsError(
+            f"features.audio_scaling: 'vegas' with vggish.postprocess={postprocess!r}; "
+            "expected pca_uint8, whose 8-bit numbers it brings near zero: -S vggish.postprocess=pca_uint8"
+        )
+
+
+def scale_audio(audio: NDArray[np.float32], scaling: AudioScaling) -> NDArray[np.float32]:
+    """Return audio features on the scale that models see.
+
+    Args:
+        audio: (n, width); in [0, 255] where the scaling is ``vegas``.
+        scaling: ``none`` changes nothing; ``vegas`` is (x - 128) / 256, as in the published VEGAS features.
+
+    Returns:
+        (n, width) float32, for ``vegas`` in [-0.5, 0.5).
+    """
+    return (audio - np.float32(128)) / np.float32(256) if scaling == "vegas" else audio

@@ -13,7 +13,7 @@ from torchvision.models.inception import BasicConv2d, Inception3
 
 from pipeline.params import StageParams
 
-BATCH_SIZE = 8  # the fastest on a CPU: more pictures no longer fit its cache
+BATCH_SIZES = {"cpu": 8, "cuda": 512}  # more pictures no longer fit the cache of a CPU
 N_REFERENCE_FRAMES = 8
 LINEAR_BIAS = 2.0  # standard deviations; 98 % of a unit's values pass its ReLU unchanged
 

@@ -1,6 +1,7 @@
 """VGGish: one vector of 128 numbers for each log-mel example of 0.96 s."""
 
 import math
+from typing import Literal
 
 import torch
 from pydantic import NonNegativeInt
@@ -9,7 +10,7 @@ from torch.nn import functional
 
 from pipeline.params import StageParams
 
-BATCH_SIZE = 32  # the fastest on a CPU: the first linear layer alone streams 200 MB of weights a batch
+BATCH_SIZES = {"cpu": 32, "cuda": 512}  # large: the first linear layer streams 200 MB of weights a batch
 N_REFERENCE_EXAMPLES = 32
 
 
@@ -20,6 +21,7 @@ class VggishParams(StageParams):
     allow_random: bool
     seed: NonNegativeInt
     final_relu: bool
+    postprocess: Literal["none", "pca", "pca_uint8"]
 
 
 class Vggish(nn.Module):

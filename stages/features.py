@@ -12,12 +12,14 @@ def main(clips_csv: Path, logmel: Path, frames: Path, vggish: Path, inception: P
     from pipeline import pca, rejects, weights
     from pipeline.clips import read_clips
     from pipeline.datasets.base import DatasetParams
-    from pipeline.features import FeaturesParams, FeatureTable, mean_over_time
+    from pipeline.features import FeaturesParams, FeatureTable, check_audio_scaling, mean_over_time, scale_audio
     from pipeline.params import load_params
     from pipeline.shards import read_shards
 
     params = load_params("features", FeaturesParams)
     dataset = load_params("dataset", DatasetParams)
+    networks = {"vggish": weights.read_provenance(vggish), "inception": weights.read_provenance(inception)}
+    check_audio_scaling(params.audio_scaling, networks["vggish"].get("postprocess"))
     all_clips = read_clips(clips_csv)
     refused = [row for folder in (logmel, frames) for row in rejects.read(folder / rejects.FILE)]
     rejects.check_fraction("features", refused, len(all_clips), dataset.max_rejected_fraction)
@@ -26,19 +28,19 @@ def main(clips_csv: Path, logmel: Path, frames: Path, vggish: Path, inception: P
     classes = sorted({clip.label for clip in clips})
 
     audio, visual = (
-        mean_over_time({name: arrays["embeddings"] for name, arrays in read_shards(folder)}, clip_ids)
+        mean_over_time(((clip_id, arrays["embeddings"]) for clip_id, arrays in read_shards(folder)), clip_ids)
         for folder in (vggish, inception)
     )
     train = np.array([clip.split == "train" for clip in clips])
-    fitted = pca.fit_pca(visual[train], params.visual_components)
+    fitted = pca.fit_pca([visual[train]], params.visual_components)
     table = FeatureTable(
         clip_ids=clip_ids,
         splits=[clip.split for clip in clips],
         labels=np.array([classes.index(clip.label) for clip in clips]),
         classes=classes,
-        audio=audio,
+        audio=scale_audio(audio, params.audio_scaling),
         visual=pca.transform(fitted, visual, params.whiten, params.epsilon),
-        provenance={"vggish": weights.read_provenance(vggish), "inception": weights.read_provenance(inception)},
+        provenance={**networks, "features": {"audio_scaling": params.audio_scaling}},
     )
     table.save(out)
     pca.save_pca(fitted, out.with_name("pca.safetensors"))

@@ -14,14 +14,16 @@ def main(frames: Path, out: Path) -> None:
     from pipeline.device import chosen_device
     from pipeline.frames import decode_jpegs
     from pipeline.params import load_params, read_section
+    from pipeline.weights.store import load_or_make
 
     params = load_params("inception", inception.InceptionParams)
     weights.check_random_allowed("inception", params.weights, params.allow_random, str(read_section("dataset.source")))
-    state = inception.random_state(params.seed)
-    facts = weights.provenance(params.weights, state, seed=params.seed)
+    state, facts = load_or_make("inception", params.weights, params.seed, inception.random_state)
 
-    network = inception.build(state)
-    embed = partial(inference.embed_clips, network=network, batch_size=inception.BATCH_SIZE, device=chosen_device())
+    network, device = inception.build(state), chosen_device()
+    embed = partial(
+        inference.embed_clips, network=network, batch_size=inception.BATCH_SIZES[device.type], device=device
+    )
     cache = ClipCache(cache_folder() / "clips", fingerprint(facts, [inception, inference], ["torch", "torchvision"]))
     map_shards("inception", frames, lambda arrays: decode_jpegs(arrays["jpeg"], arrays["lengths"]), embed, cache, out)
     weights.write_provenance(out, facts)

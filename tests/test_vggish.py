@@ -1,5 +1,6 @@
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from pipeline.errors import ParamsError
 from pipeline.inference import embed_clips
+from pipeline.params import load_params
 from pipeline.vggish import VggishParams, build, random_state
 
 CPU = torch.device("cpu")
@@ -142,6 +145,16 @@ def test_a_gpu_gives_the_features_of_the_cpu(state: dict[str, Tensor]) -> None:
     assert ((features * expected).sum(axis=1) / norms > 0.999).all()
 
 
-def test_the_section_of_the_params_has_four_keys() -> None:
-    section = {"weights": "random", "allow_random": False, "seed": 0, "final_relu": True}
-    assert VggishParams.model_validate(section).model_dump() == section
+def section(**changes: object) -> dict[str, object]:
+    return {"weights": "random", "allow_random": False, "seed": 0, "final_relu": True, "postprocess": "none", **changes}
+
+
+@pytest.mark.parametrize("mode", ["none", "pca", "pca_uint8"])
+def test_the_section_of_the_params_has_five_keys(mode: str) -> None:
+    assert VggishParams.model_validate(section(postprocess=mode)).model_dump() == section(postprocess=mode)
+
+
+def test_an_unknown_postprocess_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(f"vggish: {section(postprocess='uint8')}")
+    with pytest.raises(ParamsError, match=r"vggish.postprocess: Input should be 'none', 'pca' or 'pca_uint8' \(got"):
+        load_params("vggish", VggishParams, tmp_path / "params.yaml")

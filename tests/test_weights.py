@@ -1,6 +1,7 @@
 import hashlib
 import json
 import sys
+from pathlib import Path
 from subprocess import run
 
 import numpy as np
@@ -23,8 +24,19 @@ def test_own_videos_run_on_random_weights_only_when_asked_to() -> None:
 
 
 def test_unknown_weights_are_named_beside_the_known_ones() -> None:
-    with pytest.raises(ParamsError, match=r"inception\.weights: 'imagenet' is unknown; expected one of: random"):
+    with pytest.raises(
+        ParamsError, match=r"inception\.weights: 'imagenet' is unknown; expected one of: random, imagenet1k_v1; or"
+    ):
         check_random_allowed("inception", "imagenet", True, source="demo")
+
+
+def test_the_path_of_a_file_and_the_names_of_the_networks_own_sources_are_known(tmp_path: Path) -> None:
+    (tmp_path / "mine.pth").touch()
+    for weights in ("tfhub", "tf_checkpoint", "torchvggish", str(tmp_path / "mine.pth")):
+        check_random_allowed("vggish", weights, False, source="folder")
+    for weights in ("tfhub", str(tmp_path / "yours.pth")):
+        with pytest.raises(ParamsError, match="is unknown"):
+            check_random_allowed("inception", weights, False, source="folder")
 
 
 def test_the_hash_is_that_of_names_and_values_in_sorted_order() -> None:

@@ -1,4 +1,8 @@
-"""Where a network's weights come from, and what is written down about them."""
+"""Where a network's weights come from, and what is written down about them.
+
+This file loads no torch. `store` finds, fetches and keeps weights, `convert` reads the formats they are published in,
+and ``python -m pipeline.weights`` is the command line.
+"""
 
 import hashlib
 import json
@@ -7,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipeline.errors import ParamsError
+from pipeline.weights.sources import RANDOM, names_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-WEIGHTS = ("random",)
 PROVENANCE_FILE = "provenance.json"
 
 Provenance: TypeAlias = dict[str, str | float | bool]
@@ -22,20 +26,28 @@ def check_random_allowed(network: str, weights: str, allow_random: bool, source:
 
     Args:
         network: the section of params.yaml, such as ``vggish``.
-        weights: the section's ``weights``.
+        weights: the section's ``weights``: a name, or the path of a file or folder.
         allow_random: the section's ``allow_random``.
         source: ``dataset.source``; the demo is meant to run on random weights.
 
     Raises:
         ParamsError: the weights are unknown, or they are random, the data set is no demo and ``allow_random`` is off.
     """
-    if weights not in WEIGHTS:
-        raise ParamsError(f"{network}.weights: {weights!r} is unknown; expected one of: {', '.join(WEIGHTS)}")
-    if weights == "random" and source != "demo" and not allow_random:
+    known = names_of(network)
+    if weights not in known and not is_file_of_weights(weights):
+        raise ParamsError(
+            f"{network}.weights: {weights!r} is unknown; expected one of: {', '.join(known)}; or the path of weights"
+        )
+    if weights == RANDOM and source != "demo" and not allow_random:
         raise ParamsError(
             f"{network}.weights: 'random' with dataset.source={source!r}; random weights give no published quality; "
             f"expected pretrained weights, or -S {network}.allow_random=true to go on all the same"
         )
+
+
+def is_file_of_weights(path: str) -> bool:
+    """Return whether something lies at a path; a TensorFlow checkpoint of several files is named by what they share."""
+    return Path(path).exists() or Path(f"{path}.index").exists()
 
 
 def provenance(weights: str, state: Mapping[str, "Tensor"], **choices: str | float | bool) -> Provenance:
@@ -44,7 +56,7 @@ def provenance(weights: str, state: Mapping[str, "Tensor"], **choices: str | flo
     Args:
         weights: the section's ``weights``.
         state: the state dict that the network was built from.
-        choices: what else shapes the features, such as ``seed`` or ``final_relu``.
+        choices: what else shapes the features or tells of the weights, such as ``seed``, ``final_relu`` or ``url``.
 
     Returns:
         ``weights``, ``sha256`` (64 hex digits, see `state_sha256`) and the choices.

@@ -1,0 +1,70 @@
+"""Published weights come over the network, or a message says what to bring by hand."""
+
+import hashlib
+import os
+import shutil
+import tarfile
+from http.client import HTTPException
+from pathlib import Path
+from urllib.request import urlopen
+
+from tqdm import tqdm
+
+from pipeline.errors import ParamsError
+from pipeline.weights.convert import import_extra
+from pipeline.weights.sources import Source
+
+TIMEOUT_SECONDS = 30
+CHUNK_BYTES = 1 << 20
+
+
+def download(source: Source, folder: Path, by_hand: Path) -> Path:
+    """Return where the published file lies after it was fetched, or the folder of an unpacked module of TF-Hub.
+
+    Args:
+        source: what to fetch.
+        folder: where a file is written; TF-Hub's library has a folder of its own ($TFHUB_CACHE_DIR).
+        by_hand: where the user may put the file, for the message.
+
+    Raises:
+        ParamsError: OFFLINE=1, or the network does not give the whole file.
+    """
+    if not _is_cached_by_tfhub(source) and os.environ.get("OFFLINE") == "1":
+        raise ParamsError(_what_to_bring(source, by_hand, "OFFLINE=1"))
+    try:
+        return _resolve(source) if source.is_on_tfhub else _stream(source, folder)
+    except (OSError, HTTPException, ValueError, tarfile.TarError) as error:
+        raise ParamsError(_what_to_bring(source, by_hand, str(error) or type(error).__name__)) from error
+
+
+def _what_to_bring(source: Source, by_hand: Path, reason: str) -> str:
+    """What a user without a network has to do."""
+    unpacked = "?tf-hub-format=compressed unpacked" if source.is_on_tfhub else ""
+    return f"{source.file}: cannot be fetched ({reason}); expected a network, or {source.url}{unpacked} as {by_hand}"
+
+
+def _stream(source: Source, folder: Path) -> Path:
+    """Fetch a file chunk by chunk; one that ends early is an error."""
+    path = folder / source.file
+    with urlopen(source.url, timeout=TIMEOUT_SECONDS) as response, path.open("wb") as file:
+        length = response.headers.get("Content-Length")
+        n_bytes = int(length) if length else None
+        with tqdm.wrapattr(response, "read", total=n_bytes, desc=source.file, leave=False) as body:
+            shutil.copyfileobj(body, file, CHUNK_BYTES)
+    if n_bytes is not None and path.stat().st_size != n_bytes:
+        raise OSError(f"{path.stat().st_size} of {n_bytes} bytes arrived")
+    return path
+
+
+def _resolve(source: Source) -> Path:
+    """Let TF-Hub's library find or fetch a module."""
+    os.environ.setdefault("TFHUB_DOWNLOAD_PROGRESS", "1")
+    return Path(import_extra("tensorflow_hub", source.url).resolve(source.url))
+
+
+def _is_cached_by_tfhub(source: Source) -> bool:
+    """Whether TF-Hub's library has the module, in a folder called after the SHA-1 of its address."""
+    cache = os.environ.get("TFHUB_CACHE_DIR")
+    return (
+        source.is_on_tfhub and bool(cache) and Path(str(cache), hashlib.sha1(source.url.encode()).hexdigest()).exists()
+    )

@@ -1,0 +1,192 @@
+"""The folder of weights: of each set one safetensors file, and a JSON file beside it that says where it is from."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from pipeline.errors import DataError
+from pipeline.weights import Provenance, provenance, state_sha256
+from pipeline.weights.convert import CONVERTER, State, read_any_weights, read_weights
+from pipeline.weights.download import download
+from pipeline.weights.sources import RANDOM, SOURCES, Source
+
+Record: TypeAlias = dict[str, str]
+
+
+def weights_folder() -> Path:
+    """Return the folder for weights: $WEIGHTS_DIR, or one in the user's cache folder."""
+    if folder := os.environ.get("WEIGHTS_DIR"):
+        return Path(folder)
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "dual-subspace-retrieval" / "weights"
+
+
+def kept_file(network: str, name: str) -> Path:
+    """Return where a set of weights is kept, whether it is there or not."""
+    return weights_folder() / f"{network}.{name}.safetensors"
+
+
+def kept_files() -> list[Path]:
+    """Return the files of all sets that are there."""
+    return sorted(weights_folder().glob("*.*.safetensors"))
+
+
+def load_or_make(
+    network: str, weights: str, seed: int, random_state: Callable[[int], State]
+) -> tuple[State, Provenance]:
+    """Return the weights that params.yaml names, fetched or converted on the spot where they have not been yet.
+
+    Args:
+        network: ``vggish`` or ``inception``.
+        weights: the section's ``weights``: ``random``, the name of a source, or a path.
+        seed: of random weights.
+        random_state: makes random weights of a seed.
+
+    Returns:
+        The state dict, and what metrics.json says about it: ``weights`` (of a path, the file's name and the start of
+        its SHA-256), ``sha256`` of the tensors, and either ``seed``, or ``url`` and ``licence``.
+
+    Raises:
+        DataError: a file is damaged, or holds something else.
+        ParamsError: the weights are not there and cannot be fetched.
+    """
+    if weights == RANDOM:
+        state = random_state(seed)
+        return state, provenance(weights, state, seed=seed)
+    if weights not in SOURCES:
+        weights = import_file(network, Path(weights))
+    fetch_if_missing(network, weights)
+    state, record = read(kept_file(network, weights))
+    return state, provenance(weights, state, url=record["url"], licence=record["licence"])
+
+
+def fetch_if_missing(network: str, weights: str) -> None:
+    """Fetch the weights that params.yaml names where they are those of a source and not in the folder yet.
+
+    Raises:
+        DataError, ParamsError: as `fetch`.
+    """
+    if weights in SOURCES and not kept_file(network, weights).exists():
+        fetch(weights)
+
+
+def fetch(name: str, brought: Path | None = None) -> None:
+    """Keep the weights of a source.
+
+    Args:
+        name: of a source.
+        brought: its file; None: the file of that name in the weights folder, or else the one on the network.
+
+    Raises:
+        DataError: the file is not the one that was published.
+        ParamsError: it cannot be fetched; the message says what to bring by hand.
+    """
+    source, folder = SOURCES[name], weights_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    by_hand = folder / source.file
+    with TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
+        path = brought or (by_hand if by_hand.exists() else download(source, Path(temporary), by_hand))
+        digest = _checked_digest(source, path)
+        _keep(kept_file(source.network, name), read_weights(source.network, path), _record(source, name, digest))
+
+
+def import_file(network: str | None, path: Path) -> str:
+    """Keep the weights of a file and return their name; a file that has been imported before is not read again.
+
+    Args:
+        network: whose weights they must be; None: told by what is in the file.
+        path: see `convert.read_weights`.
+
+    Raises:
+        DataError: the file is damaged or holds something else, or has the name of a published one, but not its bytes.
+    """
+    published = (source for source in SOURCES.values() if source.file == path.name and source.sha256_prefix)
+    source = next(published, Source(network=network or "", url="", file=path.name, licence="unknown"))
+    digest = _checked_digest(source, path)
+    name = f"{path.stem}-{digest[:12]}"
+    if network and kept_file(network, name).exists():
+        return name
+    network, state = (network, read_weights(network, path)) if network else read_any_weights(path)
+    _keep(kept_file(network, name), state, _record(source, path.name, digest))
+    return name
+
+
+def read(path: Path) -> tuple[State, Record]:
+    """Return a kept set and its record.
+
+    Raises:
+        DataError: the set is damaged, or is not what the record is about.
+    """
+    expected = "expected what this program wrote: delete it, then fetch or import it again"
+    try:
+        record: Record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        state: State = load_file(path)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise DataError(f"{path}: {error}; {expected}") from error
+    digest, noted = state_sha256(state), record.get("state_sha256", "nothing")
+    if digest != noted:
+        raise DataError(f"{path}: its tensors have SHA-256 {digest[:12]}, noted is {noted[:12]}; {expected}")
+    return state, record
+
+
+def content_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file; of several (a SavedModel, a checkpoint in parts) that of their names and hashes.
+
+    Raises:
+        DataError: there is none.
+    """
+    files = _files(path)
+    if not files:
+        raise DataError(f"{path}: nothing to read; expected a file of weights, or a folder with variables in it")
+    if files == [path]:
+        return _file_sha256(path)
+    return hashlib.sha256("".join(f"{file.name} {_file_sha256(file)}\n" for file in files).encode()).hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    """The files that hold the weights at a path, sorted."""
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        return sorted(path.glob("variables/*"))
+    return sorted([*path.parent.glob(f"{path.name}.index"), *path.parent.glob(f"{path.name}.data-*")])
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checked_digest(source: Source, path: Path) -> str:
+    digest = content_sha256(path)
+    if not digest.startswith(source.sha256_prefix):
+        problem = f"its SHA-256 begins with {digest[:8]}"
+        raise DataError(f"{path}: {problem}; expected {source.sha256_prefix}, as {source.url} was published")
+    return digest
+
+
+def _record(source: Source, name: str, digest: str) -> Record:
+    today = datetime.now(UTC).date().isoformat()
+    facts = {"source": name, "url": source.url, "sha256": digest, "licence": source.licence}
+    return facts | {"date": today, "converter": CONVERTER}
+
+
+def _keep(path: Path, state: State, record: Record) -> None:
+    """Write both files or none; the tensors come last, as it is they that are looked for."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(record | {"state_sha256": state_sha256(state)}, indent=2, sort_keys=True) + "\n"
+    with TemporaryDirectory(dir=path.parent, prefix=".keep-") as temporary:
+        tensors, note = Path(temporary, "tensors"), Path(temporary, "note")
+        save_file(state, tensors)
+        note.write_text(text, encoding="utf-8")
+        tensors.chmod(note.stat().st_mode)  # safetensors makes it private, but a folder of weights may be shared
+        note.replace(path.with_suffix(".json"))
+        tensors.replace(path)
