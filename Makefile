@@ -3,13 +3,16 @@ PYTHON ?= python3.11
 UV = .venv/bin/uv pip install --quiet --native-tls --constraint requirements.lock
 PINS = pyproject.toml requirements.lock
 
-.PHONY: repro test weights lint check-lock lock clean
+.PHONY: repro legacy test weights lint check-lock lock clean
 
 repro: .venv/installed
 	.venv/bin/dvc repro
 
 test: .venv/installed-test
 	.venv/bin/python -m pytest
+
+legacy: .venv/installed  # audio features in the form of the published VEGAS files: see docs/data.md
+	.venv/bin/dvc exp run -S vggish.final_relu=true -S vggish.postprocess=pca_uint8 -S features.audio_scaling=vegas
 
 weights: .venv/installed  # what vggish.weights and inception.weights of params.yaml name
 	.venv/bin/python -m pipeline.weights fetch

@@ -1,17 +1,20 @@
 """Fetch, check, import and list the weights of VGGish and Inception-v3."""
 
+# The store loads torch, so the commands import it themselves: --help answers at once.
+
 import argparse
 import sys
 from pathlib import Path
 
 from pipeline.errors import DataError, ParamsError, PipelineError
 from pipeline.params import read_section
-from pipeline.weights import store
 from pipeline.weights.sources import RANDOM, SOURCES
 
 
 def fetch(names: list[str]) -> None:
     """Fetch sources by name, or those that params.yaml chooses; what is there and whole is not fetched again."""
+    from pipeline.weights import store
+
     if unknown := [name for name in names if name not in SOURCES]:
         raise ParamsError(f"{unknown[0]!r} is unknown; expected one of: {', '.join(SOURCES)}")
     for name in names or _chosen():
@@ -23,6 +26,8 @@ def fetch(names: list[str]) -> None:
 
 def verify() -> None:
     """Read every set of weights; the first one that is damaged stops the program."""
+    from pipeline.weights import store
+
     for path in store.kept_files():
         _, record = store.read(path)
         print(f"{path.name}: as noted on {record['date']}, SHA-256 of its tensors {record['state_sha256']}")
@@ -30,6 +35,8 @@ def verify() -> None:
 
 def import_path(path: Path) -> None:
     """Keep the weights of a file: a published one under its source's name, another for when params.yaml names it."""
+    from pipeline.weights import store
+
     if name := next((name for name, source in SOURCES.items() if source.file == path.name), None):
         store.fetch(name, path)
         print(f"{path}: {store.kept_file(SOURCES[name].network, name)}")
@@ -41,6 +48,8 @@ def import_path(path: Path) -> None:
 
 def list_all() -> None:
     """Print the known sources and what is in the weights folder."""
+    from pipeline.weights import store
+
     for name, source in SOURCES.items():
         there = "here" if store.kept_file(source.network, name).exists() else "not fetched"
         print(f"{source.network}.weights={name}: {there}; {source.url}; {source.licence}")
@@ -58,6 +67,8 @@ def _chosen() -> list[str]:
 
 
 def _is_whole(path: Path) -> bool:
+    from pipeline.weights import store
+
     try:
         store.read(path)
     except DataError:
