@@ -41,7 +41,7 @@ check-lock: .venv/installed  # dvc.lock is what the committed code and params ma
 
 lock: .venv/bin/uv  # take the newest versions that pyproject.toml allows
 	.venv/bin/uv pip compile --quiet --native-tls --upgrade --all-extras --python-version 3.11 \
-		--no-header --no-annotate --no-emit-index-url pyproject.toml --output-file requirements.lock
+		--no-header --no-annotate pyproject.toml --output-file requirements.lock
 	.venv/bin/uv --version | sed 's/uv \([0-9.]*\).*/uv==\1/' >> requirements.lock
 
 clean:
