@@ -3,7 +3,20 @@
 from typing import Literal
 
 RejectKind = Literal[
-    "not_media", "truncated", "no_audio", "no_video", "too_short", "undecodable", "changed", "unreadable", "timeout"
+    "missing",
+    "unreadable",
+    "outside_root",
+    "bad_name",
+    "bad_label",
+    "changed",
+    "not_media",
+    "truncated",
+    "no_audio",
+    "no_video",
+    "too_short",
+    "undecodable",
+    "timeout",
+    "crashed",
 ]
 
 

@@ -14,7 +14,7 @@ def main(clips_csv: Path) -> None:
 
     params = load_params("dataset", DatasetParams)
     check_networks(params.source)
-    root, clips = source_module(params.source).find_clips(params)
+    root, clips, _ = source_module(params.source).find_clips(params)
     clips = with_hashes(root, clips, cache_folder() / "file_hashes.json")
     clips = assign_splits(
         clips,

@@ -1,6 +1,6 @@
 """What every source of clips shares: the section ``dataset`` of params.yaml, and finding a source by its name.
 
-A source is one file of this folder with ``find_clips(params) -> (root, clips)``.
+A source is one file of this folder with ``find_clips(params) -> Found``.
 """
 
 import importlib
@@ -10,15 +10,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, NamedTuple, Self
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 from tqdm import tqdm
 
 from pipeline.clip_cache import write_atomically
 from pipeline.clips import Clip, file_sha256
 from pipeline.errors import ParamsError
 from pipeline.params import StageParams
+from pipeline.rejects import Reject
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 RACY_SECONDS = 2.0  # a file touched this recently may change again within one tick of its clock
@@ -29,10 +30,34 @@ class DatasetParams(StageParams):
 
     source: str
     path: Path | None
+    protocol: str | None
     seed: NonNegativeInt
     test_fraction: Share
     validation_fraction: Share
+    n_folds: Annotated[int, Field(ge=2)]
+    fold: NonNegativeInt | None
     max_rejected_fraction: Annotated[float, Field(ge=0, le=1)]
+    clip_timeout_seconds: PositiveFloat
+
+    @model_validator(mode="after")
+    def _fold_is_one_of_them(self) -> Self:
+        if self.fold is not None and self.fold >= self.n_folds:
+            raise ValueError(f"fold={self.fold}; expected null or 0 to {self.n_folds - 1} (n_folds={self.n_folds})")
+        return self
+
+
+class Found(NamedTuple):
+    """What a source holds.
+
+    Attributes:
+        root: the folder that the clips' paths start from.
+        clips: the clips, with a split where the source has one of its own.
+        refused: what the source names but cannot be a clip, and why.
+    """
+
+    root: Path
+    clips: list[Clip]
+    refused: list[Reject]
 
 
 def source_module(name: str) -> ModuleType:

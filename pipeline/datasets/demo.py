@@ -15,7 +15,7 @@ from pipeline import video
 from pipeline.clip_cache import cache_folder, fingerprint
 from pipeline.clips import Clip
 from pipeline.datasets import demo_pictures, demo_shapes, demo_sounds
-from pipeline.datasets.base import DatasetParams
+from pipeline.datasets.base import DatasetParams, Found
 from pipeline.datasets.demo_pictures import make_pictures
 from pipeline.datasets.demo_sounds import SOUNDS, make_sound
 from pipeline.params import StageParams, load_params
@@ -62,7 +62,7 @@ class _Plan(NamedTuple):
     n_pictures: int
 
 
-def find_clips(params: DatasetParams) -> tuple[Path, list[Clip]]:
+def find_clips(params: DatasetParams) -> Found:
     """Return the folder of the demo in the cache and its clips, sorted; other parameters or code have another folder.
 
     Args:
@@ -72,7 +72,7 @@ def find_clips(params: DatasetParams) -> tuple[Path, list[Clip]]:
     modules = (sys.modules[__name__], demo_pictures, demo_shapes, demo_sounds, video)
     folder = cache_folder() / "demo" / fingerprint(demo.model_dump(), modules, PACKAGES)
     made = make_demo(folder, demo)
-    return folder, [Clip(clip_id=clip.path, **clip._asdict()) for clip in made]
+    return Found(folder, [Clip(clip_id=clip.path, **clip._asdict()) for clip in made], [])
 
 
 def make_demo(folder: Path, params: DemoParams) -> list[DemoClip]:

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from pipeline.clips import Clip
-from pipeline.datasets.base import DatasetParams
+from pipeline.datasets.base import DatasetParams, Found
 from pipeline.errors import DataError, ParamsError
 
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
 LAYOUT = f"DIR/CLASS/*{' *'.join(SUFFIXES)} with two classes or more"
 
 
-def find_clips(params: DatasetParams) -> tuple[Path, list[Clip]]:
+def find_clips(params: DatasetParams) -> Found:
     """Return the folder and its clips, sorted; hidden files and files of other kinds are passed over.
 
     Args:
@@ -30,7 +30,7 @@ def find_clips(params: DatasetParams) -> tuple[Path, list[Clip]]:
     labels = sorted({clip.label for clip in clips})
     if len(labels) < 2:
         raise DataError(f"dataset.path={root}: {len(clips)} videos of classes {labels}; expected {LAYOUT}")
-    return root, clips
+    return Found(root, clips, [])
 
 
 def _is_video(path: Path) -> bool:

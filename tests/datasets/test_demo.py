@@ -12,13 +12,13 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from pipeline.datasets.base import DatasetParams
 from pipeline.datasets.demo import CLASS_NAMES, DemoClip, DemoParams, _generator, find_clips, make_demo
 from pipeline.datasets.demo_pictures import HUES, make_pictures
 from pipeline.datasets.demo_shapes import SHAPES
 from pipeline.datasets.demo_sounds import SOUNDS, make_sound
 from pipeline.errors import ParamsError
 from pipeline.params import load_params
+from tests.datasets.settings import dataset_params
 
 SMALL: dict[str, Any] = {
     "seed": 0,
@@ -195,13 +195,11 @@ def test_the_demo_of_the_pipeline_lies_in_the_cache_a_folder_for_each_set_of_par
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CACHE_DIR", str(tmp_path / "cache"))
-    dataset = DatasetParams(
-        source="demo", path=None, seed=0, test_fraction=0.2, validation_fraction=0.2, max_rejected_fraction=0
-    )
+    dataset = dataset_params(source="demo")
     roots = set()
     for difficulty in (0.0, 1.0):
         Path("params.yaml").write_text(yaml.safe_dump({"demo": SMALL | {"difficulty": difficulty}}))
-        root, clips = find_clips(dataset)
+        root, clips, _ = find_clips(dataset)
         roots.add(root)
         assert {clip.path for clip in clips} == contents(root).keys()
         assert {clip.label for clip in clips} == set(CLASS_NAMES[:3])

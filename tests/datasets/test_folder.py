@@ -8,12 +8,11 @@ from pipeline.clips import file_sha256
 from pipeline.datasets.base import DatasetParams, source_module, with_hashes
 from pipeline.datasets.folder import find_clips
 from pipeline.errors import DataError, ParamsError
+from tests.datasets.settings import dataset_params
 
 
 def params(path: Path | None) -> DatasetParams:
-    return DatasetParams(
-        source="folder", path=path, seed=0, test_fraction=0.25, validation_fraction=0.2, max_rejected_fraction=0.2
-    )
+    return dataset_params(source="folder", path=path)
 
 
 def make(root: Path, *names: str) -> Path:
@@ -25,7 +24,7 @@ def make(root: Path, *names: str) -> Path:
 
 def test_a_folder_is_a_class_and_every_known_kind_of_video_a_clip(tmp_path: Path) -> None:
     names = ["cat/1.mp4", "cat/2.MOV", "dog/3.mkv", "dog/4.webm", "dog/5.avi"]
-    root, clips = find_clips(params(make(tmp_path, *names)))
+    root, clips, _ = find_clips(params(make(tmp_path, *names)))
     assert root == tmp_path
     assert [(clip.clip_id, clip.path, clip.label) for clip in clips] == [(n, n, n.split("/")[0]) for n in names]
 
@@ -58,7 +57,7 @@ def test_an_unknown_source_lists_the_known_ones() -> None:
 
 
 def test_hashes_are_those_of_the_files_and_are_remembered(tmp_path: Path) -> None:
-    root, clips = find_clips(params(make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")))
+    root, clips, _ = find_clips(params(make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")))
     for clip in clips:
         os.utime(root / clip.path, (1e9, 1e9))
     hashed = with_hashes(root, clips, tmp_path / "memory.json")
@@ -69,7 +68,7 @@ def test_hashes_are_those_of_the_files_and_are_remembered(tmp_path: Path) -> Non
 
 
 def test_a_file_that_changes_gets_a_new_hash(tmp_path: Path) -> None:
-    root, clips = find_clips(params(make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")))
+    root, clips, _ = find_clips(params(make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")))
     with_hashes(root, clips, tmp_path / "memory.json")
     (root / "a/1.mp4").write_bytes(b"B/1.mp4")  # the same size, within the same tick of the clock
     after = with_hashes(root, clips, tmp_path / "memory.json")
@@ -79,5 +78,5 @@ def test_a_file_that_changes_gets_a_new_hash(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_has_no_hash(tmp_path: Path) -> None:
     make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")
     (tmp_path / "videos/a/3.mp4").symlink_to("nowhere")
-    hashed = with_hashes(*find_clips(params(tmp_path / "videos")), tmp_path / "memory.json")
+    hashed = with_hashes(*find_clips(params(tmp_path / "videos"))[:2], tmp_path / "memory.json")
     assert [bool(clip.sha256) for clip in hashed] == [True, False, True]
