@@ -83,22 +83,27 @@ def random_state(seed: int) -> dict[str, Tensor]:
 
     Log-mel values lie far from zero, and under plain random weights the offset this leaves in every layer outgrows
     the differences between sounds. So each unit is shifted and scaled to mean 0 and variance 1 over seeded noise of
-    many bandwidths (layer-sequential unit variance, here a unit at a time and with the mean).
+    many bandwidths (layer-sequential unit variance, here a unit at a time and with the mean). The fully connected
+    layers do not care when a sound comes, and lose nothing to their ReLUs: they look linear.
 
     Args:
         seed: any number from 0 up; it fixes every weight.
 
     References:
         Mishkin & Matas (2016), All you need is a good init, ICLR.
+        Balduzzi et al. (2017), The shattered gradients problem, ICML (looks-linear weights).
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.device("meta"):
         network = Vggish(final_relu=False)
     network.to_empty(device="cpu")
     with torch.no_grad():
+        for layer in network.features:
+            if isinstance(layer, nn.Conv2d):
+                _draw_filters(layer.weight, generator)
+        _draw_looks_linear([layer.weight for layer in network.embeddings if isinstance(layer, nn.Linear)], generator)
         signal = _reference_examples(generator).unsqueeze(1).contiguous(memory_format=torch.channels_last)
-        signal = _initialise(network.features, signal, generator)
-        _initialise(network.embeddings, _flatten(signal), generator)
+        _standardise_all(network.embeddings, _flatten(_standardise_all(network.features, signal)))
     return {name: weight.detach() for name, weight in network.state_dict().items()}
 
 
@@ -133,22 +138,37 @@ def _reference_examples(generator: torch.Generator) -> Tensor:
     return examples.clamp(math.log(0.01), 3.4).squeeze(1)
 
 
-def _initialise(layers: nn.Sequential, signal: Tensor, generator: torch.Generator) -> Tensor:
-    """Fill the weights of one layer after the other, and return the reference signal as it leaves the last."""
+def _draw_filters(weight: Tensor, generator: torch.Generator) -> None:
+    """Normal numbers; half of a filter's variance is common to its taps: it sees slow and fast changes alike."""
+    weight.normal_(generator=generator)
+    common = torch.randn(*weight.shape[:2], 1, 1, generator=generator)
+    weight.add_(common).mul_(math.sqrt(0.5))
+
+
+def _draw_looks_linear(weights: list[Tensor], generator: torch.Generator) -> None:
+    """Normal numbers, the first layer's the same at each of its six times; each hidden unit comes with its opposite.
+
+    The next layer takes the difference of the two: relu(x) - relu(-x) = x.
+    """
+    first, second, last = weights
+    by_time = first.view(len(first), 6, -1)  # (4096, 6, 2048)
+    by_time.copy_(torch.randn(len(first), 1, by_time.shape[2], generator=generator).expand_as(by_time))
+    for weight in (second, last):
+        weight.normal_(generator=generator)
+        one, opposite = weight.chunk(2, dim=1)
+        opposite.copy_(-one)
+    for weight in (first, second):
+        one, opposite = weight.chunk(2, dim=0)
+        opposite.copy_(-one)
+
+
+def _standardise_all(layers: nn.Sequential, signal: Tensor) -> Tensor:
+    """Standardise one layer after the other, and return the reference signal as it leaves the last."""
     for layer in layers:
         if isinstance(layer, nn.Conv2d | nn.Linear):
-            _draw(layer.weight, generator)
             _standardise(layer, signal)
         signal = layer(signal)
     return signal
-
-
-def _draw(weight: Tensor, generator: torch.Generator) -> None:
-    """Normal numbers; half of a filter's variance is common to its taps: it sees slow and fast changes alike."""
-    weight.normal_(generator=generator)
-    if weight.dim() == 4:
-        common = torch.randn(*weight.shape[:2], 1, 1, generator=generator)
-        weight.add_(common).mul_(math.sqrt(0.5))
 
 
 def _standardise(layer: nn.Conv2d | nn.Linear, signal: Tensor) -> None:

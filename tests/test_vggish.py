@@ -133,6 +133,19 @@ def test_the_bytes_of_a_row_depend_on_that_row_alone(state: dict[str, Tensor]) -
     np.testing.assert_array_equal(np.concatenate(alone), together[9:])
 
 
+def test_random_linear_layers_lose_nothing_to_their_relus(state: dict[str, Tensor]) -> None:
+    one, other = torch.randn(2, 3, 12288, generator=torch.Generator().manual_seed(0)).abs()
+    layers = build(state, final_relu=False).embeddings
+    torch.testing.assert_close(layers((one + other) / 2), (layers(one) + layers(other)) / 2, atol=1e-4, rtol=0)
+
+
+def test_random_linear_layers_hear_the_same_early_and_late(state: dict[str, Tensor]) -> None:
+    maps = torch.randn(3, 6, 4, 512, generator=torch.Generator().manual_seed(0)).abs()  # time, band, channel
+    layers = build(state, final_relu=False).embeddings
+    late = maps.flip(1).flatten(1)
+    torch.testing.assert_close(layers(late), layers(maps.flatten(1)), atol=1e-4, rtol=0)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(
     not torch.cuda.is_available() and os.environ.get("FAIL_WITHOUT_GPU") != "1", reason="no CUDA device"
