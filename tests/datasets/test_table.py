@@ -113,6 +113,11 @@ def test_a_path_that_leaves_the_tables_folder_is_refused(path: str, tmp_path: Pa
     assert [clip.path for clip in clips] == ["a.mp4", "b.mp4"]
 
 
+def test_an_absolute_path_is_refused_even_inside_the_tables_folder(tmp_path: Path) -> None:
+    refused = found(write(tmp_path / "videos.csv", [*PLAIN, [str(tmp_path / "c.mp4"), "dog"]])).refused
+    assert [row.kind for row in refused] == ["outside_root"]
+
+
 def test_a_path_that_comes_back_or_a_link_inside_is_fine(tmp_path: Path) -> None:
     (tmp_path / "link.mp4").symlink_to("a.mp4")
     clips = clips_of(tmp_path, *PLAIN, ["./x/../c.mp4", "dog"], ["link.mp4", "dog"])
@@ -138,9 +143,10 @@ def test_a_parquet_column_of_lists_of_labels_is_refused(tmp_path: Path) -> None:
         found(tmp_path / "t.parquet")
 
 
-def test_a_parquet_column_of_bytes_is_refused(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"path": [b"a", b"b"], "label": ["cat", "dog"]}), tmp_path / "t.parquet")
-    with pytest.raises(DataError, match=r"column 'path' holds binary; expected text or numbers"):
+@pytest.mark.parametrize("paths", [[b"a", b"b"], [["a"], ["b"]]], ids=["bytes", "lists"])
+def test_a_parquet_column_of_anything_but_text_and_numbers_is_refused(paths: list[object], tmp_path: Path) -> None:
+    pq.write_table(pa.table({"path": paths, "label": ["cat", "dog"]}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"column 'path' holds (binary|list<.*>); expected text or numbers"):
         found(tmp_path / "t.parquet")
 
 

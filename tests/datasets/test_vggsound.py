@@ -46,7 +46,7 @@ def test_a_label_may_contain_a_comma(tmp_path: Path) -> None:
     ("row", "problem"),
     [
         (["--0PQM4-hqg", "1", "female speech", " woman speaking", "test"], r"5 fields; expected 4"),
-        (["../0PQM4-hq", "1", "dog", "test"], r"ID '../0PQM4-hq'; expected a YouTube ID: 11 letters"),
+        (["../--0PQM4-hqg", "1", "dog", "test"], r"ID '../--0PQM4-hqg'; expected a YouTube ID: 11 letters"),
         (["--0PQM4-hqg", "1.5", "dog", "test"], r"start '1.5'; expected whole seconds"),
         (["--0PQM4-hqg", "1", " ", "test"], r"label ' '; expected the name of a class"),
         (["--0PQM4-hqg", "1", "dog", "val"], r"split 'val'; expected one of \['train', 'test'\]"),
