@@ -47,7 +47,8 @@ def find_clips(params: DatasetParams) -> Found:
     refuse_protocol(params)
     table = given_file(params, LAYOUT)
     entries = [_entry(row) for row in read_rows(table)]
-    rejects = [_reject(table.parent, clip) for _, clip in entries]
+    root = os.path.realpath(table.parent)
+    rejects = [_reject(root, clip) for _, clip in entries]
     kept = _named([entry for entry, reject in zip(entries, rejects, strict=True) if reject is None])
     clips = [clip for _, clip in kept]
     check_classes(table, (clip.label for clip in clips), LAYOUT)
@@ -94,7 +95,7 @@ def _times(row: Row) -> tuple[float | None, float | None]:
     return start, end
 
 
-def _reject(root: Path, clip: Clip) -> Reject | None:
+def _reject(root: str, clip: Clip) -> Reject | None:
     """Why a row is no clip, or None where it is one."""
     clip_id = clip.clip_id or clip.path
     if posixpath.isabs(clip.path) or not _is_inside(root, clip.path):
@@ -106,9 +107,10 @@ def _reject(root: Path, clip: Clip) -> Reject | None:
     return None
 
 
-def _is_inside(root: Path, path: str) -> bool:
-    """Whether a path stays in the folder, links followed."""
-    return Path(os.path.realpath(root / path)).is_relative_to(os.path.realpath(root))
+def _is_inside(root: str, path: str) -> bool:
+    """Whether a path stays in the folder, links followed; ``root`` has no link in it."""
+    inside = os.path.join(root, "")  # noqa: PTH118 - with its last slash, which Path drops
+    return os.path.realpath(inside + path).startswith(inside)
 
 
 def _named(entries: Iterable[_Entry]) -> list[_Entry]:
