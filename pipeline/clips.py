@@ -70,8 +70,11 @@ def write_clips(path: Path, clips: Iterable[Clip]) -> None:
     """Write clips.csv, sorted by clip_id: the same clips give the same bytes."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        quoting = csv.DictWriter(file, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writeheader()
-        writer.writerows(asdict(clip) for clip in sorted(clips, key=lambda clip: clip.clip_id))
+        for clip in sorted(clips, key=lambda clip: clip.clip_id):
+            row = asdict(clip)  # Python 3.11 quotes a bare \r only if told to, and reads it as the end of a row
+            (quoting if "\r" in "".join(map(str, row.values())) else writer).writerow(row)
 
 
 def read_clips(path: Path) -> list[Clip]:

@@ -24,8 +24,10 @@ def write(path: Path, rows: Iterable[Reject]) -> None:
     """Write rejected.csv, sorted: the same rejects give the same bytes."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
+        quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writerow(Reject._fields)
-        writer.writerows(sorted(rows))
+        for row in sorted(rows):  # Python 3.11 quotes a bare \r only if told to, and reads it as the end of a row
+            (quoting if "\r" in "".join(row) else writer).writerow(row)
 
 
 def read(path: Path) -> list[Reject]:

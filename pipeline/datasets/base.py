@@ -6,6 +6,7 @@ A source is one file of this folder with ``find_clips(params) -> Found``.
 import importlib
 import json
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from pipeline.clip_cache import write_atomically
 from pipeline.clips import Clip, file_sha256
-from pipeline.errors import ParamsError
+from pipeline.errors import ClipError, ParamsError, RejectKind
 from pipeline.params import StageParams
 from pipeline.rejects import Reject
 
@@ -71,6 +72,19 @@ def source_module(name: str) -> ModuleType:
     if name not in known:
         raise ParamsError(f"dataset.source={name!r}; expected one of {known}")
     return importlib.import_module(f"pipeline.datasets.{name}")
+
+
+def refusal(clip_id: str, kind: RejectKind, problem: str, expected: str) -> Reject:
+    """Return the row of rejected.csv for what a source names but cannot be a clip."""
+    return Reject(clip_id, "dataset", kind, str(ClipError(clip_id, kind, problem, expected)))
+
+
+def similar_labels(labels: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return the groups of labels that differ only in case or white space, sorted: they may be meant as one class."""
+    alike = defaultdict(set)
+    for label in labels:
+        alike["".join(label.split()).casefold()].add(label)
+    return sorted(tuple(sorted(group)) for group in alike.values() if len(group) > 1)
 
 
 def with_hashes(root: Path, clips: Iterable[Clip], memory: Path) -> list[Clip]:

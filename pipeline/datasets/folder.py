@@ -1,12 +1,10 @@
 """Source ``folder``: a folder a class, DIR/CLASS/*.mp4; the folder's name is the label."""
 
-from pathlib import Path
-
 from pipeline.clips import Clip
 from pipeline.datasets.base import DatasetParams, Found
-from pipeline.errors import DataError, ParamsError
+from pipeline.datasets.class_folders import SUFFIXES, list_videos
+from pipeline.datasets.locations import check_classes, given_folder, refuse_protocol
 
-SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
 LAYOUT = f"DIR/CLASS/*{' *'.join(SUFFIXES)} with two classes or more"
 
 
@@ -17,23 +15,12 @@ def find_clips(params: DatasetParams) -> Found:
         params: ``path`` is DIR; a relative one starts from the folder that the command runs in.
 
     Raises:
-        ParamsError: no path is given.
+        ParamsError: no path is given, or a protocol.
         DataError: DIR is no folder, or holds videos of fewer than two classes.
     """
-    root = params.path
-    if root is None:
-        raise ParamsError("dataset.path is null; expected a folder: -S dataset.path=DIR with DIR/CLASS/*.mp4")
-    if not root.is_dir():
-        raise DataError(f"dataset.path={root}: no such folder (seen from {Path.cwd()}); expected {LAYOUT}")
-    names = sorted(path.relative_to(root).as_posix() for path in root.glob("*/*") if _is_video(path))
+    refuse_protocol(params)
+    root = given_folder(params, LAYOUT)
+    names, refused = list_videos(root)
     clips = [Clip(clip_id=name, path=name, label=name.partition("/")[0]) for name in names]
-    labels = sorted({clip.label for clip in clips})
-    if len(labels) < 2:
-        raise DataError(f"dataset.path={root}: {len(clips)} videos of classes {labels}; expected {LAYOUT}")
-    return Found(root, clips, [])
-
-
-def _is_video(path: Path) -> bool:
-    """Whether a path looks like a video that belongs to a class."""
-    hidden = path.name.startswith(".") or path.parent.name.startswith(".")
-    return path.suffix.lower() in SUFFIXES and not hidden and not path.is_dir()
+    check_classes(root, (clip.label for clip in clips), LAYOUT)
+    return Found(root, clips, refused)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.clips import file_sha256
-from pipeline.datasets.base import DatasetParams, source_module, with_hashes
+from pipeline import rejects
+from pipeline.clips import file_sha256, read_clips, write_clips
+from pipeline.datasets.base import DatasetParams, similar_labels, source_module, with_hashes
 from pipeline.datasets.folder import find_clips
 from pipeline.errors import DataError, ParamsError
 from tests.datasets.settings import dataset_params
@@ -31,13 +32,70 @@ def test_a_folder_is_a_class_and_every_known_kind_of_video_a_clip(tmp_path: Path
 
 def test_what_is_no_video_of_a_class_is_passed_over(tmp_path: Path) -> None:
     names = ["cat/1.mp4", "dog/1.mp4", "top.mp4", "cat/notes.txt", "cat/.2.mp4", ".old/3.mp4", "cat/deep/4.mp4"]
-    make(tmp_path, *names)
-    (tmp_path / "dog" / "5.mp4").mkdir()
-    assert [clip.clip_id for clip in find_clips(params(tmp_path))[1]] == ["cat/1.mp4", "dog/1.mp4"]
+    _, clips, refused = find_clips(params(make(tmp_path, *names)))
+    assert [clip.clip_id for clip in clips] == ["cat/1.mp4", "dog/1.mp4"]
+    assert refused == []
+
+
+def test_what_has_the_name_of_a_video_but_is_no_file_is_refused(tmp_path: Path) -> None:
+    make(tmp_path, "cat/1.mp4", "dog/1.mp4")
+    (tmp_path / "cat/2.mp4").mkdir()
+    os.mkfifo(tmp_path / "cat/3.mp4")
+    (tmp_path / "dog/4.mp4").symlink_to("nowhere.mp4")
+    (tmp_path / "dog/5.mp4").symlink_to("5.mp4")
+    _, clips, refused = find_clips(params(tmp_path))
+    assert [(row.clip_id, row.stage, row.kind) for row in refused] == [
+        ("cat/2.mp4", "dataset", "unreadable"),
+        ("cat/3.mp4", "dataset", "unreadable"),
+        ("dog/4.mp4", "dataset", "missing"),
+        ("dog/5.mp4", "dataset", "missing"),
+    ]
+    assert refused[2].reason == "clip 'dog/4.mp4': a link to 'nowhere.mp4', which is not there; expected a file"
+    assert [clip.clip_id for clip in clips] == ["cat/1.mp4", "dog/1.mp4"]
+
+
+def test_a_link_to_a_video_is_a_clip(tmp_path: Path) -> None:
+    make(tmp_path, "cat/1.mp4", "dog/1.mp4", "elsewhere")
+    (tmp_path / "dog/2.mp4").symlink_to(tmp_path / "elsewhere")
+    assert [clip.clip_id for clip in find_clips(params(tmp_path)).clips] == ["cat/1.mp4", "dog/1.mp4", "dog/2.mp4"]
+
+
+def test_a_name_that_is_no_utf8_is_refused_in_letters_that_can_be_written(tmp_path: Path) -> None:
+    make(tmp_path, "cat/1.mp4", "dog/1.mp4")
+    (tmp_path / "dog" / os.fsdecode(b"\xff\n2.mp4")).touch()
+    refused = find_clips(params(tmp_path)).refused
+    assert [(row.clip_id, row.kind) for row in refused] == [("dog/\\xff\n2.mp4", "bad_name")]
+    rejects.write(tmp_path / "rejected.csv", refused)
+    assert rejects.read(tmp_path / "rejected.csv") == refused
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\r\nb", 'a "b", c', "\u00e9t\u00e9 \U0001f415", " a ", "'", "#;|"])
+def test_clips_with_odd_names_survive_clips_csv(name: str, tmp_path: Path) -> None:
+    make(tmp_path, f"{name}/{name}.mp4", "plain/1.mp4")
+    clips = find_clips(params(tmp_path)).clips
+    assert {clip.path for clip in clips} == {f"{name}/{name}.mp4", "plain/1.mp4"}
+    write_clips(tmp_path / "clips.csv", clips)
+    assert read_clips(tmp_path / "clips.csv") == sorted(clips, key=lambda clip: clip.clip_id)
+
+
+def test_a_carriage_return_survives_rejected_csv(tmp_path: Path) -> None:
+    row = rejects.Reject("a\rb.mp4", "dataset", "missing", "gone\r\n")
+    rejects.write(tmp_path / "rejected.csv", [row])
+    assert rejects.read(tmp_path / "rejected.csv") == [row]
+
+
+def test_labels_that_differ_in_case_or_white_space_are_grouped() -> None:
+    labels = ["dog", "Dog", "cat", "dog ", "car horn", "carhorn", "Car\tHorn", "cat"]
+    assert similar_labels(labels) == [("Car\tHorn", "car horn", "carhorn"), ("Dog", "dog", "dog ")]
+
+
+def test_a_protocol_left_over_from_another_source_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"dataset.protocol='cml': source 'folder' has none; expected null"):
+        find_clips(dataset_params(source="folder", path=tmp_path, protocol="cml"))
 
 
 def test_no_path_says_how_to_give_one() -> None:
-    with pytest.raises(ParamsError, match=r"dataset.path is null; expected a folder: -S dataset.path=DIR"):
+    with pytest.raises(ParamsError, match=r"dataset.path is null; expected -S dataset.path=..., for DIR/CLASS/\*.mp4"):
         find_clips(params(None))
 
 
@@ -76,7 +134,7 @@ def test_a_file_that_changes_gets_a_new_hash(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_has_no_hash(tmp_path: Path) -> None:
-    make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")
-    (tmp_path / "videos/a/3.mp4").symlink_to("nowhere")
-    hashed = with_hashes(*find_clips(params(tmp_path / "videos"))[:2], tmp_path / "memory.json")
-    assert [bool(clip.sha256) for clip in hashed] == [True, False, True]
+    root, clips, _ = find_clips(params(make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")))
+    (root / "a/1.mp4").unlink()
+    hashed = with_hashes(root, clips, tmp_path / "memory.json")
+    assert [bool(clip.sha256) for clip in hashed] == [False, True]

@@ -1,0 +1,117 @@
+"""The rows of a table of clips, .csv, .tsv or .parquet, as text, each with its place for messages."""
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
+import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
+
+from pipeline.errors import DataError
+
+REQUIRED = ("path", "label")
+COLUMNS = (*REQUIRED, "clip_id", "split", "source_id", "start", "end")
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+PARQUET = ".parquet"
+SUFFIXES = (*DELIMITERS, PARQUET)
+ONE_CLASS = "one class a clip: what is relevant to a query is what has its class"
+
+
+class Row(NamedTuple):
+    """One row: its place, such as ``videos.csv: line 3``, and its text in the columns that it knows; "" is nothing."""
+
+    place: str
+    cells: dict[str, str]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of a table.
+
+    Args:
+        path: a .csv or .tsv in UTF-8 with a header, or a .parquet.
+
+    Raises:
+        DataError: the file is of another kind or damaged, or a column is missing, misspelt, doubled or of lists.
+    """
+    suffix = path.suffix.lower()
+    if suffix in DELIMITERS:
+        return _read_text(path, DELIMITERS[suffix])
+    if suffix == PARQUET:
+        return _read_parquet(path)
+    raise DataError(f"{path}: a file of kind {suffix!r}; expected one of {list(SUFFIXES)}")
+
+
+def check_columns(path: Path, names: Sequence[str]) -> None:
+    """Refuse a header that does not say what is meant; further columns with names of their own are welcome.
+
+    Raises:
+        DataError: a column is missing or comes twice, or one is called nearly as one that is not there.
+    """
+    if doubled := sorted(name for name, count in Counter(names).items() if count > 1):
+        raise DataError(f"{path}: columns {doubled} come twice; expected each once")
+    absent = [name for name in COLUMNS if name not in names]
+    unknown = [name for name in names if name not in COLUMNS]
+    misspelt = [f"{name!r} (is it {meant!r}?)" for name in unknown for meant in _meant(name, absent)]
+    missing = [name for name in REQUIRED if name in absent]
+    if misspelt or missing:
+        raise DataError(
+            f"{path}: columns {list(names)}, missing {missing}, like a known one: {', '.join(misspelt) or 'none'}; "
+            f"expected {list(REQUIRED)}, optional {list(COLUMNS[len(REQUIRED) :])}"
+        )
+
+
+def _meant(name: str, absent: Sequence[str]) -> list[str]:
+    """The absent column that an unknown one may stand for: ``Label``, ``lable``, ``start_seconds``."""
+    plain = name.strip().casefold()
+    longer = [known for known in absent if plain.startswith(f"{known}_")]
+    return longer or get_close_matches(plain, absent, n=1, cutoff=0.75)
+
+
+def _read_text(path: Path, delimiter: str) -> list[Row]:
+    """Rows of a CSV or TSV; empty lines are passed over."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            header = next(reader, [])
+            check_columns(path, header)
+            return [_text_row(f"{path}: line {reader.line_num}", header, fields) for fields in reader if fields]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: {error}; expected a header and rows in UTF-8 with {delimiter!r} between") from error
+
+
+def _text_row(place: str, header: Sequence[str], fields: Sequence[str]) -> Row:
+    """One row of a CSV or TSV."""
+    if len(fields) != len(header):
+        raise DataError(f"{place}: {len(fields)} fields; expected {len(header)}, as the header has")
+    return Row(place, {name: field for name, field in zip(header, fields, strict=True) if name in COLUMNS})
+
+
+def _read_parquet(path: Path) -> list[Row]:
+    """Rows of a Parquet file; null and NaN are nothing."""
+    try:
+        file = pq.ParquetFile(path)
+        check_columns(path, file.schema_arrow.names)
+        _check_types(path, file.schema_arrow)
+        table = file.read(columns=[name for name in COLUMNS if name in file.schema_arrow.names])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path}: {error}; expected a Parquet file") from error
+    return [Row(f"{path}: row {number}", _as_text(row)) for number, row in enumerate(table.to_pylist(), start=1)]
+
+
+def _check_types(path: Path, schema: Iterable[pa.Field]) -> None:
+    """Refuse columns whose cells are no single words or numbers."""
+    for field in schema:
+        if field.name == "label" and pa.types.is_nested(field.type):
+            raise DataError(f"{path}: column 'label' holds {field.type}; expected {ONE_CLASS}")
+        if field.name in COLUMNS and (pa.types.is_nested(field.type) or pa.types.is_binary(field.type)):
+            raise DataError(f"{path}: column {field.name!r} holds {field.type}; expected text or numbers")
+
+
+def _as_text(row: dict[str, object]) -> dict[str, str]:
+    """The cells of a Parquet row."""
+    nothing = [name for name, value in row.items() if value is None or (isinstance(value, float) and math.isnan(value))]
+    return {name: "" if name in nothing else str(value) for name, value in row.items()}
