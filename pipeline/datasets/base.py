@@ -1,10 +1,11 @@
 """What every source of clips shares: the section ``dataset`` of params.yaml, and finding a source by its name.
 
-A source is one file of this folder with ``find_clips(params) -> Found``.
+A source is one file of this folder with ``find_clips(params) -> Found`` or ``import_table(params) -> Imported``.
 """
 
 import importlib
 import json
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,11 +18,12 @@ from tqdm import tqdm
 
 from pipeline.clip_cache import write_atomically
 from pipeline.clips import Clip, file_sha256
-from pipeline.errors import ParamsError
+from pipeline.errors import ClipError, ParamsError
 from pipeline.params import StageParams
 from pipeline.rejects import Reject
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+ENTRY = re.compile(r"^def (find_clips|import_table)\(", re.MULTILINE)  # what makes a file of this folder a source
 RACY_SECONDS = 2.0  # a file touched this recently may change again within one tick of its clock
 
 
@@ -67,10 +69,19 @@ def source_module(name: str) -> ModuleType:
         ParamsError: there is no source of that name; the known ones are listed.
     """
     files = Path(__file__).parent.glob("*.py")
-    known = sorted(path.stem for path in files if "\ndef find_clips(" in path.read_text(encoding="utf-8"))
+    known = sorted(path.stem for path in files if ENTRY.search(path.read_text(encoding="utf-8")))
     if name not in known:
         raise ParamsError(f"dataset.source={name!r}; expected one of {known}")
     return importlib.import_module(f"pipeline.datasets.{name}")
+
+
+def without_missing(found: Found) -> Found:
+    """Return what a source holds, with the clips whose files are not there among the refused."""
+    missing = {clip: None for clip in found.clips if not (found.root / clip.path).exists()}
+    reasons = [ClipError(clip.clip_id, "missing", f"{clip.path}: no such file", "a video") for clip in missing]
+    refused = [Reject(error.clip_id, "dataset", error.kind, str(error)) for error in reasons]
+    clips = [clip for clip in found.clips if clip not in missing]
+    return found._replace(clips=clips, refused=[*found.refused, *refused])
 
 
 def with_hashes(root: Path, clips: Iterable[Clip], memory: Path) -> list[Clip]:
@@ -106,3 +117,11 @@ def _sha256(path: Path, known: dict[str, str]) -> str:
     if time.time() - facts.st_mtime > RACY_SECONDS:
         known[key] = digest
     return digest
+
+
+def similar_labels(labels: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return groups of labels that differ in case or white space only, sorted: most likely one class, spelt twice."""
+    spellings: dict[str, set[str]] = {}
+    for label in labels:
+        spellings.setdefault("".join(label.casefold().split()), set()).add(label)
+    return sorted(tuple(sorted(group)) for group in spellings.values() if len(group) > 1)
