@@ -61,7 +61,7 @@ def _means(path: Path) -> NDArray[np.float32]:
             raise DataError(
                 f"{path}: {KEY}: shape {array.shape}; expected (n, seconds, width), or 7 x 7 places between"
             )
-        return np.concatenate([checked_matrix(block, f"{path}: {KEY}") for block in _block_means(array)])
+        return checked_matrix(np.concatenate(list(_block_means(array))), f"{path}: {KEY}")
 
 
 def _block_means(array: Any) -> Iterator[NDArray[np.float64]]:  # noqa: ANN401 - h5py has no types
