@@ -72,7 +72,7 @@ def from_networks(clips: "Sequence[Clip]", vggish: Path, inception: Path) -> "tu
         classes=classes,
         audio=scale_audio(audio, params.audio_scaling),
         visual=pca.transform(fitted, visual, params.whiten, params.epsilon),
-        provenance={**networks, "features": {"audio_scaling": params.audio_scaling}},
+        provenance={**networks, "features": params.model_dump()},
     )
     return table, fitted
 

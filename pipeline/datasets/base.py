@@ -7,6 +7,7 @@ import importlib
 import json
 import re
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from tqdm import tqdm
 
 from pipeline.clip_cache import write_atomically
 from pipeline.clips import Clip, file_sha256
-from pipeline.errors import ClipError, ParamsError
+from pipeline.errors import ClipError, ParamsError, RejectKind
 from pipeline.params import StageParams
 from pipeline.rejects import Reject
 
@@ -75,12 +76,28 @@ def source_module(name: str) -> ModuleType:
     return importlib.import_module(f"pipeline.datasets.{name}")
 
 
+def refusal(clip_id: str, kind: RejectKind, problem: str, expected: str) -> Reject:
+    """Return the row of rejected.csv for what a source names but cannot be a clip."""
+    return Reject(clip_id, "dataset", kind, str(ClipError(clip_id, kind, problem, expected)))
+
+
+def similar_labels(labels: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return the groups of labels that differ only in case or white space, sorted: they may be meant as one class."""
+    alike = defaultdict(set)
+    for label in labels:
+        alike["".join(label.split()).casefold()].add(label)
+    return sorted(tuple(sorted(group)) for group in alike.values() if len(group) > 1)
+
+
 def without_missing(found: Found) -> Found:
     """Return what a source holds, with the clips whose files are not there among the refused."""
-    missing = {clip: None for clip in found.clips if not (found.root / clip.path).exists()}
-    reasons = [ClipError(clip.clip_id, "missing", f"{clip.path}: no such file", "a video") for clip in missing]
-    refused = [Reject(error.clip_id, "dataset", error.kind, str(error)) for error in reasons]
-    clips = [clip for clip in found.clips if clip not in missing]
+    missing = {clip.clip_id for clip in found.clips if not (found.root / clip.path).exists()}
+    refused = [
+        refusal(clip.clip_id, "missing", f"{clip.path}: no such file", "a file for every clip")
+        for clip in found.clips
+        if clip.clip_id in missing
+    ]
+    clips = [clip for clip in found.clips if clip.clip_id not in missing]
     return found._replace(clips=clips, refused=[*found.refused, *refused])
 
 
@@ -117,11 +134,3 @@ def _sha256(path: Path, known: dict[str, str]) -> str:
     if time.time() - facts.st_mtime > RACY_SECONDS:
         known[key] = digest
     return digest
-
-
-def similar_labels(labels: Iterable[str]) -> list[tuple[str, ...]]:
-    """Return groups of labels that differ in case or white space only, sorted: most likely one class, spelt twice."""
-    spellings: dict[str, set[str]] = {}
-    for label in labels:
-        spellings.setdefault("".join(label.casefold().split()), set()).add(label)
-    return sorted(tuple(sorted(group)) for group in spellings.values() if len(group) > 1)

@@ -27,6 +27,7 @@ KEYS = {
     "C": ("featN1", "featN2", "testLs"),
 }
 KNOWN = "; ".join(f"{schema}: {' '.join(keys)}" for schema, keys in KEYS.items())
+SIDE_SPLITS = {"train": ("train", "validation"), "test": ("test",)}  # of schema A; published files know no validation
 SIDES = {"1": "train", "0": "test"}
 SPLIT_WORD = re.compile("train|validation|val|test", re.IGNORECASE)
 SUFFIXES = (".h5", ".hdf5")
@@ -69,14 +70,12 @@ def read_a(path: Path) -> Imported:
     """Return the rows of a file whose keys say the split; names and splits of our own export are taken over."""
     parts, used = [], list(KEYS["A"])
     with open_hdf5(path) as file:
-        for side in ("train", "test"):
+        for side, allowed in SIDE_SPLITS.items():
             keys = sides_of(side)
             part = _part(file, keys.audio, keys.visual, keys.labels, side)
             if keys.clip_ids in file and keys.splits in file:
                 used += [keys.clip_ids, keys.splits]
-                clip_ids, splits = (words(dataset(file, key), key) for key in (keys.clip_ids, keys.splits))
-                part = part._replace(clip_ids=clip_ids, splits=splits)
-                check_lengths(f"{path}: {side}", {"audio": part.audio, "clip_ids": clip_ids, "split": splits})
+                part = _with_names(part, file, keys, allowed)
             parts.append(part)
         class_names = json.loads(file.attrs["classes"]) if "classes" in file.attrs else None
         made_by = {"made_by": json.loads(file.attrs["provenance"])} if "provenance" in file.attrs else {}
@@ -128,6 +127,15 @@ def _split_files(paths: Iterable[Path]) -> dict[str, Path]:
     if missing := sorted({"train", "test"} - files.keys()):
         raise DataError(f"schema C: no file with {missing[0]} in its name beside {[str(path) for path in paths]}")
     return files
+
+
+def _with_names(part: Rows, file: Any, keys: Sides, allowed: tuple[str, ...]) -> Rows:  # noqa: ANN401 - untyped h5py
+    """The rows under the names and splits that our own export gives them."""
+    clip_ids, splits = (words(dataset(file, key), f"{file.filename}: {key}") for key in (keys.clip_ids, keys.splits))
+    check_lengths(file.filename, {keys.audio: part.audio, keys.clip_ids: clip_ids, keys.splits: splits})
+    if unknown := sorted(set(splits) - set(allowed)):
+        raise DataError(f"{file.filename}: {keys.splits}: {unknown[0]!r}; expected {' or '.join(allowed)}")
+    return part._replace(clip_ids=clip_ids, splits=splits)
 
 
 def _part(file: Any, audio: str, visual: str, labels: str, split: str) -> Rows:  # noqa: ANN401 - h5py has no types
