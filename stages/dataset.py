@@ -28,7 +28,8 @@ def main(clips_csv: Path, imported: Path, out: Path) -> None:
 
     params = load_params("dataset", DatasetParams)
     (root, clips, refused), table = find(params)
-    rejects.check_fraction("dataset", refused, len(clips) + len(refused), params.max_rejected_fraction)
+    n_named = len({clip.clip_id for clip in clips} | {row.clip_id for row in refused})
+    rejects.check_fraction("dataset", refused, n_named, params.max_rejected_fraction)
     clips = assign_splits(clips, params)
     out.mkdir(parents=True, exist_ok=True)
     write_clips(clips_csv, clips)
