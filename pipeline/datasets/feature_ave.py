@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.clips import file_sha256
-from pipeline.datasets.feature_arrays import check_lengths, checked_matrix, checked_order, dataset, open_hdf5
+from pipeline.datasets.base import refusal
+from pipeline.datasets.feature_arrays import NUMBERS, check_lengths, checked_matrix, checked_order, dataset, open_hdf5
 from pipeline.datasets.imported import Imported, Rows
 from pipeline.errors import DataError
 
@@ -17,6 +18,7 @@ ORDERS = {"train": "train_order.h5", "validation": "val_order.h5", "test": "test
 NEEDED = (AUDIO, VISUAL, LABELS, ORDERS["train"], ORDERS["test"])
 ANNOTATIONS, HEADER = "Annotations.txt", "Category&"
 KEY, ORDER_KEY = "avadataset", "order"
+NO_EVENT = -1
 BLOCK_VIDEOS = 64  # at once in memory: the visual features of all are 4 GB
 
 
@@ -29,28 +31,48 @@ def read_f(root: Path) -> Imported:
         root: with audio_feature.h5, visual_feature.h5, labels.h5 and the order files, where val_order.h5 may be
             missing; with Annotations.txt the classes and videos get their names.
 
+    Returns:
+        The videos of a known class. AVE has one without an event: Annotations.txt knows its class, else it is refused.
+
     Raises:
-        DataError: a file or key is missing, shapes disagree, orders overlap, or a video has no event, or two classes.
+        DataError: a file or key is missing, shapes disagree, orders overlap, or a video has events of two classes.
     """
     if missing := [name for name in NEEDED if not (root / name).is_file()]:
         raise DataError(f"{root}: schema F without {missing}; expected {' '.join(NEEDED)}")
     audio, visual = (_means(root / name) for name in (AUDIO, VISUAL))
     labels = _event_classes(root / LABELS)
     check_lengths(str(root), {AUDIO: audio, VISUAL: visual, LABELS: labels})
-    order, splits = _orders(root, len(labels))
     annotations = _annotations(root / ANNOTATIONS, len(labels))
     labels, class_names = _named(labels, [category for category, _ in annotations])
-    video_ids = [annotations[row][1] for row in order.tolist()]
-    rows = Rows(audio[order], visual[order], labels[order], _clip_ids(order, len(labels), video_ids), splits)
+    order, splits = _orders(root, len(labels))
+    kept = [i for i, row in enumerate(order) if labels[row] != NO_EVENT]
+    clip_ids = _clip_ids(order, [video for _, video in annotations])
+    rows = Rows(
+        audio=audio[order[kept]],
+        visual=visual[order[kept]],
+        labels=labels[order[kept]],
+        clip_ids=[clip_ids[i] for i in kept],
+        splits=[splits[i] for i in kept],
+    )
+    refused = [
+        refusal(clip_id, "bad_label", f"{LABELS}: no event, in any second", "one class a video")
+        for i, clip_id in enumerate(clip_ids)
+        if labels[order[i]] == NO_EVENT
+    ]
+    source_ids = [annotations[row][1] for row in order[kept].tolist()]
+    return Imported(rows.table(_provenance(root), class_names), source_ids, refused)
+
+
+def _provenance(root: Path) -> dict[str, Any]:
+    """Where the table comes from."""
     files = [name for name in (*NEEDED, ORDERS["validation"], ANNOTATIONS) if (root / name).is_file()]
-    provenance = {
+    return {
         "schema": "F",
         "keys": f"{KEY} {ORDER_KEY}",
         "split": "order files",
         "scaling": "mean over all seconds and places",
         "files": {name: file_sha256(root / name) for name in files},
     }
-    return Imported(rows.table(provenance, class_names), video_ids, [])
 
 
 def _means(path: Path) -> NDArray[np.float32]:
@@ -71,19 +93,17 @@ def _block_means(array: Any) -> Iterator[NDArray[np.float64]]:  # noqa: ANN401 -
 
 
 def _event_classes(path: Path) -> NDArray[np.int64]:
-    """(n,) the one class, besides background, that the seconds of a video have."""
+    """(n,) the one class, besides background, that the seconds of a video have; NO_EVENT where all are background."""
     with open_hdf5(path) as file:
         one_hot = dataset(file, KEY)[()]
-    if one_hot.ndim != 3 or not (np.isin(one_hot, (0, 1)).all() and (one_hot.sum(axis=2) == 1).all()):
-        raise DataError(
-            f"{path}: {KEY}: shape {one_hot.shape}; expected one-hot (n, seconds, classes), background last"
-        )
+    if one_hot.ndim != 3 or one_hot.dtype.kind not in NUMBERS or not np.isin(one_hot, (0, 1)).all():
+        raise DataError(f"{path}: {KEY}: shape {one_hot.shape}; expected (n, seconds, classes) of 0 and 1")
     has_event = one_hot[:, :, :-1].any(axis=1)  # (n, classes)
     n_classes = has_event.sum(axis=1)
-    if (n_classes != 1).any():
-        row = int(np.argmax(n_classes != 1))
+    if (n_classes > 1).any():
+        row = int(np.argmax(n_classes))
         raise DataError(f"{path}: {KEY}: row {row} has events of {n_classes[row]} classes; expected one class a video")
-    return np.asarray(has_event.argmax(axis=1), np.int64)
+    return np.where(n_classes == 1, has_event.argmax(axis=1), NO_EVENT)
 
 
 def _orders(root: Path, n_rows: int) -> tuple[NDArray[np.int64], list[str]]:
@@ -112,17 +132,18 @@ def _annotations(path: Path, n_rows: int) -> list[tuple[str, str]]:
 
 
 def _named(labels: NDArray[np.int64], categories: list[str]) -> tuple[NDArray[np.int64], list[str] | None]:
-    """Labels as places among the sorted categories, or as they are where there are none."""
+    """Places of the categories in their sorted order, or the labels as they are where no category is known."""
     if not any(categories):
         return labels, None
     names = sorted(set(categories))
     places = np.array([names.index(category) for category in categories])
-    if not len(names) == len(set(labels.tolist())) == len(set(zip(labels.tolist(), places.tolist(), strict=True))):
+    pairs = {(label, place) for label, place in zip(labels.tolist(), places.tolist(), strict=True) if label != NO_EVENT}
+    if not len(pairs) == len({label for label, _ in pairs}) == len({place for _, place in pairs}):
         raise DataError(f"{ANNOTATIONS} and {LABELS} disagree; expected one category for each class")
     return places, names
 
 
-def _clip_ids(order: NDArray[np.int64], n_rows: int, video_ids: list[str]) -> list[str]:
+def _clip_ids(order: NDArray[np.int64], video_ids: list[str]) -> list[str]:
     """The row, which is unique, and the video, of which there can be several rows."""
-    width = len(str(n_rows - 1))
-    return ["_".join(filter(None, (f"{row:0{width}d}", video))) for row, video in zip(order, video_ids, strict=True)]
+    width = len(str(len(video_ids) - 1))
+    return ["_".join(filter(None, (f"{row:0{width}d}", video_ids[row]))) for row in order.tolist()]

@@ -61,6 +61,27 @@ def test_without_annotations_classes_are_numbers(tmp_path: Path) -> None:
     assert "00" in imported.table.clip_ids
 
 
+def without_event(root: Path, arrays: dict[str, Any], row: int) -> None:
+    arrays["labels"][row] = np.eye(3)[2]
+    write_h5(root / "labels.h5", {"avadataset": arrays["labels"]})
+
+
+def test_a_video_without_an_event_has_the_class_of_the_annotations(tmp_path: Path) -> None:
+    without_event(tmp_path, write_f(tmp_path), 5)
+    imported = read(tmp_path)
+    labels = dict(zip(imported.table.clip_ids, imported.table.labels, strict=True))
+    assert imported.table.classes[labels["05_id5"]] == "Bark"
+    assert imported.refused == []
+
+
+def test_a_video_without_an_event_or_annotations_is_refused(tmp_path: Path) -> None:
+    without_event(tmp_path, write_f(tmp_path, with_names=False), 5)
+    imported = read(tmp_path)
+    assert [(row.clip_id, row.kind) for row in imported.refused] == [("05", "bad_label")]
+    assert "labels.h5: no event, in any second; expected one class a video" in imported.refused[0].reason
+    assert len(imported.table.clip_ids) == len(imported.source_ids) == 23
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     write_f(tmp_path)
     (tmp_path / "labels.h5").unlink()
@@ -98,11 +119,11 @@ BROKEN = {
     "flat": (change("visual_feature", "avadataset", lambda a: a[:, 0, 0, 0]), r"shape \(70, 5\); expected \(n, sec"),
     "key": (change("visual_feature", "features", lambda a: a), "avadataset: not there, or no array"),
     "short": (change("audio_feature", "avadataset", lambda a: a[:20]), "{'audio_feature.h5': 20, 'visual_feature.h5'"),
-    "soft": (change("labels", "avadataset", lambda a: a * 0.5), "expected one-hot .*, background last"),
-    "silent": (change("labels", "avadataset", with_value((5, slice(None)), 0)), "expected one-hot"),
-    "no event": (
-        change("labels", "avadataset", lambda a: np.tile(np.eye(3)[2], (70, 10, 1))),
-        "row 0 has events of 0 classes; expected one class a video",
+    "soft": (change("labels", "avadataset", lambda a: a * 0.5), "expected .n, seconds, classes. of 0 and 1"),
+    "flat labels": (change("labels", "avadataset", lambda a: a[:, 0]), r"shape \(70, 3\); expected \(n, seconds"),
+    "two classes": (
+        change("labels", "avadataset", with_value((5, 0, 0), 1)),
+        "row 5 has events of 2 classes; expected",
     ),
     "range": (change("train_order", "order", with_value(0, 70)), "order: row number 70; expected 0 to 69"),
     "twice": (
