@@ -50,7 +50,7 @@ def map_videos(
         DataError: more clips are refused than that.
         ParamsError: WORKERS is not a whole number above 0.
     """
-    root, clips = read_root(clips_csv), {clip.clip_id: clip for clip in read_clips(clips_csv)}
+    root, clips = read_root(clips_csv), {clip.clip_id: clip for clip in read_clips(clips_csv) if clip.path}
 
     def compute(clip_ids: Sequence[str]) -> Iterator[tuple[str, Result]]:
         return _in_threads(lambda clip_id: _video_result(function, clips[clip_id], root), clip_ids, _n_workers())

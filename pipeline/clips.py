@@ -1,10 +1,10 @@
-"""clips.csv: one row a clip, and the split that keeps test clips out of training."""
+"""clips.csv: one row a clip."""
 
 import csv
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -103,53 +103,3 @@ def _clip(path: Path, row: dict[str, str]) -> Clip:
     except ValueError as error:
         raise DataError(f"{path}: clip {row['clip_id']!r}: {error}; expected a time in seconds or nothing") from error
     return Clip(**values)
-
-
-def assign_splits(clips: Sequence[Clip], *, test_fraction: float, validation_fraction: float, seed: int) -> list[Clip]:
-    """Return the clips with a stratified, source-disjoint split; a clip that has one keeps it.
-
-    Within a class, recordings are ranked by a seeded hash of their names, so that one clip more moves at most a
-    clip or two between the sides. Clips of one ``source_id`` go together, to the side of the first of them.
-
-    Args:
-        clips: with or without a split.
-        test_fraction: share of each class's clips that becomes test, in (0, 1).
-        validation_fraction: share of the rest that becomes validation, in (0, 1).
-        seed: another seed, another split.
-
-    Raises:
-        DataError: a class has fewer than three recordings, one each to train, validate and test on.
-    """
-    undecided = sorted((clip for clip in clips if not clip.split), key=lambda clip: clip.clip_id)
-    side: dict[str, str] = {}
-    for label, recordings in sorted(_recordings_by_class(undecided).items()):
-        if len(recordings) < len(SPLITS):
-            raise DataError(f"class {label!r}: {len(recordings)} recording(s); expected at least {len(SPLITS)}")
-        ranked = sorted(recordings, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
-        n_test = _share(test_fraction, len(ranked), keep=2)
-        n_validation = _share(validation_fraction, len(ranked) - n_test, keep=1)
-        bounds = {"test": n_test, "validation": n_test + n_validation, "train": len(ranked)}
-        for rank, name in enumerate(ranked):
-            side[name] = next(split for split, end in bounds.items() if rank < end)
-    return [clip if clip.split else replace(clip, split=side[_recording(clip)]) for clip in clips]
-
-
-def _recording(clip: Clip) -> str:
-    """What must not be split: the source where it is known, else the clip itself."""
-    return f"source {clip.source_id}" if clip.source_id else f"clip {clip.clip_id}"
-
-
-def _recordings_by_class(clips: Iterable[Clip]) -> dict[str, list[str]]:
-    """Recordings of each class; a recording of several classes counts for that of its first clip."""
-    first: dict[str, str] = {}
-    for clip in clips:
-        first.setdefault(_recording(clip), clip.label)
-    by_class = defaultdict(list)
-    for recording, label in first.items():
-        by_class[label].append(recording)
-    return by_class
-
-
-def _share(fraction: float, n: int, keep: int) -> int:
-    """``fraction`` of ``n``, rounded, at least 1, with at least ``keep`` left over."""
-    return min(max(1, round(fraction * n)), n - keep)

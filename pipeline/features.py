@@ -64,6 +64,13 @@ class FeatureTable:
                 clip_id = self.clip_ids[broken[0]]
                 raise DataError(f"clip {clip_id!r}: {name} features with NaN or infinity; expected finite numbers")
 
+    @classmethod
+    def empty(cls) -> "FeatureTable":
+        """Return a table without rows: what stands for imported features where the source has videos."""
+        nothing = np.zeros((0, 0), np.float32)
+        labels = np.zeros(0, np.int64)
+        return cls(clip_ids=[], splits=[], labels=labels, classes=[], audio=nothing, visual=nothing, provenance={})
+
     def rows(self, split: str) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
         """Return audio, visual and labels of one split.
 

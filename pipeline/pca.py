@@ -24,6 +24,9 @@ class Pca(NamedTuple):
     eigenvalues: NDArray[np.float64]
 
 
+NO_PCA = Pca(np.zeros(0), np.zeros((0, 0)), np.zeros(0))  # of features that were imported, and went through none
+
+
 class _Moments(NamedTuple):
     """Of some rows: how many, mean (d,), and scatter (d, d), the sum of the centred rows' outer products."""
 

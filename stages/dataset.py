@@ -1,30 +1,71 @@
 """Stage ``dataset``: finds the clips, hashes their files and splits them; runs every time, as videos are no deps."""
 
+import json
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from stages.cli import run
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def main(clips_csv: Path) -> None:
-    """Write clips.csv."""
-    from pipeline.clip_cache import cache_folder
-    from pipeline.clips import assign_splits, write_clips, write_root
-    from pipeline.datasets.base import DatasetParams, source_module, with_hashes
+    from pipeline.clips import Clip
+    from pipeline.datasets.base import DatasetParams, Found
+    from pipeline.features import FeatureTable
+
+REPORT = "report.json"
+
+
+def main(clips_csv: Path, imported: Path, out: Path) -> None:
+    """Write clips.csv, the feature table of a source without videos, and a folder with report.json and rejected.csv."""
+    from pipeline import rejects
+    from pipeline.clips import write_clips, write_root
+    from pipeline.datasets.base import DatasetParams
+    from pipeline.datasets.imported import with_splits_of
+    from pipeline.datasets.splits import assign_splits
     from pipeline.params import load_params
 
     params = load_params("dataset", DatasetParams)
-    check_networks(params.source)
-    root, clips, _ = source_module(params.source).find_clips(params)
-    clips = with_hashes(root, clips, cache_folder() / "file_hashes.json")
-    clips = assign_splits(
-        clips,
-        test_fraction=params.test_fraction,
-        validation_fraction=params.validation_fraction,
-        seed=params.seed,
-    )
-    clips_csv.parent.mkdir(parents=True, exist_ok=True)
+    (root, clips, refused), table = find(params)
+    n_named = len({clip.clip_id for clip in clips} | {row.clip_id for row in refused})
+    rejects.check_fraction("dataset", refused, n_named, params.max_rejected_fraction)
+    clips = assign_splits(clips, params)
+    out.mkdir(parents=True, exist_ok=True)
     write_clips(clips_csv, clips)
     write_root(clips_csv, root)
+    with_splits_of(table, clips).save(imported)
+    rejects.write(out / rejects.FILE, refused)
+    (out / REPORT).write_text(json.dumps(report(clips), indent=2) + "\n", encoding="utf-8")
+
+
+def find(params: "DatasetParams") -> "tuple[Found, FeatureTable]":
+    """Return the clips of the source with their hashes, and its feature table, which is empty where it has videos."""
+    from pipeline.clip_cache import cache_folder
+    from pipeline.datasets.base import Found, source_module, with_hashes, without_missing
+    from pipeline.datasets.imported import clips_of
+    from pipeline.features import FeatureTable
+
+    module = source_module(params.source)
+    if hasattr(module, "import_table"):
+        imported = module.import_table(params)
+        return Found(params.path or Path(), clips_of(imported), imported.refused), imported.table
+    check_networks(params.source)
+    found = without_missing(module.find_clips(params))
+    clips = with_hashes(found.root, found.clips, cache_folder() / "file_hashes.json")
+    return found._replace(clips=clips), FeatureTable.empty()
+
+
+def report(clips: "Sequence[Clip]") -> dict[str, Any]:
+    """Return what metrics.json says about the split and the labels, after loud words about what is wrong with them."""
+    from pipeline.datasets.base import similar_labels
+    from pipeline.datasets.leakage import leakage_counts, leakage_warnings
+
+    alike = similar_labels({clip.label for clip in clips})
+    spellings = [f"SIMILAR LABELS: {' and '.join(map(repr, labels))} count as different classes" for labels in alike]
+    for line in [*leakage_warnings(clips), *spellings]:
+        print(f"dataset: {line}", file=sys.stderr)
+    return {"leakage": leakage_counts(clips), "similar_labels": len(alike)}
 
 
 def check_networks(source: str) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PACKAGES = ("av", "numpy", "scipy", "torch", "torchvision")
 
 
-def main(features: Path, rejected: Path, embeddings: Path, metrics: Path, plots: Path) -> None:
+def main(features: Path, rejected: Path, dataset: Path, embeddings: Path, metrics: Path, plots: Path) -> None:
     """Write metrics.json and the folder of tables."""
     from pipeline import evaluate, rejects
     from pipeline.features import FeatureTable
@@ -27,7 +27,7 @@ def main(features: Path, rejected: Path, embeddings: Path, metrics: Path, plots:
     table, refused = FeatureTable.load(features), rejects.read(rejected)
 
     report = {
-        "dataset": _dataset(table),
+        "dataset": {**_dataset(table), **json.loads(dataset.read_text(encoding="utf-8"))},
         "models": {name: evaluate.model_metrics(model, params) for name, model in models.items()},
         "chance": evaluate.chance(next(iter(models.values())), params),
         "rejected": len({row.clip_id for row in refused}),

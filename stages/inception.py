@@ -16,6 +16,10 @@ def main(frames: Path, out: Path) -> None:
     from pipeline.params import load_params, read_section
     from pipeline.weights.store import load_or_make
 
+    if not any(frames.glob("shard-*")):  # the features were imported: no clip has a video
+        out.mkdir(parents=True, exist_ok=True)
+        weights.write_provenance(out, {})
+        return
     params = load_params("inception", inception.InceptionParams)
     weights.check_random_allowed("inception", params.weights, params.allow_random, str(read_section("dataset.source")))
     state, facts = load_or_make("inception", params.weights, params.seed, inception.random_state)

@@ -24,6 +24,10 @@ def main(logmel: Path, out: Path) -> None:
     from pipeline.params import load_params, read_section
     from pipeline.weights.store import load_or_make
 
+    if not any(logmel.glob("shard-*")):  # the features were imported: no clip has a video
+        out.mkdir(parents=True, exist_ok=True)
+        weights.write_provenance(out, {})
+        return
     params = load_params("vggish", vggish.VggishParams)
     weights.check_random_allowed("vggish", params.weights, params.allow_random, str(read_section("dataset.source")))
     state, facts = load_or_make("vggish", params.weights, params.seed, vggish.random_state)

@@ -30,7 +30,7 @@ def test_help_loads_no_heavy_library(module: str) -> None:
 def test_a_known_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("dataset: {source: demo}")
     done = subprocess.run(
-        [sys.executable, "-m", "stages.dataset", "clips.csv"],
+        [sys.executable, "-m", "stages.dataset", "clips.csv", "imported", "out"],
         capture_output=True,
         text=True,
         cwd=tmp_path,

@@ -27,6 +27,7 @@ from stages import features as stage
 from tests.synthetic import numbered_picture, sine, write_clip
 
 ROOT = Path(__file__).parent.parent
+PATHS = ("clips.csv", "imported", "dataset", "logmel", "frames", "vggish", "inception", "out")
 SECTIONS: dict[str, type[StageParams]] = {"features": FeaturesParams, "logmel": LogMelParams, "vggish": VggishParams}
 
 
@@ -147,11 +148,11 @@ def run_stage(folder: Path, provenance: dict[str, str | bool], audio: Mapping[st
     for name, arrays in {"vggish": audio, "inception": visual}.items():
         write_shards(folder / name, clip_ids, arrays.__getitem__)
         weights.write_provenance(folder / name, dict(provenance))
-    for name in ("logmel", "frames"):
+    for name in ("dataset", "logmel", "frames"):
         (folder / name).mkdir()
         rejects.write(folder / name / rejects.FILE, [])
-    paths = [folder / name for name in ("clips.csv", "logmel", "frames", "vggish", "inception", "out")]
-    stage.main(*paths)
+    FeatureTable.empty().save(folder / "imported")
+    stage.main(*(folder / name for name in PATHS))
     return FeatureTable.load(folder / "out")
 
 
@@ -179,7 +180,7 @@ def test_the_legacy_switches_make_what_the_published_vegas_files_hold(
     table = run_stage(tmp_path, {"final_relu": True, "postprocess": "pca_uint8"}, audio)
     np.testing.assert_allclose(table.audio, expected, atol=1e-7)
     assert table.provenance["vggish"] == {"final_relu": True, "postprocess": "pca_uint8"}
-    assert table.provenance["features"] == {"audio_scaling": "vegas"}
+    assert table.provenance["features"]["audio_scaling"] == "vegas"
 
 
 def test_the_stage_refuses_vegas_scaling_of_raw_embeddings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

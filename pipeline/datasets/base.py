@@ -1,6 +1,6 @@
 """What every source of clips shares: the section ``dataset`` of params.yaml, and finding a source by its name.
 
-A source is one file of this folder with ``find_clips(params) -> Found``.
+A source is one file of this folder with ``find_clips(params) -> Found`` or ``import_table(params) -> Imported``.
 """
 
 import importlib
@@ -24,6 +24,7 @@ from pipeline.rejects import Reject
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 RACY_SECONDS = 2.0  # a file touched this recently may change again within one tick of its clock
+ENTRIES = ("\ndef find_clips(", "\ndef import_table(")  # what makes a file of this folder a source
 
 
 class DatasetParams(StageParams):
@@ -68,7 +69,7 @@ def source_module(name: str) -> ModuleType:
         ParamsError: there is no source of that name; the known ones are listed.
     """
     files = Path(__file__).parent.glob("*.py")
-    known = sorted(path.stem for path in files if "\ndef find_clips(" in path.read_text(encoding="utf-8"))
+    known = sorted(path.stem for path in files if any(line in path.read_text(encoding="utf-8") for line in ENTRIES))
     if name not in known:
         raise ParamsError(f"dataset.source={name!r}; expected one of {known}")
     return importlib.import_module(f"pipeline.datasets.{name}")
@@ -120,3 +121,15 @@ def _sha256(path: Path, known: dict[str, str]) -> str:
     if time.time() - facts.st_mtime > RACY_SECONDS:
         known[key] = digest
     return digest
+
+
+def without_missing(found: Found) -> Found:
+    """Return what a source holds, with the clips whose files are not there among the refused."""
+    missing = {clip.clip_id for clip in found.clips if not (found.root / clip.path).exists()}
+    refused = [
+        refusal(clip.clip_id, "missing", f"{clip.path}: no such file", "a file for every clip")
+        for clip in found.clips
+        if clip.clip_id in missing
+    ]
+    clips = [clip for clip in found.clips if clip.clip_id not in missing]
+    return found._replace(clips=clips, refused=[*found.refused, *refused])

@@ -1,0 +1,133 @@
+"""Arrays of published feature files, read with suspicion: every problem names the file and the key."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py  # type: ignore[import-untyped]  # it has no type stubs
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import DataError
+
+NUMBERS = "fiu"  # kinds of dtype: floating, signed, unsigned
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[Any]:
+    """Give an HDF5 file to read.
+
+    Raises:
+        DataError: the file is missing or is no HDF5.
+    """
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise DataError(f"{path}: {error}; expected an HDF5 file") from error
+    with file:
+        yield file
+
+
+def dataset(file: Any, key: str) -> Any:  # noqa: ANN401 - h5py has no types
+    """Return the dataset of an open HDF5 file; its bytes are not read yet.
+
+    Raises:
+        DataError: the key is missing, or is a group.
+    """
+    found = file.get(key)
+    if not isinstance(found, h5py.Dataset):
+        raise DataError(f"{file.filename}: {key}: not there, or no array; expected an array under this key")
+    return found
+
+
+def checked_matrix(array: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """Return vectors as float32.
+
+    Args:
+        array: what was read.
+        name: file and key, for the message.
+
+    Returns:
+        (n, width) finite numbers.
+
+    Raises:
+        DataError: no matrix of numbers, or NaN or infinity in it.
+    """
+    if array.ndim != 2 or array.dtype.kind not in NUMBERS or 0 in array.shape:
+        raise DataError(f"{name}: {array.dtype} of shape {array.shape}; expected numbers of shape (n, width)")
+    with np.errstate(over="ignore"):
+        matrix = np.ascontiguousarray(array, np.float32)
+    if (broken := np.flatnonzero(~np.isfinite(matrix).all(axis=1))).size:
+        raise DataError(f"{name}: row {broken[0]} has NaN or infinity; expected finite numbers")
+    return matrix
+
+
+def checked_labels(array: NDArray[Any], name: str) -> NDArray[np.int64]:
+    """Return labels as whole numbers.
+
+    Args:
+        array: (n,) or (n, 1), of any number type.
+        name: file and key, for the message.
+
+    Returns:
+        (n,) int64, 0 or more.
+
+    Raises:
+        DataError: another shape or type, or a label that is not whole or below 0.
+    """
+    if array.dtype.kind not in NUMBERS or array.ndim not in (1, 2) or array.size != len(array):
+        raise DataError(f"{name}: {array.dtype} of shape {array.shape}; expected numbers of shape (n,) or (n, 1)")
+    flat = array.reshape(-1)
+    is_label = np.isfinite(flat) & (flat == np.floor(flat)) & (flat >= 0) & (flat < np.iinfo(np.int32).max)
+    if not is_label.all():
+        row = int(np.argmin(is_label))
+        raise DataError(f"{name}: row {row} is {flat[row]}; expected a whole number from 0 on")
+    return flat.astype(np.int64)
+
+
+def checked_order(array: NDArray[Any], name: str, n_rows: int) -> NDArray[np.int64]:
+    """Return row numbers of a split, each once and below ``n_rows``.
+
+    Raises:
+        DataError: a number is out of range or comes twice.
+    """
+    order = checked_labels(array, name)
+    if order.max(initial=0) >= n_rows:
+        raise DataError(f"{name}: row number {order.max()}; expected 0 to {n_rows - 1}")
+    numbers, counts = np.unique(order, return_counts=True)
+    if (counts > 1).any():
+        raise DataError(f"{name}: row number {numbers[counts > 1][0]} comes twice; expected once")
+    return order
+
+
+def words(array: Any, name: str) -> list[str]:  # noqa: ANN401 - h5py has no types
+    """Return a dataset of text or whole numbers as n strings.
+
+    Args:
+        array: (n,) or (n, 1) dataset of bytes, str or numbers.
+        name: file and key, for the message.
+
+    Raises:
+        DataError: another shape, or objects that are no text.
+    """
+    if h5py.check_string_dtype(array.dtype) is not None:
+        values: list[str] = array.asstr()[:].reshape(-1).tolist()
+    elif array.dtype.kind in NUMBERS:
+        values = [f"{value:g}" for value in array[:].reshape(-1).tolist()]
+    else:
+        raise DataError(f"{name}: {array.dtype}; expected text or numbers")
+    if len(values) != len(array):
+        raise DataError(f"{name}: shape {array.shape}; expected (n,) or (n, 1)")
+    return values
+
+
+def check_lengths(where: str, arrays: dict[str, Sequence[Any] | NDArray[Any]]) -> None:
+    """Refuse arrays of one row a clip whose lengths disagree, or that are empty.
+
+    Raises:
+        DataError: with the length of each.
+    """
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) != 1 or 0 in lengths.values():
+        raise DataError(f"{where}: rows {lengths}; expected the same number everywhere, and at least one")

@@ -1,0 +1,27 @@
+"""Stage ``export``: what the last run made, for other programs: HDF5 (schema A), npz, Parquet. Not part of dvc.yaml."""
+
+from pathlib import Path
+
+from stages.cli import run
+
+FEATURES, EMBEDDINGS = Path("data/features.safetensors"), Path("data/embeddings")
+
+
+def main(out_dir: Path) -> None:
+    """Write features.h5, features.npz, features.parquet and NAME.parquet for every model that has embeddings."""
+    from pipeline.datasets import feature_export
+    from pipeline.features import FeatureTable
+    from pipeline.params import model_sections
+
+    table = FeatureTable.load(FEATURES)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    feature_export.write_schema_a(table, out_dir / "features.h5")
+    feature_export.write_npz(table, out_dir / "features.npz")
+    feature_export.write_parquet(table, out_dir / "features.parquet")
+    for name in model_sections():
+        if (embeddings := EMBEDDINGS / f"{name}.npz").exists():
+            feature_export.write_embeddings_parquet(embeddings, out_dir / f"{name}.parquet")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,121 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.datasets.features import import_table
+from pipeline.datasets.imported import Imported
+from pipeline.errors import DataError, ParamsError
+from tests.datasets.feature_files import make_d, write_d
+from tests.datasets.settings import dataset_params
+
+CLIPS = make_d()
+FOLDS = [sorted(CLIPS)[i::5] for i in range(5)]
+
+
+def read(path: Path, **changes: Any) -> Imported:  # noqa: ANN401 - whatever a user may write
+    return import_table(dataset_params(source="features", path=path, **changes))
+
+
+def test_eight_bits_are_averaged_and_brought_near_zero(tmp_path: Path) -> None:
+    table = read(write_d(tmp_path, CLIPS, FOLDS)).table
+    for i, clip_id in enumerate(table.clip_ids):
+        audio, visual, label = CLIPS[clip_id]
+        np.testing.assert_allclose(table.audio[i], (audio.sum(axis=0) / len(audio) - 128) / 256, atol=1e-7)
+        np.testing.assert_allclose(table.visual[i], (visual.sum(axis=0) / len(visual) - 128) / 256, atol=1e-7)
+        assert table.classes[table.labels[i]] == str(label)
+    assert "(x - 128) / 256" in table.provenance["imported"]["scaling"]
+
+
+def test_floats_are_averaged_only(tmp_path: Path) -> None:
+    clips = {i: [audio.astype(np.float32), visual, label] for i, (audio, visual, label) in CLIPS.items()}
+    table = read(write_d(tmp_path, clips, FOLDS)).table
+    np.testing.assert_allclose(table.audio[0], CLIPS["v00"][0].mean(axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("fold", [None, 0, 3])
+def test_the_fold_that_is_asked_for_is_test_and_all_others_train(tmp_path: Path, fold: int | None) -> None:
+    table = read(write_d(tmp_path, CLIPS, FOLDS), fold=fold).table
+    tested = {i for i, split in zip(table.clip_ids, table.splits, strict=True) if split == "test"}
+    assert tested == set(FOLDS[fold or 0])
+    assert set(table.splits) == {"train", "test"}
+
+
+def test_lists_may_be_arrays_and_labels_one_hot(tmp_path: Path) -> None:
+    clips = {i: [*arrays[:2], np.eye(3)[int(arrays[2])]] for i, arrays in CLIPS.items()}
+    root = write_d(tmp_path, clips, [])
+    for i, ids in enumerate(FOLDS):
+        np.save(root / "folds" / f"{i}.npy", np.array(ids))
+    table = read(root).table
+    assert [int(table.classes[label]) for label in table.labels] == [int(CLIPS[i][2]) for i in table.clip_ids]
+
+
+def test_a_clip_in_no_list_is_left_out(tmp_path: Path) -> None:
+    table = read(write_d(tmp_path, CLIPS, [["v00", "v01", "v02"], ["v03"]])).table
+    assert table.clip_ids == ["v00", "v01", "v02", "v03"]
+
+
+BROKEN: list[tuple[str, int, Any, str]] = [
+    ("too_short", 0, np.zeros((0, 4), np.uint8), "clip 'v01': vgg: no vector; expected at least one"),
+    ("undecodable", 1, np.array([[1.0, np.nan, 0]]), "inception/v01.npy: row 0 has NaN"),
+    ("undecodable", 1, np.array(["x"]), "inception/v01.npy: <U1 of shape"),
+    ("bad_label", 2, np.array(0.5), "VEGAS_classes/v01.npy: row 0 is 0.5"),
+    ("bad_label", 2, np.array([1, 1, 0]), r"VEGAS_classes: \[1, 1, 0\]; expected one whole number, or one-hot"),
+]
+
+
+@pytest.mark.parametrize(("kind", "place", "array", "reason"), BROKEN)
+def test_a_damaged_clip_costs_that_clip_only(tmp_path: Path, kind: str, place: int, array: Any, reason: str) -> None:  # noqa: ANN401 - any array
+    clips = CLIPS | {"v01": [array if k == place else a for k, a in enumerate(CLIPS["v01"])]}
+    imported = read(write_d(tmp_path, clips, FOLDS))
+    assert [(row.clip_id, row.stage, row.kind) for row in imported.refused] == [("v01", "dataset", kind)]
+    assert re.search(reason, imported.refused[0].reason)
+    assert len(imported.table.clip_ids) == len(CLIPS) - 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "damage"),
+    [
+        ("missing", lambda path: path.unlink()),
+        ("undecodable", lambda path: path.write_bytes(b"no array")),
+        ("undecodable", lambda path: np.save(path, np.array([{}]), allow_pickle=True)),
+        ("undecodable", lambda path: path.write_bytes(path.read_bytes()[:-2])),
+        ("unreadable", lambda path: (path.unlink(), path.mkdir())),
+    ],
+    ids=["gone", "no array", "pickle", "cut", "folder"],
+)
+def test_a_damaged_file_costs_that_clip_only(tmp_path: Path, kind: str, damage: Any) -> None:  # noqa: ANN401 - a lambda
+    root = write_d(tmp_path, CLIPS, FOLDS)
+    damage(root / "vgg" / "v02.npy")
+    assert [(row.clip_id, row.kind) for row in read(root).refused] == [("v02", kind)]
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "vgg").mkdir()
+    with pytest.raises(DataError, match=r"schema D without \['inception', 'VEGAS_classes', 'folds'\]; expected"):
+        read(tmp_path)
+
+
+def test_an_id_in_two_lists_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="clip 'v00' stands there 2 times; expected once in all lists"):
+        read(write_d(tmp_path, CLIPS, [["v00", "v01"], ["v00"]]))
+
+
+def test_a_fold_without_a_list_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"dataset.fold=4; expected 0 to 1, the lists in"):
+        read(write_d(tmp_path, CLIPS, [["v00"], ["v01"]]), fold=4)
+
+
+def test_a_folder_without_a_sound_clip_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"none of 2 listed clips is sound, such as: clip 'a': vgg/a\.npy: no such file"
+    ):
+        read(write_d(tmp_path, CLIPS, [["a", "b"]]))
+
+
+def test_clips_of_different_types_are_refused(tmp_path: Path) -> None:
+    clips = CLIPS | {"v03": [CLIPS["v03"][0] / 2, *CLIPS["v03"][1:]]}
+    with pytest.raises(DataError, match="vgg: float64 of width 4 and uint8 of width 4; expected one width and type"):
+        read(write_d(tmp_path, clips, FOLDS))

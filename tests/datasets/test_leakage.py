@@ -1,0 +1,55 @@
+from itertools import pairwise
+
+import pytest
+
+from pipeline.clips import Clip
+from pipeline.datasets.leakage import leakage_counts, leakage_warnings
+
+
+def clip(clip_id: str, split: str, sha256: str = "", source_id: str = "") -> Clip:
+    return Clip(clip_id=clip_id, path="", label="x", sha256=sha256, split=split, source_id=source_id)
+
+
+LEAKY = [
+    clip("a", "train", "1", "video 1"),
+    clip("b", "validation", "2", "video 2"),
+    clip("c", "test", "1", "video 1"),
+    clip("d", "test", "3", "video 2"),
+    clip("e", "test", "3"),
+    clip("f", "test", "4", "video 4"),
+]
+
+
+def test_every_relation_is_counted_by_itself() -> None:
+    assert leakage_counts(LEAKY) == {
+        "test_same_clip_id": 0,
+        "test_same_sha256": 1,  # c
+        "test_same_source_id": 2,  # c, and d of a video in validation
+        "duplicate_groups": 2,  # files 1 and 3, the latter in test alone
+        "unknown_source": 1,
+    }
+
+
+def test_the_counts_are_those_of_comparing_every_pair() -> None:
+    clips = [clip(str(i % 37), ("train", "validation", "test")[i % 3], str(i * 7 % 23)) for i in range(60)]
+    pairs = [(one, other) for one in clips for other in clips if one.split == "test" != other.split]
+    for key in ("clip_id", "sha256"):
+        same = {id(one) for one, other in pairs if getattr(one, key) == getattr(other, key)}
+        assert leakage_counts(clips)[f"test_same_{key}"] == len(same) > 0
+
+
+def test_the_warning_names_the_first_few() -> None:
+    names = [f"t{i}" for i in range(5)]
+    clips = [clip("a", "train", source_id="v"), *(clip(name, "test", source_id="v") for name in names)]
+    (line,) = leakage_warnings(clips)
+    assert "LEAKAGE: 5 test clips share their source_id" in line
+    assert "such as 't0', 't1', 't2': scores" in line
+
+
+def test_what_is_unknown_leaks_nothing() -> None:
+    assert leakage_warnings([clip("a", "train"), clip("b", "test")]) == []
+
+
+@pytest.mark.parametrize("splits", list(pairwise(["train", "validation", "train"])))
+def test_train_and_validation_may_be_compared_freely(splits: tuple[str, str]) -> None:
+    assert leakage_warnings([clip("a", splits[0], "1"), clip("b", splits[1], "1"), clip("c", "test", "2")]) == []

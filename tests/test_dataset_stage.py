@@ -1,0 +1,96 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.clips import Clip, read_clips
+from pipeline.datasets.base import Found, without_missing
+from pipeline.errors import DataError
+from pipeline.features import FeatureTable
+from pipeline.rejects import Reject
+from stages import dataset as stage
+
+ROOT = Path(__file__).parent.parent
+
+
+def make_clip(name: str, label: str = "x", split: str = "train", sha256: str = "") -> Clip:
+    return Clip(clip_id=name, path=name, label=label, split=split, sha256=sha256)
+
+
+def run(folder: Path, videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stage on a user's folder."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("CACHE_DIR", str(folder / "cache"))
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["dataset"] |= {"source": "folder", "path": str(videos)}
+    for network in ("vggish", "inception"):
+        params[network]["allow_random"] = True
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    stage.main(Path("data/clips.csv"), Path("data/imported.safetensors"), Path("data/dataset"))
+
+
+def make_videos(folder: Path, labels: tuple[str, ...] = ("cat", "dog")) -> Path:
+    for label in labels:
+        (folder / label).mkdir(parents=True)
+        for i in range(8):
+            (folder / label / f"{i}.mp4").write_bytes(f"{label} {i}".encode())
+    return folder
+
+
+def test_a_clip_whose_file_is_not_there_is_refused_as_missing(tmp_path: Path) -> None:
+    (tmp_path / "here").touch()
+    before = Reject("other", "dataset", "bad_label", "why")
+    found = without_missing(Found(tmp_path, [make_clip("here"), make_clip("gone")], [before]))
+    assert [clip.clip_id for clip in found.clips] == ["here"]
+    reason = "clip 'gone': gone: no such file; expected a file for every clip"
+    assert found.refused == [before, Reject("gone", "dataset", "missing", reason)]
+
+
+def test_a_source_of_videos_imports_no_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(tmp_path, make_videos(tmp_path / "videos"), monkeypatch)
+    assert FeatureTable.load(Path("data/imported.safetensors")).clip_ids == []
+    assert len(read_clips(Path("data/clips.csv"))) == 16
+
+
+def test_missing_files_are_written_down_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = make_videos(tmp_path / "videos")
+    (videos / "cat" / "gone.mp4").symlink_to("nowhere")
+    run(tmp_path, videos, monkeypatch)
+    with Path("data/dataset/rejected.csv").open() as file:
+        assert [(row["clip_id"], row["kind"]) for row in csv.DictReader(file)] == [("cat/gone.mp4", "missing")]
+    assert "cat/gone.mp4" not in {clip.clip_id for clip in read_clips(Path("data/clips.csv"))}
+
+
+def test_too_many_missing_files_stop_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = make_videos(tmp_path / "videos")
+    for i in range(5):
+        (videos / "cat" / f"gone{i}.mp4").symlink_to("nowhere")
+    with pytest.raises(DataError, match=r"dataset: 5 of 21 clips rejected, such as missing: .*gone\d.mp4"):
+        run(tmp_path, videos, monkeypatch)
+    assert not Path("data/clips.csv").exists()
+
+
+def test_copies_of_a_file_are_counted_and_stay_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = make_videos(tmp_path / "videos")
+    for i in range(4):
+        (videos / "dog" / f"copy{i}.mp4").write_bytes((videos / "dog" / "0.mp4").read_bytes())
+    run(tmp_path, videos, monkeypatch)
+    leakage = json.loads(Path("data/dataset/report.json").read_text())["leakage"]
+    assert (leakage["duplicate_groups"], leakage["test_same_sha256"]) == (1, 0)
+    copies = [clip for clip in read_clips(Path("data/clips.csv")) if "copy" in clip.path or clip.path == "dog/0.mp4"]
+    assert len({clip.split for clip in copies}) == 1
+
+
+def test_labels_that_look_alike_are_named_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    clips = [make_clip("a", "Dog"), make_clip("b", "dog "), make_clip("c", "cat")]
+    assert stage.report(clips)["similar_labels"] == 1
+    assert "SIMILAR LABELS: 'Dog' and 'dog ' count as different classes" in capsys.readouterr().err
+
+
+def test_a_split_without_leaks_is_reported_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
+    clips = [make_clip("a", sha256="1"), make_clip("b", split="test", sha256="2")]
+    counts = stage.report(clips)["leakage"]
+    assert [counts[f"test_same_{name}"] for name in ("clip_id", "sha256", "source_id")] == [0, 0, 0]
+    assert capsys.readouterr().err == ""
