@@ -62,3 +62,28 @@ def perceptron(width: int, output_width: int, params: HiddenParams) -> nn.Sequen
     """Return hidden blocks and then a linear map: (n, width) to (n, output_width)."""
     last = params.hidden_width if params.n_hidden_layers else width
     return nn.Sequential(*hidden_blocks(width, params), nn.Linear(last, output_width))
+
+
+class GaussianEncoder(StandardisedEncoder):
+    """An encoder to a normal distribution of independent latents: the recognition model of an autoencoder.
+
+    References:
+        Kingma & Welling (2014), Auto-Encoding Variational Bayes, ICLR.
+    """
+
+    def __init__(self, width: int, body: nn.Module, body_width: int, latent_width: int) -> None:
+        """Put two linear heads on a body that takes ``width`` features to ``body_width``."""
+        super().__init__(width)
+        self.body = body
+        self.latent_mean = nn.Linear(body_width, latent_width)
+        self.latent_log_variance = nn.Linear(body_width, latent_width)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log variance, (n, latent_width) each, of (n, width) features."""
+        hidden = self.body(self.standardised(features))  # (n, body_width)
+        return self.latent_mean(hidden), self.latent_log_variance(hidden)
+
+
+def sampled(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return one draw (n, latent_width) of each row's distribution, through which gradients reach both arguments."""
+    return mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
