@@ -20,7 +20,24 @@ from pipeline.encoders import HiddenParams, StandardisedEncoder, perceptron
 from pipeline.errors import DataError
 from pipeline.models.base import History, Pairs, check_features, check_pairs, load_model, save_model
 from pipeline.retrieval import mean_average_precision
+from pipeline.search_space import Choice, IntUniform, LogUniform, SearchSpace, Uniform
 
+SEARCH: SearchSpace = {
+    "lambda_corr": LogUniform(0.1, 10.0),
+    "lambda_disc": LogUniform(0.1, 10.0),
+    "lambda_constraint": LogUniform(1e-3, 1.0),
+    "correlation": Choice(("pairwise", "likelihood", "cca")),
+    "n_hidden_layers": IntUniform(1, 3),
+    "hidden_width": Choice((128, 256, 512)),
+    "explicit_width": Choice((16, 32, 64, 128)),
+    "implicit_width": Choice((16, 32, 64, 128)),
+    "dropout": Uniform(0.0, 0.5),
+    "fusion": Choice(("cca", "cluster_cca")),
+    "fusion_components": IntUniform(5, 32),
+    "fusion_ridge": LogUniform(1e-3, 1.0),
+    "learning_rate": LogUniform(1e-4, 1e-2),
+    "weight_decay": LogUniform(1e-5, 1e-1),
+}
 _ROWS_AT_ONCE = 4096
 
 
