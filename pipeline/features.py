@@ -84,7 +84,7 @@ class FeatureTable:
 
     def save(self, path: Path) -> None:
         """Write the table to one safetensors file; the same table gives the same bytes."""
-        arrays = {name: getattr(self, name) for name in ("audio", "visual", "labels")}
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ("audio", "visual", "labels")}
         texts = {name: value for name, value in asdict(self).items() if name not in arrays}
         save_file(arrays, path, {METADATA_KEY: json.dumps(texts, sort_keys=True)})
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
@@ -32,7 +33,8 @@ def write_shards(folder: Path, clip_ids: Iterable[str], load: Callable[[str], Ar
     for clip_id in clip_ids:
         members[_shard(clip_id)].append(clip_id)
     for name, ids in members.items():
-        save_file({f"{key}:{i}": array for i in sorted(ids) for key, array in load(i).items()}, folder / name)
+        arrays = {f"{key}:{i}": np.ascontiguousarray(array) for i in sorted(ids) for key, array in load(i).items()}
+        save_file(arrays, folder / name)  # safetensors would write the bytes of a view in their wrong order
 
 
 def read_shards(folder: Path, wanted: Callable[[str], bool] = lambda clip_id: True) -> Iterator[tuple[str, Arrays]]:

@@ -57,6 +57,12 @@ def test_the_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+def test_views_into_other_arrays_keep_their_values_in_the_file(tmp_path: Path) -> None:
+    wide = np.arange(18, dtype=np.float32).reshape(3, 6)
+    replace(make(), audio=wide[:, ::2]).save(tmp_path / "t")
+    np.testing.assert_array_equal(FeatureTable.load(tmp_path / "t").audio, wide[:, ::2])
+
+
 def test_a_split_has_its_own_rows() -> None:
     audio, visual, labels = make().rows("train")
     np.testing.assert_array_equal(audio, make().audio[[0, 2]])

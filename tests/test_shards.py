@@ -59,3 +59,10 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DataError, match=rf"{path.name}: .*expected a safetensors file that write_shards wrote"):
         list(read_shards(tmp_path))
+
+
+def test_an_array_that_is_a_view_into_another_keeps_its_values(tmp_path: Path) -> None:
+    view = np.arange(12.0).reshape(3, 4)[:, 1:3]
+    write_shards(tmp_path, ["a"], lambda _: {"x": view})
+    ((_, arrays),) = read_shards(tmp_path)
+    np.testing.assert_array_equal(arrays["x"], view)

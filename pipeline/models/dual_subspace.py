@@ -16,14 +16,32 @@ from torch.nn import functional
 
 from pipeline import linalg, losses, training
 from pipeline.device import chosen_device
+from pipeline.encoders import HiddenParams, StandardisedEncoder, perceptron
 from pipeline.errors import DataError
 from pipeline.models.base import History, Pairs, check_features, check_pairs, load_model, save_model
 from pipeline.retrieval import mean_average_precision
+from pipeline.search_space import Choice, IntUniform, LogUniform, SearchSpace, Uniform
 
+SEARCH: SearchSpace = {
+    "lambda_corr": LogUniform(0.1, 10.0),
+    "lambda_disc": LogUniform(0.1, 10.0),
+    "lambda_constraint": LogUniform(1e-3, 1.0),
+    "correlation": Choice(("pairwise", "likelihood", "cca")),
+    "n_hidden_layers": IntUniform(1, 3),
+    "hidden_width": Choice((128, 256, 512)),
+    "explicit_width": Choice((16, 32, 64, 128)),
+    "implicit_width": Choice((16, 32, 64, 128)),
+    "dropout": Uniform(0.0, 0.5),
+    "fusion": Choice(("cca", "cluster_cca")),
+    "fusion_components": IntUniform(5, 32),
+    "fusion_ridge": LogUniform(1e-3, 1.0),
+    "learning_rate": LogUniform(1e-4, 1e-2),
+    "weight_decay": LogUniform(1e-5, 1e-1),
+}
 _ROWS_AT_ONCE = 4096
 
 
-class Params(training.TrainingParams):
+class Params(training.TrainingParams, HiddenParams):
     """Section ``model`` of params.yaml.
 
     Attributes:
@@ -33,11 +51,8 @@ class Params(training.TrainingParams):
         lambda_constraint: weight of the constraint loss, which keeps the two embeddings of an input apart.
         correlation: form of the correlation loss.
         correlation_ridge: of the form ``cca``, relative to the mean variance; the other forms have none.
-        n_hidden_layers: blocks of linear, layer norm, tanh and dropout in a branch; 0 leaves a linear map.
-        hidden_width: outputs of a block.
         explicit_width: outputs of an explicit branch.
         implicit_width: outputs of an implicit branch.
-        dropout: share of hidden values dropped in training.
         fusion: what makes the joint embedding of the concatenation: CCA on the pairs, on all pairs of one class, or
             nothing.
         fusion_components: width of the joint embedding; ``cluster_cca`` has at most n_classes - 1.
@@ -50,11 +65,8 @@ class Params(training.TrainingParams):
     lambda_constraint: NonNegativeFloat
     correlation: Literal["pairwise", "likelihood", "cca"]
     correlation_ridge: PositiveFloat
-    n_hidden_layers: NonNegativeInt
-    hidden_width: PositiveInt
     explicit_width: PositiveInt
     implicit_width: PositiveInt
-    dropout: float = Field(ge=0, lt=1)
     fusion: Literal["cca", "cluster_cca", "none"]
     fusion_components: PositiveInt
     fusion_ridge: NonNegativeFloat
@@ -75,33 +87,18 @@ class Params(training.TrainingParams):
         return self
 
 
-class Encoder(nn.Module):
-    """The explicit and the implicit branch of one modality, over the same features.
-
-    Features are standardised by the train rows: the role of the batch normalisation in front of the authors' encoders,
-    with no running statistics to lag behind.
-    """
-
-    mean: Tensor
-    deviation: Tensor
+class Encoder(StandardisedEncoder):
+    """The explicit and the implicit branch of one modality, over the same standardised features."""
 
     def __init__(self, width: int, params: Params) -> None:
         """Lay out both branches for features of ``width``."""
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("deviation", torch.ones(width))
-        self.explicit = _branch(width, params.explicit_width, params)
-        self.implicit = _branch(width, params.implicit_width, params)
-
-    def standardise_by(self, features: Tensor) -> None:
-        """Take mean and deviation from (n, width) train features; one that is constant there keeps deviation 1."""
-        deviation = features.std(dim=0, correction=0)
-        self.mean.copy_(features.mean(dim=0))
-        self.deviation.copy_(torch.where(deviation > 0, deviation, 1))
+        super().__init__(width)
+        self.explicit = perceptron(width, params.explicit_width, params)
+        self.implicit = perceptron(width, params.implicit_width, params)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the explicit and the implicit embeddings of (n, width) features."""
-        standard = (features - self.mean) / self.deviation  # (n, width)
+        standard = self.standardised(features)  # (n, width)
         return self.explicit(standard), self.implicit(standard)  # (n, explicit_width), (n, implicit_width)
 
 
@@ -253,16 +250,6 @@ class Model:
         if self._fitted is None:
             raise DataError("model is not fitted; expected fit or load before embed and save")
         return self._fitted
-
-
-def _branch(width: int, output_width: int, params: Params) -> nn.Sequential:
-    """Blocks of linear, layer norm, tanh and dropout, then a linear map."""
-    layers: list[nn.Module] = []
-    for _ in range(params.n_hidden_layers):
-        hidden = params.hidden_width
-        layers += [nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.Tanh(), nn.Dropout(params.dropout)]
-        width = hidden
-    return nn.Sequential(*layers, nn.Linear(width, output_width))
 
 
 @torch.inference_mode()

@@ -1,0 +1,186 @@
+"""What the deep rivals share: a network of two encoders, trained on pairs, stopped early, saved with its sizes."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, NonNegativeInt
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline import training
+from pipeline.device import chosen_device
+from pipeline.encoders import StandardisedEncoder
+from pipeline.errors import DataError
+from pipeline.models.base import History, Pairs, check_features, check_pairs, load_model, save_model
+from pipeline.retrieval import mean_average_precision
+
+_ROWS_AT_ONCE = 4096
+
+
+class DeepParams(training.TrainingParams):
+    """What every deep rival is made with.
+
+    Attributes:
+        seeds: one model is trained for each.
+    """
+
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+
+
+class Network(nn.Module, ABC):
+    """Two encoders that embed each modality by itself, and the loss that trains them.
+
+    Attributes:
+        audio: encoder of the audio features; a subclass lays it out.
+        visual: likewise of the visual features.
+        sizes: audio width, visual width and number of classes, kept with the weights so that ``load`` can lay the
+            network out again.
+        n_epochs_done: finished epochs, for weights that change in the course of the training.
+    """
+
+    audio: StandardisedEncoder
+    visual: StandardisedEncoder
+    sizes: Tensor
+
+    def __init__(self, audio_width: int, visual_width: int, n_classes: int) -> None:
+        """Note the sizes; a subclass takes its ``Params`` as a fourth argument and lays out the layers."""
+        super().__init__()
+        self.register_buffer("sizes", torch.tensor([audio_width, visual_width, n_classes]))
+        self.n_epochs_done = 0
+
+    @abstractmethod
+    def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
+        """Return the training loss, a scalar, of (n, audio width), (n, visual width) and (n, n_classes)."""
+
+    def embed_audio(self, audio: Tensor) -> Tensor:
+        """Return (n, k) embeddings of (n, audio width) features."""
+        embedding: Tensor = self.audio(audio)
+        return embedding
+
+    def embed_visual(self, visual: Tensor) -> Tensor:
+        """Return (n, k) embeddings of (n, visual width) features."""
+        embedding: Tensor = self.visual(visual)
+        return embedding
+
+    def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
+        """Count the epoch; called in eval mode with all train features, and what it sets in buffers is kept."""
+        self.n_epochs_done += 1
+
+
+class DeepModel:
+    """A network that learns from the train pairs; the validation MAP, average of both directions, chooses its epoch.
+
+    A subclass names its ``params_class`` and its ``network_class``.
+    """
+
+    params_class: type[DeepParams]
+    network_class: type[Network]
+
+    def __init__(self, params: DeepParams, seed: int) -> None:
+        """Hold the parameters, and the seed of every random number; it computes on a GPU if there is one."""
+        self._params, self._seed, self._device = params, seed, chosen_device()
+        self._network: Network | None = None
+
+    def fit(self, train: Pairs, validation: Pairs) -> History:
+        """Learn from ``train``, stop by ``validation``, and return one dict an epoch.
+
+        Raises:
+            DataError: the pairs cannot be used, or the loss is no longer finite.
+        """
+        check_pairs(train, "train")
+        check_pairs(validation, "validation")
+        audio, visual = (torch.from_numpy(features).to(self._device) for features in (train.audio, train.visual))
+        labels_onehot = functional.one_hot(torch.from_numpy(train.labels)).to(audio)  # (n, n_classes)
+        network = self._new_network([audio.shape[1], visual.shape[1], labels_onehot.shape[1]])
+        network.audio.standardise_by(audio)
+        network.visual.standardise_by(visual)
+        self._network = network
+
+        def validation_map() -> float:
+            network.finish_epoch(audio, visual)
+            embedded = self.embed_audio(validation.audio), self.embed_visual(validation.visual)
+            return average_map(*embedded, validation.labels)
+
+        data = (audio, visual, labels_onehot)
+        return training.fit(network, network.loss, data, validation_map, self._params, self._seed)
+
+    def embed_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, k) embeddings of (n, audio width) features.
+
+        Raises:
+            DataError: the model is not fitted, or the features have another width or are not finite.
+        """
+        network = self._fitted()
+        check_features(audio, len(network.audio.mean), "audio")
+        with torch.inference_mode():
+            return self._in_blocks(network.embed_audio, audio)
+
+    def embed_visual(self, visual: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, k) embeddings of (n, visual width) features.
+
+        Raises:
+            DataError: as ``embed_audio``.
+        """
+        network = self._fitted()
+        check_features(visual, len(network.visual.mean), "visual")
+        with torch.inference_mode():
+            return self._in_blocks(network.embed_visual, visual)
+
+    def save(self, path: Path) -> None:
+        """Write weights, standardisation and sizes.
+
+        Raises:
+            DataError: the model is not fitted.
+        """
+        arrays = {name: value.cpu().numpy() for name, value in self._fitted().state_dict().items()}
+        save_model(path, self._params, self._seed, arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Return the model that ``save`` wrote.
+
+        Raises:
+            DataError: the file is missing or is not of this model.
+        """
+        params, seed, arrays = load_model(path, cls.params_class)
+        model = cls(params, seed)
+        model._network = model._new_network(arrays["sizes"].tolist())
+        model._network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        model._network.eval()
+        return model
+
+    def _new_network(self, sizes: list[int]) -> Network:
+        """A network with initial weights of the seed, on the device."""
+        layout: Any = self.network_class  # a subclass of Network takes its Params too
+        with training.seeded(self._seed, torch.device("cpu")):
+            network: Network = layout(*sizes, self._params)
+            return network.to(self._device)
+
+    def _in_blocks(self, embed: Callable[[Tensor], Tensor], features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embeddings of a few thousand rows at a time."""
+        blocks = torch.split(torch.from_numpy(features).to(self._device), _ROWS_AT_ONCE)
+        embeddings: NDArray[np.float32] = torch.cat([embed(block) for block in blocks]).cpu().numpy()
+        return embeddings
+
+    def _fitted(self) -> Network:
+        """The network, which must be there."""
+        if self._network is None:
+            raise DataError("model is not fitted; expected fit or load before embed and save")
+        return self._network
+
+
+def average_map(audio: NDArray[np.float32], visual: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Return the MAP of paired embeddings, the average of both directions.
+
+    Args:
+        audio: (n, k).
+        visual: (n, k).
+        labels: (n,).
+    """
+    audio_to_visual = mean_average_precision(audio, visual, labels, labels)
+    return (audio_to_visual + mean_average_precision(visual, audio, labels, labels)) / 2

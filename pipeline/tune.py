@@ -1,0 +1,249 @@
+"""Random search for a model's parameters, on rows that are not test: every model gets the same folds and trials.
+
+usage: python -m pipeline.tune FEATURES OUT MODEL... [--trials N] [--folds K] [--seed S]
+
+Trial 0 is what params.yaml says; the others draw the parameters that the model's ``SEARCH`` names. The score of a trial
+is the MAP of the held-out fold (average of both directions, mean over the folds), which also stops the training early.
+OUT/MODEL.csv has a row a trial. It grows as trials end, and the command started again goes on behind its last row.
+"""
+
+import argparse
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.clip_cache import write_atomically
+from pipeline.clips import file_sha256
+from pipeline.errors import DataError, ParamsError, PipelineError
+
+COLUMNS = ["trial", "validation_map", "validation_map_sd", "params"]
+_N_DRAWS = 1000
+Drawn = tuple[int, dict[str, Any]]  # a trial's number and parameters
+
+
+class Budget(NamedTuple):
+    """What every model is given.
+
+    Attributes:
+        n_trials: parameter sets that are tried.
+        n_folds: parts of the rows that are not test; each is held out once.
+        seed: of the folds and of the draws.
+    """
+
+    n_trials: int
+    n_folds: int
+    seed: int
+
+
+class Trial(NamedTuple):
+    """One parameter set and its score: mean and standard deviation over the folds of the held-out MAP."""
+
+    number: int
+    validation_map: float
+    validation_map_sd: float
+    params: dict[str, Any]
+
+
+def main() -> None:
+    """Search for every model of the command line, one after the other."""
+    arguments = _arguments()
+    from pipeline.params import model_sections
+
+    sections = model_sections()
+    try:
+        for name in arguments.models or sections:
+            budget = Budget(arguments.trials, arguments.folds, arguments.seed)
+            best = tune(arguments.features, name, sections.get(name, f"baselines.{name}"), budget, arguments.out)
+            flags = " ".join(f"-S {sections.get(name, name)}.{key}={value}" for key, value in best.params.items())
+            print(f"{name}: MAP {best.validation_map:.4f} in trial {best.number}: {flags or 'nothing to search'}")
+    except PipelineError as error:
+        sys.exit(f"tune: {type(error).__name__}: {error}")
+
+
+def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> Trial:
+    """Return the best trial, after running those that the table does not hold yet.
+
+    Args:
+        features: file of a feature table; rows of its split ``test`` are not looked at.
+        name: the model.
+        section: its parameters in params.yaml; what is not searched stays as it stands there.
+        budget: trials, folds and seed.
+        out: folder of the tables.
+
+    Raises:
+        DataError: the features cannot be read, a class has fewer clips than folds, or the table was made with other
+            features, folds, seed or parameters.
+        ParamsError: there is no such model or section, no drawn parameters are valid, or the budget is too small.
+    """
+    from pipeline.models.base import model_module
+    from pipeline.params import load_params
+
+    if budget.n_trials < 1 or budget.n_folds < 2:
+        raise ParamsError(f"{budget}; expected at least 1 trial and 2 folds")
+    module = model_module(name)
+    base = load_params(section, module.Params)
+    made_with = json.dumps(
+        {"features": file_sha256(features), "n_folds": budget.n_folds, "seed": budget.seed, "base": base.model_dump()},
+        sort_keys=True,
+    )
+    table = out / f"{name}.csv"
+    done = _trials_so_far(table, made_with)
+    drawn = [(number, draw(module, base, budget.seed, number)) for number in range(len(done), budget.n_trials)]
+    for trial in _in_order(partial(_run, features, name, section, budget), drawn):
+        done.append(trial)
+        _write_table(table, made_with, done)
+    return best_trial(done[: budget.n_trials])
+
+
+def best_trial(trials: Sequence[Trial]) -> Trial:
+    """Return the trial of the highest validation MAP; among equals the first."""
+    return max(trials, key=lambda trial: (trial.validation_map, -trial.number))
+
+
+def draw(module: Any, base: Any, seed: int, number: int) -> dict[str, Any]:  # noqa: ANN401 - a model's module, its Params
+    """Return the searched parameters of a trial; they depend on the seed and its number alone.
+
+    Args:
+        module: a model's module, with ``Params`` and ``SEARCH``.
+        base: the ``Params`` that params.yaml gives; trial 0 is these.
+        seed: of all draws.
+        number: of the trial.
+
+    Raises:
+        ParamsError: the model refuses every draw.
+    """
+    import numpy as np
+    from pydantic import ValidationError
+
+    search = getattr(module, "SEARCH", {})
+    if number == 0:
+        return {key: getattr(base, key) for key in search}
+    rng = np.random.default_rng([seed, number])
+    for _ in range(_N_DRAWS):
+        values = {key: search[key].sample(rng) for key in sorted(search)}
+        try:
+            module.Params.model_validate(base.model_dump() | values)
+        except ValidationError:
+            continue
+        return values
+    raise ParamsError(
+        f"{module.__name__}: all {_N_DRAWS} draws of SEARCH are refused; expected ranges that Params takes"
+    )
+
+
+def read_trials(table: Path) -> list[Trial]:
+    """Return the trials of a table.
+
+    Raises:
+        DataError: the file is missing or is no such table.
+    """
+    try:
+        lines = table.read_text(encoding="utf-8").splitlines()
+        rows = csv.DictReader(line for line in lines if not line.startswith("#"))
+        return [
+            Trial(int(r["trial"]), float(r["validation_map"]), float(r["validation_map_sd"]), json.loads(r["params"]))
+            for r in rows
+        ]
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{table}: {error!r}; expected a table that pipeline.tune wrote") from error
+
+
+def _in_order(run: Callable[[Drawn], Trial], drawn: Sequence[Drawn]) -> Iterator[Trial]:
+    """The trials as they end, in order, $WORKERS at a time (default: one a core), each on one thread."""
+    n_workers = min(int(os.environ.get("WORKERS") or os.cpu_count() or 1), len(drawn))
+    if n_workers <= 1:
+        yield from map(run, drawn)
+    else:
+        with ProcessPoolExecutor(n_workers, get_context("spawn")) as pool:
+            yield from pool.map(run, drawn)
+
+
+def _run(features: Path, name: str, section: str, budget: Budget, drawn: Drawn) -> Trial:
+    """One trial, in a process of its own."""
+    import numpy as np
+
+    from pipeline.features import FeatureTable
+    from pipeline.models.base import model_module
+    from pipeline.params import load_params
+    from pipeline.training import one_thread
+
+    number, values = drawn
+    module = model_module(name)
+    params = module.Params.model_validate(load_params(section, module.Params).model_dump() | values)
+    with one_thread():
+        scores = list(_fold_scores(FeatureTable.load(features), module.Model, params, budget))
+    return Trial(number, float(np.mean(scores)), float(np.std(scores, ddof=1)), values)
+
+
+def _fold_scores(table: Any, model_class: Any, params: Any, budget: Budget) -> Iterator[float]:  # noqa: ANN401 - see _run
+    """The held-out MAP of each fold."""
+    import numpy as np
+    from sklearn.model_selection import StratifiedKFold
+
+    from pipeline.models.base import Pairs
+    from pipeline.retrieval import mean_average_precision
+
+    usable = np.flatnonzero(np.array(table.splits) != "test")
+    n_least = np.bincount(table.labels[usable]).min()
+    if n_least < budget.n_folds:
+        raise DataError(
+            f"a class has {n_least} clips that are not test; expected at least {budget.n_folds}, one a fold"
+        )
+    folds = StratifiedKFold(budget.n_folds, shuffle=True, random_state=budget.seed)
+    for fit_rows, held_rows in folds.split(usable, table.labels[usable]):
+        fitted_on, held = (
+            Pairs(table.audio[rows], table.visual[rows], table.labels[rows])
+            for rows in (usable[fit_rows], usable[held_rows])
+        )
+        model = model_class(params, budget.seed)
+        model.fit(fitted_on, held)
+        audio, visual = model.embed_audio(held.audio), model.embed_visual(held.visual)
+        one_way = mean_average_precision(audio, visual, held.labels, held.labels)
+        yield (one_way + mean_average_precision(visual, audio, held.labels, held.labels)) / 2
+
+
+def _trials_so_far(table: Path, made_with: str) -> list[Trial]:
+    """The trials of a table whose first line says what it was made with; none if there is no table."""
+    if not table.exists():
+        return []
+    first = table.read_text(encoding="utf-8").partition("\n")[0]
+    if first != f"# {made_with}":
+        raise DataError(
+            f"{table}: made with {first.removeprefix('# ')}; expected {made_with}: remove it or name another folder"
+        )
+    return read_trials(table)
+
+
+def _write_table(table: Path, made_with: str, trials: Sequence[Trial]) -> None:
+    """The whole table, at once or not at all."""
+    file = io.StringIO()
+    file.write(f"# {made_with}\n")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for number, score, spread, params in trials:
+        writer.writerow([number, repr(score), repr(spread), json.dumps(params, sort_keys=True)])
+    write_atomically(table, file.getvalue().encode())
+
+
+def _arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.tune", description=__doc__)
+    parser.add_argument("features", type=Path, help="data/features.safetensors of a finished run")
+    parser.add_argument("out", type=Path, help="folder of the tables, one a model")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="default: the models of params.yaml")
+    parser.add_argument("--trials", type=int, default=30, help="parameter sets a model (default: 30)")
+    parser.add_argument("--folds", type=int, default=3, help="parts of train + validation (default: 3)")
+    parser.add_argument("--seed", type=int, default=0, help="of folds and draws (default: 0)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

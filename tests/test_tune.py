@@ -1,0 +1,154 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from pydantic import field_validator
+from sklearn.metrics import average_precision_score
+from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.model_selection import StratifiedKFold
+
+from pipeline import linalg
+from pipeline.errors import DataError, ParamsError
+from pipeline.features import FeatureTable
+from pipeline.params import StageParams
+from pipeline.search_space import Choice, LogUniform
+from pipeline.tune import Budget, best_trial, draw, read_trials, tune
+
+BUDGET = Budget(n_trials=4, n_folds=3, seed=0)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKERS", "1")
+    section = {"n_components": 3, "ridge": 0.1}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"baselines": {"c_cca": section}}))
+    table().save(tmp_path / "features.safetensors")
+    return tmp_path
+
+
+def table(noise_in_test: bool = False) -> FeatureTable:
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 4
+    centres = 1.5 * rng.standard_normal((4, 14))
+    features = (centres[labels] + rng.standard_normal((60, 14))).astype(np.float32)
+    splits = ["test" if i % 3 == 0 else "train" for i in range(60)]
+    if noise_in_test:
+        features[::3] = rng.standard_normal((20, 14)).astype(np.float32)
+    return FeatureTable(
+        clip_ids=[str(i) for i in range(60)],
+        splits=splits,
+        labels=labels,
+        classes=list("abcd"),
+        audio=features[:, :8],
+        visual=features[:, 8:],
+        provenance={},
+    )
+
+
+def search(project: Path, budget: Budget = BUDGET, out: str = "out") -> Path:
+    tune(project / "features.safetensors", "c_cca", "baselines.c_cca", budget, project / out)
+    return project / out / "c_cca.csv"
+
+
+def test_a_score_is_the_mean_held_out_map_of_scikit_learn_over_the_folds(project: Path) -> None:
+    trial = read_trials(search(project, BUDGET._replace(n_trials=1)))[0]
+    usable = [i for i in range(60) if i % 3]
+    rows = table()
+    audio, visual, labels = rows.audio[usable], rows.visual[usable], rows.labels[usable]
+    maps = []
+    for fit, held in StratifiedKFold(3, shuffle=True, random_state=0).split(usable, labels):
+        cca = linalg.cluster_cca(audio[fit], visual[fit], labels[fit], labels[fit], 3, 0.1)
+        similarity = cosine_similarity(cca.x_variates(audio[held]), cca.y_variates(visual[held]))
+        relevant = labels[held][:, None] == labels[held]
+        for scores in (similarity, similarity.T):
+            maps.append(np.mean([average_precision_score(r, s) for r, s in zip(relevant, scores, strict=True)]))
+    assert trial.params == {"n_components": 3, "ridge": 0.1}
+    assert trial.validation_map == pytest.approx(np.mean(maps), abs=1e-6)
+
+
+def test_a_search_that_stopped_goes_on_behind_its_last_trial(project: Path) -> None:
+    whole = search(project).read_bytes()
+    parts = search(project, BUDGET._replace(n_trials=2), "parts")
+    begun = parts.read_bytes()
+    assert whole.startswith(begun)
+    assert search(project, out="parts").read_bytes() == whole
+
+
+@pytest.mark.slow
+def test_trials_do_not_depend_on_the_number_of_workers(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = BUDGET._replace(n_trials=2)
+    alone = search(project, budget).read_bytes()
+    monkeypatch.setenv("WORKERS", "2")
+    assert search(project, budget, "two").read_bytes() == alone
+
+
+def test_test_rows_are_not_looked_at(project: Path) -> None:
+    trials = read_trials(search(project))
+    table(noise_in_test=True).save(project / "features.safetensors")
+    assert read_trials(search(project, out="noise")) == trials
+
+
+def test_a_table_of_other_features_is_not_continued(project: Path) -> None:
+    search(project, BUDGET._replace(n_trials=1))
+    table(noise_in_test=True).save(project / "features.safetensors")
+    with pytest.raises(DataError, match=r"c_cca\.csv: made with .* expected .* remove it or name another folder"):
+        search(project)
+
+
+def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
+    (tmp_path / "c_cca.csv").write_text("trial,score\n0,1\n")
+    with pytest.raises(DataError, match=r"c_cca\.csv: KeyError.*expected a table that pipeline.tune wrote"):
+        read_trials(tmp_path / "c_cca.csv")
+
+
+def test_the_best_trial_is_the_first_of_the_highest_score(project: Path) -> None:
+    trials = read_trials(search(project))
+    scores = [trial.validation_map for trial in trials]
+    assert best_trial(trials[::-1]).number == scores.index(max(scores))
+
+
+@pytest.mark.parametrize("budget", [Budget(0, 3, 0), Budget(3, 1, 0)])
+def test_a_budget_that_buys_nothing_is_refused(project: Path, budget: Budget) -> None:
+    with pytest.raises(ParamsError, match="expected at least 1 trial and 2 folds"):
+        search(project, budget)
+
+
+def test_a_class_smaller_than_the_folds_is_refused(project: Path) -> None:
+    with pytest.raises(DataError, match="a class has 10 clips that are not test; expected at least 11"):
+        search(project, Budget(1, 11, 0))
+
+
+class PickyParams(StageParams):
+    rate: float
+    kind: str
+
+    @field_validator("kind")
+    @classmethod
+    def _no_b(cls, kind: str) -> str:
+        if kind == "b":
+            raise ValueError("b")
+        return kind
+
+
+def picky(kinds: tuple[str, ...]) -> Any:  # noqa: ANN401 - stands for a model's module
+    ranges = {"rate": LogUniform(0.1, 10.0), "kind": Choice(kinds)}
+    return SimpleNamespace(__name__="picky", Params=PickyParams, SEARCH=ranges)
+
+
+def test_draws_stay_in_their_ranges_and_what_the_model_refuses_is_drawn_again() -> None:
+    base = PickyParams(rate=1.0, kind="z")
+    draws = [draw(picky(("a", "b", "c")), base, 0, number) for number in range(40)]
+    assert draws[0] == {"rate": 1.0, "kind": "z"}
+    assert all(0.1 <= values["rate"] <= 10 for values in draws[1:])
+    assert {values["kind"] for values in draws[1:]} == {"a", "c"}
+    assert len({values["rate"] for values in draws}) == 40
+
+
+def test_a_space_that_the_model_refuses_everywhere_is_an_error() -> None:
+    refusing = SimpleNamespace(__name__="picky", Params=PickyParams, SEARCH={"rate": Choice(("x", "y"))})
+    with pytest.raises(ParamsError, match="picky: all 1000 draws of SEARCH are refused"):
+        draw(refusing, PickyParams(rate=1.0, kind="a"), 0, 1)
