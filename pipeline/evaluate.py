@@ -1,21 +1,30 @@
 """The numbers of metrics.json and the tables behind the plots, from the embeddings of the test clips."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt
+from scipy import stats
 
-from pipeline import retrieval
 from pipeline.errors import DataError
 from pipeline.params import StageParams
+from pipeline.retrieval.chance import chance_map, expected_average_precision
+from pipeline.retrieval.measures import N_RECALL_LEVELS
+from pipeline.retrieval.metrics import nearest_class, query_metrics
+from pipeline.retrieval.query_sample import QuerySample, sample_queries
+from pipeline.significance import holm, sign_flip_test
 
+Array = NDArray[np.float64]
 Cutoffs = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 Rows = list[dict[str, Any]]
-Arrays = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64], NDArray[np.int64]]
+
+CROSS_MODAL = ("audio_to_visual", "visual_to_audio")
+WITHIN_MODALITY = ("audio_to_audio", "visual_to_visual")
 
 
 class EvaluateParams(StageParams):
@@ -23,7 +32,9 @@ class EvaluateParams(StageParams):
 
     recall_at: Cutoffs
     scope_sizes: Cutoffs
+    max_queries: PositiveInt | None
     chance_permutations: Annotated[int, Field(ge=2)]
+    significance_permutations: PositiveInt
     seed: NonNegativeInt
 
 
@@ -58,80 +69,186 @@ class Embeddings:
             raise DataError(f"{path}: no clip of the split 'test'; expected at least one")
         return cls(audio, visual, labels)
 
-    def directions(self) -> dict[str, list["Arrays"]]:
-        """Return query, gallery and their class numbers for each seed, by direction."""
-        numbers = np.unique(self.labels, return_inverse=True)[1]
-        seeds = list(zip(self.audio, self.visual, strict=True))
-        return {
-            "audio_to_visual": [(audio, visual, numbers, numbers) for audio, visual in seeds],
-            "visual_to_audio": [(visual, audio, numbers, numbers) for audio, visual in seeds],
-        }
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Each clip's place in the sorted names of the classes, (n,)."""
+        return np.unique(self.labels, return_inverse=True)[1]
 
 
-def model_metrics(embeddings: Embeddings, params: EvaluateParams) -> dict[str, dict[str, float]]:
-    """Return ``audio_to_visual``, ``visual_to_audio`` and ``average``, each a map of scalars in [0, 1].
+class Direction(NamedTuple):
+    """What was measured of one model's queries in one direction.
 
-    Every number is the mean over the seeds; ``map_std`` is the standard deviation of the MAP over them, 0 for one seed.
+    Attributes:
+        scalars: (n_seeds, n_queries) each, by name: those of ``QueryMetrics``.
+        precision_at_scope: (n_seeds, n_queries, n_scopes).
+        precision_at_recall: (n_seeds, n_queries, 11).
+        sample: which clips are the queries, and how many each one stands for.
     """
-    by_direction = {
-        name: [retrieval.evaluate_retrieval(*arrays, params.recall_at) for arrays in seeds]
-        for name, seeds in embeddings.directions().items()
-    }
-    by_direction["average"] = [
-        {metric: (one[metric] + other[metric]) / 2 for metric in one}
-        for one, other in zip(*by_direction.values(), strict=True)
+
+    scalars: dict[str, Array]
+    precision_at_scope: Array
+    precision_at_recall: Array
+    sample: QuerySample
+
+
+Measured = Mapping[str, Direction]
+
+
+def measure(embeddings: Embeddings, params: EvaluateParams) -> dict[str, Direction]:
+    """Return what is measured across the modalities and within each, by direction.
+
+    Within a modality a query is not searched for itself, and clips that are alone in their class are no queries; a test
+    split of nothing else has no such direction.
+    """
+    numbers = embeddings.numbers
+    not_alone = np.flatnonzero(np.bincount(numbers)[numbers] > 1)
+    measured = {name: _measure(embeddings, name, np.arange(len(numbers)), params) for name in CROSS_MODAL}
+    if not_alone.size:
+        measured |= {name: _measure(embeddings, name, not_alone, params) for name in WITHIN_MODALITY}
+    return measured
+
+
+def _measure(embeddings: Embeddings, name: str, usable: NDArray[np.int64], params: EvaluateParams) -> Direction:
+    """One direction, with the usable clips as queries."""
+    numbers = embeddings.numbers
+    queries, galleries = (getattr(embeddings, modality) for modality in name.split("_to_"))
+    sample = sample_queries(numbers[usable], params.max_queries, params.seed)
+    rows = usable[sample.rows]
+    own = rows if name in WITHIN_MODALITY else None
+    scopes = _scopes(embeddings, params.scope_sizes)
+    seeds = [
+        query_metrics(query[rows], gallery, numbers[rows], numbers, params.recall_at, scopes, own)
+        for query, gallery in zip(queries, galleries, strict=True)
     ]
-    return {name: _over_seeds(seeds) for name, seeds in by_direction.items()}
+    return Direction(
+        {metric: np.stack([seed.scalars[metric] for seed in seeds]) for metric in seeds[0].scalars},
+        np.stack([seed.precision_at_scope for seed in seeds]),
+        np.stack([seed.precision_at_recall for seed in seeds]),
+        sample._replace(rows=rows),
+    )
+
+
+def model_metrics(measured: Measured) -> dict[str, dict[str, float]]:
+    """Return scalars by direction, and their ``average`` over the two directions across the modalities.
+
+    Every number is the mean over the seeds. ``map_std`` is the standard deviation of the MAP over them, 0 for one seed.
+    ``map_margin`` is half the width of its 95 % interval by Student's t, for two seeds or more.
+    ``map_sampling_margin`` is the same for the draw of the queries, where not all clips are queries.
+    """
+    by_seed = {name: _seed_values(direction) for name, direction in measured.items()}
+    one, other = (by_seed[name] for name in CROSS_MODAL)
+    by_seed["average"] = {metric: (one[metric] + other[metric]) / 2 for metric in one}
+    report = {name: _over_seeds(values) for name, values in by_seed.items()}
+    for name in by_seed:
+        sources = CROSS_MODAL if name == "average" else (name,)
+        sample = measured[sources[0]].sample
+        if len(sample.rows) < sample.class_sizes.sum():
+            report[name]["map_sampling_margin"] = sample.margin(_clip_scores(measured, sources))
+    return report
 
 
 def chance(embeddings: Embeddings, params: EvaluateParams) -> dict[str, float]:
-    """Return ``map`` and ``map_std`` of rankings that know nothing: labels permuted at random."""
-    numbers = np.unique(embeddings.labels, return_inverse=True)[1]
-    result = retrieval.chance_map(numbers, numbers, params.chance_permutations, params.seed)
-    return {"map": result.mean, "map_std": result.sd}
+    """Return ``map`` and ``map_std`` of rankings that know nothing; ``map_within`` where the query is not searched."""
+    numbers = embeddings.numbers
+    result = chance_map(numbers, numbers, params.chance_permutations, params.seed)
+    sizes = np.bincount(numbers)[numbers]
+    within = [expected_average_precision(len(numbers) - 1, int(size) - 1) for size in sizes if size > 1]
+    return {"map": result.mean, "map_std": result.sd, **({"map_within": float(np.mean(within))} if within else {})}
 
 
-def precision_scope_rows(embeddings: Embeddings, scope_sizes: Sequence[int]) -> Rows:
+def significance_rows(models: Mapping[str, Measured], params: EvaluateParams) -> Rows:
+    """Return a row for each pair of models: how far their MAP is apart, and whether the test clips' luck explains it.
+
+    ``difference`` is the MAP of ``model`` minus that of ``other``, the average of both directions across the modalities
+    and of all seeds. ``p`` is the two-sided p-value of a paired permutation test over the clips, ``p_holm`` the same
+    corrected for the number of pairs.
+    """
+    pairs = list(combinations(models, 2))
+    if not pairs:
+        return []
+    scores = {name: _clip_scores(measured, CROSS_MODAL) for name, measured in models.items()}
+    weights = next(iter(models.values()))[CROSS_MODAL[0]].sample.weights
+    differences = np.stack([(scores[one] - scores[other]) * weights for one, other in pairs])
+    p_values = sign_flip_test(differences, params.significance_permutations, params.seed)
+    columns = zip(pairs, differences.sum(axis=1).tolist(), p_values.tolist(), holm(p_values).tolist(), strict=True)
+    return [
+        {"model": one, "other": other, "difference": difference, "p": p, "p_holm": p_holm}
+        for (one, other), difference, p, p_holm in columns
+    ]
+
+
+def precision_scope_rows(embeddings: Embeddings, measured: Measured, scope_sizes: Sequence[int]) -> Rows:
     """Return a row a scope K: the mean precision among the first K results, each way; K above the gallery is left out.
 
     References:
         Zeng et al. (2023), whose figures show this curve.
     """
-    scopes = [size for size in scope_sizes if size <= len(embeddings.labels)]
-    curves = _seed_means(embeddings, lambda arrays: retrieval.precision_scope(*arrays, scopes))
+    curves = {name: _mean(measured[name].sample, measured[name].precision_at_scope) for name in CROSS_MODAL}
+    scopes = _scopes(embeddings, scope_sizes)
     return [{"scope": size, **{name: curve[i] for name, curve in curves.items()}} for i, size in enumerate(scopes)]
 
 
-def class_map_rows(embeddings: Embeddings) -> Rows:
+def precision_recall_rows(measured: Measured) -> Rows:
+    """Return a row a recall of 0, 0.1, ... 1: the mean of the queries' highest precision at it or above, each way."""
+    curves = {name: _mean(measured[name].sample, measured[name].precision_at_recall) for name in CROSS_MODAL}
+    levels = range(N_RECALL_LEVELS)
+    return [{"recall": i / (N_RECALL_LEVELS - 1), **{name: curve[i] for name, curve in curves.items()}} for i in levels]
+
+
+def class_map_rows(embeddings: Embeddings, measured: Measured) -> Rows:
     """Return a row a class: the MAP of its queries, each way."""
-    maps = _seed_means(embeddings, lambda arrays: np.array(list(retrieval.per_class_map(*arrays).values())))
-    classes = np.unique(embeddings.labels)
-    return [{"class": label, **{name: values[i] for name, values in maps.items()}} for i, label in enumerate(classes)]
+    rows: Rows = [{"class": label} for label in np.unique(embeddings.labels)]
+    for name in CROSS_MODAL:
+        strata = measured[name].sample.strata
+        means = np.bincount(strata, _clip_scores(measured, (name,))) / np.bincount(strata)
+        for row, mean in zip(rows, means, strict=True):
+            row[name] = mean
+    return rows
 
 
-def confusion_rows(embeddings: Embeddings) -> Rows:
+def confusion_rows(embeddings: Embeddings, measured: Measured) -> Rows:
     """Return a row a query, of both directions and all seeds: its class, and the class of its nearest item."""
-    classes = np.unique(embeddings.labels)
+    classes, numbers = np.unique(embeddings.labels), embeddings.numbers
     rows: Rows = []
-    for seeds in embeddings.directions().values():
-        for query, gallery, numbers, _ in seeds:
-            nearest = retrieval.nearest_class(query, gallery, numbers)
-            pairs = zip(classes[numbers], classes[nearest], strict=True)
+    for name in CROSS_MODAL:
+        drawn = measured[name].sample.rows
+        queries, galleries = (getattr(embeddings, modality) for modality in name.split("_to_"))
+        for query, gallery in zip(queries, galleries, strict=True):
+            nearest = nearest_class(query[drawn], gallery, numbers)
+            pairs = zip(classes[numbers[drawn]], classes[nearest], strict=True)
             rows += [{"actual": actual, "predicted": predicted} for actual, predicted in pairs]
     return rows
 
 
-def _seed_means(
-    embeddings: Embeddings, measure: Callable[[Arrays], NDArray[np.float64]]
-) -> dict[str, NDArray[np.float64]]:
-    """A measure's mean over the seeds, by direction."""
+def _scopes(embeddings: Embeddings, scope_sizes: Sequence[int]) -> list[int]:
+    """The scopes that are no larger than the gallery."""
+    return [size for size in scope_sizes if size <= len(embeddings.labels)]
+
+
+def _mean(sample: QuerySample, values: Array) -> Array:
+    """Mean of (n_seeds, n_queries, ...) over seeds and queries."""
+    return np.tensordot(sample.weights, values.mean(axis=0), axes=1)
+
+
+def _clip_scores(measured: Measured, names: Sequence[str]) -> Array:
+    """Each query's average precision, mean over seeds and directions: (n_queries,)."""
+    return np.asarray(np.mean([measured[name].scalars["map"] for name in names], axis=(0, 1)))
+
+
+def _seed_values(direction: Direction) -> dict[str, Array]:
+    """Every metric over the queries, (n_seeds,) each."""
+    weights = direction.sample.weights
     return {
-        name: np.mean([measure(arrays) for arrays in seeds], axis=0) for name, seeds in embeddings.directions().items()
+        metric: np.median(values, axis=1) if metric == "median_rank" else values @ weights
+        for metric, values in direction.scalars.items()
     }
 
 
-def _over_seeds(seeds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def _over_seeds(values: Mapping[str, Array]) -> dict[str, float]:
     """Mean of every metric, and the spread of the MAP."""
-    means = {metric: float(np.mean([seed[metric] for seed in seeds])) for metric in seeds[0]}
-    spread = float(np.std([seed["map"] for seed in seeds], ddof=1)) if len(seeds) > 1 else 0.0
-    return {**means, "map_std": spread}
+    means = {metric: float(by_seed.mean()) for metric, by_seed in values.items()}
+    n_seeds = len(values["map"])
+    if n_seeds == 1:
+        return {**means, "map_std": 0.0}
+    spread = float(values["map"].std(ddof=1))
+    return {**means, "map_std": spread, "map_margin": float(stats.t.ppf(0.975, n_seeds - 1) * spread / n_seeds**0.5)}

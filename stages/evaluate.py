@@ -3,6 +3,7 @@
 import csv
 import json
 import platform
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from stages.cli import run
 if TYPE_CHECKING:
     from pipeline.features import FeatureTable
 
+PAIR_COLUMNS = ["model", "other", "difference", "p", "p_holm"]
 PACKAGES = ("av", "numpy", "scipy", "torch", "torchvision")
 
 
@@ -24,21 +26,40 @@ def main(features: Path, rejected: Path, dataset: Path, embeddings: Path, metric
     params = load_params("evaluate", evaluate.EvaluateParams)
     names = model_sections()
     models = {name: evaluate.Embeddings.load(embeddings / f"{name}.npz") for name in names}
+    measured = {name: evaluate.measure(model, params) for name, model in models.items()}
+    differences = evaluate.significance_rows(measured, params)
     table, refused = FeatureTable.load(features), rejects.read(rejected)
 
     report = {
         "dataset": {**_dataset(table), **json.loads(dataset.read_text(encoding="utf-8"))},
-        "models": {name: evaluate.model_metrics(model, params) for name, model in models.items()},
+        "models": {name: evaluate.model_metrics(of_model) for name, of_model in measured.items()},
+        "significance": _against_first(differences, names),
         "chance": evaluate.chance(next(iter(models.values())), params),
         "rejected": len({row.clip_id for row in refused}),
         "rejected_kinds": rejects.count_kinds(refused),
         "provenance": {**table.provenance, "versions": _versions()},
     }
     metrics.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    _write_csv(plots / "significance.csv", PAIR_COLUMNS, differences)
     for name, model in models.items():
-        _write_csv(plots / "precision_scope" / f"{name}.csv", evaluate.precision_scope_rows(model, params.scope_sizes))
-        _write_csv(plots / "class_map" / f"{name}.csv", evaluate.class_map_rows(model))
-        _write_csv(plots / "confusion" / f"{name}.csv", evaluate.confusion_rows(model))
+        tables = {
+            "precision_scope": evaluate.precision_scope_rows(model, measured[name], params.scope_sizes),
+            "precision_recall": evaluate.precision_recall_rows(measured[name]),
+            "class_map": evaluate.class_map_rows(model, measured[name]),
+            "confusion": evaluate.confusion_rows(model, measured[name]),
+        }
+        for table_name, rows in tables.items():
+            _write_csv(plots / table_name / f"{name}.csv", list(rows[0]), rows)
+
+
+def _against_first(differences: list[dict[str, Any]], names: Iterable[str]) -> dict[str, dict[str, float]]:
+    """The first model's lead over each other one, and its p-values."""
+    first = next(iter(names))
+    return {
+        row["other"]: {key: row[key] for key in ("difference", "p", "p_holm")}
+        for row in differences
+        if row["model"] == first
+    }
 
 
 def _dataset(table: "FeatureTable") -> dict[str, Any]:
@@ -63,11 +84,11 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
 
 
-def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+def _write_csv(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
     """One table."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

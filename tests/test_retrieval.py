@@ -7,19 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, ndcg_score, precision_recall_curve
 from sklearn.metrics.pairwise import cosine_similarity
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.retrieval import (
-    average_precision,
-    chance_map,
-    evaluate_retrieval,
-    mean_average_precision,
-    nearest_class,
-    per_class_map,
-    precision_scope,
-)
+from pipeline.retrieval import average_precision, mean_average_precision
+from pipeline.retrieval.average_precision import average_precisions
+from pipeline.retrieval.chance import chance_map, expected_average_precision, expected_reciprocal_rank
+from pipeline.retrieval.hits import by_query
+from pipeline.retrieval.metrics import evaluate_retrieval, nearest_class, query_metrics
 
 Array = NDArray[Any]
 Problem = tuple[Array, Array, Array, Array]
@@ -157,23 +153,84 @@ def test_evaluate_retrieval_and_mean_average_precision_agree_on_map() -> None:
 def test_a_scope_past_the_gallery_counts_the_missing_items_as_misses() -> None:
     query, gallery, query_labels, _ = problem(n_gallery=4)
     all_relevant = np.zeros(4, dtype=int)
-    scope = precision_scope(query, gallery, np.zeros_like(query_labels), all_relevant, [4, 8])
-    np.testing.assert_allclose(scope, [1.0, 0.5])
+    metrics = query_metrics(query, gallery, np.zeros_like(query_labels), all_relevant, [1], scopes=[4, 8])
+    np.testing.assert_allclose(metrics.precision_at_scope, [[1.0, 0.5]] * len(query))
 
 
-def test_precision_scope_is_precision_at_each_scope() -> None:
-    metrics = evaluate_retrieval(*tied_problem(), [1, 7, 30])
-    expected = [metrics["precision_at_1"], metrics["precision_at_7"], metrics["precision_at_30"]]
-    np.testing.assert_allclose(precision_scope(*tied_problem(), [1, 7, 30]), expected)
+def test_the_precision_scope_curve_is_precision_at_each_scope() -> None:
+    metrics = query_metrics(*tied_problem(), [1, 7, 30], scopes=[1, 7, 30])
+    expected = [metrics.scalars[f"precision_at_{k}"] for k in (1, 7, 30)]
+    np.testing.assert_array_equal(metrics.precision_at_scope.T, expected)
 
 
-def test_per_class_map_is_the_map_of_the_queries_of_a_class_alone() -> None:
-    query, gallery, query_labels, gallery_labels = problem()
-    by_class = per_class_map(query, gallery, query_labels, gallery_labels)
-    only_two = query_labels == 2
-    assert sorted(by_class) == [0, 1, 2, 3]
-    expected = scikit_learn_map(query[only_two], gallery, query_labels[only_two], gallery_labels)
-    assert by_class[2] == pytest.approx(expected)
+@pytest.mark.parametrize("make", [problem, tied_problem], ids=["no ties", "many ties"])
+def test_ndcg_agrees_with_scikit_learn(make: Callable[[], Problem]) -> None:
+    query, gallery, query_labels, gallery_labels = make()
+    metrics = evaluate_retrieval(query, gallery, query_labels, gallery_labels, [1, 5, 10, 200])
+    cosines = cosine_similarity(query, gallery).round(12)
+    relevant = (query_labels[:, None] == gallery_labels).astype(float)
+    for k in (1, 5, 10, 200):
+        assert metrics[f"ndcg_at_{k}"] == pytest.approx(ndcg_score(relevant, cosines, k=k), abs=1e-12)
+
+
+@pytest.mark.parametrize("make", [problem, tied_problem], ids=["no ties", "many ties"])
+def test_interpolated_precision_is_the_highest_on_scikit_learn_s_curve_at_that_recall_or_above(
+    make: Callable[[], Problem],
+) -> None:
+    query, gallery, query_labels, gallery_labels = make()
+    measured = query_metrics(query, gallery, query_labels, gallery_labels, [1]).precision_at_recall
+    cosines = cosine_similarity(query, gallery).round(12)
+    for row, scores, label in zip(measured, cosines, query_labels, strict=True):
+        precision, recall, _ = precision_recall_curve(gallery_labels == label, scores)
+        above_none = recall > 0  # the curve's last point is made up
+        expected = [precision[above_none & (recall >= level / 10 - 1e-9)].max() for level in range(11)]
+        np.testing.assert_allclose(row, expected, atol=1e-12)
+
+
+def test_the_median_rank_is_that_of_the_first_relevant_item() -> None:
+    query, gallery, query_labels, gallery_labels = problem(n_classes=12)
+    ranks = []
+    for label, cosines in zip(query_labels, cosine_similarity(query, gallery), strict=True):
+        ranked = gallery_labels[np.argsort(-cosines)]
+        ranks.append(int((ranked == label).argmax()) + 1)
+    metrics = evaluate_retrieval(query, gallery, query_labels, gallery_labels, [1])
+    assert metrics["median_rank"] == pytest.approx(np.median(ranks))
+    assert metrics["median_rank"] > 1
+
+
+def test_with_ties_the_rank_of_the_first_relevant_item_is_the_mean_over_all_orders_of_the_gallery() -> None:
+    scores, labels = [0.5, 0.1, 0.1, 0.1, 0.1, -0.5], np.array([0, 0, 1, 1, 0, 1])
+    expected = mean_over_orders(np.array(scores), labels == 1, lambda ranked: float(ranked.argmax() + 1))
+    metrics = evaluate_retrieval(*with_scores(scores), np.array([1]), labels, [1])
+    assert metrics["median_rank"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("make", [problem, tied_problem], ids=["no ties", "many ties"])
+def test_a_query_that_is_not_searched_has_the_metrics_of_a_gallery_without_it(make: Callable[[], Problem]) -> None:
+    _, items, _, labels = make()
+    own = np.arange(len(items))[::3]
+    within = query_metrics(items[own], items, labels[own], labels, [1, 5], own=own)
+    for i, row in enumerate(own):
+        others = np.delete(np.arange(len(items)), row)
+        alone = query_metrics(items[[row]], items[others], labels[[row]], labels[others], [1, 5])
+        np.testing.assert_allclose(within.precision_at_recall[i], alone.precision_at_recall[0], atol=1e-12)
+        for name, values in within.scalars.items():
+            assert values[i] == pytest.approx(alone.scalars[name][0], abs=1e-12), name
+
+
+def test_a_query_alone_in_its_class_cannot_leave_the_gallery() -> None:
+    items, labels = np.eye(3), np.array([0, 0, 1])
+    with pytest.raises(DataError, match="query 2: 0 relevant items beside itself; expected 2 or more of class 1"):
+        by_query(average_precisions, items, items, labels, labels, own=np.arange(3))
+
+
+def test_scores_too_near_for_the_keys_are_still_told_apart() -> None:
+    angles = np.pi / 3 + np.arange(8) * 1e-11  # cosines 1e-11 apart: under a step of the keys, above one of the cosines
+    gallery = np.column_stack([np.cos(angles), np.sin(angles)])
+    labels = np.array([1, 0, 0, 1, 0, 1, 1, 0])
+    expected = average_precision_score(labels == 1, -np.arange(8))
+    measured = mean_average_precision(np.array([[1.0, 0.0]]), gallery, np.array([1]), labels)
+    assert measured == pytest.approx(expected, abs=1e-12)
 
 
 def test_nearest_class_is_that_of_the_largest_cosine() -> None:
@@ -194,6 +251,15 @@ def test_chance_is_the_mean_average_precision_of_every_order_of_the_gallery() ->
     orders = [labels[list(order)] for order in permutations(range(5))]
     expected = np.mean([average_precision_score(order == label, scores) for order in orders for label in (0, 1)])
     assert chance_map(np.array([0, 1]), labels, 2, seed=0).mean == pytest.approx(expected)
+
+
+def test_expected_metrics_of_a_random_order_are_means_over_all_orders() -> None:
+    relevant, scores = np.array([1, 1, 0, 0, 0], dtype=bool), np.arange(5.0)
+    orders = [relevant[list(order)] for order in permutations(range(5))]
+    precisions = np.mean([average_precision_score(order, -scores) for order in orders])
+    reciprocal_ranks = np.mean([1 / (order.argmax() + 1) for order in orders])
+    assert expected_average_precision(5, 2) == pytest.approx(precisions)
+    assert expected_reciprocal_rank(5, 2) == pytest.approx(reciprocal_ranks)
 
 
 def test_maps_of_random_scores_spread_around_chance_as_chance_says() -> None:
