@@ -73,7 +73,7 @@ class Project:
 
     def dvc(self, *words: str, fails: bool = False) -> str:
         process = self.start(*words)
-        output = process.communicate(timeout=280)[0]
+        output = process.communicate(timeout=500)[0]
         assert (process.returncode != 0) == fails, output
         return output
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.clip_cache import ClipCache
+from pipeline.clip_cache import ClipCache, upkeep
 from pipeline.clip_cache.upkeep import DAY_SECONDS, Pruned, entries, format_size, leftovers, parse_size, prune
 from pipeline.errors import ClipError, ParamsError
 
@@ -88,6 +88,21 @@ def test_only_what_killed_runs_left_over_a_day_ago_is_removed(tmp_path: Path) ->
     assert [file.path for file in leftovers(tmp_path)] == [old]
     assert prune(tmp_path, 10**9, dry_run=False) == Pruned(0, 1, 4)
     assert new.exists()
+
+
+def test_an_entry_that_is_used_while_a_prune_looks_around_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = filled(tmp_path, "logmel", 10)
+
+    def found_just_before_a_use(folder: Path) -> dict[str, list[upkeep.File]]:
+        found = entries(folder)
+        cache.read("clip", "0")
+        return found
+
+    monkeypatch.setattr(upkeep, "entries", found_just_before_a_use)
+    assert prune(tmp_path, 0, dry_run=False).n_entries == 9
+    assert kept(cache, 10) == [0]
 
 
 def test_runs_beside_a_prune_find_intact_entries_or_none(tmp_path: Path) -> None:
