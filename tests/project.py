@@ -23,13 +23,14 @@ from pipeline.video import write_mp4
 ROOT = Path(__file__).parent.parent
 MODELS = {"dual_subspace": "model", "cca": "baselines.cca"}
 CLIP_STAGES = ("logmel", "frames", "vggish", "inception")
-SMALL = {
+Changes = Mapping[str, Mapping[str, Any]]
+SMALL: Changes = {
     "demo": {"n_classes": 3, "clips_per_class": 7, "min_seconds": 2.0, "max_seconds": 2.2, "picture_size": 64},
     "model": {"epochs": 3, "seeds": [0, 1]},
 }
 
 
-def write_params(folder: Path, changes: Mapping[str, Mapping[str, Any]]) -> None:
+def write_params(folder: Path, changes: Changes) -> None:
     """Write the project's params.yaml with some values changed."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     for section, values in changes.items():
@@ -93,7 +94,7 @@ class Project:
 class Workspace:
     """A folder in which the clip stages run without DVC, on videos of its own and with a cache of its own."""
 
-    def __init__(self, folder: Path, videos: Path, cache: Path, changes: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, folder: Path, videos: Path, cache: Path, changes: Changes) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.cache = folder, cache
         write_params(folder, {**changes, "dataset": {"source": "folder", "path": str(videos)}})

@@ -13,10 +13,10 @@ from safetensors import SafetensorError
 
 from pipeline import shards
 from pipeline.errors import DataError, DiskError, disk_errors
-from tests.project import Workspace, write_videos
+from tests.project import Changes, Workspace, write_videos
 
 N_CLIPS = 9
-CHANGES = {
+CHANGES: Changes = {
     "logmel": {"example_hop_seconds": 0.1},  # 11 examples of 24.6 kB a clip
     "vggish": {"allow_random": True},
     "inception": {"allow_random": True},

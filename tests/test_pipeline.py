@@ -13,7 +13,7 @@ import pytest
 
 from tests.project import CLIP_STAGES, MODELS, Project, computed, ran
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # several whole runs, on a machine that may be busy
 N_CLIPS = 21
 
 
@@ -24,10 +24,8 @@ def n_finished(cache: Path) -> int:
 def kill_when(project: Project, cache: Path, n_wanted: int) -> int:
     """Start `dvc repro`, kill it with all its children at so many finished clips, and return how many there are."""
     process = project.start("repro")
-    deadline = time.monotonic() + 200
     while n_finished(cache) < n_wanted:
         assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
         time.sleep(0.002)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -99,7 +97,7 @@ def test_the_plots_have_data(project: Project) -> None:
 def test_two_experiments_side_by_side_share_the_clip_cache(project: Project) -> None:
     change = ("-S", "logmel.log_offset=0.02")
     both = [project.start("exp", "run", "--temp", "-n", name, *change) for name in ("first", "second")]
-    outputs = [process.communicate(timeout=280)[0] for process in both]
+    outputs = [process.communicate(timeout=500)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     shown = [project.dvc("metrics", "diff", "--json", "HEAD", name) for name in ("first", "second")]
     assert shown[0] == shown[1]
