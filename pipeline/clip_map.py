@@ -1,6 +1,5 @@
 """The one loop over clips: finished ones come from the clip cache, the rest is computed, refused clips are noted."""
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,9 +14,9 @@ from tqdm import tqdm
 from pipeline import rejects
 from pipeline.clip_cache import ClipCache
 from pipeline.clips import Clip, file_sha256, read_clips, read_root
-from pipeline.errors import ClipError, ParamsError
+from pipeline.errors import ClipError, DataError, ParamsError
 from pipeline.rejects import Reject
-from pipeline.shards import Arrays, read_shards, write_shards
+from pipeline.shards import Arrays, arrays_sha256, read_shards, write_shards
 
 TRANSIENT = ("changed", "unreadable")  # true of this run only, so the cache does not learn them
 
@@ -89,7 +88,7 @@ def map_shards(
         for clip_id, embeddings in embed(rows()):
             yield clip_id, {"embeddings": embeddings, "seconds": seconds.pop(clip_id)}
 
-    hashes = {clip_id: _arrays_hash(arrays) for clip_id, arrays in read_shards(folder)}
+    hashes = {clip_id: arrays_sha256(arrays) for clip_id, arrays in read_shards(folder)}
     _map_clips(stage, hashes, compute, cache, out)
 
 
@@ -107,9 +106,23 @@ def _map_clips(stage: str, inputs: Mapping[str, str], compute: Compute, cache: C
     known = {clip_id: transient.get(clip_id) or cache.peek(clip_id, digest) for clip_id, digest in inputs.items()}
     refused = [Reject(i, stage, error.kind, str(error)) for i, error in known.items() if isinstance(error, ClipError)]
     finished = [clip_id for clip_id, state in known.items() if state is True]
-    write_shards(out, finished, lambda clip_id: cache.read(clip_id, inputs[clip_id]))
+    write_shards(out, finished, lambda clip_id: _finished(clip_id, inputs[clip_id], compute, cache))
     rejects.write(out / rejects.FILE, refused)
+    print(f"{stage}: computed {len(todo)} of {len(inputs)} clips")
     return refused
+
+
+def _finished(clip_id: str, digest: str, compute: Compute, cache: ClipCache) -> Arrays:
+    """The arrays of a finished clip, computed again where its entry turns out to be damaged or gone."""
+    try:
+        return cache.read(clip_id, digest)
+    except DataError as error:
+        print(f"{error}; computed again")
+    [(_, result)] = compute([clip_id])
+    if isinstance(result, ClipError):
+        raise result
+    cache.write(digest, result)
+    return result
 
 
 def _is_open(state: ClipError | bool) -> bool:
@@ -117,15 +130,6 @@ def _is_open(state: ClipError | bool) -> bool:
     if isinstance(state, ClipError):
         return os.environ.get("RETRY_REJECTED") == "1"
     return not state
-
-
-def _arrays_hash(arrays: Arrays) -> str:
-    """Hash of names, types, shapes and bytes: sha256, hex."""
-    digest = hashlib.sha256()
-    for name, array in sorted(arrays.items()):
-        digest.update(f"{name}:{array.dtype}:{array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def _video_result(function: Callable[[Clip, Path], Arrays], clip: Clip, root: Path) -> Result:

@@ -26,7 +26,7 @@ def main(clips_csv: Path, out: Path) -> None:
         return frames.picture_arrays(clip.clip_id, video.iter_frames(path, params.frames_per_second, offset_of), params)
 
     made_by = fingerprint(params.model_dump(), [video, frames], ["av", "pillow", "torchvision"])
-    cache = ClipCache(cache_folder() / "clips", made_by)
+    cache = ClipCache(cache_folder() / "clips" / "frames", made_by)
     map_videos("frames", clips_csv, pictures, cache, out, max_rejected_fraction)
 
 

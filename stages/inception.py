@@ -28,7 +28,9 @@ def main(frames: Path, out: Path) -> None:
     embed = partial(
         inference.embed_clips, network=network, batch_size=inception.BATCH_SIZES[device.type], device=device
     )
-    cache = ClipCache(cache_folder() / "clips", fingerprint(facts, [inception, inference], ["torch", "torchvision"]))
+    cache = ClipCache(
+        cache_folder() / "clips" / "inception", fingerprint(facts, [inception, inference], ["torch", "torchvision"])
+    )
     map_shards("inception", frames, lambda arrays: decode_jpegs(arrays["jpeg"], arrays["lengths"]), embed, cache, out)
     weights.write_provenance(out, facts)
 

@@ -26,7 +26,7 @@ def main(clips_csv: Path, out: Path) -> None:
         return logmel.example_arrays(clip.clip_id, waveform, params)
 
     made_by = fingerprint(params.model_dump(), [video, logmel], ["av", "soxr"])
-    cache = ClipCache(cache_folder() / "clips", made_by)
+    cache = ClipCache(cache_folder() / "clips" / "logmel", made_by)
     map_videos("logmel", clips_csv, examples, cache, out, max_rejected_fraction)
 
 

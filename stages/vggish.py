@@ -41,7 +41,9 @@ def main(logmel: Path, out: Path) -> None:
             return raw(clips)
         return vggish_postprocess.postprocess_clips(raw(clips), pca, quantise=params.postprocess == "pca_uint8")
 
-    cache = ClipCache(cache_folder() / "clips", fingerprint(facts, [vggish, vggish_postprocess, inference], ["torch"]))
+    cache = ClipCache(
+        cache_folder() / "clips" / "vggish", fingerprint(facts, [vggish, vggish_postprocess, inference], ["torch"])
+    )
     map_shards("vggish", logmel, lambda arrays: arrays["examples"], embed, cache, out)
     weights.write_provenance(out, facts)
 
