@@ -6,7 +6,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in ("__init__", "cli"))
-OTHERS = ["pipeline.weights.__main__", "benchmarks.backbones", "benchmarks.probes"]
+OTHERS = ["pipeline.weights.__main__", "benchmarks.backbones", "benchmarks.probes", "benchmarks.scale"]
 HEAVY = ("torch", "torchvision", "tensorflow", "av", "numpy", "sklearn")
 
 

@@ -222,6 +222,7 @@ def test_all_shares_and_then_a_plain_run_compute_every_clip_once(
 @pytest.mark.slow
 def test_ray_gives_the_same_bytes_and_stops_the_same_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "200")  # a busy machine takes longer than Ray expects
     contents = {"a.mp4": b"hang", "b.mp4": b"bad", "c.mp4": b"segfault", **CONTENTS}
     folders = {}
     for engine in ("processes", "ray"):
