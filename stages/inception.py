@@ -2,13 +2,16 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.share import WHOLE, Share, parse_share
 from stages.cli import run
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from pipeline.clip_map import Embed
+    from pipeline.shards import Arrays
     from pipeline.weights.lazy import LazyWeights
 
 
@@ -30,7 +33,6 @@ def embed(frames: Path, out: Path, share: Share) -> None:
     from pipeline import inception, inference, weights
     from pipeline.clip_cache import ClipCache, cache_folder, fingerprint
     from pipeline.clip_map import Job, map_shards
-    from pipeline.frames import decode_jpegs
     from pipeline.params import load_params, read_section
     from pipeline.weights.lazy import LazyWeights
 
@@ -40,9 +42,16 @@ def embed(frames: Path, out: Path, share: Share) -> None:
     lazy = LazyWeights("inception", params.weights, params.seed, inception.random_state, memory, made_by)
     made_by = fingerprint(lazy.facts, [inception, inference], ["torch", "torchvision"])
     job = Job("inception", ClipCache(cache_folder() / "clips" / "inception", made_by), out, share)
-    map_shards(job, frames, lambda arrays: decode_jpegs(arrays["jpeg"], arrays["lengths"]), lambda: make_embed(lazy))
+    map_shards(job, frames, pictures, lambda: make_embed(lazy))
     if job.is_whole:
         weights.write_provenance(out, lazy.facts)
+
+
+def pictures(arrays: "Arrays") -> "NDArray[Any]":
+    """Return the pictures of a clip, decoded a batch at a time."""
+    from pipeline.frames import JpegPictures
+
+    return JpegPictures(arrays["jpeg"], arrays["lengths"])  # type: ignore[return-value]  # sliced like an array
 
 
 def make_embed(lazy: "LazyWeights") -> "Embed":

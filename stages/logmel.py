@@ -47,8 +47,7 @@ def examples(clip: "Clip", path: Path, params: "LogMelParams") -> "Arrays":
     """Return what is kept of a clip whose video is at a path."""
     from pipeline import logmel, video
 
-    waveform = video.read_waveform(path, params.sample_rate)
-    return logmel.example_arrays(clip.clip_id, waveform, params)
+    return logmel.streamed_arrays(clip.clip_id, video.iter_waveform(path, params.sample_rate), params)
 
 
 if __name__ == "__main__":
