@@ -47,12 +47,18 @@ def fingerprint(facts: Mapping[str, Any], modules: Iterable[ModuleType], package
 
 
 def _code_hash(path: Path) -> str:
-    """Hash of a module's syntax tree without its docstrings."""
+    """Hash of a module's syntax tree without its docstrings; of a package all modules count."""
+    files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+    return hashlib.sha256("".join(map(_tree_without_docstrings, files)).encode()).hexdigest()
+
+
+def _tree_without_docstrings(path: Path) -> str:
+    """What of a module can change a result."""
     tree = ast.parse(path.read_bytes())
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return ast.dump(tree)
 
 
 class ClipCache:

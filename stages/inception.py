@@ -2,8 +2,14 @@
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from stages.cli import run
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pipeline.shards import Arrays
 
 
 def main(frames: Path, out: Path) -> None:
@@ -12,7 +18,7 @@ def main(frames: Path, out: Path) -> None:
     from pipeline.clip_cache import ClipCache, cache_folder, fingerprint
     from pipeline.clip_map import map_shards
     from pipeline.device import chosen_device
-    from pipeline.frames import decode_jpegs
+    from pipeline.frames import JpegPictures
     from pipeline.params import load_params, read_section
     from pipeline.weights.store import load_or_make
 
@@ -25,7 +31,11 @@ def main(frames: Path, out: Path) -> None:
         inference.embed_clips, network=network, batch_size=inception.BATCH_SIZES[device.type], device=device
     )
     cache = ClipCache(cache_folder() / "clips", fingerprint(facts, [inception, inference], ["torch", "torchvision"]))
-    map_shards("inception", frames, lambda arrays: decode_jpegs(arrays["jpeg"], arrays["lengths"]), embed, cache, out)
+
+    def pictures(arrays: "Arrays") -> "NDArray[Any]":
+        return JpegPictures(arrays["jpeg"], arrays["lengths"])  # type: ignore[return-value]  # sliced like an array
+
+    map_shards("inception", frames, pictures, embed, cache, out)
     weights.write_provenance(out, facts)
 
 

@@ -22,8 +22,7 @@ def main(clips_csv: Path, out: Path) -> None:
     max_rejected_fraction = load_params("dataset", DatasetParams).max_rejected_fraction
 
     def examples(clip: "Clip", path: Path) -> "Arrays":
-        waveform = video.read_waveform(path, params.sample_rate)
-        return logmel.example_arrays(clip.clip_id, waveform, params)
+        return logmel.streamed_arrays(clip.clip_id, video.iter_waveform(path, params.sample_rate), params)
 
     made_by = fingerprint(params.model_dump(), [video, logmel], ["av", "soxr"])
     cache = ClipCache(cache_folder() / "clips", made_by)

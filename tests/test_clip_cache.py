@@ -66,6 +66,17 @@ def test_comments_docstrings_and_layout_do_not_change_the_fingerprint(tmp_path: 
     assert plain == dressed
 
 
+def test_every_module_of_a_package_counts(tmp_path: Path) -> None:
+    package = ModuleType("package")
+    package.__file__ = str(tmp_path / "__init__.py")
+    (tmp_path / "__init__.py").touch()
+    prints = set()
+    for source in ("x = 1", "x = 2"):
+        (tmp_path / "inner.py").write_text(source)
+        prints.add(fingerprint({}, [package]))
+    assert len(prints) == 2
+
+
 def test_code_and_facts_change_the_fingerprint(tmp_path: Path) -> None:
     prints = {
         made_by(tmp_path, "x = 1"),
