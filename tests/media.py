@@ -143,7 +143,7 @@ class Sound:
 
         return encode
 
-    def _packets(self, encoder: Any) -> Packets:
+    def _packets(self, encoder: "av.AudioStream | av.AudioCodecContext") -> Packets:
         """What an encoder makes of the waveform."""
         source = av.AudioFrame.from_ndarray(np.ascontiguousarray(self.waveform), format="fltp", layout=self.layout)
         source.sample_rate, source.time_base = self.sample_rate, Fraction(1, self.sample_rate)
@@ -152,7 +152,7 @@ class Sound:
         return [packet for frame in [*frames, None] for packet in encoder.encode(frame)]
 
 
-def _moved_to(stream: Any, packet: "av.Packet[Any]") -> "av.Packet[Any]":
+def _moved_to(stream: "av.AudioStream", packet: "av.Packet[Any]") -> "av.Packet[Any]":
     """A packet of another encoder as one of this stream."""
     moved = av.Packet(bytes(packet))
     moved.stream, moved.time_base = stream, packet.time_base

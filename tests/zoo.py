@@ -20,6 +20,7 @@ EXAMPLE_SECONDS, FIRST_PICTURE_SECONDS = 0.975, 0.5  # what is shorter gives no 
 UNEVEN = (0.0, 0.03, 0.1, 0.5, 0.52, 1.3, 1.35, 2.0, 2.4)
 WITH_B = {"preset": "medium", "bf": "2", "g": "12"}
 VP9 = {"deadline": "realtime", "cpu-used": "8"}
+QUIET_HEVC = {"x265-params": "log-level=none:pools=none"}
 HDR = "colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:repeat-headers=1"
 INDEX_FIRST, CLUSTERS = {"movflags": "faststart"}, {"cluster_time_limit": "500"}
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}
@@ -38,7 +39,7 @@ class Specimen:
     """A file and what has to come of it.
 
     Attributes:
-        tracks: what it is written from; the first of each kind is the one to be used.
+        tracks: what it is written from; the first pictures and the first default sound are the ones to be used.
         muxer: the container's options.
         format: the container, where the name's ending does not say it.
         damage: what happens to its bytes then.
@@ -77,7 +78,8 @@ class Specimen:
     @property
     def heard(self) -> Sound:
         """The sound to be used."""
-        return next((track for track in self.tracks if isinstance(track, Sound)), Sound())
+        sounds = [track for track in self.tracks if isinstance(track, Sound)]
+        return next((sound for sound in sounds if sound.is_default), Sound())
 
     @property
     def tone_seconds(self) -> float:
@@ -201,6 +203,9 @@ SOUNDS = {
     "silent.mp4": Specimen(tracks=(Sight(), SILENCE)),
     "two_tracks.mp4": Specimen(tracks=(Sight(), Sound(), SILENCE)),
     "two_tracks.mkv": Specimen(tracks=(Sight(), Sound(), SILENCE), padding_seconds=0.008),
+    "default_track.mkv": Specimen(
+        tracks=(Sight(), Sound(waveform=0 * tone(1.5, 44100), is_default=False), Sound()), padding_seconds=0.008
+    ),
     "short_sound.mp4": Specimen(tracks=(Sight(), Sound(waveform=tone(0.9, 44100)))),
     "long_sound.mp4": Specimen(tracks=(Sight(), Sound(waveform=tone(4.0, 44100)))),
     "long_pictures.mkv": Specimen(tracks=(Sight(), Sound(waveform=tone(1.2, 44100))), padding_seconds=0.008),
@@ -215,7 +220,7 @@ SOUNDS = {
                 then=Sound(codec="mp2", layout="stereo", waveform=tone(1.25, 44100, 2), start_seconds=1.25),
             ),
         ),
-        sound=2.5,
+        sound=2.497,
         padding_seconds=0.06,
     ),
     "8_channels.mp4": Specimen(tracks=(), damage=content(_wav(8)), sound=2.5, pictures="no_video"),
@@ -288,7 +293,9 @@ TIMES = {
     "starts_before_0.mkv": Specimen(tracks=_later(-0.5), padding_seconds=0.008),
     "late_sound.mp4": Specimen(tracks=(Sight(), Sound(start_seconds=1.0)), padding_seconds=0.024),
     "late_pictures.mkv": Specimen(tracks=(_later(1.0)[0], PCM)),
-    "no_times.mp4": Specimen(tracks=(Sight(),), format="h264", sound="no_audio", pictures="no_video"),
+    "no_times.mp4": Specimen(  # FFmpeg takes 25 pictures a second for granted
+        tracks=(Sight(times=tuple(k / 25 for k in range(25)), frames_per_second=25),), format="h264", sound="no_audio"
+    ),
     "8_hours_claimed.mp4": Specimen(damage=_claim_hours),
     "8_hours_claimed.mkv": Specimen(damage=_claim_hours, sound="truncated", pictures="truncated"),
 }
@@ -329,8 +336,9 @@ HOLES = {
     "spoilt_pictures.mp4": Specimen(damage=spoil("video", 12), pictures="undecodable"),
     "spoilt_pictures.webm": Specimen(tracks=(VP9_SIGHT, OPUS), damage=spoil("video", 12), pictures="undecodable"),
     "spoilt_pictures.avi": Specimen(tracks=(MPEG4, PCM), damage=spoil("video", 12), pictures="undecodable"),
-    "lost_sound.mkv": Specimen(
-        tracks=(Sight(), Sound(codec="libmp3lame", edit=drop(slice(40, 60)))), sound="undecodable"
+    "lost_some_sound.mkv": Specimen(tracks=(Sight(), Sound(codec="libmp3lame", edit=drop(slice(40, 45))))),
+    "lost_much_sound.mkv": Specimen(
+        tracks=(Sight(), Sound(codec="libmp3lame", edit=drop(slice(40, 80)))), sound="undecodable"
     ),
 }
 CLASSES: dict[str, dict[str, Specimen]] = {
