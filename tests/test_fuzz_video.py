@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import TimeoutError as Hang
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import av
 import pytest
@@ -59,7 +59,7 @@ class Reader:
     def __init__(self, folder: Path, pool: ProcessPool) -> None:
         self._pool = pool
         self.data = {name: clip.write(folder / name).read_bytes() for name, clip in CLIPS.items()}
-        self.middles = {name: middle(folder / name) for name in CLIPS}
+        self.maps = {name: map_of(folder / name) for name in CLIPS}
         self.whole = {name: self.lengths(name, data) for name, data in self.data.items()}
 
     def lengths(self, name: str, data: bytes) -> Lengths:
@@ -70,14 +70,25 @@ class Reader:
             pytest.fail(f"{name}: the child process ended with {end!r}")
 
 
-def middle(path: Path) -> tuple[int, int]:
-    """Where the middle half of the packets lies.
+class Map(NamedTuple):
+    """Where the parts of a file lie: first byte, and the one behind the last.
 
-    What a Matroska file loses at its very beginning or end looks like a clip that starts later or ends sooner.
+    Attributes:
+        header: what says how to read the packets, before them or behind them.
+        middle: half of the packets. What a Matroska file loses at its very beginning or end looks like a clip that
+            starts later or ends sooner.
     """
+
+    header: tuple[int, int]
+    middle: tuple[int, int]
+
+
+def map_of(path: Path) -> Map:
+    """Where the parts of a clip lie."""
     with av.open(str(path)) as container:
         places = sorted(packet.pos for packet in container.demux() if packet.size and packet.pos is not None)
-    return places[len(places) // 4], places[len(places) * 3 // 4]
+    header = max((0, places[0]), (places[-1], path.stat().st_size), key=lambda part: part[1] - part[0])
+    return Map(header, (places[len(places) // 4], places[len(places) * 3 // 4]))
 
 
 @pytest.fixture(scope="module")
@@ -91,17 +102,17 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 def test_damaged_packets_leave_the_length_or_refuse_the_clip(reader: Reader, name: str, hurt: list[Wound]) -> None:
     data = reader.data[name]
     for wound in hurt:
-        data = wound.inflict(data, *reader.middles[name])
+        data = wound.inflict(data, *reader.maps[name].middle)
     for side, seconds in reader.lengths(name, data).items():
         assert seconds in get_args(RejectKind) or seconds == pytest.approx(reader.whole[name][side], abs=SLACK_SECONDS)
 
 
 @fuzzed
 @given(name=st.sampled_from(sorted(CLIPS)), hurt=st.lists(wounds(), min_size=1, max_size=3))
-def test_damage_anywhere_ends_in_a_length_or_a_refusal(reader: Reader, name: str, hurt: list[Wound]) -> None:
+def test_a_damaged_header_ends_in_some_length_or_a_refusal(reader: Reader, name: str, hurt: list[Wound]) -> None:
     data = reader.data[name]
     for wound in hurt:
-        data = wound.inflict(data, 0, len(data))
+        data = wound.inflict(data, *reader.maps[name].header)
     for seconds in reader.lengths(name, data).values():
         assert seconds in get_args(RejectKind) or isinstance(seconds, float)
 

@@ -187,7 +187,7 @@ def furnish(cages: Path) -> None:
 
 def expected_kinds() -> dict[str, dict[str, str]]:
     """Who is refused, by which stage and why."""
-    kinds = {}
+    kinds: dict[str, dict[str, str]] = {}
     for label, specimens in CLASSES.items():
         for name, specimen in specimens.items():
             by_stage = {"logmel": specimen.logmel_kind, "frames": specimen.frames_kind}

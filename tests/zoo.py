@@ -86,7 +86,7 @@ class Specimen:
         """How long the tone is that has to come out."""
         if isinstance(self.sound, float):
             return self.sound
-        return self.heard.waveform.shape[1] / self.heard.sample_rate
+        return len(self.heard.waveform[0]) / self.heard.sample_rate
 
     @property
     def tone_level(self) -> float:
@@ -120,7 +120,7 @@ def spoil(kind: Literal["audio", "video"], number: int) -> Damage:
     """Overwrite one packet with what empty flash memory holds."""
 
     def damage(data: bytes) -> bytes:
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(io.BytesIO(data), "r") as container:
             packet = bytes([*container.demux(getattr(container.streams, kind))][number])
         return data.replace(packet, b"\xff" * len(packet))
 
