@@ -130,8 +130,10 @@ def streamed_arrays(
             n_samples += len(block)
             yield block
 
-    parts = [log_mel_examples(piece, params) for piece in _pieces(samples(), params)]
-    examples = np.concatenate(parts)
+    data = bytearray()  # grows in place: hours of examples are never there twice
+    for piece in _pieces(samples(), params):
+        data += log_mel_examples(piece, params).tobytes()
+    examples = np.frombuffer(data, np.float32).reshape(-1, params.frames_per_example, params.n_mels)
     if len(examples) == 0:
         seconds = n_samples / params.sample_rate
         expected = f"at least one example of {params.example_seconds:.3f} s"

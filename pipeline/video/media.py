@@ -20,6 +20,7 @@ _FORMATS = (  # playlists are not among them: their sound and pictures lie in ot
     "aac,ac3,aiff,apng,asf,au,avi,bmp_pipe,caf,dv,eac3,flac,flv,gif,h264,hevc,ivf,jpeg_pipe,m4v,matroska,mjpeg,mov,mp3,"
     "mpeg,mpegts,mpegvideo,mxf,nut,ogg,png_pipe,rawvideo,rm,svg_pipe,tiff_pipe,w64,wav,webp_pipe,wtv"
 )
+_CUT_AT_KEYS = ("mov", "matroska", "avi")  # formats whose writers begin with a key frame, unlike broadcasts
 _SLACK_SECONDS, _SLACK_FRACTION = 0.25, 0.01  # how far the header of a whole file may overstate its length
 
 
@@ -39,6 +40,7 @@ class Media:
 
     def __init__(self, path: Path, container: InputContainer, kind: str) -> None:
         self.path = path
+        self.is_cut_at_keys = container.format.name.startswith(_CUT_AT_KEYS)
         self._tracks = {stream.index: Track(stream) for stream in _streams(container)}
         self.sound, self.pictures = self._chosen("audio"), self._chosen("video")
         wanted = self.sound if kind == "audio" else self.pictures
@@ -133,7 +135,7 @@ def _check_whole(path: Path, container: InputContainer, tracks: list[Track]) -> 
     for track, present in zip(tracks, ends_seconds, strict=True):
         if track.stream.type == "video" and len(track) == 1:
             continue  # of a still picture FFmpeg states the length of the file
-        stated = track.seconds(track.stream.duration or 0)
+        stated = track.stated_seconds
         if not stated:
             present, stated = max(ends_seconds), (container.duration or 0) / av.time_base
         if present < stated * (1 - _SLACK_FRACTION) - _SLACK_SECONDS:

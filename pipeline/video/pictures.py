@@ -66,6 +66,8 @@ def iter_frames(path: Path, frames_per_second: float, offset_of: Offset) -> Iter
         track = media.pictures
         if track is None or not len(track.timeline.starts):
             raise ClipError(str(path), "no_video", "no video in the file", "a video stream with a key frame")
+        if track.keys[0] > 0 and media.is_cut_at_keys:
+            raise ClipError(str(path), "undecodable", "the first picture is no key frame", "a key frame first")
         targets = list(_schedule(track, frames_per_second, offset_of))[::-1]  # the earliest last
         begin_seconds = media.since_start_seconds(track)
         context: Any = track.stream.codec_context

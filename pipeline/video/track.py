@@ -59,6 +59,16 @@ class Track:
         self._durations.append(packet.duration or 0)
         self._flags.append(_KEY * packet.is_keyframe + _DISCARD * packet.is_discard)
 
+    @property
+    def stated_seconds(self) -> float:
+        """How long the header says the stream is, 0 where it does not: MKV has it in a tag that its writers keep."""
+        if self.stream.duration:
+            return self.seconds(self.stream.duration)
+        hours = self.stream.metadata.get("DURATION", "").split(":")  # 00:00:02.500000000
+        if len(hours) != 3 or not all(part.replace(".", "", 1).isdecimal() for part in hours):
+            return 0.0
+        return sum(float(part) * unit for part, unit in zip(hours, (3600, 60, 1), strict=True))
+
     def seconds(self, ticks: int) -> float:
         """Return ticks of the stream's time base as seconds."""
         return ticks * self._tick_seconds

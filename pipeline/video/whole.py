@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from pipeline.errors import ClipError
 
-_MP4_BOXES = frozenset([b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"])
+_MP4_BOXES = frozenset(b"ftyp moov mdat wide free skip pnot moof mfra sidx styp uuid meta".split())
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 
 
@@ -25,7 +25,7 @@ def check_whole_file(path: Path) -> None:
         start = file.read(8)
         if start[4:] in _MP4_BOXES:
             boxes = list(_mp4_boxes(file, n_bytes))
-            stated = max(end for _, end in boxes)
+            stated = max(end for name, end in boxes if name in _MP4_BOXES)  # others may be junk at the end
             if b"moov" not in (name for name, _ in boxes):
                 raise ClipError(str(path), "truncated", "an MP4 without its index (moov)", "a whole file")
         elif start[:4] == b"RIFF":
