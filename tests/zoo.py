@@ -297,7 +297,7 @@ TIMES = {
         tracks=(Sight(times=tuple(k / 25 for k in range(25)), frames_per_second=25),), format="h264", sound="no_audio"
     ),
     "8_hours_claimed.mp4": Specimen(damage=_claim_hours),
-    "8_hours_claimed.mkv": Specimen(damage=_claim_hours, sound="truncated", pictures="truncated"),
+    "8_hours_claimed.mkv": Specimen(damage=_claim_hours, padding_seconds=0.008),
 }
 _NOISE = np.random.default_rng(0).bytes(5000)
 _REFUSED_AS: dict[str, tuple[RejectKind, Damage]] = {
