@@ -14,8 +14,8 @@ from pipeline.models.base_deep import DeepModel, DeepParams, Network
 from pipeline.search_space import Choice, LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
-    "kl_weight": LogUniform(1e-4, 0.1),
-    "lambda_latent": LogUniform(0.01, 10.0),
+    "kl_weight": LogUniform(1e-5, 0.1),
+    "lambda_latent": LogUniform(1e-3, 1.0),
     "latent_width": Choice((16, 32, 64, 100)),
     "learning_rate": LogUniform(1e-5, 1e-2),
 }

@@ -112,6 +112,14 @@ def test_a_step_of_an_encoder_raises_the_modality_loss_and_one_of_its_classifier
     assert direction * (after - before).item() > 0
 
 
+def test_the_modality_loss_is_the_cross_entropy_of_telling_audio_from_visual() -> None:
+    net = network()
+    a, v = net.audio(AUDIO), net.visual(VISUAL)
+    of_audio, of_visual = (net.modality_classifier(rows).softmax(dim=1).detach().numpy() for rows in (a, v))
+    expected = -np.log([*of_audio[:, 0], *of_visual[:, 1]]).mean()
+    assert net.modality_loss(a, v).item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_the_loss_is_the_weighted_sum_of_its_parts() -> None:
     net = network()
     a, v = net.audio(AUDIO), net.visual(VISUAL)
