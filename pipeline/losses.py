@@ -144,3 +144,22 @@ def _covariance_factor(centred: Tensor, ridge: float) -> Tensor:
     identity = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
     factor: Tensor = torch.linalg.cholesky(covariance + diagonal * identity)
     return factor
+
+
+def standard_normal_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Mean Kullback-Leibler divergence of normal distributions with independent components from the standard normal.
+
+    ``1/n sum_i 1/2 sum_k (m_ik^2 + s_ik^2 - log s_ik^2 - 1)``
+
+    Args:
+        mean: (n, width) float.
+        log_variance: (n, width), log s^2.
+
+    Returns:
+        scalar, at least 0; 0 for the standard normal itself.
+
+    References:
+        Kingma & Welling (2014), Auto-Encoding Variational Bayes, ICLR.
+    """
+    divergence = (mean.square() + log_variance.exp() - log_variance - 1).sum(dim=1) / 2  # (n,)
+    return divergence.mean()

@@ -13,6 +13,7 @@ from pipeline.losses import (
     discriminative_loss,
     likelihood_loss,
     pairwise_correlation_loss,
+    standard_normal_divergence,
 )
 
 LABELS_ONEHOT = torch.eye(3, dtype=torch.float64)[[0, 0, 1, 1, 2, 2, 0, 1]]
@@ -141,3 +142,19 @@ def test_constraint_of_uncorrelated_columns_is_zero() -> None:
     explicit = torch.tensor([[1.0], [1.0], [-1.0], [-1.0]])
     implicit = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]])
     assert constraint_loss(explicit, implicit).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_divergence_is_that_of_torch_s_own_distributions() -> None:
+    mean, log_variance = embeddings(0), embeddings(1)
+    normal = torch.distributions.Normal(mean, torch.exp(log_variance / 2))
+    standard = torch.distributions.Normal(torch.zeros_like(mean), torch.ones_like(mean))
+    expected = torch.distributions.kl_divergence(normal, standard).sum(dim=1).mean()
+    torch.testing.assert_close(standard_normal_divergence(mean, log_variance), expected)
+
+
+def test_divergence_of_the_standard_normal_is_zero_and_so_is_its_gradient() -> None:
+    mean, log_variance = torch.zeros(2, 8, 4, requires_grad=True)
+    divergence = standard_normal_divergence(mean, log_variance)
+    gradients = torch.autograd.grad(divergence, (mean, log_variance))
+    assert divergence.item() == 0
+    assert not any(gradient.any() for gradient in gradients)
