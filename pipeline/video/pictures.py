@@ -140,9 +140,9 @@ def _runs(track: Track, wanted: dict[int, int]) -> list[tuple[int, int]]:
     nearest = np.searchsorted(keys, numbers, side="right") - 1
     is_leading = (nearest > 0) & (pts[numbers] < pts[keys[nearest]])  # in an open GOP: needs the key frame before that
     runs: list[tuple[int, int]] = []
-    for start, number in zip(keys[nearest - is_leading].tolist(), numbers.tolist(), strict=True):
+    for start, number in sorted(zip(keys[nearest - is_leading].tolist(), numbers.tolist(), strict=True)):
         if runs and start <= runs[-1][1]:
-            runs[-1] = min(start, runs[-1][0]), number + 1
+            runs[-1] = runs[-1][0], max(number + 1, runs[-1][1])
         else:
             runs.append((start, number + 1))
     return runs
