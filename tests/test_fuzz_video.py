@@ -19,6 +19,7 @@ from pebble import ProcessExpired, ProcessPool
 from pipeline.errors import RejectKind
 from tests.damage import Wound, lengths_of, wounds
 from tests.media import Sight, Sound
+from tests.specimen import Specimen
 from tests.zoo import (
     CLUSTERS,
     INDEX_FIRST,
@@ -31,7 +32,6 @@ from tests.zoo import (
     VORBIS,
     VP9_SIGHT,
     WITH_B,
-    Specimen,
 )
 
 B_PICTURES = Sight(options=WITH_B)

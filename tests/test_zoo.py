@@ -20,7 +20,8 @@ from pipeline.errors import ClipError, RejectKind
 from pipeline.shards import read_shards
 from pipeline.video import iter_frames, read_waveform
 from tests.media import TONE_HZ, number_of, numbered_picture
-from tests.zoo import CLASSES, NAMES, PLACES, ZOO, Specimen
+from tests.specimen import Specimen
+from tests.zoo import CLASSES, NAMES, PLACES, ZOO
 
 ROOT = Path(__file__).parent.parent
 STAGES = ("dataset", "logmel", "frames")
