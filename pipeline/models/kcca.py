@@ -21,7 +21,7 @@ SEARCH: SearchSpace = {
     "width_factor": LogUniform(0.2, 5.0),
     "n_landmarks": Choice((100, 300, 600)),
     "n_components": Choice((5, 9, 16, 32)),
-    "ridge": LogUniform(0.1, 1e3),
+    "ridge": LogUniform(1e-3, 10.0),
 }
 
 _N_MEDIAN_ROWS = 1000
