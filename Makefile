@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 UV = .venv/bin/uv pip install --quiet --native-tls --constraint requirements.lock
 PINS = pyproject.toml requirements.lock
 
-.PHONY: repro legacy test weights lint check-lock lock clean
+.PHONY: repro legacy test fuzz weights lint check-lock lock clean
 
 repro: .venv/installed
 	.venv/bin/dvc repro
@@ -11,6 +11,9 @@ repro: .venv/installed
 test: .venv/installed-test  # a file of tests at a time on each of two cores, the longest first: neither waits at the end
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		tests/test_pipeline.py tests
+
+fuzz: .venv/installed-test  # clips with damaged bytes, other ones each time: some minutes
+	FUZZ_EXAMPLES=10000 .venv/bin/python -m pytest --timeout 0 tests/test_fuzz_video.py
 
 legacy: .venv/installed  # audio features in the form of the published VEGAS files: see docs/data.md
 	.venv/bin/dvc exp run -S vggish.final_relu=true -S vggish.postprocess=pca_uint8 -S features.audio_scaling=vegas

@@ -1,12 +1,10 @@
 """The one loop over clips: finished ones come from the clip cache, the rest is computed, refused clips are noted."""
 
-import hashlib
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,70 +13,106 @@ from tqdm import tqdm
 from pipeline import rejects
 from pipeline.clip_cache import ClipCache
 from pipeline.clips import Clip, file_sha256, read_clips, read_root
-from pipeline.errors import ClipError, ParamsError
+from pipeline.engines import chosen_engine, chosen_workers
+from pipeline.engines.base import Stopped
+from pipeline.errors import ClipError, DataError
 from pipeline.rejects import Reject
-from pipeline.shards import Arrays, read_shards, write_shards
+from pipeline.shards import Arrays, arrays_sha256, read_shards, write_shards
+from pipeline.share import Share
 
-TRANSIENT = ("changed", "unreadable")  # true of this run only, so the cache does not learn them
+TRANSIENT = ("changed", "unreadable", "timeout")  # true of this run or machine only, so the cache does not learn them
 
-Result: TypeAlias = Arrays | ClipError
-Compute: TypeAlias = Callable[[Sequence[str]], Iterable[tuple[str, Result]]]
+VideoFunction: TypeAlias = Callable[[Clip, Path], Arrays]
+Embed: TypeAlias = Callable[[Iterable[tuple[str, NDArray[Any]]]], Iterable[tuple[str, NDArray[np.float32]]]]
+Compute: TypeAlias = Callable[[Sequence[str]], Iterable[tuple[str, ClipError | None]]]  # None: it is in the cache now
+
+
+class Job(NamedTuple):
+    """What a stage does with its clips.
+
+    Attributes:
+        stage: its name, for the progress bar and rejected.csv.
+        cache: where finished clips are looked up and kept.
+        out: the folder to write.
+        share: the clips to compute; less than all of them go to the cache only, and nothing is written to ``out``.
+    """
+
+    stage: str
+    cache: ClipCache
+    out: Path
+    share: Share
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it computes all clips and writes them."""
+        return self.share.n_shares == 1
+
+
+def has_videos(clips_csv: Path) -> bool:
+    """Return whether any clip has a video; those of an imported feature file have none."""
+    return any(clip.path for clip in read_clips(clips_csv))
+
+
+def has_rows(folder: Path) -> bool:
+    """Return whether any clip is in a folder of shards."""
+    return next(read_shards(folder), None) is not None
+
+
+def write_nothing(out: Path) -> None:
+    """Write the out of a stage that has no clips: no shards, and nobody is refused."""
+    out.mkdir(parents=True, exist_ok=True)
+    rejects.write(out / rejects.FILE, [])
 
 
 def map_videos(
-    stage: str,
-    clips_csv: Path,
-    function: Callable[[Clip, Path], Arrays],
-    cache: ClipCache,
-    out: Path,
-    max_rejected_fraction: float,
+    job: Job, clips_csv: Path, function: VideoFunction, max_rejected_fraction: float, clip_timeout_seconds: float
 ) -> None:
-    """Write what a function makes of every video to shards in ``out``, and the refused clips to its rejected.csv.
+    """Write what a function makes of every video to shards, and the refused clips to rejected.csv.
 
-    $WORKERS clips (default: one a core) are computed at a time, in threads: FFmpeg releases Python's lock. A ClipError
-    refuses its clip, any other error stops the run.
+    $WORKERS clips (default: one a core) are computed at a time, in processes of their own, which put their results
+    into the clip cache themselves. A ClipError refuses its clip, as do a crash and too long a time; any other error
+    stops the run.
 
     Args:
-        stage: its name, for the progress bar and rejected.csv.
+        job: where from and where to.
         clips_csv: the clips; the videos are looked for below the root that is noted beside it.
-        function: gives the arrays of a clip whose video is at a path.
-        cache: where finished clips are looked up and kept.
-        out: the folder to write.
+        function: gives the arrays of a clip whose video is at a path; it must be picklable.
         max_rejected_fraction: share of the clips, in [0, 1], that may be refused.
+        clip_timeout_seconds: a clip that takes longer is refused.
 
     Raises:
         DataError: more clips are refused than that.
-        ParamsError: WORKERS is not a whole number above 0.
+        ParamsError: WORKERS is not a whole number above 0, or ENGINE is unknown.
     """
-    root, clips = read_root(clips_csv), {clip.clip_id: clip for clip in read_clips(clips_csv) if clip.path}
+    run, n_workers = chosen_engine(), chosen_workers()
+    clips = {clip.clip_id: clip for clip in read_clips(clips_csv) if clip.path}
+    finish = partial(_finish, root=read_root(clips_csv), function=function, cache=job.cache)
 
-    def compute(clip_ids: Sequence[str]) -> Iterator[tuple[str, Result]]:
-        return _in_threads(lambda clip_id: _video_result(function, clips[clip_id], root), clip_ids, _n_workers())
+    def compute(clip_ids: Sequence[str]) -> Iterator[tuple[str, ClipError | None]]:
+        todo = [clips[clip_id] for clip_id in clip_ids]
+        for clip, answer in run(finish, todo, min(n_workers, len(todo)), clip_timeout_seconds):
+            yield clip.clip_id, _keep_stop(clip, answer, job.cache) if isinstance(answer, Stopped) else answer
 
-    refused = _map_clips(stage, {clip.clip_id: clip.sha256 for clip in clips.values()}, compute, cache, out)
-    rejects.check_fraction(stage, refused, len(clips), max_rejected_fraction)
+    refused = _map_clips(job, {clip.clip_id: clip.sha256 for clip in clips.values()}, compute)
+    if job.is_whole:
+        rejects.check_fraction(job.stage, refused, len(clips), max_rejected_fraction)
 
 
 def map_shards(
-    stage: str,
-    folder: Path,
-    rows_of: Callable[[Arrays], NDArray[Any]],
-    embed: Callable[[Iterable[tuple[str, NDArray[Any]]]], Iterable[tuple[str, NDArray[np.float32]]]],
-    cache: ClipCache,
-    out: Path,
+    job: Job, folder: Path, rows_of: Callable[[Arrays], NDArray[Any]], make_embed: Callable[[], Embed]
 ) -> None:
-    """Write ``embeddings`` (n, d) float32 and ``seconds`` (n,) of the clips of a folder of shards to shards in ``out``.
+    """Write ``embeddings`` (n, d) float32 and ``seconds`` (n,) of the clips of a folder of shards to shards.
 
     Args:
-        stage: its name, for the progress bar.
+        job: where from and where to.
         folder: the shards to read; every clip has ``seconds``, the times of its rows.
         rows_of: gives the n rows of a clip that the network takes.
-        embed: turns a stream of (clip_id, rows) into one of (clip_id, embeddings); it may bucket rows across clips.
-        cache: where finished clips are looked up and kept.
-        out: the folder to write.
+        make_embed: is called if there is anything to compute, and returns what turns a stream of (clip_id, rows) into
+            one of (clip_id, embeddings); that may bucket rows across clips.
     """
+    hashes = {clip_id: arrays_sha256(arrays) for clip_id, arrays in read_shards(folder)}
 
-    def compute(clip_ids: Sequence[str]) -> Iterator[tuple[str, Result]]:
+    def compute(clip_ids: Sequence[str]) -> Iterator[tuple[str, None]]:
         seconds = {}
 
         def rows() -> Iterator[tuple[str, NDArray[Any]]]:
@@ -86,30 +120,53 @@ def map_shards(
                 seconds[clip_id] = arrays["seconds"]
                 yield clip_id, rows_of(arrays)
 
-        for clip_id, embeddings in embed(rows()):
-            yield clip_id, {"embeddings": embeddings, "seconds": seconds.pop(clip_id)}
+        for clip_id, embeddings in make_embed()(rows()):
+            job.cache.write(hashes[clip_id], {"embeddings": embeddings, "seconds": seconds.pop(clip_id)})
+            yield clip_id, None
 
-    hashes = {clip_id: _arrays_hash(arrays) for clip_id, arrays in read_shards(folder)}
-    _map_clips(stage, hashes, compute, cache, out)
+    _map_clips(job, hashes, compute)
 
 
-def _map_clips(stage: str, inputs: Mapping[str, str], compute: Compute, cache: ClipCache, out: Path) -> list[Reject]:
+def _map_clips(job: Job, inputs: Mapping[str, str], compute: Compute) -> list[Reject]:
     """Compute the clips whose input hash the cache does not know, write all shards, return who is refused and why."""
-    todo = [clip_id for clip_id, digest in inputs.items() if _is_open(cache.peek(clip_id, digest))]
+    mine = job.share.of(list(inputs))
+    todo = [clip_id for clip_id in mine if _is_open(job.cache.peek(clip_id, inputs[clip_id]))]
     transient: dict[str, ClipError] = {}
-    with tqdm(total=len(inputs), initial=len(inputs) - len(todo), desc=stage, unit="clip", mininterval=1) as bar:
-        for clip_id, result in compute(todo):
-            if isinstance(result, ClipError) and result.kind in TRANSIENT:
-                transient[clip_id] = result
-            else:
-                cache.write(inputs[clip_id], result)
+    with tqdm(total=len(mine), initial=len(mine) - len(todo), desc=job.stage, unit="clip", mininterval=1) as bar:
+        for clip_id, error in compute(todo) if todo else ():
+            if error is not None and error.kind in TRANSIENT:
+                transient[clip_id] = error
             bar.update()
-    known = {clip_id: transient.get(clip_id) or cache.peek(clip_id, digest) for clip_id, digest in inputs.items()}
-    refused = [Reject(i, stage, error.kind, str(error)) for i, error in known.items() if isinstance(error, ClipError)]
-    finished = [clip_id for clip_id, state in known.items() if state is True]
-    write_shards(out, finished, lambda clip_id: cache.read(clip_id, inputs[clip_id]))
-    rejects.write(out / rejects.FILE, refused)
+    known = {clip_id: transient.get(clip_id) or job.cache.peek(clip_id, inputs[clip_id]) for clip_id in mine}
+    errors = {clip_id: state for clip_id, state in known.items() if isinstance(state, ClipError)}
+    refused = [Reject(clip_id, job.stage, error.kind, str(error)) for clip_id, error in errors.items()]
+    if job.is_whole:
+        finished = [clip_id for clip_id in mine if clip_id not in errors]
+        write_shards(job.out, finished, lambda clip_id: _finished(clip_id, inputs[clip_id], compute, job.cache))
+        rejects.write(job.out / rejects.FILE, refused)
+        print(f"{job.stage}: computed {len(todo)} of {len(inputs)} clips")
+    else:
+        _say_what_was_done(job, len(mine), len(todo), len(refused))
     return refused
+
+
+def _finished(clip_id: str, digest: str, compute: Compute, cache: ClipCache) -> Arrays:
+    """The arrays of a finished clip, computed again where its entry turns out to be damaged or gone."""
+    try:
+        return cache.read(clip_id, digest)
+    except DataError as error:
+        print(f"{error}; computed again")
+    [(_, refused)] = compute([clip_id])
+    if refused is not None:
+        raise refused
+    return cache.read(clip_id, digest)
+
+
+def _say_what_was_done(job: Job, n_mine: int, n_computed: int, n_refused: int) -> None:
+    """The end of a run that computed a share of the clips."""
+    counts = f"{n_computed} computed, {n_mine - n_computed} already there, {n_refused} of them refused"
+    number, n_shares = job.share
+    print(f"{job.stage}: share {number}/{n_shares}: {n_mine} clips, {counts}; a run without --shard writes {job.out}")
 
 
 def _is_open(state: ClipError | bool) -> bool:
@@ -119,16 +176,18 @@ def _is_open(state: ClipError | bool) -> bool:
     return not state
 
 
-def _arrays_hash(arrays: Arrays) -> str:
-    """Hash of names, types, shapes and bytes: sha256, hex."""
-    digest = hashlib.sha256()
-    for name, array in sorted(arrays.items()):
-        digest.update(f"{name}:{array.dtype}:{array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+def _finish(clip: Clip, root: Path, function: VideoFunction, cache: ClipCache) -> ClipError | None:
+    """Put the result of one video into the cache, in the worker; return why the clip is refused, if it is."""
+    result = _video_result(function, clip, root)
+    if not isinstance(result, ClipError):
+        cache.write(clip.sha256, result)
+        return None
+    if result.kind not in TRANSIENT:
+        cache.write(clip.sha256, result)
+    return result
 
 
-def _video_result(function: Callable[[Clip, Path], Arrays], clip: Clip, root: Path) -> Result:
+def _video_result(function: VideoFunction, clip: Clip, root: Path) -> Arrays | ClipError:
     """The function's arrays, or the reason why the clip is refused."""
     path = root / clip.path
     try:
@@ -142,32 +201,10 @@ def _video_result(function: Callable[[Clip, Path], Arrays], clip: Clip, root: Pa
         return ClipError(clip.clip_id, error.kind, error.problem, error.expected)
 
 
-def _in_threads(
-    function: Callable[[str], Result], clip_ids: Iterable[str], n_workers: int
-) -> Iterator[tuple[str, Result]]:
-    """Results in the order of the ids; at most two a worker wait to be taken."""
-    pool = ThreadPoolExecutor(n_workers)
-    waiting: deque[tuple[str, Future[Result]]] = deque()
-    try:
-        for clip_id in clip_ids:
-            waiting.append((clip_id, pool.submit(function, clip_id)))
-            if len(waiting) > 2 * n_workers:
-                yield _oldest(waiting)
-        while waiting:
-            yield _oldest(waiting)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _oldest(waiting: "deque[tuple[str, Future[Result]]]") -> tuple[str, Result]:
-    """The result that was asked for first."""
-    clip_id, future = waiting.popleft()
-    return clip_id, future.result()
-
-
-def _n_workers() -> int:
-    """$WORKERS, or one a core."""
-    text = os.environ.get("WORKERS") or str(os.cpu_count() or 1)
-    if not text.isdecimal() or int(text) < 1:
-        raise ParamsError(f"WORKERS={text!r}; expected a whole number above 0")
-    return int(text)
+def _keep_stop(clip: Clip, stopped: Stopped, cache: ClipCache) -> ClipError:
+    """The refusal of a clip whose worker was killed or crashed; the cache learns of a crash."""
+    expected = "a video that decodes within dataset.clip_timeout_seconds"
+    error = ClipError(clip.clip_id, stopped.kind, stopped.problem, expected)
+    if error.kind not in TRANSIENT:
+        cache.write(clip.sha256, error)
+    return error

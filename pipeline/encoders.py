@@ -64,6 +64,20 @@ def perceptron(width: int, output_width: int, params: HiddenParams) -> nn.Sequen
     return nn.Sequential(*hidden_blocks(width, params), nn.Linear(last, output_width))
 
 
+class PerceptronEncoder(StandardisedEncoder):
+    """Hidden blocks and a linear map over standardised features."""
+
+    def __init__(self, width: int, output_width: int, params: HiddenParams) -> None:
+        """Lay out the layers from ``width`` features to ``output_width`` outputs."""
+        super().__init__(width)
+        self.layers = perceptron(width, output_width, params)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (n, output_width) outputs of (n, width) features."""
+        outputs: Tensor = self.layers(self.standardised(features))
+        return outputs
+
+
 class GaussianEncoder(StandardisedEncoder):
     """An encoder to a normal distribution of independent latents: the recognition model of an autoencoder.
 

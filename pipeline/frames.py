@@ -59,14 +59,19 @@ def picture_arrays(
     Raises:
         ClipError: there is no picture: the video ends before the first one is looked at.
     """
-    kept = [(seconds, encode_jpeg(resize(picture, params.size), params.jpeg_quality)) for seconds, picture in pictures]
-    if not kept:
+    data, lengths, times_seconds = bytearray(), [], []
+    for seconds, picture in pictures:
+        file = encode_jpeg(resize(picture, params.size), params.jpeg_quality)
+        data += file.tobytes()
+        lengths.append(len(file))
+        times_seconds.append(seconds)
+    if not lengths:
         expected = f"a video long enough for one picture at {params.frames_per_second:g} a second"
         raise ClipError(clip_id, "too_short", "the video ends before its first picture is taken", expected)
     return {
-        "jpeg": np.concatenate([file for _, file in kept]),
-        "lengths": np.array([len(file) for _, file in kept], np.int64),
-        "seconds": np.array([seconds for seconds, _ in kept], np.float64),
+        "jpeg": np.frombuffer(data, np.uint8),
+        "lengths": np.array(lengths, np.int64),
+        "seconds": np.array(times_seconds, np.float64),
     }
 
 
@@ -100,23 +105,44 @@ def encode_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     return np.frombuffer(file.getvalue(), np.uint8)
 
 
-def decode_jpegs(data: NDArray[np.uint8], lengths: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return the pictures of JPEG files that lie one after the other.
+class JpegPictures:
+    """The pictures of JPEG files that lie one after the other, like an array (n, size, size, 3) uint8 RGB.
+
+    A slice decodes its own pictures and no others.
 
     Args:
         data: uint8 (n_bytes,), the files.
         lengths: int64 (n,), how many bytes each file has.
 
-    Returns:
-        uint8 (n, size, size, 3) RGB.
-
     Raises:
-        DataError: there is no file, the lengths do not add up, or a file is no JPEG.
+        DataError: there is no file, the lengths do not add up, or, when it is decoded, a file is no JPEG.
     """
-    if len(lengths) == 0 or lengths.sum() != len(data):
-        raise DataError(f"{len(lengths)} JPEG files in {len(data)} bytes; expected at least 1, filling all bytes")
-    files = np.split(data, np.cumsum(lengths)[:-1])
-    return np.stack([_decode_jpeg(file, k) for k, file in enumerate(files)])
+
+    dtype = np.dtype(np.uint8)
+    ndim = 4
+
+    def __init__(self, data: NDArray[np.uint8], lengths: NDArray[np.int64]) -> None:
+        if len(lengths) == 0 or lengths.sum() != len(data):
+            raise DataError(f"{len(lengths)} JPEG files in {len(data)} bytes; expected at least 1, filling all bytes")
+        self._files = np.split(data, np.cumsum(lengths)[:-1])
+        self.shape = (len(lengths), *_decode_jpeg(self._files[0], 0).shape)
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self._files)
+
+    def __getitem__(self, rows: slice) -> NDArray[np.uint8]:
+        """Return some of the pictures, uint8 (n, size, size, 3)."""
+        numbers = range(len(self))[rows]
+        pictures = np.empty((len(numbers), *self.shape[1:]), np.uint8)
+        for k, number in enumerate(numbers):
+            pictures[k] = _decode_jpeg(self._files[number], number)
+        return pictures
+
+
+def decode_jpegs(data: NDArray[np.uint8], lengths: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return all ``JpegPictures`` as one array uint8 (n, size, size, 3)."""
+    return JpegPictures(data, lengths)[:]
 
 
 def _decode_jpeg(file: NDArray[np.uint8], k: int) -> NDArray[np.uint8]:

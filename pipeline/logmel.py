@@ -4,6 +4,7 @@ Neither librosa's nor torchaudio's mel spectrogram is the right one: their trian
 straight in mel, and both centre the window inside the FFT, where VGGish starts it at the first sample.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +15,8 @@ from scipy import fft
 from pipeline.errors import ClipError, DataError
 from pipeline.params import StageParams
 
-BLOCK = 4096  # spectrogram frames computed at a time, to bound memory on hours of sound
+BLOCK = 4096  # spectrogram frames computed at a time
+EXAMPLES_PER_BLOCK = 64  # of a stream, however its samples arrive
 
 
 class LogMelParams(StageParams):
@@ -99,17 +101,57 @@ def log_mel_examples(waveform: NDArray[np.floating], params: LogMelParams) -> ND
 
 
 def example_arrays(clip_id: str, waveform: NDArray[np.floating], params: LogMelParams) -> dict[str, NDArray[Any]]:
-    """Return what is kept of a clip: ``examples`` as of ``log_mel_examples``, ``seconds`` (n,) float64 of their starts.
+    """Return ``streamed_arrays`` of a sound in one piece that starts at second 0."""
+    return streamed_arrays(clip_id, [(0.0, waveform)], params)
+
+
+def streamed_arrays(
+    clip_id: str, blocks: Iterable[tuple[float, NDArray[np.floating]]], params: LogMelParams
+) -> dict[str, NDArray[Any]]:
+    """Return what is kept of a clip, whose sound arrives in blocks; their lengths do not matter.
+
+    Args:
+        clip_id: for the message.
+        blocks: (seconds, samples): when the block starts, and (n_samples,) mono in [-1, 1] at ``params.sample_rate``.
+        params: section ``logmel``.
+
+    Returns:
+        ``examples`` as of ``log_mel_examples``, ``seconds`` (n,) float64 of their starts.
 
     Raises:
         ClipError: the sound is too short for one example.
     """
-    examples = log_mel_examples(waveform, params)
+    start_seconds, n_samples = 0.0, 0
+
+    def samples() -> Iterator[NDArray[np.floating]]:
+        nonlocal start_seconds, n_samples
+        for seconds, block in blocks:
+            start_seconds = start_seconds if n_samples else seconds
+            n_samples += len(block)
+            yield block
+
+    data = bytearray()  # grows in place: hours of examples are never there twice
+    for piece in _pieces(samples(), params):
+        data += log_mel_examples(piece, params).tobytes()
+    examples = np.frombuffer(data, np.float32).reshape(-1, params.frames_per_example, params.n_mels)
     if len(examples) == 0:
-        seconds = len(waveform) / params.sample_rate
+        seconds = n_samples / params.sample_rate
         expected = f"at least one example of {params.example_seconds:.3f} s"
         raise ClipError(clip_id, "too_short", f"{seconds:.3f} s of audio", expected)
-    return {"examples": examples, "seconds": np.arange(len(examples)) * params.example_hop_seconds}
+    return {"examples": examples, "seconds": start_seconds + np.arange(len(examples)) * params.example_hop_seconds}
+
+
+def _pieces(blocks: Iterable[NDArray[np.floating]], params: LogMelParams) -> Iterator[NDArray[np.floating]]:
+    """The sound in pieces of some whole examples each, and what is left; examples of neighbours may share samples."""
+    step = EXAMPLES_PER_BLOCK * params.example_hop_frames * params.hop_length
+    length = step + round(params.example_seconds * params.sample_rate) - params.example_hop_frames * params.hop_length
+    waiting = np.empty(0, np.float32)
+    for block in blocks:
+        waiting = np.concatenate([waiting, block])
+        while len(waiting) >= max(step, length):
+            yield waiting[:length]
+            waiting = waiting[step:]
+    yield waiting
 
 
 def log_mel_spectrogram(waveform: NDArray[np.floating], params: LogMelParams) -> NDArray[np.float32]:

@@ -1,5 +1,7 @@
 """Losses of batches of embeddings: pure functions that return a scalar, with finite gradients at zero vectors."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -144,3 +146,104 @@ def _covariance_factor(centred: Tensor, ridge: float) -> Tensor:
     identity = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
     factor: Tensor = torch.linalg.cholesky(covariance + diagonal * identity)
     return factor
+
+
+def cluster_cca_loss(audio: Tensor, visual: Tensor, labels_onehot: Tensor, n_components: int, ridge: float) -> Tensor:
+    """Minus the sum of the largest canonical correlations of all pairs (audio_i, visual_j) of one class.
+
+    No pair is made: a row occurs once for each row of its class, and the sum over the pairs of a class factorises into
+    the two class means. Computed in float64, with the ridge of ``cca_loss``.
+
+    Args:
+        audio: (n, audio width) float.
+        visual: (n, visual width) float.
+        labels_onehot: (n, n_classes), one 1 a row.
+        n_components: correlations to sum; only as many as the batch has classes, less one, can be above 0.
+        ridge: share of the mean variance, above 0.
+
+    Returns:
+        scalar of the dtype of ``audio``, in [-n_components, 0].
+
+    References:
+        Rasiwasia et al. (2014), Cluster canonical correlation analysis, AISTATS.
+        Zeng, Yu & Oyama (2018), Audio-Visual Embedding for Cross-Modal Music Video Retrieval through Supervised Deep
+        CCA, IEEE International Symposium on Multimedia, for a network trained on it.
+    """
+    onehot = labels_onehot.double()
+    counts = onehot.sum(dim=0)  # (n_classes,)
+    share = counts.square() / counts.square().sum()  # of the pairs, by class
+    row_share = onehot @ (share / counts.clamp(min=1))  # (n,), of the pairs, by row
+    means, scaled = [], []
+    for rows in (audio.double(), visual.double()):
+        centred = rows - row_share @ rows
+        means.append(onehot.T @ centred / counts.clamp(min=1)[:, None])  # (n_classes, width)
+        scaled.append(centred * (row_share * len(rows)).sqrt()[:, None])  # (n, width), for a mean over n rows
+    cross = means[0].T @ (share[:, None] * means[1])  # (audio width, visual width)
+    audio_factor, visual_factor = (_covariance_factor(rows, ridge) for rows in scaled)
+    half_whitened = torch.linalg.solve_triangular(audio_factor, cross, upper=False)
+    whitened = torch.linalg.solve_triangular(visual_factor, half_whitened.T, upper=False)  # (visual, audio width)
+    correlations: Tensor = torch.linalg.svdvals(whitened)
+    return -correlations[:n_components].sum().to(audio.dtype)
+
+
+def cross_modal_triplet_loss(
+    audio: Tensor, visual: Tensor, labels_onehot: Tensor, margin: float, triplets: Literal["all", "hardest"]
+) -> Tensor:
+    """How far other classes' rows of the other modality intrude upon those of an anchor's own class.
+
+    The mean of ``max(0, margin - cos(anchor, positive) + cos(anchor, negative))``, over anchors of both modalities;
+    positive and negative are always of the modality that the anchor is not of.
+
+    Args:
+        audio: (n, width) float; row i belongs to clip i.
+        visual: (n, width) likewise.
+        labels_onehot: (n, n_classes), one 1 a row.
+        margin: by which a positive's cosine should exceed a negative's, above 0.
+        triplets: ``all``: the mean over every triplet, n^3 numbers; ``hardest``: of each anchor, the farthest positive
+            and the nearest negative.
+
+    Returns:
+        scalar, at least 0; 0 where the batch has one class.
+
+    References:
+        Zeng, Yu & Oyama (2020), Deep Triplet Neural Networks with Cluster-CCA for Audio-Visual Cross-modal Retrieval,
+        ACM TOMM 16(3).
+        Hermans, Beyer & Leibe (2017), In Defense of the Triplet Loss for Person Re-Identification, for the hardest.
+    """
+    cosines = _unit_rows(audio) @ _unit_rows(visual).T  # (n, n)
+    positive = (labels_onehot @ labels_onehot.T).bool()  # (n, n)
+    of_triplets = _mean_of_all_triplets if triplets == "all" else _mean_of_hardest_triplets
+    return (of_triplets(cosines, positive, margin) + of_triplets(cosines.T, positive, margin)) / 2
+
+
+def _mean_of_all_triplets(cosines: Tensor, positive: Tensor, margin: float) -> Tensor:
+    """The mean hinge over (anchor, positive, negative) in rows of cosines (n, n)."""
+    valid = positive[:, :, None] & ~positive[:, None, :]  # (anchor, positive, negative)
+    hinge = functional.relu(margin - cosines[:, :, None] + cosines[:, None, :])
+    return (hinge * valid).sum() / valid.sum().clamp(min=1)
+
+
+def _mean_of_hardest_triplets(cosines: Tensor, positive: Tensor, margin: float) -> Tensor:
+    """The mean hinge over anchors; one without a negative costs nothing."""
+    farthest_positive = cosines.masked_fill(~positive, torch.inf).amin(dim=1)  # (n,)
+    nearest_negative = cosines.masked_fill(positive, -torch.inf).amax(dim=1)  # (n,)
+    return functional.relu(margin - farthest_positive + nearest_negative).mean()
+
+
+def standard_normal_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Mean Kullback-Leibler divergence of normal distributions with independent components from the standard normal.
+
+    ``1/n sum_i 1/2 sum_k (m_ik^2 + s_ik^2 - log s_ik^2 - 1)``
+
+    Args:
+        mean: (n, width) float.
+        log_variance: (n, width), log s^2.
+
+    Returns:
+        scalar, at least 0; 0 for the standard normal itself.
+
+    References:
+        Kingma & Welling (2014), Auto-Encoding Variational Bayes, ICLR.
+    """
+    divergence = (mean.square() + log_variance.exp() - log_variance - 1).sum(dim=1) / 2  # (n,)
+    return divergence.mean()

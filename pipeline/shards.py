@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, disk_errors
 
 N_SHARDS = 32
 Arrays: TypeAlias = dict[str, NDArray[Any]]
@@ -27,6 +27,9 @@ def write_shards(folder: Path, clip_ids: Iterable[str], load: Callable[[str], Ar
         folder: is made if missing.
         clip_ids: in any order, each once.
         load: gives the arrays of a clip; names must not contain a colon.
+
+    Raises:
+        DiskError: the disk is full or fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
     members = defaultdict(list)
@@ -34,7 +37,8 @@ def write_shards(folder: Path, clip_ids: Iterable[str], load: Callable[[str], Ar
         members[_shard(clip_id)].append(clip_id)
     for name, ids in members.items():
         arrays = {f"{key}:{i}": np.ascontiguousarray(array) for i in sorted(ids) for key, array in load(i).items()}
-        save_file(arrays, folder / name)  # safetensors would write the bytes of a view in their wrong order
+        with disk_errors(folder / name):
+            save_file(arrays, folder / name)  # safetensors would write the bytes of a view in their wrong order
 
 
 def read_shards(folder: Path, wanted: Callable[[str], bool] = lambda clip_id: True) -> Iterator[tuple[str, Arrays]]:
@@ -54,6 +58,15 @@ def read_shards(folder: Path, wanted: Callable[[str], bool] = lambda clip_id: Tr
                     yield clip_id, {name: shard.get_tensor(f"{name}:{clip_id}") for name in sorted(names[clip_id])}
         except SafetensorError as error:
             raise DataError(f"{path}: {error}; expected a safetensors file that write_shards wrote") from error
+
+
+def arrays_sha256(arrays: Arrays) -> str:
+    """Return the hash of names, types, shapes and bytes: sha256, hex."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name}:{array.dtype}:{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def _shard(clip_id: str) -> str:

@@ -6,21 +6,36 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, disk_errors
+
+OPTIONS = {"shard": ("I/N", "compute the I-th of N shares of the clips, into the clip cache only; write no OUT")}
 
 
 def run(main: Callable[..., None]) -> None:
-    """Call a stage's ``main`` with the paths of the command line; its module's docstring is the help text.
+    """Call a stage's ``main`` with what the command line says; its module's docstring is the help text.
 
-    A stage imports its rooms inside ``main``, so that ``--help`` answers at once.
+    Parameters are paths and words in their order; those after ``*`` are options (see OPTIONS). The last path is one
+    that the stage writes; rooms that know better name the file where a disk is full. A stage imports its rooms inside
+    ``main``, so that ``--help`` answers at once.
     """
     module = inspect.getmodule(main)
     name = Path(inspect.getfile(main)).stem
     parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=module.__doc__ if module else None)
     for parameter in inspect.signature(main).parameters.values():
-        kind = Path if parameter.annotation is Path else str
-        parser.add_argument(parameter.name, type=kind, metavar=parameter.name.upper())
+        _add(parser, parameter)
+    arguments = vars(parser.parse_args())
     try:
-        main(**vars(parser.parse_args()))
+        with disk_errors([path for path in arguments.values() if isinstance(path, Path)][-1]):
+            main(**arguments)
     except PipelineError as error:
         sys.exit(f"{name}: {type(error).__name__}: {error}")
+
+
+def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter) -> None:
+    """One parameter of a stage to its command line."""
+    if parameter.kind is parameter.KEYWORD_ONLY:
+        metavar, text = OPTIONS[parameter.name]
+        parser.add_argument(f"--{parameter.name}", default=parameter.default, metavar=metavar, help=text)
+    else:
+        kind = Path if parameter.annotation is Path else str
+        parser.add_argument(parameter.name, type=kind, metavar=parameter.name.upper())

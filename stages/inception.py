@@ -2,35 +2,66 @@
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from pipeline.share import WHOLE, Share, parse_share
 from stages.cli import run
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-def main(frames: Path, out: Path) -> None:
+    from pipeline.clip_map import Embed
+    from pipeline.shards import Arrays
+    from pipeline.weights.lazy import LazyWeights
+
+
+def main(frames: Path, out: Path, *, shard: str = WHOLE) -> None:
     """Write shards of embeddings (n, 2048) float32 and seconds (n,) float64, and provenance.json."""
+    from pipeline.clip_map import has_rows, write_nothing
+    from pipeline.weights import write_provenance
+
+    share = parse_share(shard)
+    if has_rows(frames):
+        embed(frames, out, share)
+    else:
+        write_nothing(out)
+        write_provenance(out, {})
+
+
+def embed(frames: Path, out: Path, share: Share) -> None:
+    """Do the same where there is a clip at all."""
     from pipeline import inception, inference, weights
     from pipeline.clip_cache import ClipCache, cache_folder, fingerprint
-    from pipeline.clip_map import map_shards
-    from pipeline.device import chosen_device
-    from pipeline.frames import decode_jpegs
+    from pipeline.clip_map import Job, map_shards
     from pipeline.params import load_params, read_section
-    from pipeline.weights.store import load_or_make
+    from pipeline.weights.lazy import LazyWeights
 
-    if not any(frames.glob("shard-*")):  # the features were imported: no clip has a video
-        out.mkdir(parents=True, exist_ok=True)
-        weights.write_provenance(out, {})
-        return
     params = load_params("inception", inception.InceptionParams)
     weights.check_random_allowed("inception", params.weights, params.allow_random, str(read_section("dataset.source")))
-    state, facts = load_or_make("inception", params.weights, params.seed, inception.random_state)
+    memory, made_by = cache_folder() / "random_weights.json", fingerprint({}, [inception], ["torch", "torchvision"])
+    lazy = LazyWeights("inception", params.weights, params.seed, inception.random_state, memory, made_by)
+    made_by = fingerprint(lazy.facts, [inception, inference], ["torch", "torchvision"])
+    job = Job("inception", ClipCache(cache_folder() / "clips" / "inception", made_by), out, share)
+    map_shards(job, frames, pictures, lambda: make_embed(lazy))
+    if job.is_whole:
+        weights.write_provenance(out, lazy.facts)
 
-    network, device = inception.build(state), chosen_device()
-    embed = partial(
-        inference.embed_clips, network=network, batch_size=inception.BATCH_SIZES[device.type], device=device
-    )
-    cache = ClipCache(cache_folder() / "clips", fingerprint(facts, [inception, inference], ["torch", "torchvision"]))
-    map_shards("inception", frames, lambda arrays: decode_jpegs(arrays["jpeg"], arrays["lengths"]), embed, cache, out)
-    weights.write_provenance(out, facts)
+
+def pictures(arrays: "Arrays") -> "NDArray[Any]":
+    """Return the pictures of a clip, decoded a batch at a time."""
+    from pipeline.frames import JpegPictures
+
+    return JpegPictures(arrays["jpeg"], arrays["lengths"])  # type: ignore[return-value]  # sliced like an array
+
+
+def make_embed(lazy: "LazyWeights") -> "Embed":
+    """Return what turns a stream of (clip_id, pictures) into one of (clip_id, embeddings)."""
+    from pipeline import inception, inference
+    from pipeline.device import chosen_device
+
+    network, device = inception.build(lazy.state), chosen_device()
+    batch_size = inception.BATCH_SIZES[device.type]
+    return partial(inference.embed_clips, network=network, batch_size=batch_size, device=device)
 
 
 if __name__ == "__main__":

@@ -1,33 +1,53 @@
 """Stage ``logmel``: the sound of every clip becomes VGGish's log-mel examples and their times."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.share import WHOLE, Share, parse_share
 from stages.cli import run
 
 if TYPE_CHECKING:
     from pipeline.clips import Clip
+    from pipeline.logmel import LogMelParams
     from pipeline.shards import Arrays
 
 
-def main(clips_csv: Path, out: Path) -> None:
+def main(clips_csv: Path, out: Path, *, shard: str = WHOLE) -> None:
     """Write shards of examples (n, 96, 64) float32 and seconds (n,) float64, where each example starts."""
+    from pipeline.clip_map import has_videos, write_nothing
+
+    share = parse_share(shard)
+    if has_videos(clips_csv):
+        decode(clips_csv, out, share)
+    else:
+        write_nothing(out)
+
+
+def decode(clips_csv: Path, out: Path, share: Share) -> None:
+    """Do the same where there is a video at all; workers load their libraries while this process loads its own."""
+    from pipeline.engines import prepare
+
+    prepare(["pipeline.clip_map", "pipeline.logmel", "pipeline.video"])
     from pipeline import logmel, video
     from pipeline.clip_cache import ClipCache, cache_folder, fingerprint
-    from pipeline.clip_map import map_videos
+    from pipeline.clip_map import Job, map_videos
     from pipeline.datasets.base import DatasetParams
     from pipeline.params import load_params
 
     params = load_params("logmel", logmel.LogMelParams)
-    max_rejected_fraction = load_params("dataset", DatasetParams).max_rejected_fraction
-
-    def examples(clip: "Clip", path: Path) -> "Arrays":
-        waveform = video.read_waveform(path, params.sample_rate)
-        return logmel.example_arrays(clip.clip_id, waveform, params)
-
+    dataset = load_params("dataset", DatasetParams)
     made_by = fingerprint(params.model_dump(), [video, logmel], ["av", "soxr"])
-    cache = ClipCache(cache_folder() / "clips", made_by)
-    map_videos("logmel", clips_csv, examples, cache, out, max_rejected_fraction)
+    job = Job("logmel", ClipCache(cache_folder() / "clips" / "logmel", made_by), out, share)
+    function = partial(examples, params=params)
+    map_videos(job, clips_csv, function, dataset.max_rejected_fraction, dataset.clip_timeout_seconds)
+
+
+def examples(clip: "Clip", path: Path, params: "LogMelParams") -> "Arrays":
+    """Return what is kept of a clip whose video is at a path."""
+    from pipeline import logmel, video
+
+    return logmel.streamed_arrays(clip.clip_id, video.iter_waveform(path, params.sample_rate), params)
 
 
 if __name__ == "__main__":

@@ -4,46 +4,61 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.share import WHOLE, Share, parse_share
 from stages.cli import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from pipeline.clip_map import Embed
+    from pipeline.vggish import VggishParams
     from pipeline.vggish_postprocess import VggishPca
+    from pipeline.weights.lazy import LazyWeights
 
 
-def main(logmel: Path, out: Path) -> None:
+def main(logmel: Path, out: Path, *, shard: str = WHOLE) -> None:
     """Write shards of embeddings (n, 128) float32 and seconds (n,) float64, and provenance.json."""
+    from pipeline.clip_map import has_rows, write_nothing
+    from pipeline.weights import write_provenance
+
+    share = parse_share(shard)
+    if has_rows(logmel):
+        embed(logmel, out, share)
+    else:
+        write_nothing(out)
+        write_provenance(out, {})
+
+
+def embed(logmel: Path, out: Path, share: Share) -> None:
+    """Do the same where there is a clip at all."""
     from pipeline import inference, vggish, vggish_postprocess, weights
     from pipeline.clip_cache import ClipCache, cache_folder, fingerprint
-    from pipeline.clip_map import map_shards
-    from pipeline.device import chosen_device
+    from pipeline.clip_map import Job, map_shards
     from pipeline.params import load_params, read_section
-    from pipeline.weights.store import load_or_make
+    from pipeline.weights.lazy import LazyWeights
 
-    if not any(logmel.glob("shard-*")):  # the features were imported: no clip has a video
-        out.mkdir(parents=True, exist_ok=True)
-        weights.write_provenance(out, {})
-        return
     params = load_params("vggish", vggish.VggishParams)
     weights.check_random_allowed("vggish", params.weights, params.allow_random, str(read_section("dataset.source")))
-    state, facts = load_or_make("vggish", params.weights, params.seed, vggish.random_state)
-    facts |= {"final_relu": params.final_relu, "postprocess": params.postprocess}
+    memory, made_by = cache_folder() / "random_weights.json", fingerprint({}, [vggish], ["torch"])
+    lazy = LazyWeights("vggish", params.weights, params.seed, vggish.random_state, memory, made_by)
+    facts = lazy.facts | {"final_relu": params.final_relu, "postprocess": params.postprocess}
     pca = audioset_pca(facts) if params.postprocess != "none" else None
-    network, device = vggish.build(state, params.final_relu), chosen_device()
+    made_by = fingerprint(facts, [vggish, vggish_postprocess, inference], ["torch"])
+    job = Job("vggish", ClipCache(cache_folder() / "clips" / "vggish", made_by), out, share)
+    map_shards(job, logmel, lambda arrays: arrays["examples"], lambda: make_embed(lazy, params, pca))
+    if job.is_whole:
+        weights.write_provenance(out, facts)
+
+
+def make_embed(lazy: "LazyWeights", params: "VggishParams", pca: "VggishPca | None") -> "Embed":
+    """Return what turns a stream of (clip_id, examples) into one of (clip_id, embeddings)."""
+    from pipeline import inference, vggish, vggish_postprocess
+    from pipeline.device import chosen_device
+
+    network, device = vggish.build(lazy.state, params.final_relu), chosen_device()
     raw = partial(inference.embed_clips, network=network, batch_size=vggish.BATCH_SIZES[device.type], device=device)
-
-    def embed(clips: "Iterable[tuple[str, NDArray[Any]]]") -> "Iterable[tuple[str, NDArray[np.float32]]]":
-        if pca is None:
-            return raw(clips)
-        return vggish_postprocess.postprocess_clips(raw(clips), pca, quantise=params.postprocess == "pca_uint8")
-
-    cache = ClipCache(cache_folder() / "clips", fingerprint(facts, [vggish, vggish_postprocess, inference], ["torch"]))
-    map_shards("vggish", logmel, lambda arrays: arrays["examples"], embed, cache, out)
-    weights.write_provenance(out, facts)
+    if pca is None:
+        return raw
+    quantise = params.postprocess == "pca_uint8"
+    return lambda clips: vggish_postprocess.postprocess_clips(raw(clips), pca, quantise=quantise)
 
 
 def audioset_pca(facts: dict[str, Any]) -> "VggishPca":

@@ -48,6 +48,7 @@ def write_clip(
     times: Sequence[float] | None = None,
     frames_per_second: int = 25,
     sample_rate: int = 44100,
+    sound_seconds: float = 0.0,
     codec: str = "libx264",
     audio_codec: str = "aac",
     options: Mapping[str, str] = {},
@@ -66,6 +67,7 @@ def write_clip(
         times: when each picture appears, in seconds; None spaces them by ``frames_per_second``.
         frames_per_second: rate of the pictures when ``times`` is None.
         sample_rate: of the waveform, Hz.
+        sound_seconds: when the sound starts.
         codec: video encoder, such as libx264, libx265, libvpx-vp9, mpeg4.
         audio_codec: audio encoder, such as aac, libopus, pcm_s16le.
         options: the video encoder's own.
@@ -89,7 +91,7 @@ def write_clip(
                 stream.disposition = Disposition.attached_pic
             packets += _video_packets(stream, pictures, times)[drop_first:]
         if waveform is not None:
-            packets += _audio_packets(container, waveform, sample_rate, audio_codec)
+            packets += _audio_packets(container, waveform, sample_rate, audio_codec, sound_seconds)
         container.mux(sorted(packets, key=lambda packet: Fraction(packet.dts or 0) * packet.time_base))
     return path
 
@@ -112,12 +114,17 @@ def _video_packets(
 
 
 def _audio_packets(
-    container: av.container.OutputContainer, waveform: NDArray[np.float32], sample_rate: int, codec: str
+    container: av.container.OutputContainer,
+    waveform: NDArray[np.float32],
+    sample_rate: int,
+    codec: str,
+    start_seconds: float,
 ) -> list["Packet[Any]"]:
     layout = "mono" if len(waveform) == 1 else "stereo"
     stream: Any = container.add_stream(codec, rate=sample_rate, layout=layout)
     source = av.AudioFrame.from_ndarray(np.ascontiguousarray(waveform), format="fltp", layout=layout)
-    source.sample_rate, source.time_base, source.pts = sample_rate, Fraction(1, sample_rate), 0
+    source.sample_rate, source.time_base = sample_rate, Fraction(1, sample_rate)
+    source.pts = round(start_seconds * sample_rate)
     frames = av.AudioResampler(stream.format, layout, stream.rate).resample(source)
     return [packet for frame in [*frames, None] for packet in stream.encode(frame)]
 

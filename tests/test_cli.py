@@ -6,7 +6,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in ("__init__", "cli"))
-OTHERS = ["pipeline.weights.__main__", "benchmarks.backbones", "benchmarks.probes"]
+OTHERS = ["pipeline.weights.__main__", "benchmarks.backbones", "benchmarks.probes", "benchmarks.scale"]
 HEAVY = ("torch", "torchvision", "tensorflow", "av", "numpy", "sklearn")
 
 
@@ -45,4 +45,4 @@ def test_a_known_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
 def test_a_missing_path_shows_the_usage() -> None:
     done = run("-m", "stages.logmel", "data/clips.csv")
     assert done.returncode == 2
-    assert "python -m stages.logmel [-h] CLIPS_CSV OUT" in done.stderr
+    assert "python -m stages.logmel [-h] [--shard I/N] CLIPS_CSV OUT" in done.stderr

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -6,9 +8,13 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from pipeline.clip_cache import ClipCache, cache_folder, fingerprint, write_atomically
-from pipeline.errors import ClipError, DataError
+from pipeline.errors import ClipError, DataError, DiskError
+from pipeline.shards import Arrays
+
+REFUSAL = ClipError("one name", "no_audio", "no sound", "an audio stream")
 
 
 def module(folder: Path, source: str) -> ModuleType:
@@ -34,7 +40,7 @@ def test_arrays_come_back_from_the_cache(tmp_path: Path) -> None:
 
 def test_a_refusal_comes_back_under_the_name_of_the_clip_that_asks(tmp_path: Path) -> None:
     cache = ClipCache(tmp_path, "f")
-    cache.write("input", ClipError("one name", "no_audio", "no sound", "an audio stream"))
+    cache.write("input", REFUSAL)
     error = cache.peek("another name", "input")
     assert isinstance(error, ClipError)
     assert (error.clip_id, error.kind, error.problem) == ("another name", "no_audio", "no sound")
@@ -46,17 +52,65 @@ def test_another_fingerprint_or_input_finds_nothing(tmp_path: Path, fingerprint:
     assert ClipCache(tmp_path, fingerprint).peek("clip", digest) is False
 
 
-def test_a_truncated_entry_is_forgotten(tmp_path: Path) -> None:
+def damaged(data: bytes) -> dict[str, bytes]:
+    """What a disk or a person may make of an entry: a bit flipped anywhere, an end cut off, another file."""
+    rng = np.random.default_rng(0)
+    made = {"empty": b"", "foreign": b"no entry", "other entry": save({"a": np.arange(9.0)})}
+    made |= {f"cut at {n}": data[:n] for n in range(0, len(data), 7)}
+    for place in range(len(data)):
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << int(rng.integers(8))
+        made[f"bit at {place}"] = bytes(flipped)
+    return made
+
+
+def served(cache: ClipCache) -> bool:
+    """Whether the cache gives out anything for the input."""
+    state = cache.peek("clip", "input")
+    if state is not True:
+        return state is not False
+    try:
+        cache.read("clip", "input")
+    except DataError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "result", [{"a": np.arange(5.0), "b": np.ones(3, np.uint8)}, REFUSAL], ids=["arrays", "reject"]
+)
+def test_a_damaged_entry_is_never_served(tmp_path: Path, result: Arrays | ClipError) -> None:
     cache = ClipCache(tmp_path, "f")
-    cache.write("input", {"a": np.arange(100.0)})
+    cache.write("input", result)
     path = cache.path("input")
-    path.write_bytes(path.read_bytes()[:-1])
-    assert cache.peek("clip", "input") is False
-    assert not path.exists()
+    intact = path.read_bytes()
+    assert served(cache)
+    for damage, data in damaged(intact).items():
+        path.write_bytes(data)
+        assert not served(cache), damage
+        assert not path.exists(), damage
+
+
+def test_damaged_arrays_are_named_when_they_are_read(tmp_path: Path) -> None:
+    cache = ClipCache(tmp_path, "f")
+    cache.write("input", {"a": np.arange(9.0)})
+    path = cache.path("input")
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert cache.peek("clip", "input") is True  # it looks at no array: thousands of entries are quickly seen
+    with pytest.raises(DataError, match=r"clip 'clip': .*damaged \(its content has another hash\); expected an intact"):
+        cache.read("clip", "input")
+
+
+def test_the_same_result_gives_the_same_bytes(tmp_path: Path) -> None:
+    caches = [ClipCache(tmp_path / name, "f") for name in "ab"]
+    for cache, names in zip(caches, ("xyz", "zyx"), strict=True):
+        cache.write("input", {name: np.full(3, ord(name)) for name in names})
+    first, second = (cache.path("input").read_bytes() for cache in caches)
+    assert first == second
 
 
 def test_an_entry_that_vanishes_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"clip 'clip': .*expected the entry that this run has just seen"):
+    with pytest.raises(DataError, match=r"clip 'clip': .*gone; expected the entry that was just there"):
         ClipCache(tmp_path, "f").read("clip", "input")
 
 
@@ -64,6 +118,17 @@ def test_comments_docstrings_and_layout_do_not_change_the_fingerprint(tmp_path: 
     plain = made_by(tmp_path, "def f(x):\n    return x + 1\n")
     dressed = made_by(tmp_path, '"""Room."""\n# why\ndef f( x ):\n    """Return."""\n\n    return x+1\n')
     assert plain == dressed
+
+
+def test_every_module_of_a_package_counts(tmp_path: Path) -> None:
+    package = ModuleType("package")
+    package.__file__ = str(tmp_path / "__init__.py")
+    (tmp_path / "__init__.py").touch()
+    prints = set()
+    for source in ("x = 1", "x = 2"):
+        (tmp_path / "inner.py").write_text(source)
+        prints.add(fingerprint({}, [package]))
+    assert len(prints) == 2
 
 
 def test_code_and_facts_change_the_fingerprint(tmp_path: Path) -> None:
@@ -92,6 +157,29 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> 
     with pytest.raises(TypeError):
         write_atomically(path, "text")  # type: ignore[arg-type]  # the failure this test is about
     assert [(file.name, file.read_bytes()) for file in path.parent.iterdir()] == [("file", b"old")]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_full_or_failing_disk_is_named_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def write_half(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
+        raise OSError(number, os.strerror(number))
+
+    cache = ClipCache(tmp_path, "f")
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    says = rf"{cache.path('input')}: {os.strerror(number)} \(\d+\.\d MB free\); expected room to write: .*CACHE_DIR"
+    with pytest.raises(DiskError, match=says):
+        cache.write("input", {"a": np.zeros(9)})
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_an_error_that_is_not_the_disk_s_passes(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        write_atomically(tmp_path / "file" / "entry", b"data")
 
 
 def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

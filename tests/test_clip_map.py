@@ -1,6 +1,6 @@
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,32 +9,22 @@ from numpy.typing import NDArray
 
 from pipeline import rejects
 from pipeline.clip_cache import ClipCache
-from pipeline.clip_map import map_shards, map_videos
+from pipeline.clip_map import Embed, Job, has_rows, has_videos, map_shards, map_videos, write_nothing
 from pipeline.clips import Clip, file_sha256, write_clips, write_root
-from pipeline.errors import ClipError, DataError, ParamsError
+from pipeline.engines import prepare
+from pipeline.errors import DataError
 from pipeline.shards import Arrays, read_shards, write_shards
-
-
-class Work:
-    """Counts bytes of a clip, remembers which it was asked for, and refuses clips that hold the word ``bad``."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def __call__(self, clip: Clip, path: Path) -> Arrays:
-        self.asked.append(clip.clip_id)
-        data = path.read_bytes()
-        if b"bad" in data:
-            raise ClipError("a path", "no_audio", "no sound in it", "an audio stream")
-        return {"size": np.array([len(data)])}
+from pipeline.share import WHOLE, parse_share
+from tests.clip_work import measure
 
 
 class Folder:
     """A data set of small files, its cache, and the stage that runs over them."""
 
     def __init__(self, root: Path, contents: dict[str, bytes]) -> None:
-        self.root, self.csv, self.out = root / "videos", root / "clips.csv", root / "out"
+        self.root, self.csv, self.out, self.log = root / "videos", root / "clips.csv", root / "out", root / "log"
         self.root.mkdir()
+        self.log.touch()
         self.set(contents)
 
     def set(self, contents: dict[str, bytes]) -> None:
@@ -49,69 +39,90 @@ class Folder:
         write_clips(self.csv, clips)
         write_root(self.csv, self.root)
 
-    def run(self, work: Work, max_rejected_fraction: float = 0.5) -> dict[str, int]:
-        cache = ClipCache(self.root.parent / "cache", "fingerprint")
-        map_videos("stage", self.csv, work, cache, self.out, max_rejected_fraction)
+    def run(
+        self, max_rejected_fraction: float = 0.5, clip_timeout_seconds: float = 60.0, shard: str = WHOLE
+    ) -> dict[str, int]:
+        """The sizes in the out, after the stage has run."""
+        self.log.write_text("")
+        job = Job("stage", ClipCache(self.root.parent / "cache", "fingerprint"), self.out, parse_share(shard))
+        map_videos(job, self.csv, partial(measure, log=self.log), max_rejected_fraction, clip_timeout_seconds)
         return {clip_id: int(arrays["size"][0]) for clip_id, arrays in read_shards(self.out)}
+
+    def asked(self) -> list[str]:
+        """The clips that the last run computed."""
+        return sorted(line.split()[0] for line in self.log.read_text().splitlines())
+
+    def kinds(self) -> dict[str, str]:
+        """Who was refused, and for what kind of damage."""
+        return {row.clip_id: row.kind for row in rejects.read(self.out / "rejected.csv")}
+
+    def out_bytes(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.out.iterdir()}
 
 
 CONTENTS = {f"{i}.mp4": bytes(i + 1) for i in range(9)}
+SIZES = {name: len(data) for name, data in CONTENTS.items()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _workers_start_warm() -> None:
+    prepare(["pipeline.clip_map", "tests.clip_work"])
+
+
+@pytest.fixture(autouse=True)
+def _two_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKERS", "2")
+    monkeypatch.delenv("ENGINE", raising=False)
 
 
 def test_every_clip_gets_its_result(tmp_path: Path) -> None:
-    assert Folder(tmp_path, CONTENTS).run(Work()) == {name: len(data) for name, data in CONTENTS.items()}
+    assert Folder(tmp_path, CONTENTS).run() == SIZES
 
 
 def test_a_second_run_computes_nothing_and_writes_the_same_bytes(tmp_path: Path) -> None:
-    folder, work = Folder(tmp_path, CONTENTS), Work()
-    folder.run(Work())
-    before = {path.name: path.read_bytes() for path in folder.out.iterdir()}
+    folder = Folder(tmp_path, CONTENTS)
+    folder.run()
+    before = folder.out_bytes()
     for path in folder.out.iterdir():
         path.unlink()
-    folder.run(work)
-    assert work.asked == []
-    assert {path.name: path.read_bytes() for path in folder.out.iterdir()} == before
+    folder.run()
+    assert folder.asked() == []
+    assert folder.out_bytes() == before
 
 
 def test_only_a_new_clip_is_computed(tmp_path: Path) -> None:
-    folder, work = Folder(tmp_path, CONTENTS), Work()
-    folder.run(Work())
+    folder = Folder(tmp_path, CONTENTS)
+    folder.run()
     folder.set({**CONTENTS, "new.mp4": b"12345"})
-    assert folder.run(work)["new.mp4"] == 5
-    assert work.asked == ["new.mp4"]
+    assert folder.run()["new.mp4"] == 5
+    assert folder.asked() == ["new.mp4"]
 
 
 def test_a_run_that_is_stopped_halfway_keeps_what_it_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKERS", "1")
-    folder, rest = Folder(tmp_path, CONTENTS), Work()
-
-    class Interrupted(Work):
-        def __call__(self, clip: Clip, path: Path) -> Arrays:
-            if clip.clip_id == "8.mp4":
-                raise KeyboardInterrupt
-            return super().__call__(clip, path)
-
+    folder = Folder(tmp_path, {**CONTENTS, "8.mp4": b"interrupt"})
     with pytest.raises(KeyboardInterrupt):
-        folder.run(Interrupted())
-    folder.run(rest)
-    assert rest.asked == ["8.mp4"]
+        folder.run()
+    folder.set(CONTENTS)
+    assert folder.run() == SIZES
+    assert folder.asked() == ["8.mp4"]
 
 
 def test_a_refused_clip_is_noted_and_the_others_go_on(tmp_path: Path) -> None:
     folder = Folder(tmp_path, {**CONTENTS, "b.mp4": b"bad"})
-    assert folder.run(Work()).keys() == CONTENTS.keys()
+    assert folder.run() == SIZES
     reason = "clip 'b.mp4': no sound in it; expected an audio stream"
     assert rejects.read(folder.out / "rejected.csv") == [rejects.Reject("b.mp4", "stage", "no_audio", reason)]
 
 
 def test_a_refused_clip_is_not_tried_again_unless_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, again, retry = Folder(tmp_path, {**CONTENTS, "b.mp4": b"bad"}), Work(), Work()
-    folder.run(Work())
-    folder.run(again)
-    assert again.asked == []
+    folder = Folder(tmp_path, {"a.mp4": b"a", "b.mp4": b"bad"})
+    folder.run()
+    folder.run()
+    assert folder.asked() == []
     monkeypatch.setenv("RETRY_REJECTED", "1")
-    folder.run(retry)
-    assert retry.asked == ["b.mp4"]
+    folder.run()
+    assert folder.asked() == ["b.mp4"]
 
 
 def test_too_many_refused_clips_stop_the_run(tmp_path: Path) -> None:
@@ -119,70 +130,149 @@ def test_too_many_refused_clips_stop_the_run(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"stage: 1 of 10 clips rejected, such as no_audio: .*max_rejected_fraction=0.05"
     ):
-        folder.run(Work(), max_rejected_fraction=0.05)
+        folder.run(max_rejected_fraction=0.05)
 
 
 def test_a_clip_that_changed_since_the_scan_is_refused_for_this_run_only(tmp_path: Path) -> None:
     folder = Folder(tmp_path, CONTENTS)
     (folder.root / "3.mp4").write_bytes(b"other")
-    assert "3.mp4" not in folder.run(Work())
-    assert [row.kind for row in rejects.read(folder.out / "rejected.csv")] == ["changed"]
+    assert "3.mp4" not in folder.run()
+    assert folder.kinds() == {"3.mp4": "changed"}
     (folder.root / "3.mp4").write_bytes(CONTENTS["3.mp4"])
-    assert "3.mp4" in folder.run(Work())
+    assert "3.mp4" in folder.run()
 
 
 def test_a_clip_that_is_gone_is_refused(tmp_path: Path) -> None:
     folder = Folder(tmp_path, CONTENTS)
     folder.write([*folder.clips, replace(folder.clips[0], clip_id="gone.mp4", path="gone.mp4", sha256="")])
-    folder.run(Work())
+    folder.run()
     reason = "clip 'gone.mp4': gone.mp4: No such file or directory; expected a file that can be read"
     assert rejects.read(folder.out / "rejected.csv") == [rejects.Reject("gone.mp4", "stage", "unreadable", reason)]
 
 
+def test_a_clip_without_a_video_is_no_work(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, CONTENTS)
+    folder.write([*folder.clips, Clip(clip_id="imported", path="", label="x")])
+    assert folder.run(max_rejected_fraction=0.0) == SIZES
+    assert folder.kinds() == {}
+
+
 def test_an_error_that_is_no_clip_error_stops_the_run(tmp_path: Path) -> None:
-    class Broken(Work):
-        def __call__(self, clip: Clip, path: Path) -> Arrays:
-            raise ZeroDivisionError(clip.clip_id)
-
-    with pytest.raises(ZeroDivisionError):
-        Folder(tmp_path, CONTENTS).run(Broken())
+    with pytest.raises(ZeroDivisionError, match="broken"):
+        Folder(tmp_path, {**CONTENTS, "c.mp4": b"broken"}).run()
 
 
-def test_as_many_clips_run_at_a_time_as_there_are_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORKERS", "3")
-    together = threading.Barrier(3, timeout=20)
-
-    class Waiting(Work):
-        def __call__(self, clip: Clip, path: Path) -> Arrays:
-            together.wait()
-            return super().__call__(clip, path)
-
-    assert len(Folder(tmp_path, CONTENTS).run(Waiting())) == 9
-
-
-@pytest.mark.parametrize("workers", ["0", "-1", "many"])
-def test_workers_that_make_no_sense_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
-    monkeypatch.setenv("WORKERS", workers)
-    with pytest.raises(ParamsError, match=f"WORKERS='{workers}'; expected a whole number above 0"):
-        Folder(tmp_path, CONTENTS).run(Work())
+@pytest.mark.parametrize("how", ["segfault", "abort"])
+def test_a_decoder_that_crashes_costs_its_clip_only_and_is_not_tried_again(tmp_path: Path, how: str) -> None:
+    folder = Folder(tmp_path, {"a-crash.mp4": how.encode(), **CONTENTS})
+    assert folder.run() == SIZES
+    signal_name = {"segfault": "SIGSEGV", "abort": "SIGABRT"}[how]
+    reason = f"clip 'a-crash.mp4': its process ended with {signal_name}; expected a video that decodes within"
+    assert rejects.read(folder.out / "rejected.csv")[0].reason.startswith(reason)
+    assert folder.kinds() == {"a-crash.mp4": "crashed"}
+    folder.run()
+    assert folder.asked() == []
 
 
-def test_shards_are_embedded_once_with_their_times(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["hang", "hang-in-c"])
+def test_a_decoder_that_hangs_is_stopped_and_tried_again_by_the_next_run(tmp_path: Path, how: str) -> None:
+    folder = Folder(tmp_path, {"a-hang.mp4": how.encode(), **CONTENTS})
+    assert folder.run(clip_timeout_seconds=0.5) == SIZES
+    reason = (
+        "clip 'a-hang.mp4': not done after 0.5 s; expected a video that decodes within dataset.clip_timeout_seconds"
+    )
+    assert rejects.read(folder.out / "rejected.csv") == [rejects.Reject("a-hang.mp4", "stage", "timeout", reason)]
+    folder.run(clip_timeout_seconds=0.5)
+    assert folder.asked() == ["a-hang.mp4"]
+
+
+def test_the_number_of_workers_never_changes_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outs = []
+    for workers in ("1", "4"):
+        monkeypatch.setenv("WORKERS", workers)
+        (tmp_path / workers).mkdir()
+        folder = Folder(tmp_path / workers, {**CONTENTS, "b.mp4": b"bad", "c.mp4": b"bad too"})
+        folder.run()
+        assert len({line.split()[1] for line in folder.log.read_text().splitlines()}) <= int(workers)
+        outs.append(folder.out_bytes())
+    assert outs[0] == outs[1]
+
+
+def test_all_shares_and_then_a_plain_run_compute_every_clip_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contents = {**CONTENTS, "b.mp4": b"bad"}
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "shared").mkdir()
+    plain, shared = Folder(tmp_path / "plain", contents), Folder(tmp_path / "shared", contents)
+    plain.run()
+    asked = []
+    for shard in ("1/3", "2/3", "3/3"):
+        assert shared.run(shard=shard) == {}  # no out
+        asked += shared.asked()
+    assert sorted(asked) == sorted(contents)
+    shared.run(shard="1/3")
+    message = "stage: share 1/3: 4 clips, 0 computed, 4 already there, 1 of them refused; a run without --shard writes"
+    assert message in capsys.readouterr().out
+    shared.run()
+    assert shared.asked() == []
+    assert shared.out_bytes() == plain.out_bytes()
+
+
+@pytest.mark.slow
+def test_ray_gives_the_same_bytes_and_stops_the_same_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "200")  # a busy machine takes longer than Ray expects
+    contents = {"a.mp4": b"hang", "b.mp4": b"bad", "c.mp4": b"segfault", **CONTENTS}
+    folders = {}
+    for engine in ("processes", "ray"):
+        monkeypatch.setenv("ENGINE", engine)
+        (tmp_path / engine).mkdir()
+        folders[engine] = Folder(tmp_path / engine, contents)
+        assert folders[engine].run(clip_timeout_seconds=1.0) == SIZES
+        assert folders[engine].kinds() == {"a.mp4": "timeout", "b.mp4": "no_audio", "c.mp4": "crashed"}
+    outs = [folder.out_bytes() for folder in folders.values()]
+    assert outs[0].keys() == outs[1].keys()
+    assert [name for name in outs[0] if outs[0][name] != outs[1][name]] == ["rejected.csv"]  # it names a signal
+
+
+def rows_in(folder: Path) -> dict[str, Arrays]:
+    """Shards of five clips with 1 to 5 rows."""
     clips: dict[str, Arrays] = {
         f"{i}": {"rows": np.full((i, 2), i), "seconds": np.arange(i) * 0.5} for i in range(1, 6)
     }
-    write_shards(tmp_path / "in", clips, clips.__getitem__)
-    asked = []
+    write_shards(folder, clips, clips.__getitem__)
+    return clips
+
+
+def test_shards_are_embedded_once_with_their_times_and_no_network_is_made_for_nothing(tmp_path: Path) -> None:
+    rows_in(tmp_path / "in")
+    asked, made = [], []
 
     def embed(stream: Iterable[tuple[str, NDArray[np.int64]]]) -> Iterator[tuple[str, NDArray[np.float32]]]:
         for clip_id, rows in list(stream):
             asked.append(clip_id)
             yield clip_id, rows.astype(np.float32) * 10
 
-    for _ in range(2):
-        cache = ClipCache(tmp_path / "cache", "fingerprint")
-        map_shards("stage", tmp_path / "in", lambda arrays: arrays["rows"], embed, cache, tmp_path / "out")
+    def make_embed() -> Embed:
+        made.append("network")
+        return embed
+
+    for shard, n_made in (("1/2", 1), (WHOLE, 2), (WHOLE, 2)):
+        job = Job("stage", ClipCache(tmp_path / "cache", "fingerprint"), tmp_path / "out", parse_share(shard))
+        map_shards(job, tmp_path / "in", lambda arrays: arrays["rows"], make_embed)
+        assert len(made) == n_made
     assert sorted(asked) == list("12345")
     back = dict(read_shards(tmp_path / "out"))
     assert back["3"]["embeddings"].tolist() == [[30, 30]] * 3
     assert back["3"]["seconds"].tolist() == [0, 0.5, 1]
+
+
+def test_a_folder_without_clips_is_told_and_its_out_is_empty(tmp_path: Path) -> None:
+    write_nothing(tmp_path / "none")
+    assert [path.name for path in (tmp_path / "none").iterdir()] == ["rejected.csv"]
+    assert rejects.read(tmp_path / "none" / "rejected.csv") == []
+    rows_in(tmp_path / "in")
+    assert (has_rows(tmp_path / "none"), has_rows(tmp_path / "in")) == (False, True)
+    write_clips(tmp_path / "clips.csv", [Clip(clip_id="imported", path="", label="x")])
+    assert not has_videos(tmp_path / "clips.csv")

@@ -8,7 +8,7 @@ from PIL import Image, JpegImagePlugin
 from pydantic import ValidationError
 
 from pipeline.errors import ClipError, DataError
-from pipeline.frames import FramesParams, decode_jpegs, encode_jpeg, offsets, picture_arrays, resize
+from pipeline.frames import FramesParams, JpegPictures, decode_jpegs, encode_jpeg, offsets, picture_arrays, resize
 
 SECTION: dict[str, Any] = {
     "frames_per_second": 2.0,
@@ -99,6 +99,23 @@ def test_pictures_come_back_from_jpeg_in_order_and_nearly_unchanged() -> None:
     decoded = decode_jpegs(*jpegs(pictures))
     assert decoded.shape == (3, 64, 64, 3)
     assert np.abs(decoded.astype(int) - np.stack(pictures)).mean() < 4
+
+
+@pytest.mark.parametrize("rows", [slice(0, 2), slice(3, 9), slice(2, 2), slice(None)])
+def test_a_slice_of_pictures_is_that_of_all_of_them(rows: slice) -> None:
+    data, lengths = jpegs([picture(64, 64, seed) for seed in range(5)])
+    pictures = JpegPictures(data, lengths)
+    assert (pictures.shape, pictures.ndim, len(pictures)) == ((5, 64, 64, 3), 4, 5)
+    np.testing.assert_array_equal(pictures[rows], decode_jpegs(data, lengths)[rows])
+
+
+def test_a_slice_decodes_no_other_picture() -> None:
+    data, lengths = jpegs([picture(64, 64), picture(64, 64)])
+    data[lengths[0] :] = 0  # no JPEG any more
+    pictures = JpegPictures(data, lengths)
+    assert pictures[:1].shape == (1, 64, 64, 3)
+    with pytest.raises(DataError, match="picture 1: "):
+        pictures[1:]
 
 
 def test_what_is_kept_of_a_clip_is_the_resized_pictures_and_their_times() -> None:

@@ -4,10 +4,19 @@ from typing import Any
 import librosa
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.errors import ClipError, DataError, ParamsError
-from pipeline.logmel import LogMelParams, example_arrays, log_mel_examples, log_mel_spectrogram, mel_matrix
+from pipeline.logmel import (
+    LogMelParams,
+    example_arrays,
+    log_mel_examples,
+    log_mel_spectrogram,
+    mel_matrix,
+    streamed_arrays,
+)
 from pipeline.params import load_params
 
 ROOT = Path(__file__).parent.parent
@@ -93,6 +102,17 @@ def test_a_long_sound_is_the_same_in_blocks() -> None:
     waveform = np.random.default_rng(0).uniform(-1, 1, 160 * 9000).astype(np.float32)
     whole, tail = log_mel_spectrogram(waveform, PARAMS), log_mel_spectrogram(waveform[160 * 8000 :], PARAMS)
     np.testing.assert_array_equal(whole[8000:], tail)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(st.lists(st.integers(0, 1_300_000), max_size=6), st.sampled_from([0.48, 0.96, 1.5]))
+def test_blocks_of_any_length_give_the_examples_of_the_whole(cuts: list[int], hop_seconds: float) -> None:
+    params = with_changes(example_hop_seconds=hop_seconds)
+    waveform = np.random.default_rng(0).uniform(-1, 1, 1_300_000).astype(np.float32)
+    blocks = np.split(waveform, sorted(cuts))
+    arrays = streamed_arrays("clip", ((0.25, block) for block in blocks), params)
+    np.testing.assert_array_equal(arrays["examples"], log_mel_examples(waveform, params))
+    np.testing.assert_allclose(arrays["seconds"], 0.25 + hop_seconds * np.arange(len(arrays["examples"])))
 
 
 def test_a_sound_without_an_example_is_refused() -> None:

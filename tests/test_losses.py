@@ -1,6 +1,7 @@
 """The losses against naive loops, numpy and closed forms."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -9,10 +10,13 @@ from torch import Tensor
 
 from pipeline.losses import (
     cca_loss,
+    cluster_cca_loss,
     constraint_loss,
+    cross_modal_triplet_loss,
     discriminative_loss,
     likelihood_loss,
     pairwise_correlation_loss,
+    standard_normal_divergence,
 )
 
 LABELS_ONEHOT = torch.eye(3, dtype=torch.float64)[[0, 0, 1, 1, 2, 2, 0, 1]]
@@ -23,6 +27,9 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cca": lambda audio, visual: cca_loss(audio, visual, n_components=2, ridge=1e-3),
     "discriminative": lambda audio, visual: discriminative_loss(audio, visual, LABELS_ONEHOT, PROJECTION),
     "constraint": constraint_loss,
+    "cluster_cca": lambda audio, visual: cluster_cca_loss(audio, visual, LABELS_ONEHOT, n_components=2, ridge=1e-3),
+    "all_triplets": lambda audio, visual: cross_modal_triplet_loss(audio, visual, LABELS_ONEHOT, 0.4, "all"),
+    "hardest_triplets": lambda audio, visual: cross_modal_triplet_loss(audio, visual, LABELS_ONEHOT, 0.4, "hardest"),
 }
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
 
@@ -141,3 +148,80 @@ def test_constraint_of_uncorrelated_columns_is_zero() -> None:
     explicit = torch.tensor([[1.0], [1.0], [-1.0], [-1.0]])
     implicit = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]])
     assert constraint_loss(explicit, implicit).item() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("rows", [slice(0, 8), slice(0, 5)], ids=["all classes", "one class absent"])
+def test_cluster_cca_is_cca_of_all_pairs_of_a_class_written_out(rows: slice) -> None:
+    audio, visual, onehot = embeddings(0, width=2)[rows], embeddings(1, width=3)[rows], LABELS_ONEHOT[rows]
+    labels = onehot.argmax(dim=1)
+    if rows.stop == 5:
+        onehot, labels = onehot * torch.tensor([1.0, 1.0, 0.0]), labels.clamp(max=1)
+        onehot[4] = torch.tensor([0.0, 1.0, 0.0])
+    i, j = torch.nonzero(labels[:, None] == labels[None, :], as_tuple=True)
+    expected = cca_loss(audio[i], visual[j], n_components=2, ridge=1e-3)
+    torch.testing.assert_close(cluster_cca_loss(audio, visual, onehot, n_components=2, ridge=1e-3), expected)
+
+
+def test_cluster_cca_of_identical_classes_has_as_many_correlations_of_1_as_classes_less_one() -> None:
+    rows = embeddings(0, n_rows=3)[LABELS_ONEHOT.argmax(dim=1)]
+    found = cluster_cca_loss(rows, rows @ embeddings(1, n_rows=4), LABELS_ONEHOT, n_components=4, ridge=1e-9)
+    assert found.item() == pytest.approx(-2, abs=1e-3)
+
+
+def hinges(audio: Tensor, visual: Tensor, margin: float) -> list[list[float]]:
+    """Of each audio anchor, the hinges of all its triplets, by loops."""
+    labels = LABELS_ONEHOT.argmax(dim=1).tolist()
+    similarities = [[cosine(a, v) for v in visual] for a in audio]
+    return [
+        [
+            max(0, margin - row[j] + row[k])
+            for j in range(8)
+            for k in range(8)
+            if labels[j] == labels[i] and labels[k] != labels[i]
+        ]
+        for i, row in enumerate(similarities)
+    ]
+
+
+def test_all_triplets_agree_with_loops_over_anchors_positives_and_negatives() -> None:
+    audio, visual = embeddings(0), embeddings(1)
+    both_ways = [np.mean(np.concatenate(hinges(*views, 0.4))) for views in ((audio, visual), (visual, audio))]
+    found = cross_modal_triplet_loss(audio, visual, LABELS_ONEHOT, 0.4, "all")
+    assert found.item() == pytest.approx(np.mean(both_ways), rel=1e-6)
+
+
+def test_the_hardest_triplet_of_an_anchor_is_that_of_the_largest_hinge() -> None:
+    audio, visual = embeddings(0), embeddings(1)
+    both_ways = [np.mean([max(row) for row in hinges(*views, 0.4)]) for views in ((audio, visual), (visual, audio))]
+    found = cross_modal_triplet_loss(audio, visual, LABELS_ONEHOT, 0.4, "hardest")
+    assert found.item() == pytest.approx(np.mean(both_ways), rel=1e-6)
+
+
+@pytest.mark.parametrize("triplets", ["all", "hardest"])
+def test_triplets_of_one_class_cost_nothing_and_teach_nothing(triplets: Literal["all", "hardest"]) -> None:
+    audio, visual = embeddings(0).requires_grad_(), embeddings(1)
+    loss = cross_modal_triplet_loss(audio, visual, torch.ones(8, 1, dtype=torch.float64), 0.4, triplets)
+    assert loss.item() == 0
+    assert not torch.autograd.grad(loss, audio)[0].any()
+
+
+@pytest.mark.parametrize("triplets", ["all", "hardest"])
+def test_triplets_that_keep_the_margin_cost_nothing(triplets: Literal["all", "hardest"]) -> None:
+    assert cross_modal_triplet_loss(LABELS_ONEHOT, LABELS_ONEHOT, LABELS_ONEHOT, 0.9, triplets).item() == 0
+    assert cross_modal_triplet_loss(LABELS_ONEHOT, LABELS_ONEHOT, LABELS_ONEHOT, 1.1, triplets).item() > 0
+
+
+def test_divergence_is_that_of_torch_s_own_distributions() -> None:
+    mean, log_variance = embeddings(0), embeddings(1)
+    normal = torch.distributions.Normal(mean, torch.exp(log_variance / 2))
+    standard = torch.distributions.Normal(torch.zeros_like(mean), torch.ones_like(mean))
+    expected = torch.distributions.kl_divergence(normal, standard).sum(dim=1).mean()
+    torch.testing.assert_close(standard_normal_divergence(mean, log_variance), expected)
+
+
+def test_divergence_of_the_standard_normal_is_zero_and_so_is_its_gradient() -> None:
+    mean, log_variance = torch.zeros(2, 8, 4, requires_grad=True)
+    divergence = standard_normal_divergence(mean, log_variance)
+    gradients = torch.autograd.grad(divergence, (mean, log_variance))
+    assert divergence.item() == 0
+    assert not any(gradient.any() for gradient in gradients)

@@ -2,96 +2,46 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
-import yaml
 
-ROOT = Path(__file__).parent.parent
-STAGES = ["logmel", "frames", "vggish", "inception", "features"]
-pytestmark = pytest.mark.slow
+from tests.project import CLIP_STAGES, MODELS, Project, computed, ran
 
-SMALL = {
-    "demo": {"n_classes": 3, "clips_per_class": 7, "min_seconds": 2.0, "max_seconds": 2.2, "picture_size": 64},
-    "model": {"epochs": 3, "seeds": [0, 1]},
-}
-MODELS = {"dual_subspace": "model", "cca": "baselines.cca"}
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # several whole runs, on a machine that may be busy
+N_CLIPS = 21
 
 
-class Project:
-    """A clone of the project with a small demo, and a cache folder of its own."""
-
-    def __init__(self, folder: Path, cache: Path) -> None:
-        self.folder = folder
-        python = Path(sys.executable).parent
-        self.env = {**os.environ, "CACHE_DIR": str(cache), "PATH": f"{python}{os.pathsep}{os.environ['PATH']}"}
-        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        for name in filter(None, listed.split("\0")):
-            if (ROOT / name).exists() and name not in ("dvc.lock", "metrics.json"):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, folder / name)
-        params = yaml.safe_load((folder / "params.yaml").read_text())
-        for section, changes in SMALL.items():
-            params[section] |= changes
-        params["models"] = MODELS
-        (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-        for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
-            self.git(*words)
-
-    def git(self, *words: str) -> None:
-        who = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-        subprocess.run(["git", *who, *words], cwd=self.folder, check=True)
-
-    def start(self, *words: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "dvc", *words]
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=self.env,
-            text=True,
-            start_new_session=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-
-    def dvc(self, *words: str, fails: bool = False) -> str:
-        process = self.start(*words)
-        output = process.communicate(timeout=280)[0]
-        assert (process.returncode != 0) == fails, output
-        return output
-
-    def metrics(self) -> dict[str, Any]:
-        read: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text())
-        return read
-
-    def lock(self) -> dict[str, Any]:
-        read: dict[str, Any] = yaml.safe_load((self.folder / "dvc.lock").read_text())["stages"]
-        return read
-
-    def outs(self) -> dict[str, str]:
-        """Hash of every out."""
-        return {out["path"]: out["md5"] for stage in self.lock().values() for out in stage["outs"]}
+def n_finished(cache: Path) -> int:
+    return len(list(cache.glob("clips/*/*/*.safetensors")))
 
 
-def ran(output: str) -> set[str]:
-    """Stages that DVC ran, as its output says."""
-    return set(re.findall(r"Running stage '([^']+)'", output))
+def kill_when(project: Project, cache: Path, n_wanted: int) -> int:
+    """Start `dvc repro`, kill it with all its children at so many finished clips, and return how many there are."""
+    process = project.start("repro")
+    while n_finished(cache) < n_wanted:
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return n_finished(cache)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project after its first `dvc repro`, committed."""
-    made = Project(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache"))
-    made.dvc("repro")
+    """The project after a first `dvc repro` that was killed in a stage of sound and in one of pictures, committed."""
+    cache = tmp_path_factory.mktemp("cache")
+    made = Project(tmp_path_factory.mktemp("project"), cache)
+    rng = np.random.default_rng(0)
+    for stages_before in (0, 3):
+        n_kept = kill_when(made, cache, stages_before * N_CLIPS + int(rng.integers(1, N_CLIPS // 2)))
+    output = made.dvc("repro")
+    assert sum(computed(output).values()) == len(CLIP_STAGES) * N_CLIPS - n_kept
     made.git("add", "-A")
     made.git("commit", "-qm", "first run")
     return made
@@ -99,7 +49,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_the_metrics_are_those_of_the_contract(project: Project) -> None:
     metrics = project.metrics()
-    assert metrics["dataset"]["n_clips"] == 21
+    assert metrics["dataset"]["n_clips"] == N_CLIPS
     assert metrics["dataset"]["source"] == "demo"
     assert metrics["rejected"] == 0
     for model in MODELS:
@@ -144,39 +94,17 @@ def test_the_plots_have_data(project: Project) -> None:
     assert all(points.values())
 
 
-def kill_when(project: Project, is_time: Callable[[], bool]) -> None:
-    """Start `dvc repro` and kill it, with all its children, at the moment asked for."""
-    process = project.start("repro")
-    deadline = time.monotonic() + 200
-    while not is_time():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-
-
-@pytest.mark.timeout(280)
-def test_a_killed_run_goes_on_where_it_stopped_and_ends_with_the_same_bytes(
-    project: Project, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    cache = tmp_path_factory.mktemp("cold")
-    other = Project(tmp_path_factory.mktemp("killed"), cache)
-
-    def n_finished() -> int:
-        return len(list(cache.glob("clips/*/*.safetensors")))
-
-    clip_stages = 4
-    n_all = 21 * clip_stages
-    for moment in (5, 3 * 21 + 2):  # in the middle of logmel and of inception
-        kill_when(other, lambda moment=moment: n_finished() >= moment)  # type: ignore[misc]  # lambda with a default
-        assert moment <= n_finished() < n_all
-    before = {path: path.stat().st_mtime_ns for path in cache.glob("clips/*/*.safetensors")}
-    other.dvc("repro")
-    assert n_finished() == n_all
-    assert all(path.stat().st_mtime_ns == modified for path, modified in before.items())
-    assert other.outs() == project.outs()
-    assert other.metrics() == project.metrics()
+def test_two_experiments_side_by_side_share_the_clip_cache(project: Project) -> None:
+    change = ("-S", "logmel.log_offset=0.02")
+    both = [project.start("exp", "run", "--temp", "-n", name, *change) for name in ("first", "second")]
+    outputs = [process.communicate(timeout=500)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    shown = [project.dvc("metrics", "diff", "--json", "HEAD", name) for name in ("first", "second")]
+    assert shown[0] == shown[1]
+    assert json.loads(shown[0])
+    cache = Path(project.env["CACHE_DIR"])
+    made_twice = {"logmel": 2 * N_CLIPS, "frames": N_CLIPS, "vggish": 2 * N_CLIPS, "inception": N_CLIPS}
+    assert {stage: len(list(cache.glob(f"clips/{stage}/*/*"))) for stage in CLIP_STAGES} == made_twice  # and no *.tmp
 
 
 def as_folder(project: Project, folder: Path) -> Path:
@@ -208,7 +136,7 @@ def test_a_damaged_video_costs_that_video_only(project: Project, tmp_path: Path)
     project.dvc("exp", "run", *(word for change in words for word in ("-S", change)))
     metrics = project.metrics()
     assert (metrics["rejected"], metrics["rejected_kinds"]) == (1, {"truncated": 1})
-    assert metrics["dataset"]["n_clips"] == 20
+    assert metrics["dataset"]["n_clips"] == N_CLIPS - 1
     rows = (project.folder / "data" / "rejected.csv").read_text().splitlines()
     assert [row.split(",")[1:3] for row in rows] == [
         ["stage", "kind"],

@@ -1,14 +1,18 @@
 """Ranges: what is drawn lies in them, spread as scipy's distributions say, and an empty one is refused."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import kstest, loguniform, uniform
 
 from pipeline.errors import ParamsError
+from pipeline.models.base import model_module, model_names
+from pipeline.params import model_sections, read_section
 from pipeline.search_space import Choice, IntUniform, LogUniform, Range, Uniform
 
+PARAMS_FILE = Path(__file__).parents[1] / "params.yaml"
 RANGES: list[Range] = [Uniform(-1, 3), LogUniform(1e-4, 10.0), IntUniform(2, 4), Choice(("linear", "rbf"))]
 
 
@@ -50,6 +54,17 @@ def test_the_generator_alone_decides(space: Range) -> None:
 @pytest.mark.parametrize("space", RANGES, ids=str)
 def test_a_value_is_of_a_plain_type_that_yaml_can_hold(space: Range) -> None:
     assert {type(value) for value in draws(space, n=20)} <= {int, float, str}
+
+
+@pytest.mark.parametrize("name", [name for name in model_names() if hasattr(model_module(name), "SEARCH")])
+def test_a_model_takes_what_is_drawn_from_its_ranges(name: str) -> None:
+    module, rng = model_module(name), np.random.default_rng(0)
+    section = read_section(model_sections(PARAMS_FILE)[name], PARAMS_FILE)
+    assert isinstance(section, dict)
+    for _ in range(20):
+        drawn = {key: space.sample(rng) for key, space in module.SEARCH.items()}
+        assert drawn.keys() <= section.keys()
+        module.Params.model_validate(section | drawn)
 
 
 @pytest.mark.parametrize(

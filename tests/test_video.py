@@ -203,7 +203,7 @@ def test_what_cannot_be_opened_is_refused(read: Reader, name: str, tmp_path: Pat
 )
 def test_a_clip_cut_short_is_refused(read: Reader, name: str, fraction: float, tmp_path: Path) -> None:
     path = cut(write_clip(tmp_path / name, PICTURES, STEREO, container_options=INDEX_FIRST), fraction)
-    with pytest.raises(ClipError, match=r"expected \d\.\d\d s by its header|a packet is incomplete") as refusal:
+    with pytest.raises(ClipError, match=r"bytes by its header|without its index|is incomplete") as refusal:
         read(path)
     assert refusal.value.kind == "truncated"
 
@@ -237,12 +237,6 @@ def test_a_picture_that_the_decoder_guessed_is_refused(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(ClipError, match=r"damaged data \(a concealed frame\); expected intact packets"):
         sample_frames(path)
-
-
-def test_pictures_whose_times_are_out_of_order_are_refused(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "clip.avi", PICTURES, options=B_PYRAMID)  # AVI cannot say when a B picture is shown
-    with pytest.raises(ClipError, match=r"no picture decoded for \d\.\d\d s; expected one in its turn"):
-        sample_frames(path, 25.0)
 
 
 def test_a_refusal_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

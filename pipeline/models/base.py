@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,6 +159,31 @@ def load_model(path: Path, params_class: type[Params]) -> tuple[Params, int, dic
         return params_class.model_validate(made_with["params"]), int(made_with["seed"]), arrays
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error}); expected a file this model saved") from error
+
+
+def with_equal_norms(rows: Array, longest: float, modality: Literal["audio", "visual"]) -> NDArray[np.float32]:
+    """Return rows whose cosine with the other modality's is the dot product that they had, over ``longest`` squared.
+
+    Retrieval compares by cosine, and a model whose norms carry confidence by dot product. Two coordinates more make all
+    norms equal, one used by each modality, so that they add nothing across: audio becomes ``[x, rest, 0]`` and visual
+    ``[z, 0, rest]``. Within a modality the cosine is not the dot product.
+
+    Args:
+        rows: (n, k) float.
+        longest: the norm that all rows get, above 0: the largest of the train rows of both modalities. A longer row is
+            first shortened to it.
+        modality: whose rows these are.
+
+    Returns:
+        (n, k + 2) float32.
+    """
+    exact = rows.astype(np.float64)
+    norms = np.linalg.norm(exact, axis=1, keepdims=True)  # (n, 1)
+    exact *= longest / np.maximum(norms, longest)
+    rest = np.sqrt(longest**2 - np.minimum(norms, longest) ** 2)  # (n, 1)
+    none = np.zeros_like(rest)
+    extra = [rest, none] if modality == "audio" else [none, rest]
+    return np.hstack([exact, *extra]).astype(np.float32)
 
 
 class LinearParams(StageParams):

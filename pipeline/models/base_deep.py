@@ -8,13 +8,13 @@ from typing import Annotated, Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline import training
+from pipeline import linalg, training
 from pipeline.device import chosen_device
-from pipeline.encoders import StandardisedEncoder
+from pipeline.encoders import HiddenParams, PerceptronEncoder, StandardisedEncoder
 from pipeline.errors import DataError
 from pipeline.models.base import History, Pairs, check_features, check_pairs, load_model, save_model
 from pipeline.retrieval import mean_average_precision
@@ -67,9 +67,78 @@ class Network(nn.Module, ABC):
         embedding: Tensor = self.visual(visual)
         return embedding
 
+    def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> None:
+        """Standardise by all train features; called once, before the training."""
+        self.audio.standardise_by(audio)
+        self.visual.standardise_by(visual)
+
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
         """Count the epoch; called in eval mode with all train features, and what it sets in buffers is kept."""
         self.n_epochs_done += 1
+
+
+class CcaParams(DeepParams, HiddenParams):
+    """What a network is made with whose outputs a linear CCA turns into embeddings.
+
+    Attributes:
+        output_width: outputs of an encoder.
+        n_components: width of the embedding; where the CCA has fewer directions, the others are 0.
+        ridge: of the linear CCA, as a share of the mean variance of the outputs.
+    """
+
+    output_width: PositiveInt
+    n_components: PositiveInt
+    ridge: PositiveFloat
+
+    @model_validator(mode="after")
+    def _outputs_have_the_components(self) -> Self:
+        if self.n_components > self.output_width:
+            raise ValueError(f"n_components={self.n_components}; expected at most {self.output_width}, output_width")
+        return self
+
+
+class CcaNetwork(Network):
+    """Two perceptrons, and the linear CCA of their outputs for the train rows, fitted anew after every epoch."""
+
+    def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: CcaParams) -> None:
+        """Lay out the network; its initial weights come from torch's generator."""
+        super().__init__(audio_width, visual_width, n_classes)
+        self.audio = PerceptronEncoder(audio_width, params.output_width, params)
+        self.visual = PerceptronEncoder(visual_width, params.output_width, params)
+        for modality in ("audio", "visual"):
+            self.register_buffer(f"{modality}_centre", torch.zeros(params.output_width))
+            self.register_buffer(f"{modality}_projection", torch.zeros(params.output_width, params.n_components))
+
+    @abstractmethod
+    def solve(self, audio: NDArray[np.float32], visual: NDArray[np.float32], labels: NDArray[np.int64]) -> linalg.Cca:
+        """Return the CCA of (n, output_width) outputs of the train rows, whose classes are (n,) labels."""
+
+    def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> None:
+        """Standardise by all train features, and note the classes of their rows."""
+        super().prepare(audio, visual, labels_onehot)
+        self._train_labels = labels_onehot.argmax(dim=1).cpu().numpy()
+
+    def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
+        """Fit the CCA on the outputs of all train rows."""
+        super().finish_epoch(audio, visual)
+        fitted = self.solve(self.audio(audio).cpu().numpy(), self.visual(visual).cpu().numpy(), self._train_labels)
+        self._keep("audio", fitted.x_mean, fitted.x_projection)
+        self._keep("visual", fitted.y_mean, fitted.y_projection)
+
+    def embed_audio(self, audio: Tensor) -> Tensor:
+        """Return (n, n_components) canonical variates of (n, audio width) features."""
+        centred: Tensor = self.audio(audio) - self.get_buffer("audio_centre")
+        return centred @ self.get_buffer("audio_projection")
+
+    def embed_visual(self, visual: Tensor) -> Tensor:
+        """Return (n, n_components) canonical variates of (n, visual width) features."""
+        centred: Tensor = self.visual(visual) - self.get_buffer("visual_centre")
+        return centred @ self.get_buffer("visual_projection")
+
+    def _keep(self, modality: str, centre: linalg.Array, projection: linalg.Array) -> None:
+        """Write a modality's half of the CCA into its buffers; the components that it lacks stay 0."""
+        self.get_buffer(f"{modality}_centre").copy_(torch.from_numpy(centre))
+        self.get_buffer(f"{modality}_projection")[:, : projection.shape[1]] = torch.from_numpy(projection)
 
 
 class DeepModel:
@@ -97,8 +166,7 @@ class DeepModel:
         audio, visual = (torch.from_numpy(features).to(self._device) for features in (train.audio, train.visual))
         labels_onehot = functional.one_hot(torch.from_numpy(train.labels)).to(audio)  # (n, n_classes)
         network = self._new_network([audio.shape[1], visual.shape[1], labels_onehot.shape[1]])
-        network.audio.standardise_by(audio)
-        network.visual.standardise_by(visual)
+        network.prepare(audio, visual, labels_onehot)
         self._network = network
 
         def validation_map() -> float:

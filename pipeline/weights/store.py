@@ -18,6 +18,8 @@ from pipeline.weights.convert import CONVERTER, State, read_any_weights, read_we
 from pipeline.weights.download import download
 from pipeline.weights.sources import RANDOM, SOURCES, Source
 
+EXPECTED = "expected what this program wrote: delete it, then fetch or import it again"
+
 Record: TypeAlias = dict[str, str]
 
 
@@ -61,11 +63,21 @@ def load_or_make(
     if weights == RANDOM:
         state = random_state(seed)
         return state, provenance(weights, state, seed=seed)
+    name = kept_name(network, weights)
+    state, record = read(kept_file(network, name))
+    return state, provenance(name, state, url=record["url"], licence=record["licence"])
+
+
+def kept_name(network: str, weights: str) -> str:
+    """Return the name under which the weights that params.yaml names are kept, fetched or imported if need be.
+
+    Raises:
+        DataError, ParamsError: as `load_or_make`.
+    """
     if weights not in SOURCES:
-        weights = import_file(network, Path(weights))
+        return import_file(network, Path(weights))
     fetch_if_missing(network, weights)
-    state, record = read(kept_file(network, weights))
-    return state, provenance(weights, state, url=record["url"], licence=record["licence"])
+    return weights
 
 
 def fetch_if_missing(network: str, weights: str) -> None:
@@ -125,16 +137,28 @@ def read(path: Path) -> tuple[State, Record]:
     Raises:
         DataError: the set is damaged, or is not what the record is about.
     """
-    expected = "expected what this program wrote: delete it, then fetch or import it again"
+    record = read_record(path)
     try:
-        record: Record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         state: State = load_file(path)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise DataError(f"{path}: {error}; {expected}") from error
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path}: {error}; {EXPECTED}") from error
     digest, noted = state_sha256(state), record.get("state_sha256", "nothing")
     if digest != noted:
-        raise DataError(f"{path}: its tensors have SHA-256 {digest[:12]}, noted is {noted[:12]}; {expected}")
+        raise DataError(f"{path}: its tensors have SHA-256 {digest[:12]}, noted is {noted[:12]}; {EXPECTED}")
     return state, record
+
+
+def read_record(path: Path) -> Record:
+    """Return the record of a kept set.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    try:
+        record: Record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}; {EXPECTED}") from error
+    return record
 
 
 def content_sha256(path: Path) -> str:

@@ -13,7 +13,7 @@ from pipeline.datasets.splits import assign_splits, related
 from pipeline.errors import DataError
 from tests.datasets.settings import dataset_params
 
-quick = settings(max_examples=25, deadline=None, derandomize=True)
+quick = settings(max_examples=12, deadline=None, derandomize=True)
 
 
 def make_clips(n_classes: int, n_clips: int, clips_a_source: int = 0) -> list[Clip]:
@@ -160,6 +160,12 @@ def test_a_clip_without_a_split_follows_its_source() -> None:
     assert [clip.split for clip in split([*known, *free])] == [*SPLITS, *SPLITS]
 
 
+def test_a_clip_without_a_split_follows_a_source_on_two_sides_to_test() -> None:
+    known = [Clip(clip_id=f"g{name}", path="", label="c0", split=name, source_id="both") for name in ("train", "test")]
+    free = Clip(clip_id="free", path="", label="c0", source_id="both")
+    assert split([*known, free, *make_clips(2, 10)])[2].split == "test"
+
+
 def published(clips: list[Clip]) -> list[Clip]:
     """Every fourth clip is test, the others are train."""
     return [replace(clip, split="train" if i % 4 else "test") for i, clip in enumerate(clips)]
@@ -180,6 +186,13 @@ def test_validation_shares_nothing_with_train_or_test(clips: list[Clip], seed: i
     done = split(published(clips), seed=seed)
     for key in ("source_id", "sha256"):
         assert all(found == {"validation"} for found in sides(done, key).values() if "validation" in found)
+
+
+@quick
+@given(tangled_clips)
+def test_published_test_clips_stay_test_and_no_others_become_it(clips: list[Clip]) -> None:
+    before = published(clips)
+    assert [c.split == "test" for c in split(before)] == [c.split == "test" for c in before]
 
 
 def test_a_published_validation_split_stays_as_it_is() -> None:

@@ -19,6 +19,7 @@ Array = NDArray[Any]
 
 PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
 MODALITIES = ("audio", "visual")
+N_EPOCHS = 20  # enough for these clips
 
 each_model = pytest.mark.parametrize("name", model_names())
 each_modality = pytest.mark.parametrize("modality", MODALITIES)
@@ -43,6 +44,8 @@ def copied(clips: Pairs) -> Pairs:
 def unfitted(name: str, seed: int = 0) -> Model:
     module = model_module(name)
     params = load_params(model_sections(PARAMS_FILE)[name], module.Params, PARAMS_FILE)
+    if hasattr(params, "epochs"):
+        params = params.model_copy(update={"epochs": min(params.epochs, N_EPOCHS)})
     model: Model = module.Model(params, seed)
     return model
 

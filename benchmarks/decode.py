@@ -1,0 +1,190 @@
+"""What one picture a second and the whole sound of a clip cost, beside the usual ways to get them.
+
+The clips are made here: 10 s of H.264 with B pictures and AAC, moving detail, three sizes and three key frame
+intervals. The ways take turns, round after round; the table has medians of CPU seconds, and ratios within a round. Ours
+and PyAV run in this process on one codec thread, FFmpeg's command line as a child with one thread.
+"""
+
+import argparse
+import importlib
+import os
+import resource
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SIZES = ((320, 240), (640, 360), (1280, 720))
+GOPS = (12, 30, 250)
+RATE, SECONDS, SAMPLE_RATE = 30, 10, 44100
+FIELD_MARGIN = 128  # pixels that the pictures wander over
+
+Way = Callable[[Path], object]
+
+
+def main() -> None:
+    """Print the table, after checking that the pictures are those of decoding everything."""
+    arguments = _arguments()
+    ways: dict[str, Way] = {"ours": ours, "naive PyAV": naive_pyav}
+    if shutil.which("ffmpeg"):
+        ways |= {"ffmpeg fps=1 + sound": ffmpeg_sampled, "ffmpeg -f null": ffmpeg_null}
+    if torchcodec_works():
+        ways["torchcodec"] = torchcodec
+    with tempfile.TemporaryDirectory() as folder:
+        clips = [make_clip(Path(folder), *size, gop) for size in SIZES for gop in GOPS]
+        for clip in clips:
+            check_same_pictures(clip)
+        print(f"pictures of {len(clips)} clips: the bytes of decoding everything")
+        print(f"load average of the minute before: {os.getloadavg()[0]:.2f}, {arguments.rounds} rounds")
+        print(table(list(ways), clips, cpu_seconds(ways, clips, arguments.rounds)))
+
+
+def ours(path: Path) -> object:
+    """Pictures and sound as the stages read them."""
+    from pipeline import video
+
+    return video.sample_frames(path), video.read_waveform(path)
+
+
+def naive_pyav(path: Path) -> "tuple[list[NDArray[Any]], NDArray[Any]]":
+    """Every picture as an array, then the sound in a second pass, resampled frame by frame."""
+    import av
+    import numpy as np
+
+    with av.open(str(path)) as container:
+        container.streams.video[0].thread_count = 1
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler("flt", "mono", 16000)
+        parts = [part.to_ndarray() for frame in container.decode(audio=0) for part in resampler.resample(frame)]
+    return pictures[RATE // 2 :: RATE], np.concatenate(parts, axis=1)
+
+
+def ffmpeg_sampled(path: Path) -> object:
+    """The command line: a picture a second and the sound."""
+    return _ffmpeg(path, "-map", "0:v", "-vf", "fps=1", "-f", "rawvideo", "-pix_fmt", "rgb24", os.devnull,
+                   "-map", "0:a", "-ac", "1", "-ar", "16000", "-f", "f32le", os.devnull)  # fmt: skip
+
+
+def ffmpeg_null(path: Path) -> object:
+    """The command line: everything decoded, nothing kept."""
+    return _ffmpeg(path, "-f", "null", "-")
+
+
+def torchcodec(path: Path) -> object:
+    """TorchCodec's decoders."""
+    decoders: Any = importlib.import_module("torchcodec.decoders")
+    frames = decoders.VideoDecoder(str(path), num_ffmpeg_threads=1).get_frames_played_at(
+        [k + 0.5 for k in range(SECONDS)]
+    )
+    return frames, decoders.AudioDecoder(str(path), sample_rate=16000, num_channels=1).get_all_samples()
+
+
+def torchcodec_works() -> bool:
+    """Return whether TorchCodec is installed and finds its libraries."""
+    try:
+        importlib.import_module("torchcodec.decoders")
+    except (ImportError, RuntimeError, OSError):
+        print("torchcodec: does not load here, left out")
+        return False
+    return True
+
+
+def check_same_pictures(path: Path) -> None:
+    """Stop where a sampled picture is not the one that decoding everything gives."""
+    import numpy as np
+
+    from pipeline.video import sample_frames
+
+    expected, _ = naive_pyav(path)
+    if not np.array_equal(sample_frames(path), np.stack(expected)):
+        raise SystemExit(f"{path.name}: other pictures than decoding everything gives")
+
+
+def cpu_seconds(ways: dict[str, Way], clips: list[Path], n_rounds: int) -> "NDArray[np.float64]":
+    """Return (n_rounds, n_clips, n_ways) float64 CPU seconds of this process and its children."""
+    import numpy as np
+
+    seconds = np.empty((n_rounds, len(clips), len(ways)))
+    for way in ways.values():
+        way(clips[0])
+    for row in seconds:
+        for c, clip in enumerate(clips):
+            for w, way in enumerate(ways.values()):
+                start = _cpu_seconds()
+                way(clip)
+                row[c, w] = _cpu_seconds() - start
+    return seconds
+
+
+def table(ways: list[str], clips: list[Path], seconds: "NDArray[np.float64]") -> str:
+    """Return a markdown table: ours in ms, and ours as a share of each other way, per clip and for all together."""
+    import numpy as np
+
+    shares = seconds[:, :, :1] / seconds  # (n_rounds, n_clips, n_ways)
+    lines = ["| clip | ours, ms | " + " | ".join(f"ours / {way}" for way in ways[1:]) + " |"]
+    lines.append("|---" * (len(ways) + 1) + "|")
+    for c, clip in enumerate(clips):
+        cells = [f"{np.median(seconds[:, c, 0]) * 1e3:.0f}", *(f"{x:.2f}" for x in np.median(shares[:, c, 1:], axis=0))]
+        lines.append(f"| {clip.stem} | " + " | ".join(cells) + " |")
+    total = seconds.sum(axis=1)  # (n_rounds, n_ways)
+    together = np.median(total[:, :1] / total, axis=0)
+    lines.append(
+        f"| all | {np.median(total[:, 0]) * 1e3:.0f} | " + " | ".join(f"{share:.2f}" for share in together[1:]) + " |"
+    )
+    return "\n".join(lines)
+
+
+def make_clip(folder: Path, width: int, height: int, gop: int) -> Path:
+    """Write a clip that wanders over a field of detail, with x264's usual B pictures, and return its path."""
+    from fractions import Fraction
+
+    import av
+    import numpy as np
+    from PIL import Image
+
+    rng, path = np.random.default_rng(0), folder / f"{width}x{height} GOP {gop}.mp4"
+    coarse = rng.integers(0, 256, ((height + FIELD_MARGIN) // 6, (width + FIELD_MARGIN) // 6, 3), np.uint8)
+    field = np.asarray(Image.fromarray(coarse).resize((width + FIELD_MARGIN, height + FIELD_MARGIN)))
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=RATE, options={"g": str(gop), "crf": "23"})
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
+        for k in range(RATE * SECONDS):
+            x, y = (int((1 + np.sin(k / period)) * FIELD_MARGIN / 2) for period in (23, 31))
+            picture = field[y : y + height, x : x + width] // 2 + rng.integers(0, 12, (height, width, 1), np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
+        noise = rng.normal(0, 0.1, (2, SAMPLE_RATE * SECONDS)).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(noise, format="fltp", layout="stereo")
+        frame.sample_rate, frame.time_base, frame.pts = SAMPLE_RATE, Fraction(1, SAMPLE_RATE), 0
+        container.mux([*video.encode(None), *audio.encode(frame), *audio.encode(None)])
+    return path
+
+
+def _ffmpeg(path: Path, *outputs: str) -> object:
+    """Run the command line on a clip, with one thread."""
+    command = ["ffmpeg", "-v", "error", "-y", "-threads", "1", "-i", str(path), *outputs]
+    return subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def _cpu_seconds() -> float:
+    """CPU time of this process and of the children that it has waited for."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def _arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.decode", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="times that each way is measured (default: 3)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Finished clips, kept outside of DVC's outs, which DVC deletes before a stage runs: a killed run does not start over.
+
+An entry is found by what made it: the bytes that went in, the parameters, the weights and the code. It is written
+whole or not at all, and holds a hash of its own content, so that what a disk damages later is never served.
+``python -m pipeline.clip_cache`` shows and prunes the entries.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from pipeline.errors import ClipError, DataError, disk_errors
+from pipeline.shards import Arrays, arrays_sha256
+
+ENTRY = "entry"  # the one key of the metadata: with two of them the bytes of a file would not be the same every time
+LAYOUT = 2  # of an entry; those of another layout are not found
+DAMAGE = (SafetensorError, ValueError, KeyError, TypeError)  # what reading a damaged file raises
+
+
+def cache_folder() -> Path:
+    """Return the folder for everything that can be computed again: $CACHE_DIR, or the user's cache folder."""
+    if folder := os.environ.get("CACHE_DIR"):
+        return Path(folder)
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "dual-subspace-retrieval"
+
+
+def fingerprint(facts: Mapping[str, Any], modules: Iterable[ModuleType], packages: Iterable[str] = ()) -> str:
+    """Return a hash of all that decides a result besides the clip: sha256, hex.
+
+    Args:
+        facts: what JSON can hold: parameters, hash of the weights.
+        modules: the rooms that compute the result; comments, docstrings and layout of their source do not count.
+        packages: installed packages whose version counts.
+    """
+    code = {module.__name__: _code_hash(Path(str(module.__file__))) for module in modules}
+    versions = {package: version(package) for package in packages}
+    text = json.dumps([dict(facts), code, versions], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _code_hash(path: Path) -> str:
+    """Hash of a module's syntax tree without its docstrings; of a package all modules count."""
+    files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+    return hashlib.sha256("".join(map(_tree_without_docstrings, files)).encode()).hexdigest()
+
+
+def _tree_without_docstrings(path: Path) -> str:
+    """What of a module can change a result."""
+    tree = ast.parse(path.read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+class ClipCache:
+    """Results of one stage: of every input, its arrays or the reason why it was refused.
+
+    Args:
+        folder: where entries are kept; several runs and machines may share it.
+        fingerprint: hash of all that decides a result besides the input; see ``fingerprint``.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self._folder, self._fingerprint = folder, fingerprint
+
+    def path(self, input_hash: str) -> Path:
+        """Return the file of the entry that belongs to an input, whether it exists or not."""
+        key = hashlib.sha256(f"{LAYOUT}:{input_hash}:{self._fingerprint}".encode()).hexdigest()
+        return self._folder / key[:2] / f"{key}.safetensors"
+
+    def peek(self, clip_id: str, input_hash: str) -> ClipError | bool:
+        """Return whether a clip is finished, or why it is refused; only ``read`` looks at the arrays.
+
+        An entry whose file is cut off or whose header is damaged is removed and counts as unknown.
+        """
+        path = self.path(input_hash)
+        try:
+            with safe_open(path, framework="numpy") as entry:
+                digest, reason = _note(entry)
+            if reason is not None and digest != _digest({}, reason):
+                raise ValueError("its content has another hash")
+        except FileNotFoundError:
+            return False
+        except DAMAGE:
+            path.unlink(missing_ok=True)
+            return False
+        _mark_as_used(path)
+        return True if reason is None else ClipError(clip_id, *reason)
+
+    def read(self, clip_id: str, input_hash: str) -> Arrays:
+        """Return the arrays of a finished clip.
+
+        Raises:
+            DataError: the entry is gone or damaged; a damaged one is removed, so computing the clip again mends it.
+        """
+        path = self.path(input_hash)
+        try:
+            with safe_open(path, framework="numpy") as entry:
+                digest, reason = _note(entry)
+                arrays = {name: entry.get_tensor(name) for name in entry.keys()}  # noqa: SIM118 - no dict
+            if digest != _digest(arrays, reason):
+                raise ValueError("its content has another hash")
+        except FileNotFoundError as error:
+            raise DataError(f"clip {clip_id!r}: {path}: gone; expected the entry that was just there") from error
+        except DAMAGE as error:
+            path.unlink(missing_ok=True)
+            raise DataError(f"clip {clip_id!r}: {path}: damaged ({error}); expected an intact entry") from error
+        _mark_as_used(path)
+        return arrays
+
+    def write(self, input_hash: str, result: Arrays | ClipError) -> None:
+        """Keep the arrays of a clip, or why it is refused.
+
+        Raises:
+            DiskError: the disk is full or fails.
+        """
+        if isinstance(result, ClipError):
+            data = _encode({}, [result.kind, result.problem, result.expected])
+        else:
+            data = _encode(result, None)
+        write_atomically(self.path(input_hash), data)
+
+
+def _encode(arrays: Arrays, reason: list[str] | None) -> bytes:
+    """The bytes of an entry."""
+    return save(arrays, {ENTRY: json.dumps([_digest(arrays, reason), reason])})
+
+
+def _note(entry: Any) -> tuple[str, Any]:  # noqa: ANN401 - safetensors types no handle
+    """The hash that an open entry notes, and the reason of a refusal: [kind, problem, expected], or None."""
+    digest, reason = json.loads(entry.metadata()[ENTRY])
+    return digest, reason
+
+
+def _digest(arrays: Arrays, reason: list[str] | None) -> str:
+    """Hash of all that an entry says: sha256, hex."""
+    return hashlib.sha256(f"{arrays_sha256(arrays)}:{json.dumps(reason)}".encode()).hexdigest()
+
+
+def _mark_as_used(path: Path) -> None:
+    """Set the time by which ``prune`` knows what was used last; a folder that may only be read stays as it is."""
+    with suppress(OSError):
+        os.utime(path)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, also when several processes or machines write the same one.
+
+    Raises:
+        DiskError: the disk is full or fails.
+    """
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)

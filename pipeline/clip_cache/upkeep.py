@@ -1,0 +1,140 @@
+"""What the cache folder holds, and making room in it: the entries that were used last stay."""
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.errors import ParamsError
+
+DAY_SECONDS = 24 * 60 * 60.0
+AGES = {"a day": DAY_SECONDS, "a week": 7 * DAY_SECONDS, "a month": 30 * DAY_SECONDS, "longer": float("inf")}
+UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+OTHER = "other"  # entries of an older layout, without a folder for the stage
+LEFTOVERS = ("*.tmp", ".*.partial")  # how an entry and a demo video are called until they are whole
+
+
+class File(NamedTuple):
+    """One file of the cache folder.
+
+    Attributes:
+        path: where it lies.
+        n_bytes: its size.
+        used_seconds: when it was written or last used, seconds since 1970.
+    """
+
+    path: Path
+    n_bytes: int
+    used_seconds: float
+
+    def is_reject(self) -> bool:
+        """Return whether the file is an entry without arrays: it ends where its header does."""
+        try:
+            with self.path.open("rb") as file:
+                return self.n_bytes == 8 + int.from_bytes(file.read(8), "little")
+        except OSError:
+            return False
+
+
+class Pruned(NamedTuple):
+    """What was removed, or would be."""
+
+    n_entries: int
+    n_leftovers: int
+    n_bytes: int
+
+
+def entries(folder: Path) -> dict[str, list[File]]:
+    """Return the entries of each stage, by its name, which is that of its folder below ``clips``; others as OTHER."""
+    found: dict[str, list[File]] = {}
+    for file in _files((folder / "clips").rglob("*.safetensors")):
+        parts = file.path.relative_to(folder / "clips").parts
+        found.setdefault(parts[0] if len(parts) == 3 else OTHER, []).append(file)
+    return dict(sorted(found.items()))
+
+
+def demo_videos(folder: Path) -> list[File]:
+    """Return the videos that ``dataset.source=demo`` made."""
+    return _files((folder / "demo").rglob("*.mp4"))
+
+
+def leftovers(folder: Path) -> list[File]:
+    """Return the unfinished files that nobody has written to for a day: of runs that were killed."""
+    found = _files(path for pattern in LEFTOVERS for path in folder.rglob(pattern))
+    return [file for file in found if time.time() - file.used_seconds > DAY_SECONDS]
+
+
+def prune(folder: Path, max_bytes: int, *, dry_run: bool) -> Pruned:
+    """Remove the entries that were not used for longest, until the rest fits, and what killed runs left over.
+
+    Runs may go on meanwhile: an entry that is used or written after the look around stays, and one that a run still
+    wanted is computed again.
+
+    Args:
+        folder: the cache folder.
+        max_bytes: what the entries may take, the sum of their sizes.
+        dry_run: count only.
+    """
+    of_stages = [file for files in entries(folder).values() for file in files]
+    surplus = sum(file.n_bytes for file in of_stages) - max_bytes
+    oldest: list[File] = []
+    for file in sorted(of_stages, key=lambda file: (file.used_seconds, file.path)):
+        if surplus <= 0:
+            break
+        oldest.append(file)
+        surplus -= file.n_bytes
+    chosen, left = ([file for file in group if dry_run or _remove(file)] for group in (oldest, leftovers(folder)))
+    return Pruned(len(chosen), len(left), sum(file.n_bytes for file in (*chosen, *left)))
+
+
+def parse_size(text: str) -> int:
+    """Return a size such as ``500MB``, ``5GB`` or ``2GiB`` in bytes.
+
+    Raises:
+        ParamsError: it is no number with a unit.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) *([A-Za-z]+)", text.strip())
+    units = {name.lower(): n_bytes for name, n_bytes in UNITS.items()}
+    if not found or found[2].lower() not in units:
+        raise ParamsError(f"size {text!r}; expected a number and a unit of {', '.join(UNITS)}, such as 500MB or 2GiB")
+    return round(float(found[1]) * units[found[2].lower()])
+
+
+def format_size(n_bytes: int) -> str:
+    """Return a size for people, such as ``1.2 GB``."""
+    unit = next((unit for unit in ("TB", "GB", "MB", "KB") if n_bytes >= UNITS[unit]), "B")
+    return f"{n_bytes / UNITS[unit]:.1f} {unit}" if unit != "B" else f"{n_bytes} B"
+
+
+def count_ages(files: Sequence[File]) -> dict[str, int]:
+    """Return how many files were last used within a day, a week, a month, and longer ago."""
+    counts = dict.fromkeys(AGES, 0)
+    now = time.time()
+    for file in files:
+        counts[next(name for name, limit in AGES.items() if now - file.used_seconds <= limit)] += 1
+    return counts
+
+
+def _files(paths: Iterable[Path]) -> list[File]:
+    """The facts of the files that are still there."""
+    found = []
+    for path in paths:
+        try:
+            facts = path.stat()
+        except FileNotFoundError:
+            continue
+        found.append(File(path, facts.st_size, facts.st_mtime))
+    return found
+
+
+def _remove(file: File) -> bool:
+    """Whether a file was removed; one that was used or written anew since it was found stays."""
+    try:
+        if file.path.stat().st_mtime != file.used_seconds:
+            return False
+        file.path.unlink()
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,0 +1,66 @@
+"""Cluster deep CCA: deep CCA of every audio with every visual of its class, so that the networks learn from labels."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PositiveFloat
+from torch import Tensor
+
+from pipeline import linalg, losses
+from pipeline.models.base_deep import CcaNetwork, CcaParams, DeepModel
+from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
+
+SEARCH: SearchSpace = {
+    "n_hidden_layers": Choice((0, 1, 2)),
+    "hidden_width": Choice((64, 128, 256)),
+    "dropout": Uniform(0.0, 0.5),
+    "loss_ridge": LogUniform(1e-3, 1.0),
+    "ridge": LogUniform(1e-3, 1.0),
+    "n_components": Choice((5, 9, 16)),
+    "learning_rate": LogUniform(1e-4, 1e-2),
+    "weight_decay": LogUniform(1e-5, 0.1),
+}
+
+
+class Params(CcaParams):
+    """Section ``baselines.c_dcca`` of params.yaml.
+
+    Attributes:
+        loss_ridge: of the correlations that the networks learn from, as a share of the mean variance of the outputs.
+    """
+
+    loss_ridge: PositiveFloat
+
+
+class ClusterDccaNetwork(CcaNetwork):
+    """Two perceptrons that learn from the correlations of all pairs of a class."""
+
+    def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: Params) -> None:
+        """Lay out the network; its initial weights come from torch's generator."""
+        super().__init__(audio_width, visual_width, n_classes, params)
+        self.params = params
+
+    def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
+        """Return minus the sum of the correlations of the components that the embedding keeps."""
+        outputs = self.audio(audio), self.visual(visual)  # (n, output_width) each
+        return losses.cluster_cca_loss(*outputs, labels_onehot, self.params.n_components, self.params.loss_ridge)
+
+    def solve(self, audio: NDArray[np.float32], visual: NDArray[np.float32], labels: NDArray[np.int64]) -> linalg.Cca:
+        """Return the CCA of all pairs of outputs of a class."""
+        return linalg.cluster_cca(audio, visual, labels, labels, self.params.n_components, self.params.ridge)
+
+
+class Model(DeepModel):
+    """Supervised deep canonical correlation analysis.
+
+    The paper's: deep CCA on pairs of clips of one class, and a linear CCA of the outputs.
+    Our choices: every pair of a class in the batch, in closed form, where the paper draws pairs; the linear CCA sees
+    all pairs of a class too; ridges relative to the variance; AdamW and the sizes.
+
+    References:
+        Zeng, Yu & Oyama (2018), Audio-Visual Embedding for Cross-Modal Music Video Retrieval through Supervised Deep
+        CCA, IEEE International Symposium on Multimedia.
+        Rasiwasia, Mahajan, Mahadevan & Aggarwal (2014), Cluster canonical correlation analysis, AISTATS.
+    """
+
+    params_class = Params
+    network_class = ClusterDccaNetwork

@@ -1,0 +1,68 @@
+"""Deep CCA: two networks that learn to make a clip's audio and visual outputs correlate, and the CCA of these."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PositiveFloat
+from torch import Tensor
+
+from pipeline import linalg, losses
+from pipeline.models.base_deep import CcaNetwork, CcaParams, DeepModel
+from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
+
+SEARCH: SearchSpace = {
+    "n_hidden_layers": Choice((0, 1, 2)),
+    "hidden_width": Choice((64, 128, 256)),
+    "dropout": Uniform(0.0, 0.5),
+    "loss_ridge": LogUniform(1e-3, 1.0),
+    "ridge": LogUniform(1e-3, 1.0),
+    "n_components": Choice((5, 9, 16)),
+    "learning_rate": LogUniform(1e-4, 1e-2),
+    "weight_decay": LogUniform(1e-5, 0.1),
+}
+
+
+class Params(CcaParams):
+    """Section ``baselines.dcca`` of params.yaml.
+
+    Attributes:
+        loss_ridge: of the correlations that the networks learn from, as a share of the mean variance of the outputs.
+    """
+
+    loss_ridge: PositiveFloat
+
+
+class DccaNetwork(CcaNetwork):
+    """Two perceptrons that learn from the correlations of the clips' own pairs."""
+
+    def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: Params) -> None:
+        """Lay out the network; its initial weights come from torch's generator."""
+        super().__init__(audio_width, visual_width, n_classes, params)
+        self.params = params
+
+    def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
+        """Return minus the sum of the correlations of the components that the embedding keeps; labels play no part."""
+        params = self.params
+        return losses.cca_loss(self.audio(audio), self.visual(visual), params.n_components, params.loss_ridge)
+
+    def solve(self, audio: NDArray[np.float32], visual: NDArray[np.float32], labels: NDArray[np.int64]) -> linalg.Cca:
+        """Return the CCA of the clips' own pairs of outputs."""
+        return linalg.cca(audio, visual, self.params.n_components, self.params.ridge)
+
+
+class Model(DeepModel):
+    """Deep canonical correlation analysis.
+
+    The paper's: a network a modality, trained on the sum of the canonical correlations of large batches, and a linear
+    CCA of the outputs.
+    Our choices: correlations of the kept components alone, as where the paper has fewer components than outputs; ridges
+    relative to the variance, so that a network cannot escape them by larger outputs; AdamW, where the paper has
+    pretraining and L-BFGS.
+
+    References:
+        Andrew, Arora, Bilmes & Livescu (2013), Deep Canonical Correlation Analysis, ICML.
+        Wang, Arora, Livescu & Bilmes (2015), Unsupervised learning of acoustic features via deep canonical correlation
+        analysis, ICASSP, for minibatches in place of the full batch.
+    """
+
+    params_class = Params
+    network_class = DccaNetwork

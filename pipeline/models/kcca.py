@@ -1,0 +1,189 @@
+"""Kernel CCA: CCA in the feature spaces of two kernels, exact or through landmarks (Nystrom)."""
+
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PositiveFloat, PositiveInt
+from scipy.linalg import eigh
+from scipy.spatial.distance import pdist
+from sklearn.metrics.pairwise import pairwise_kernels
+
+from pipeline import linalg
+from pipeline.errors import DataError
+from pipeline.models.base import History, Pairs, check_features, check_pairs, load_model, save_model
+from pipeline.params import StageParams
+from pipeline.search_space import Choice, LogUniform, SearchSpace
+
+SEARCH: SearchSpace = {
+    "kernel": Choice(("linear", "cosine", "rbf")),
+    "width_factor": LogUniform(0.2, 5.0),
+    "n_landmarks": Choice((100, 300, 600)),
+    "n_components": Choice((5, 9, 16, 32)),
+    "ridge": LogUniform(1e-3, 10.0),
+}
+
+_N_MEDIAN_ROWS = 1000
+
+
+class Params(StageParams):
+    """Section ``baselines.kcca`` of params.yaml.
+
+    Attributes:
+        kernel: of standardised features.
+        width_factor: standard deviation of the kernel ``rbf``, as a share of the median distance of train rows.
+        n_landmarks: train rows that span the feature spaces; null for all of them, which is exact and takes time with
+            the cube of their number.
+        n_components: directions, at most; more than there are, are left out.
+        ridge: added to each variance, as a share of the mean variance of a feature space's directions.
+    """
+
+    kernel: Literal["linear", "cosine", "rbf"]
+    width_factor: PositiveFloat
+    n_landmarks: PositiveInt | None
+    n_components: PositiveInt
+    ridge: PositiveFloat
+
+
+class KernelMap(NamedTuple):
+    """A modality's way into its kernel's feature space, or the part of it that the landmarks span.
+
+    Attributes:
+        mean: (width,) of the train features.
+        deviation: (width,) likewise.
+        landmarks: (m, width) standardised features.
+        gamma: (1,) of the kernel rbf, ``exp(-gamma d^2)``.
+        coordinates: (m, rank); a row's kernel values with the landmarks times these are its coordinates.
+    """
+
+    mean: linalg.Array
+    deviation: linalg.Array
+    landmarks: linalg.Array
+    gamma: linalg.Array
+    coordinates: linalg.Array
+
+    def __call__(self, features: NDArray[np.floating], kernel: str) -> linalg.Array:
+        """Return (n, rank) coordinates of (n, width) features: their dot products are the kernel's values."""
+        return _kernel((features - self.mean) / self.deviation, self.landmarks, kernel, self.gamma) @ self.coordinates
+
+
+class Model:
+    """Regularised kernel canonical correlation analysis of the clips' own pairs.
+
+    The train rows' kernel values are dot products of as many coordinates as the kernel matrix has rank; linear CCA with
+    a ridge on these is kernel CCA, and centring them is centring the kernel. With landmarks the coordinates are those
+    of the rows' projections onto the landmarks' span.
+
+    References:
+        Hardoon, Szedmak & Shawe-Taylor (2004), Canonical Correlation Analysis: An Overview with Application to Learning
+        Methods, Neural Computation 16.
+        Williams & Seeger (2001), Using the Nystrom Method to Speed Up Kernel Machines, NeurIPS, for the landmarks.
+    """
+
+    def __init__(self, params: Params, seed: int) -> None:
+        """Hold the parameters, and the seed that draws the landmarks."""
+        self._params, self._seed = params, seed
+        self._fitted: tuple[KernelMap, KernelMap, linalg.Cca] | None = None
+
+    def fit(self, train: Pairs, validation: Pairs) -> History:
+        """Solve on ``train``; the history of a closed form is empty.
+
+        Raises:
+            DataError: the pairs cannot be used, or all train rows of a modality are alike.
+        """
+        check_pairs(train, "train")
+        rng = np.random.default_rng(self._seed)
+        order = rng.permutation(len(train.labels))
+        audio_map = fit_kernel_map(train.audio[order], self._params, "train audio")
+        visual_map = fit_kernel_map(train.visual[order], self._params, "train visual")
+        audio, visual = audio_map(train.audio, self._params.kernel), visual_map(train.visual, self._params.kernel)
+        n_components = min(self._params.n_components, audio.shape[1], visual.shape[1])
+        self._fitted = audio_map, visual_map, linalg.cca(audio, visual, n_components, self._params.ridge)
+        return []
+
+    def embed_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, k) variates of audio features (n, audio width).
+
+        Raises:
+            DataError: the model is not fitted, or the features have another width or are not finite.
+        """
+        audio_map, _, cca = self._check_fitted()
+        check_features(audio, len(audio_map.mean), "audio")
+        return cca.x_variates(audio_map(audio, self._params.kernel)).astype(np.float32)
+
+    def embed_visual(self, visual: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, k) variates of visual features (n, visual width).
+
+        Raises:
+            DataError: as ``embed_audio``.
+        """
+        _, visual_map, cca = self._check_fitted()
+        check_features(visual, len(visual_map.mean), "visual")
+        return cca.y_variates(visual_map(visual, self._params.kernel)).astype(np.float32)
+
+    def save(self, path: Path) -> None:
+        """Write landmarks, coordinates and projections.
+
+        Raises:
+            DataError: the model is not fitted.
+        """
+        audio_map, visual_map, cca = self._check_fitted()
+        arrays = {f"audio.{field}": value for field, value in audio_map._asdict().items()}
+        arrays |= {f"visual.{field}": value for field, value in visual_map._asdict().items()}
+        arrays |= {f"cca.{field}": value for field, value in cca._asdict().items()}
+        save_model(path, self._params, self._seed, arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Return the model that ``save`` wrote.
+
+        Raises:
+            DataError: the file is missing or is not of this model.
+        """
+        params, seed, arrays = load_model(path, Params)
+        parts: dict[str, dict[str, Any]] = {"audio": {}, "visual": {}, "cca": {}}
+        for name, value in arrays.items():
+            part, _, field = name.partition(".")
+            parts[part][field] = value
+        model = cls(params, seed)
+        model._fitted = KernelMap(**parts["audio"]), KernelMap(**parts["visual"]), linalg.Cca(**parts["cca"])
+        return model
+
+    def _check_fitted(self) -> tuple[KernelMap, KernelMap, linalg.Cca]:
+        """Both maps and the CCA, which must be there."""
+        if self._fitted is None:
+            raise DataError("model is not fitted; expected fit or load before embed and save")
+        return self._fitted
+
+
+def fit_kernel_map(features: NDArray[np.floating], params: Params, name: str) -> KernelMap:
+    """Return the map of one modality; the first ``n_landmarks`` rows are its landmarks.
+
+    Args:
+        features: (n, width) train features in random order.
+        params: the kernel, its width and the number of landmarks.
+        name: which features they are, for the message.
+
+    Raises:
+        DataError: all rows are alike.
+    """
+    mean = features.mean(axis=0, dtype=np.float64)
+    deviation = features.std(axis=0, dtype=np.float64)
+    deviation = np.where(deviation > 0, deviation, 1.0)
+    standard = (features - mean) / deviation
+    median_distance = float(np.median(pdist(standard[:_N_MEDIAN_ROWS])))
+    if not median_distance > 0:
+        raise DataError(f"{name}: most rows are alike; expected a median distance above 0")
+    gamma = np.array([0.5 / (params.width_factor * median_distance) ** 2])
+    landmarks = standard[: params.n_landmarks]
+    eigenvalues, eigenvectors = eigh(_kernel(landmarks, landmarks, params.kernel, gamma))
+    of_rank = eigenvalues > len(landmarks) * np.finfo(np.float64).eps * eigenvalues[-1]
+    coordinates = eigenvectors[:, of_rank] / np.sqrt(eigenvalues[of_rank])
+    return KernelMap(mean, deviation, landmarks, gamma, coordinates)
+
+
+def _kernel(rows: linalg.Array, landmarks: linalg.Array, kernel: str, gamma: linalg.Array) -> linalg.Array:
+    """Kernel values (n, m) of standardised rows with the landmarks."""
+    width = {"gamma": gamma.item()} if kernel == "rbf" else {}
+    return np.asarray(pairwise_kernels(rows, landmarks, metric=kernel, **width))

@@ -1,0 +1,71 @@
+"""TNN-C-CCA: networks trained on triplets across the modalities, and the cluster-CCA of their outputs."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from pipeline import linalg, losses
+from pipeline.models.base_deep import CcaNetwork, CcaParams, DeepModel
+from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
+
+SEARCH: SearchSpace = {
+    "triplets": Choice(("all", "hardest")),
+    "margin": Uniform(0.1, 1.0),
+    "n_hidden_layers": Choice((1, 2)),
+    "hidden_width": Choice((64, 128, 256)),
+    "output_width": Choice((32, 64, 128)),
+    "dropout": Uniform(0.0, 0.5),
+    "ridge": LogUniform(1e-3, 1.0),
+    "n_components": Choice((5, 9, 16)),
+    "learning_rate": LogUniform(1e-4, 1e-2),
+    "weight_decay": LogUniform(1e-5, 0.1),
+}
+
+
+class Params(CcaParams):
+    """Section ``baselines.tnn_c_cca`` of params.yaml.
+
+    Attributes:
+        triplets: which of a batch count: all, or of each anchor the farthest positive and the nearest negative.
+        margin: by which the cosine with a positive should exceed that with a negative.
+    """
+
+    triplets: Literal["all", "hardest"]
+    margin: float = Field(gt=0, le=2)
+
+
+class TripletNetwork(CcaNetwork):
+    """Two perceptrons that learn from triplets whose anchor is of the other modality."""
+
+    def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: Params) -> None:
+        """Lay out the network; its initial weights come from torch's generator."""
+        super().__init__(audio_width, visual_width, n_classes, params)
+        self.params = params
+
+    def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
+        """Return the triplet loss of the outputs, over anchors of both modalities."""
+        outputs = self.audio(audio), self.visual(visual)  # (n, output_width) each
+        return losses.cross_modal_triplet_loss(*outputs, labels_onehot, self.params.margin, self.params.triplets)
+
+    def solve(self, audio: NDArray[np.float32], visual: NDArray[np.float32], labels: NDArray[np.int64]) -> linalg.Cca:
+        """Return the CCA of all pairs of outputs of a class."""
+        return linalg.cluster_cca(audio, visual, labels, labels, self.params.n_components, self.params.ridge)
+
+
+class Model(DeepModel):
+    """Deep triplet neural networks with cluster-CCA.
+
+    The paper's: a network a modality trained with triplets across the modalities, then cluster-CCA of the outputs.
+    Our choices: cosines in the triplet loss, because retrieval ranks by them; every triplet of the batch or the hardest
+    ones; AdamW, and the sizes, near those of the authors' code (three layers of 100 and tanh).
+
+    References:
+        Zeng, Yu & Oyama (2020), Deep Triplet Neural Networks with Cluster-CCA for Audio-Visual Cross-modal Retrieval,
+        ACM TOMM 16(3).
+    """
+
+    params_class = Params
+    network_class = TripletNetwork

@@ -1,0 +1,144 @@
+"""A media file: opened, read through once to see that it is whole, and its packets, without keeping many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+
+from pipeline.errors import ClipError
+from pipeline.video.track import Stream, Track
+from pipeline.video.whole import check_whole_file
+
+HELD_BYTES = 32 << 20  # packets of one track are kept up to this size; those of a larger one are read a second time
+_FORMATS = (  # playlists are not among them: their sound and pictures lie in other files
+    "aac,ac3,aiff,apng,asf,au,avi,bmp_pipe,caf,dv,eac3,flac,flv,gif,h264,hevc,ivf,jpeg_pipe,m4v,matroska,mjpeg,mov,mp3,"
+    "mpeg,mpegts,mpegvideo,mxf,nut,ogg,png_pipe,rawvideo,rm,svg_pipe,tiff_pipe,w64,wav,webp_pipe,wtv"
+)
+_CUT_AT_KEYS = ("mov", "matroska", "avi")  # formats whose writers begin with a key frame, unlike broadcasts
+_SLACK_SECONDS, _SLACK_FRACTION = 0.25, 0.01  # how far the header of a whole file may overstate its length
+
+
+class Media:
+    """The sound and the pictures of an open file that is all there.
+
+    Of several tracks of one kind it is the first that is marked as the default, or else the first.
+
+    Args:
+        path: where the file is.
+        container: the open file.
+        kind: the track whose packets will be asked for, ``audio`` or ``video``.
+
+    Raises:
+        ClipError: the file is cut short, or there is no decoder for the track.
+    """
+
+    def __init__(self, path: Path, container: InputContainer, kind: str) -> None:
+        self.path = path
+        self.is_cut_at_keys = container.format.name.startswith(_CUT_AT_KEYS)
+        self._tracks = {stream.index: Track(stream) for stream in _streams(container)}
+        self.sound, self.pictures = self._chosen("audio"), self._chosen("video")
+        wanted = self.sound if kind == "audio" else self.pictures
+        if wanted is not None and not wanted.is_decodable:
+            raise ClipError(str(path), "undecodable", f"no decoder for its {kind}", "a codec that FFmpeg decodes")
+        self._held: list[av.Packet[Any]] | None = self._read_through(container, wanted)
+        _check_whole(path, container, list(self._tracks.values()))
+
+    def packets(self, track: Track) -> Iterator[av.Packet[Any]]:
+        """Yield the packets of the track that was asked for, in decoding order."""
+        if self._held is not None:
+            yield from self._held
+            return
+        with _open(self.path) as again:
+            for packet in again.demux(again.streams[track.stream.index]):
+                if packet.size:
+                    yield packet
+
+    def decode(self, track: Track, packet: av.Packet[Any] | None) -> list[Any]:
+        """Return the frames that one packet, or None for the end, brings out of the decoder.
+
+        Raises:
+            ClipError: the decoder guessed one of them.
+        """
+        frames = track.stream.codec_context.decode(packet)
+        if any(frame.is_corrupt for frame in frames):
+            raise ClipError(str(self.path), "undecodable", "damaged data (a concealed frame)", "intact packets")
+        return frames
+
+    def since_start_seconds(self, track: Track) -> float:
+        """Return how much later a track begins than the earlier one of sound and pictures."""
+        tracks = [track for track in (self.sound, self.pictures) if track and track.is_decodable]
+        return track.start_seconds - min(track.start_seconds for track in tracks)
+
+    def _chosen(self, kind: str) -> Track | None:
+        """The track to use."""
+        tracks = [track for track in self._tracks.values() if track.stream.type == kind]
+        return min(tracks, key=lambda track: not track.stream.disposition & Disposition.default, default=None)
+
+    def _read_through(self, container: InputContainer, wanted: Track | None) -> list[av.Packet[Any]] | None:
+        """Note the times of all packets; return those of a track, or None if they are large."""
+        held: list[av.Packet[Any]] = []
+        n_bytes, wanted_index = 0, None if wanted is None else wanted.stream.index
+        for packet in container.demux([track.stream for track in self._tracks.values()]):
+            if packet.is_corrupt:
+                raise ClipError(str(self.path), "truncated", "a packet is incomplete", "a whole file")
+            if not packet.size:
+                continue
+            index = packet.stream_index
+            self._tracks[index].add(packet)
+            if index == wanted_index:
+                n_bytes += packet.size
+                if n_bytes <= HELD_BYTES:
+                    held.append(packet)
+                else:
+                    held.clear()
+        return held if n_bytes <= HELD_BYTES else None
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[Media]:
+    """Give the open file; what FFmpeg cannot read or decode inside the block becomes a ClipError."""
+    try:
+        check_whole_file(path)
+        with _open(path) as container:
+            yield Media(path, container, kind)
+    except av.error.FFmpegError as error:
+        raise ClipError(str(path), "undecodable", f"damaged data ({error.strerror})", "intact packets") from error
+    except OSError as error:
+        raise ClipError(str(path), "unreadable", f"{error.strerror}", "a file that can be read") from error
+
+
+def _open(path: Path) -> InputContainer:
+    """The open file. ``file:`` keeps a colon in its name from being read as a protocol."""
+    try:
+        return av.open(f"file:{path}", "r", options={"format_whitelist": _FORMATS}, metadata_errors="ignore")
+    except av.error.EOFError as error:
+        raise ClipError(str(path), "truncated", "it ends inside its header", "a whole file") from error
+    except (av.error.InvalidDataError, av.error.ArgumentError) as error:
+        raise ClipError(str(path), "not_media", "no format that FFmpeg knows", "a media file") from error
+
+
+def _streams(container: InputContainer) -> list[Stream]:
+    """The sound and the moving pictures; a cover is a picture attached to the sound, no video."""
+    videos = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    return [*container.streams.audio, *videos]
+
+
+def _check_whole(path: Path, container: InputContainer, tracks: list[Track]) -> None:
+    """Compare where the packets end with the durations that the header states, for each stream or for all together."""
+    ends_seconds = [0.0 if track.end is None else track.seconds(track.end) for track in tracks]
+    for track, present in zip(tracks, ends_seconds, strict=True):
+        if track.stream.type == "video" and len(track) == 1:
+            continue  # of a still picture FFmpeg states the length of the file
+        stated = track.stated_seconds
+        if not stated:
+            present, stated = max(ends_seconds), (container.duration or 0) / av.time_base
+        if present < stated * (1 - _SLACK_FRACTION) - _SLACK_SECONDS:
+            raise ClipError(
+                str(path), "truncated", f"{present:.2f} s of {track.stream.type}", f"{stated:.2f} s by its header"
+            )

@@ -1,0 +1,142 @@
+"""What the packets of one stream say about time: a few numbers a packet, so that hours of them fit in memory."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+Stream = av.AudioStream | av.VideoStream
+Ticks = NDArray[np.int64]  # times in units of the stream's time base
+_NO_TIME = -(1 << 63)
+_KEY, _DISCARD = 1, 2
+_USUAL_RATE = 25  # of a stream that states none
+
+
+class Timeline(NamedTuple):
+    """The pictures of a stream in the order of display.
+
+    Picture k is on display from ``starts[k]`` to ``starts[k + 1]``, the last one until ``end``. Its packet has the
+    number ``packets[k]``; where that is None only the decoder knows the order.
+    """
+
+    starts: Ticks
+    end: int
+    packets: NDArray[np.int64] | None
+
+
+class Track:
+    """A stream and the times of its packets; a packet's number is its place in decoding order."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self._tick_seconds = float(stream.time_base or 0)
+        self.n_priming = 0  # samples at the start that only warm the decoder up
+        self._pts, self._dts, self._durations, self._flags = array("q"), array("q"), array("q"), bytearray()
+
+    def __len__(self) -> int:
+        """Return the number of packets."""
+        return len(self._flags)
+
+    @property
+    def is_decodable(self) -> bool:
+        """Whether FFmpeg has a decoder for the stream."""
+        context: Any = self.stream.codec_context
+        return context is not None
+
+    def add(self, packet: av.Packet[Any]) -> None:
+        """Note the next packet in decoding order."""
+        if not self._flags and packet.has_sidedata("skip_samples"):
+            (self.n_priming,) = struct.unpack_from("<I", bytes(packet.get_sidedata("skip_samples")))
+        pts, dts = packet.pts, packet.dts
+        self._pts.append(_NO_TIME if pts is None else pts)
+        self._dts.append(_NO_TIME if dts is None else dts)
+        self._durations.append(packet.duration or 0)
+        self._flags.append(_KEY * packet.is_keyframe + _DISCARD * packet.is_discard)
+
+    @property
+    def stated_seconds(self) -> float:
+        """How long the header says the stream is, 0 where it does not: MKV has it in a tag that its writers keep."""
+        if self.stream.duration:
+            return self.seconds(self.stream.duration)
+        hours = self.stream.metadata.get("DURATION", "").split(":")  # 00:00:02.500000000
+        if len(hours) != 3 or not all(part.replace(".", "", 1).isdecimal() for part in hours):
+            return 0.0
+        return sum(float(part) * unit for part, unit in zip(hours, (3600, 60, 1), strict=True))
+
+    def seconds(self, ticks: int) -> float:
+        """Return ticks of the stream's time base as seconds."""
+        return ticks * self._tick_seconds
+
+    @cached_property
+    def pts(self) -> Ticks:
+        """When each packet is presented."""
+        return np.array(self._pts, np.int64)
+
+    @cached_property
+    def keys(self) -> NDArray[np.int64]:
+        """Numbers of the packets that are key frames."""
+        return np.flatnonzero(self._has(_KEY))
+
+    @cached_property
+    def end(self) -> int | None:
+        """The tick at which the last packet ends; None where no packet has a time."""
+        dts, durations = np.array(self._dts, np.int64), np.array(self._durations, np.int64)
+        times = np.where(self.pts == _NO_TIME, dts, self.pts)
+        is_known = times != _NO_TIME
+        return int((times + durations)[is_known].max()) if is_known.any() else None
+
+    @cached_property
+    def start_seconds(self) -> float:
+        """When the first picture is on display, or the first sample that is no priming is heard; 0 if that is open."""
+        if self.stream.type == "video":
+            starts = self.timeline.starts
+            return self.seconds(int(starts[0])) if len(starts) else 0.0
+        heard = self.pts[(self.pts != _NO_TIME) & ~self._has(_DISCARD)]
+        if not len(heard):
+            return 0.0
+        n_priming_ticks = int(self.n_priming / self.stream.rate / self._tick_seconds + 0.5)
+        return self.seconds(max(int(heard[0]), int(self.pts[0]) + n_priming_ticks))
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """The pictures to show: none before the first key frame, none outside an edit list."""
+        if not len(self.keys):
+            return Timeline(np.empty(0, np.int64), 0, np.empty(0, np.int64))
+        first = int(self.keys[0])
+        pts = self.pts[first:]
+        if self._is_order_hidden(pts):
+            starts, packets = self._evenly_in_decoding_order(first), None
+        else:
+            shown = np.flatnonzero((pts >= pts[0]) & ~self._has(_DISCARD)[first:])
+            packets = first + shown[np.argsort(pts[shown], kind="stable")]
+            starts = self.pts[packets]
+        if not len(starts):
+            return Timeline(starts, 0, packets)
+        last = self._durations[first - 1 + len(starts) if packets is None else packets[-1]]
+        last = last or int(starts[-1] - starts[0]) // max(1, len(starts) - 1)
+        return Timeline(starts, int(starts[-1]) + last, packets)
+
+    def _has(self, flag: int) -> NDArray[np.bool_]:
+        """Which packets carry a flag."""
+        is_set: NDArray[np.bool_] = (np.frombuffer(self._flags, np.uint8) & flag) > 0
+        return is_set
+
+    def _is_order_hidden(self, pts: Ticks) -> bool:
+        """Whether pictures change places in the decoder while times are missing or only count packets, as in AVI."""
+        context: Any = self.stream.codec_context
+        return bool((pts == _NO_TIME).any() or (context.has_b_frames and (np.diff(pts) >= 0).all()))
+
+    def _evenly_in_decoding_order(self, first: int) -> Ticks:
+        """The decoding times from a packet on, which its pictures take in turn; without any, times at an even rate."""
+        dts = np.array(self._dts[first:], np.int64)
+        if (dts == _NO_TIME).any():
+            stream: Any = self.stream
+            rate = stream.average_rate or stream.guessed_rate or _USUAL_RATE
+            dts = (np.arange(len(dts)) / float(rate * stream.time_base)).astype(np.int64)
+        return np.sort(dts)

@@ -1,0 +1,97 @@
+"""Weights that are loaded when they are needed: a run that finds every clip in the cache needs their hash only."""
+
+import json
+import os
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from pipeline.errors import DataError
+from pipeline.weights import Provenance
+from pipeline.weights.convert import State
+from pipeline.weights.sources import RANDOM
+from pipeline.weights.store import kept_file, kept_name, load_or_make, read_record
+
+
+class LazyWeights:
+    """The weights that params.yaml names.
+
+    Args:
+        network: ``vggish`` or ``inception``.
+        weights: the section's ``weights``: ``random``, the name of a source, or a path.
+        seed: of random weights.
+        random_state: makes random weights of a seed.
+        memory: JSON file that keeps the hashes of random weights, which take seconds to make.
+        made_by: hash of the code that makes random weights.
+    """
+
+    def __init__(
+        self,
+        network: str,
+        weights: str,
+        seed: int,
+        random_state: Callable[[int], State],
+        memory: Path,
+        made_by: str,
+    ) -> None:
+        self._network, self._weights, self._seed, self._random_state = network, weights, seed, random_state
+        self._memory, self._made_by = memory, made_by
+
+    @cached_property
+    def facts(self) -> Provenance:
+        """What metrics.json says about them, as `store.load_or_make` returns it.
+
+        Raises:
+            DataError, ParamsError: as `store.load_or_make`.
+        """
+        if self._weights == RANDOM:
+            return self._remembered_facts()
+        name = kept_name(self._network, self._weights)
+        record = read_record(kept_file(self._network, name))
+        return {"weights": name, "sha256": record["state_sha256"], "url": record["url"], "licence": record["licence"]}
+
+    @property
+    def state(self) -> State:
+        """The tensors.
+
+        Raises:
+            DataError, ParamsError: as `store.load_or_make`; or they are not those that the facts are about.
+        """
+        state, facts = self._loaded
+        if facts != self.facts:
+            problem = f"{self._network}: weights of SHA-256 {facts['sha256']}, noted was {self.facts['sha256']}"
+            raise DataError(f"{problem}; expected the same: delete {self._memory}")
+        return state
+
+    @cached_property
+    def _loaded(self) -> tuple[State, Provenance]:
+        return load_or_make(self._network, self._weights, self._seed, self._random_state)
+
+    def _remembered_facts(self) -> Provenance:
+        """Those of random weights, from the memory; the machine is part of the key, as it may change the last bits."""
+        machine = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+        key = f"{self._network} {self._seed} {self._made_by} {machine}"
+        known = _read(self._memory)
+        if key not in known:
+            known |= {key: self._loaded[1]}
+            _write(self._memory, known)
+        return known[key]
+
+
+def _read(memory: Path) -> dict[str, Provenance]:
+    """What is remembered; nothing where the file is missing or damaged."""
+    try:
+        known: dict[str, Provenance] = json.loads(memory.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        known = {}
+    return known
+
+
+def _write(memory: Path, known: dict[str, Provenance]) -> None:
+    """The file whole or not at all; of two that write at a time the last one wins."""
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    temporary = memory.with_name(f"{memory.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(known, indent=2), encoding="utf-8")
+    temporary.replace(memory)

@@ -1,0 +1,50 @@
+"""Work for workers of another process, told what to do by the first word of a clip's bytes. Loads nothing heavy."""
+
+import ctypes
+import fcntl
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.clips import Clip
+from pipeline.errors import ClipError
+from pipeline.shards import Arrays
+
+
+def measure(clip: Clip, path: Path, log: Path) -> Arrays:
+    """Return the size of a clip, and note in ``log`` that it was asked for and by which process."""
+    with log.open("a") as file:
+        file.write(f"{clip.clip_id} {os.getpid()}\n")
+    data = path.read_bytes()
+    obey(data.partition(b" ")[0].decode(errors="replace"))
+    return {"size": np.array([len(data)])}
+
+
+def obey(word: str) -> str:
+    """Do what a word says, and return the word where that is nothing."""
+    if word == "bad":
+        raise ClipError("a path", "no_audio", "no sound in it", "an audio stream")
+    if word == "broken":
+        raise ZeroDivisionError(word)
+    if word == "interrupt":
+        raise KeyboardInterrupt
+    if word == "hang":
+        time.sleep(1000)
+    if word == "hang-in-c":  # PyDLL keeps Python's lock: no other thread of the process runs
+        ctypes.PyDLL(None).sleep(1000)
+    if word == "segfault":
+        ctypes.string_at(0)
+    if word == "abort":
+        os.abort()
+    return word
+
+
+def hold(path: Path) -> None:
+    """Lock a file for as long as this process lives, and hang."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write("locked")
+        file.flush()
+        time.sleep(1000)

@@ -1,0 +1,78 @@
+"""Oracles: closed-form cluster-CCA of the embeddings, and classes that curve through what the pairs of a clip share."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from pipeline import linalg
+from pipeline.models.base import Pairs
+from pipeline.models.tnn_c_cca import Model, Params
+
+Array = NDArray[Any]
+VALUES: dict[str, Any] = {
+    "triplets": "all", "margin": 0.4, "output_width": 8, "n_components": 2, "ridge": 1e-4, "n_hidden_layers": 1,
+    "hidden_width": 32, "dropout": 0.0, "seeds": [0], "epochs": 12, "batch_size": 32, "learning_rate": 0.01,
+    "weight_decay": 1e-4, "clip_norm": 1.0, "patience": 12,
+}  # fmt: skip
+
+
+def pairs(n: int = 210, seed: int = 0) -> Pairs:
+    """Three classes: opposite arcs of a ring of six, so that their means coincide."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    angles = np.pi / 3 * (labels + 3 * rng.integers(2, size=(2, n)) + 0.5 * rng.uniform(-1, 1, (2, n)))
+    audio = np.column_stack([np.cos(angles[0]), np.sin(angles[0]), rng.standard_normal((n, 2))])
+    visual = np.column_stack([np.cos(angles[1]), np.sin(angles[1]), rng.standard_normal((n, 3))]) + 5
+    return Pairs(audio.astype(np.float32), visual.astype(np.float32), labels)
+
+
+TRAIN, VALIDATION, TEST = pairs(), pairs(n=60, seed=1), pairs(n=90, seed=2)
+
+
+def fitted(train: Pairs = TRAIN, **changes: Any) -> Model:  # noqa: ANN401 - values of any field
+    model = Model(Params.model_validate(VALUES | changes), seed=0)
+    model.fit(train, VALIDATION)
+    return model
+
+
+def cluster_correlations(audio: Array, visual: Array, labels: Array) -> Array:
+    return linalg.cluster_cca(audio, visual, labels, labels, 2, ridge=1e-4).correlations
+
+
+def test_training_finds_classes_whose_means_coincide() -> None:
+    model = fitted()
+    unseen = cluster_correlations(model.embed_audio(TEST.audio), model.embed_visual(TEST.visual), TEST.labels)
+    assert cluster_correlations(*TRAIN)[0] < 0.2
+    assert unseen[0] > 0.5
+
+
+def test_the_hardest_triplets_cost_more_than_all() -> None:
+    losses = {}
+    for triplets in ("all", "hardest"):
+        changes = {"triplets": triplets, "epochs": 1, "learning_rate": 1e-9}
+        losses[triplets] = Model(Params.model_validate(VALUES | changes), seed=0).fit(TRAIN, VALIDATION)[0]["loss"]
+    assert losses["hardest"] > losses["all"] + 0.2
+
+
+def test_the_embedding_is_the_cluster_cca_of_the_outputs() -> None:
+    model = fitted(epochs=1)
+    again = linalg.cluster_cca(
+        model.embed_audio(TRAIN.audio), model.embed_visual(TRAIN.visual), TRAIN.labels, TRAIN.labels, 2, ridge=0
+    )
+    np.testing.assert_allclose(np.abs(again.x_projection), np.eye(2), atol=2e-2)
+    np.testing.assert_allclose(np.abs(again.y_projection), np.eye(2), atol=2e-2)
+
+
+def test_components_beyond_the_classes_less_one_are_0() -> None:
+    embedding = fitted(epochs=1, n_components=4).embed_visual(TEST.visual)
+    assert embedding[:, :2].std(axis=0).min() > 0
+    np.testing.assert_array_equal(embedding[:, 2:], 0)
+
+
+@pytest.mark.parametrize("margin", [0, 2.5])
+def test_a_margin_that_no_cosines_can_keep_is_refused(margin: float) -> None:
+    with pytest.raises(ValidationError, match=r"margin\n.*(greater than 0|less than or equal to 2)"):
+        Params.model_validate(VALUES | {"margin": margin})

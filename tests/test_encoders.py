@@ -1,0 +1,45 @@
+"""The encoders' parts against numpy and closed forms."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pipeline.encoders import GaussianEncoder, HiddenParams, StandardisedEncoder, perceptron, sampled
+from pipeline.training import seeded
+
+CPU = torch.device("cpu")
+
+
+def test_standardisation_is_that_of_the_train_rows_and_spares_constant_features() -> None:
+    rows = np.random.default_rng(0).normal(5, 3, (40, 4)).astype(np.float32)
+    rows[:, 2] = 7
+    encoder = StandardisedEncoder(4)
+    encoder.standardise_by(torch.from_numpy(rows))
+    deviations = np.where(np.arange(4) == 2, 1, rows.std(axis=0, dtype=np.float64))
+    expected = (rows[:5] - rows.mean(axis=0, dtype=np.float64)) / deviations
+    np.testing.assert_allclose(encoder.standardised(torch.from_numpy(rows[:5])), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("n_hidden_layers", "n_weights"), [(0, 4 * 3 + 3), (2, 4 * 5 + 5 * 5 + 5 * 3 + 2 * 15 + 3)])
+def test_a_perceptron_has_its_blocks_and_a_linear_map(n_hidden_layers: int, n_weights: int) -> None:
+    network = perceptron(4, 3, HiddenParams(n_hidden_layers=n_hidden_layers, hidden_width=5, dropout=0.1))
+    assert sum(weight.numel() for weight in network.parameters()) == n_weights
+    assert network(torch.zeros(7, 4)).shape == (7, 3)
+
+
+def test_a_gaussian_encoder_reads_both_heads_from_one_body() -> None:
+    encoder = GaussianEncoder(4, nn.Identity(), 4, 2)
+    rows = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    mean, log_variance = encoder(rows)
+    for value, head in ((mean, encoder.latent_mean), (log_variance, encoder.latent_log_variance)):
+        expected = rows.numpy() @ head.weight.detach().numpy().T + head.bias.detach().numpy()
+        np.testing.assert_allclose(value.detach(), expected, atol=1e-6)
+
+
+def test_draws_have_the_mean_and_the_variance_asked_for() -> None:
+    mean, log_variance = torch.tensor([[1.0, -2.0]]), torch.tensor([[0.0, 2 * np.log(3.0)]])
+    with seeded(0, CPU):
+        draws = sampled(mean.expand(20_000, 2), log_variance.expand(20_000, 2))
+    np.testing.assert_allclose(draws.mean(dim=0), [1, -2], atol=0.1)
+    np.testing.assert_allclose(draws.std(dim=0), [1, 3], rtol=0.03)

@@ -1,0 +1,155 @@
+import builtins
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.engines import ENGINES, chosen_engine, chosen_workers, prepare, processes, ray_cluster
+from pipeline.engines.base import Stopped
+from pipeline.errors import ClipError, ParamsError
+from pipeline.share import Share, parse_share
+from tests.clip_work import obey
+
+ROOT = Path(__file__).parent.parent
+WORDS = ["segfault", "a", "hang", *"bcdefgh"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _workers_start_warm() -> None:
+    prepare(["pipeline.clip_map", "tests.clip_work"])
+
+
+def test_calls_that_hang_or_crash_cost_themselves_only() -> None:
+    answers = dict(processes.run(obey, WORDS, 2, 0.5))
+    assert {word: answers.pop(word) for word in "abcdefgh"} == {word: word for word in "abcdefgh"}
+    assert answers == {
+        "hang": Stopped("timeout", "not done after 0.5 s"),
+        "segfault": Stopped("crashed", "its process ended with SIGSEGV"),
+    }
+
+
+def test_a_hanging_call_keeps_no_other_worker_waiting() -> None:
+    started = time.monotonic()
+    answers = processes.run(obey, ["hang", *map(str, range(50))], 2, 60)
+    first = [next(answers)[0] for _ in range(50)]
+    answers.close()  # type: ignore[attr-defined]  # a generator
+    assert sorted(first) == sorted(map(str, range(50)))
+    assert time.monotonic() - started < 30
+
+
+def test_an_error_of_the_function_comes_back_whole() -> None:
+    with pytest.raises(ClipError, match="clip 'a path': no sound in it; expected an audio stream") as caught:
+        list(processes.run(obey, ["bad"], 1, 60))
+    assert (caught.value.kind, caught.value.clip_id) == ("no_audio", "a path")
+
+
+def test_workers_that_cannot_start_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_start_worker", os.abort)
+    with pytest.raises(BrokenProcessPool):
+        list(processes.run(obey, list("abcdef"), 2, 60))
+
+
+def test_no_more_than_two_items_a_worker_are_taken_ahead() -> None:
+    taken = 0
+
+    def items() -> Iterator[str]:
+        nonlocal taken
+        for number in range(20):
+            taken += 1
+            yield str(number)
+
+    for done, _ in enumerate(processes.run(obey, items(), 2, 60)):
+        assert taken <= done + 2 * 2
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process has locked the file."""
+    if not path.exists() or path.read_text() != "locked":
+        return False
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def wait_until(is_time: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_time():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_outlives_the_run(tmp_path: Path, how: signal.Signals) -> None:
+    locks = [tmp_path / "1", tmp_path / "2"]
+    code = f"""
+from pathlib import Path
+from pipeline.engines import prepare, processes
+from tests.clip_work import hold
+prepare(["tests.clip_work"])
+list(processes.run(hold, [Path({str(locks[0])!r}), Path({str(locks[1])!r})], 2, 1000))
+"""
+    run = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
+    wait_until(lambda: all(map(is_held, locks)))
+    run.send_signal(how)
+    run.wait(timeout=30)
+    wait_until(lambda: not any(map(is_held, locks)))
+
+
+def test_the_engine_is_chosen_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ENGINE", raising=False)
+    assert chosen_engine() is processes.run
+    for name, run in ENGINES.items():
+        monkeypatch.setenv("ENGINE", name)
+        assert chosen_engine() is run
+
+
+def test_an_unknown_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENGINE", "spark")
+    with pytest.raises(ParamsError, match="ENGINE='spark'; expected one of: processes, ray"):
+        chosen_engine()
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "many"])
+def test_workers_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
+    monkeypatch.setenv("WORKERS", workers)
+    with pytest.raises(ParamsError, match=f"WORKERS='{workers}'; expected a whole number above 0"):
+        chosen_workers()
+
+
+def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real_import = builtins.__import__
+
+    def import_without_ray(name: str, *rest: Any) -> Any:  # noqa: ANN401 - as the real one
+        if name == "ray":
+            raise ModuleNotFoundError(name)
+        return real_import(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", import_without_ray)
+    with pytest.raises(ParamsError, match="ENGINE='ray': Ray is not installed; expected the extra `ray`"):
+        list(ray_cluster.run(obey, ["a"], 1, 60))
+
+
+def test_shares_are_disjoint_whole_and_balanced() -> None:
+    clip_ids = [str(number) for number in range(11)]
+    shares = [parse_share(f"{number}/4").of(clip_ids) for number in range(1, 5)]
+    assert sorted(clip_id for share in shares for clip_id in share) == sorted(clip_ids)
+    assert sorted(map(len, shares)) == [2, 3, 3, 3]
+    assert parse_share("1/1").of(clip_ids) == clip_ids
+    assert parse_share("2/4") == Share(2, 4)
+
+
+@pytest.mark.parametrize("text", ["0/4", "5/4", "a/b", "3", "/", "1/", "-1/4", "1/2/3", ""])
+def test_a_share_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(ParamsError, match=f"--shard '{text}'; expected I/N, such as 2/4, with I from 1 to N"):
+        parse_share(text)

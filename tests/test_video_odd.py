@@ -1,0 +1,96 @@
+"""Odd streams come out right, and what only looks like a clip is refused."""
+
+import wave
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from pipeline.errors import ClipError
+from pipeline.video import read_waveform, sample_frames
+from tests.synthetic import OPEN_GOP_H264, cut, number_of, numbered_picture, sine, write_clip
+
+PICTURES = [numbered_picture(k) for k in range(100)]
+STEREO = np.stack([sine(1000, 0.4, 4.0, 44100), sine(1000, 0.2, 4.0, 44100)])
+INDEX_FIRST = {"movflags": "faststart"}
+B_PYRAMID = {"x264-params": "keyint=250:bframes=8:b-adapt=0:b-pyramid=normal:scenecut=0"}
+
+
+@pytest.mark.parametrize("options", [B_PYRAMID, {"bf": "2", "g": "12"}, {"bf": "0"}])
+def test_pictures_of_an_avi_come_in_the_order_of_display(options: dict[str, str], tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.avi", PICTURES, options=options)  # AVI does not say when a B picture is shown
+    assert [number_of(picture) for picture in sample_frames(path, 5.0, 0.05)] == list(range(1, 100, 5))
+
+
+def test_the_pictures_of_a_bare_stream_come_at_an_even_rate(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.h264", PICTURES)
+    assert [number_of(picture) for picture in sample_frames(path, 5.0, 0.05)] == list(range(1, 100, 5))
+
+
+@pytest.mark.parametrize("n_channels", [6, 8])
+def test_many_channels_are_averaged(n_channels: int, tmp_path: Path) -> None:
+    sound = np.zeros((44100, n_channels), np.int16)
+    sound[:, -1] = 8000
+    with wave.open(str(tmp_path / "clip.wav"), "wb") as file:
+        file.setparams((n_channels, 2, 44100, 0, "NONE", ""))
+        file.writeframes(sound.tobytes())
+    np.testing.assert_allclose(read_waveform(tmp_path / "clip.wav", 44100), 8000 / 32768 / n_channels, atol=1e-6)
+
+
+@pytest.mark.parametrize(("lost_seconds", "is_refused"), [(0.5, False), (1.5, True)])
+def test_lost_sound_is_silence_up_to_a_second(lost_seconds: float, is_refused: bool, tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mkv", waveform=STEREO)
+    path = tmp_path / "clip.mkv"
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams[0])
+        for packet in source.demux(audio=0):
+            if packet.pts is not None and not 1000 <= packet.pts < 1000 * (1 + lost_seconds):
+                packet.stream = stream
+                target.mux(packet)
+    if is_refused:
+        with pytest.raises(ClipError, match=r"1\.\d\d s of sound missing at 1\.\d\d s; expected at most 1 s missing"):
+            read_waveform(path)
+    else:
+        assert abs(len(read_waveform(path)) - 64000) < 500
+        assert not read_waveform(path)[17600:22400].any()
+
+
+def test_a_playlist_is_no_clip(tmp_path: Path) -> None:
+    write_clip(tmp_path / "other.mp4", PICTURES[:25])
+    (tmp_path / "clip.mp4").write_text("ffconcat version 1.0\nfile other.mp4\n")
+    with pytest.raises(ClipError, match="no format that FFmpeg knows"):
+        sample_frames(tmp_path / "clip.mp4")
+
+
+def test_a_codec_without_a_decoder_is_refused(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", PICTURES[:25], STEREO)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(ClipError, match="no decoder for its video; expected a codec that FFmpeg decodes"):
+        sample_frames(path)
+
+
+def test_a_clip_whose_first_picture_is_no_key_frame_is_refused(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", PICTURES, options=OPEN_GOP_H264, drop_first=5)
+    with pytest.raises(ClipError, match="the first picture is no key frame; expected a key frame first"):
+        sample_frames(path)
+
+
+def test_a_header_cut_short_is_refused(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.flv", PICTURES[:25], STEREO)
+    path.write_bytes(path.read_bytes()[:9])
+    with pytest.raises(ClipError, match="expected"):
+        read_waveform(path)
+
+
+def test_junk_behind_an_mp4_is_passed_over(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", PICTURES)
+    path.write_bytes(path.read_bytes() + b"junk" * 100)
+    assert len(sample_frames(path)) == 4
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.avi", "clip.mkv"])
+def test_the_container_tells_what_a_broken_download_lost(name: str, tmp_path: Path) -> None:
+    path = cut(write_clip(tmp_path / name, PICTURES, STEREO, container_options=INDEX_FIRST), 0.97)
+    with pytest.raises(ClipError, match=r"\d+ bytes; expected \d+ bytes by its header"):
+        sample_frames(path)
