@@ -135,7 +135,7 @@ def test_one_seed_has_no_spread() -> None:
 
 def test_chance_is_what_noise_scores() -> None:
     rng, made = np.random.default_rng(1), make()
-    noise = [sklearn_map(rng.normal(size=(30, 8)), rng.normal(size=(30, 8)), made.labels) for _ in range(60)]
+    noise = [sklearn_map(rng.normal(size=(30, 8)), rng.normal(size=(30, 8)), made.labels) for _ in range(30)]
     assert chance(made, PARAMS)["map"] == pytest.approx(np.mean(noise), abs=0.01)
 
 

@@ -59,7 +59,7 @@ def test_map_agrees_with_scikit_learn(make: Callable[[], Problem]) -> None:
 
 
 def test_map_agrees_with_scikit_learn_where_the_queries_of_a_class_fill_several_blocks() -> None:
-    large = problem(n_queries=500, n_gallery=10_000, n_classes=2)
+    large = problem(n_queries=500, n_gallery=5000, n_classes=2)
     assert mean_average_precision(*large) == pytest.approx(scikit_learn_map(*large), abs=1e-12)
 
 
@@ -266,10 +266,10 @@ def test_maps_of_random_scores_spread_around_chance_as_chance_says() -> None:
     rng = np.random.default_rng(0)
     query_labels, gallery_labels = np.arange(20) % 2, np.arange(30) % 3
     scores = [
-        np.mean([average_precision_score(gallery_labels == c, rng.random(30)) for c in query_labels]) for _ in range(60)
+        np.mean([average_precision_score(gallery_labels == c, rng.random(30)) for c in query_labels]) for _ in range(40)
     ]
     chance = chance_map(query_labels, gallery_labels, n_permutations=1000, seed=0)
-    assert np.mean(scores) == pytest.approx(chance.mean, abs=4 * chance.sd / np.sqrt(60))
+    assert np.mean(scores) == pytest.approx(chance.mean, abs=4 * chance.sd / np.sqrt(40))
     assert np.std(scores) == pytest.approx(chance.sd, rel=0.3)
 
 

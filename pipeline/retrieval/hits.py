@@ -2,7 +2,7 @@
 
 The exact standing needs no ranking of float64 scores. They are rounded, order kept, to int32 keys whose last bit says
 whether the item is relevant; one sort of the keys puts the hits in their places. Rounding may bring a hit to another
-item's key, and equal scores share one in any case: such queries, few of them, are sorted again by their exact scores.
+item's key, and equal scores share one in any case: such hits, few of them, are counted again by their exact scores.
 """
 
 from collections.abc import Callable
@@ -28,6 +28,7 @@ from pipeline.retrieval.cosines import (
 Counts = NDArray[np.int64]
 
 _KEYS_PER_STEP = (2.0**30 - 2**12) / STEPS  # doubled for the last bit, all keys fit int32
+_MOST_COUNTED = 8
 _OWN_SCORE = -STEPS - 2.0**20  # a key below that of any cosine
 
 
@@ -112,12 +113,11 @@ def find_hits(scores: Array, relevant: slice) -> Hits:
     n_up_to = (np.arange(1, n_queries + 1)[:, None] * n_items - places)[:, ::-1]
     hits_up_to = np.broadcast_to(np.arange(1, places.shape[1] + 1), places.shape)
     hits = Hits(n_up_to - 1, n_up_to, hits_up_to - 1, hits_up_to)
-    unclear = np.flatnonzero(_share_a_key(keys.ravel(), places))
-    if unclear.size:
+    unclear = _share_a_key(keys.ravel(), places)[:, ::-1]
+    if unclear.any():
         hits = Hits(*(np.array(counts) for counts in hits))
-    for i in unclear:
-        for counts, exact in zip(hits, exact_hits(scores[i], scores[i, relevant]), strict=True):
-            counts[i] = exact
+    for i in np.flatnonzero(unclear.any(axis=1)).tolist():
+        _count_again(hits, i, np.flatnonzero(unclear[i]), scores[i], scores[i, relevant])
     return hits
 
 
@@ -139,7 +139,22 @@ def exact_hits(scores: Array, hit_scores: Array) -> Hits:
 
 
 def _share_a_key(keys: NDArray[np.int32], places: Counts) -> NDArray[np.bool_]:
-    """Whether the item before or behind a hit has its key but for the last bit, (n_queries,)."""
+    """Whether the item before or behind a hit has its key but for the last bit, for each place."""
     hit_keys = keys[places] >> 1
     behind = keys[places + 1 - len(keys)] >> 1  # the last one's is the first, by a negative index
-    return np.asarray(((keys[places - 1] >> 1 == hit_keys) | (behind == hit_keys)).any(axis=1))
+    return np.asarray((keys[places - 1] >> 1 == hit_keys) | (behind == hit_keys))
+
+
+def _count_again(hits: Hits, i: int, unclear: Counts, scores: Array, hit_scores: Array) -> None:
+    """Put right the standing of one query's unclear hits: few are counted one by one, many by sorting."""
+    if len(unclear) > _MOST_COUNTED:
+        for counts, exact in zip(hits, exact_hits(scores, hit_scores), strict=True):
+            counts[i] = exact
+        return
+    by_rank = np.sort(hit_scores)[::-1]
+    for j in unclear:
+        score = by_rank[j]
+        hits.n_above[i, j] = np.count_nonzero(scores > score)
+        hits.n_up_to[i, j] = np.count_nonzero(scores >= score)
+        hits.hits_above[i, j] = np.count_nonzero(hit_scores > score)
+        hits.hits_up_to[i, j] = np.count_nonzero(hit_scores >= score)
