@@ -74,6 +74,36 @@ def sliding_distances(event: NDArray[np.floating[Any]], segments: NDArray[np.flo
     return np.asarray(sum(distances[k, k : k + n_starts] for k in range(len(event))))
 
 
+def paired_segments(
+    example_seconds: NDArray[np.float64], picture_seconds: NDArray[np.float64], tolerance_seconds: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which example of sound and which picture make each segment of a clip, rows of both, (n_segments,) each.
+
+    A segment is a picture and the example whose middle is nearest in time; of equally near ones the earlier.
+
+    Args:
+        example_seconds: (n_examples,) middles of the examples, rising, at least one.
+        picture_seconds: (n_pictures,) times of the pictures, rising.
+        tolerance_seconds: pictures further from every example make no segment.
+    """
+    apart = np.abs(picture_seconds[:, None] - example_seconds)  # (n_pictures, n_examples)
+    nearest = apart.argmin(axis=1)
+    pictures = np.flatnonzero(apart.min(axis=1) <= tolerance_seconds)
+    return nearest[pictures], pictures
+
+
+def event_segments(segment_seconds: NDArray[np.float64], start_seconds: float, end_seconds: float) -> tuple[int, int]:
+    """Return the first segment of an event and how many it lasts: those whose time is in [start, end).
+
+    Args:
+        segment_seconds: (n_segments,) rising.
+        start_seconds: of the event.
+        end_seconds: of the event.
+    """
+    first, end = (int(np.searchsorted(segment_seconds, seconds)) for seconds in (start_seconds, end_seconds))
+    return first, end - first
+
+
 def _found(
     event_modality: NDArray[np.floating[Any]], searched: NDArray[np.floating[Any]], start: int, length: int
 ) -> float:

@@ -7,7 +7,14 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from pipeline.errors import DataError
-from pipeline.localisation import EventVideo, chance_accuracy, localisation_accuracy, sliding_distances
+from pipeline.localisation import (
+    EventVideo,
+    chance_accuracy,
+    event_segments,
+    localisation_accuracy,
+    paired_segments,
+    sliding_distances,
+)
 
 
 def videos(events: ave_list.Events, noise: float, seed: int = 0) -> list[EventVideo]:
@@ -75,6 +82,24 @@ def test_chance_on_the_list_of_ave_is_the_known_one() -> None:
     assert len(events.lengths) == 402
     assert set(events.lengths.tolist()) == set(range(2, 10))
     assert chance_accuracy(np.full(402, 10), events.lengths) == pytest.approx(0.208, abs=0.0005)
+
+
+def test_each_picture_is_paired_with_the_sound_around_it() -> None:
+    examples, pictures = 0.48 + 0.96 * np.arange(10), 0.5 + np.arange(10)
+    rows, columns = paired_segments(examples, pictures, tolerance_seconds=0.48)
+    assert rows.tolist() == columns.tolist() == list(range(10))
+
+
+def test_a_picture_behind_the_last_sound_makes_no_segment() -> None:
+    rows, columns = paired_segments(np.array([0.48, 1.44]), np.array([0.5, 1.5, 2.5]), tolerance_seconds=0.48)
+    assert (rows.tolist(), columns.tolist()) == ([0, 1], [0, 1])
+
+
+def test_an_event_covers_the_segments_whose_middle_it_covers() -> None:
+    middles = 0.5 + np.arange(10)
+    assert event_segments(middles, 2.0, 5.0) == (2, 3)
+    assert event_segments(middles, 2.5, 5.5) == (2, 3)
+    assert event_segments(middles, 0.6, 0.9) == (1, 0)
 
 
 def test_no_video_is_refused() -> None:
