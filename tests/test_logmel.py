@@ -104,11 +104,11 @@ def test_a_long_sound_is_the_same_in_blocks() -> None:
     np.testing.assert_array_equal(whole[8000:], tail)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
-@given(st.lists(st.integers(0, 1_300_000), max_size=6), st.sampled_from([0.48, 0.96, 1.5]))
+@settings(max_examples=5, deadline=None, derandomize=True)
+@given(st.lists(st.integers(0, 1_050_000), max_size=6), st.sampled_from([0.48, 0.96, 1.5]))
 def test_blocks_of_any_length_give_the_examples_of_the_whole(cuts: list[int], hop_seconds: float) -> None:
     params = with_changes(example_hop_seconds=hop_seconds)
-    waveform = np.random.default_rng(0).uniform(-1, 1, 1_300_000).astype(np.float32)
+    waveform = np.random.default_rng(0).uniform(-1, 1, 1_050_000).astype(np.float32)
     blocks = np.split(waveform, sorted(cuts))
     arrays = streamed_arrays("clip", ((0.25, block) for block in blocks), params)
     np.testing.assert_array_equal(arrays["examples"], log_mel_examples(waveform, params))

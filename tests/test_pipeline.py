@@ -99,9 +99,9 @@ def test_two_experiments_side_by_side_share_the_clip_cache(project: Project) -> 
     both = [project.start("exp", "run", "--temp", "-n", name, *change) for name in ("first", "second")]
     outputs = [process.communicate(timeout=500)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
-    shown = [project.dvc("metrics", "diff", "--json", "HEAD", name) for name in ("first", "second")]
-    assert shown[0] == shown[1]
-    assert json.loads(shown[0])
+    first, second = (json.loads(project.dvc("metrics", "diff", "--json", "HEAD", name)) for name in ("first", "second"))
+    assert first == second
+    assert first["metrics.json"]
     cache = Path(project.env["CACHE_DIR"])
     made_twice = {"logmel": 2 * N_CLIPS, "frames": N_CLIPS, "vggish": 2 * N_CLIPS, "inception": N_CLIPS}
     assert {stage: len(list(cache.glob(f"clips/{stage}/*/*"))) for stage in CLIP_STAGES} == made_twice  # and no *.tmp
