@@ -6,7 +6,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in ("__init__", "cli"))
-OTHERS = ["pipeline.weights.__main__", "benchmarks.backbones", "benchmarks.probes", "benchmarks.scale"]
+OTHERS = [
+    "pipeline.weights.__main__",
+    *(f"benchmarks.{name}" for name in ("backbones", "probes", "retrieval", "scale", "tasks")),
+]
 HEAVY = ("torch", "torchvision", "tensorflow", "av", "numpy", "sklearn")
 
 
