@@ -1,4 +1,4 @@
-"""The numbers of metrics.json and the tables behind the plots, from the embeddings of the test clips."""
+"""The numbers of metrics.json, from the embeddings of the test clips."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,7 @@ from scipy import stats
 from pipeline.errors import DataError
 from pipeline.params import StageParams
 from pipeline.retrieval.chance import chance_map, expected_average_precision
-from pipeline.retrieval.measures import N_RECALL_LEVELS
-from pipeline.retrieval.metrics import nearest_class, query_metrics
+from pipeline.retrieval.metrics import query_metrics
 from pipeline.retrieval.query_sample import QuerySample, sample_queries
 from pipeline.significance import holm, sign_flip_test
 
@@ -74,6 +73,10 @@ class Embeddings:
         """Each clip's place in the sorted names of the classes, (n,)."""
         return np.unique(self.labels, return_inverse=True)[1]
 
+    def scopes(self, sizes: Sequence[int]) -> list[int]:
+        """Return the scopes that are no larger than the gallery."""
+        return [size for size in sizes if size <= len(self.labels)]
+
 
 class Direction(NamedTuple):
     """What was measured of one model's queries in one direction.
@@ -115,7 +118,7 @@ def _measure(embeddings: Embeddings, name: str, usable: NDArray[np.int64], param
     sample = sample_queries(numbers[usable], params.max_queries, params.seed)
     rows = usable[sample.rows]
     own = rows if name in WITHIN_MODALITY else None
-    scopes = _scopes(embeddings, params.scope_sizes)
+    scopes = embeddings.scopes(params.scope_sizes)
     seeds = [
         query_metrics(query[rows], gallery, numbers[rows], numbers, params.recall_at, scopes, own)
         for query, gallery in zip(queries, galleries, strict=True)
@@ -143,7 +146,7 @@ def model_metrics(measured: Measured) -> dict[str, dict[str, float]]:
         sources = CROSS_MODAL if name == "average" else (name,)
         sample = measured[sources[0]].sample
         if len(sample.rows) < sample.class_sizes.sum():
-            report[name]["map_sampling_margin"] = sample.margin(_clip_scores(measured, sources))
+            report[name]["map_sampling_margin"] = sample.margin(clip_scores(measured, sources))
     return report
 
 
@@ -166,7 +169,7 @@ def significance_rows(models: Mapping[str, Measured], params: EvaluateParams) ->
     pairs = list(combinations(models, 2))
     if not pairs:
         return []
-    scores = {name: _clip_scores(measured, CROSS_MODAL) for name, measured in models.items()}
+    scores = {name: clip_scores(measured, CROSS_MODAL) for name, measured in models.items()}
     weights = next(iter(models.values()))[CROSS_MODAL[0]].sample.weights
     differences = np.stack([(scores[one] - scores[other]) * weights for one, other in pairs])
     p_values = sign_flip_test(differences, params.significance_permutations, params.seed)
@@ -177,61 +180,13 @@ def significance_rows(models: Mapping[str, Measured], params: EvaluateParams) ->
     ]
 
 
-def precision_scope_rows(embeddings: Embeddings, measured: Measured, scope_sizes: Sequence[int]) -> Rows:
-    """Return a row a scope K: the mean precision among the first K results, each way; K above the gallery is left out.
+def clip_scores(measured: Measured, names: Sequence[str]) -> Array:
+    """Return each query's average precision, the mean over seeds and directions: (n_queries,).
 
-    References:
-        Zeng et al. (2023), whose figures show this curve.
+    Args:
+        measured: of one model.
+        names: the directions.
     """
-    curves = {name: _mean(measured[name].sample, measured[name].precision_at_scope) for name in CROSS_MODAL}
-    scopes = _scopes(embeddings, scope_sizes)
-    return [{"scope": size, **{name: curve[i] for name, curve in curves.items()}} for i, size in enumerate(scopes)]
-
-
-def precision_recall_rows(measured: Measured) -> Rows:
-    """Return a row a recall of 0, 0.1, ... 1: the mean of the queries' highest precision at it or above, each way."""
-    curves = {name: _mean(measured[name].sample, measured[name].precision_at_recall) for name in CROSS_MODAL}
-    levels = range(N_RECALL_LEVELS)
-    return [{"recall": i / (N_RECALL_LEVELS - 1), **{name: curve[i] for name, curve in curves.items()}} for i in levels]
-
-
-def class_map_rows(embeddings: Embeddings, measured: Measured) -> Rows:
-    """Return a row a class: the MAP of its queries, each way."""
-    rows: Rows = [{"class": label} for label in np.unique(embeddings.labels)]
-    for name in CROSS_MODAL:
-        strata = measured[name].sample.strata
-        means = np.bincount(strata, _clip_scores(measured, (name,))) / np.bincount(strata)
-        for row, mean in zip(rows, means, strict=True):
-            row[name] = mean
-    return rows
-
-
-def confusion_rows(embeddings: Embeddings, measured: Measured) -> Rows:
-    """Return a row a query, of both directions and all seeds: its class, and the class of its nearest item."""
-    classes, numbers = np.unique(embeddings.labels), embeddings.numbers
-    rows: Rows = []
-    for name in CROSS_MODAL:
-        drawn = measured[name].sample.rows
-        queries, galleries = (getattr(embeddings, modality) for modality in name.split("_to_"))
-        for query, gallery in zip(queries, galleries, strict=True):
-            nearest = nearest_class(query[drawn], gallery, numbers)
-            pairs = zip(classes[numbers[drawn]], classes[nearest], strict=True)
-            rows += [{"actual": actual, "predicted": predicted} for actual, predicted in pairs]
-    return rows
-
-
-def _scopes(embeddings: Embeddings, scope_sizes: Sequence[int]) -> list[int]:
-    """The scopes that are no larger than the gallery."""
-    return [size for size in scope_sizes if size <= len(embeddings.labels)]
-
-
-def _mean(sample: QuerySample, values: Array) -> Array:
-    """Mean of (n_seeds, n_queries, ...) over seeds and queries."""
-    return np.tensordot(sample.weights, values.mean(axis=0), axes=1)
-
-
-def _clip_scores(measured: Measured, names: Sequence[str]) -> Array:
-    """Each query's average precision, mean over seeds and directions: (n_queries,)."""
     return np.asarray(np.mean([measured[name].scalars["map"] for name in names], axis=(0, 1)))
 
 

@@ -19,7 +19,7 @@ PACKAGES = ("av", "numpy", "scipy", "torch", "torchvision")
 
 def main(features: Path, rejected: Path, dataset: Path, embeddings: Path, metrics: Path, plots: Path) -> None:
     """Write metrics.json and the folder of tables."""
-    from pipeline import evaluate, rejects
+    from pipeline import evaluate, evaluate_tables, rejects
     from pipeline.features import FeatureTable
     from pipeline.params import load_params, model_sections
 
@@ -43,10 +43,10 @@ def main(features: Path, rejected: Path, dataset: Path, embeddings: Path, metric
     _write_csv(plots / "significance.csv", PAIR_COLUMNS, differences)
     for name, model in models.items():
         tables = {
-            "precision_scope": evaluate.precision_scope_rows(model, measured[name], params.scope_sizes),
-            "precision_recall": evaluate.precision_recall_rows(measured[name]),
-            "class_map": evaluate.class_map_rows(model, measured[name]),
-            "confusion": evaluate.confusion_rows(model, measured[name]),
+            "precision_scope": evaluate_tables.precision_scope_rows(model, measured[name], params.scope_sizes),
+            "precision_recall": evaluate_tables.precision_recall_rows(measured[name]),
+            "class_map": evaluate_tables.class_map_rows(model, measured[name]),
+            "confusion": evaluate_tables.confusion_rows(model, measured[name]),
         }
         for table_name, rows in tables.items():
             _write_csv(plots / table_name / f"{name}.csv", list(rows[0]), rows)

@@ -11,14 +11,11 @@ from pipeline.evaluate import (
     Embeddings,
     EvaluateParams,
     chance,
-    class_map_rows,
-    confusion_rows,
     measure,
     model_metrics,
-    precision_recall_rows,
-    precision_scope_rows,
     significance_rows,
 )
+from pipeline.evaluate_tables import class_map_rows, confusion_rows, precision_recall_rows, precision_scope_rows
 
 PARAMS = EvaluateParams(
     recall_at=(1, 5),
