@@ -1,16 +1,20 @@
-# make repro: the environment and the main job. make test: the environment and all tests. A second call installs nothing.
+# make repro: the environment and the main job. make test: the environment and the tests, make test-slow: the long ones. A second call installs nothing.
 PYTHON ?= python3.11
 UV = .venv/bin/uv pip install --quiet --native-tls --constraint requirements.lock
+# a file of tests at a time on each of two cores, the longest first: neither waits at the end
+PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 PINS = pyproject.toml requirements.lock
 
-.PHONY: repro legacy test fuzz weights lint check-lock lock clean
+.PHONY: repro legacy test test-slow fuzz weights lint check-lock lock clean
 
 repro: .venv/installed
 	.venv/bin/dvc repro
 
-test: .venv/installed-test  # a file of tests at a time on each of two cores, the longest first: neither waits at the end
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
-		tests/test_pipeline.py tests
+test: .venv/installed-test
+	$(PYTEST) -m "not slow" tests/test_pipeline.py tests
+
+test-slow: .venv/installed-test  # what kills runs at random points, fills disks, starts Ray: some minutes more
+	$(PYTEST) -m slow tests/test_pipeline.py tests/test_resume.py tests
 
 fuzz: .venv/installed-test  # clips with damaged bytes, other ones each time: some minutes
 	FUZZ_EXAMPLES=10000 .venv/bin/python -m pytest --timeout 0 tests/test_fuzz_video.py

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, disk_errors
 
 SPLITS = ("train", "validation", "test")
 
@@ -68,7 +68,7 @@ def file_sha256(path: Path) -> str:
 
 def write_clips(path: Path, clips: Iterable[Clip]) -> None:
     """Write clips.csv, sorted by clip_id: the same clips give the same bytes."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with disk_errors(path), path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         quoting = csv.DictWriter(file, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writeheader()

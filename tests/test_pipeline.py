@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 
 from tests.project import CLIP_STAGES, MODELS, Project, computed, ran
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # several whole runs, on a machine that may be busy
+pytestmark = pytest.mark.timeout(600)  # several whole runs, on a machine that may be busy
 N_CLIPS = 21
 
 
@@ -94,11 +96,21 @@ def test_the_plots_have_data(project: Project) -> None:
     assert all(points.values())
 
 
+def run_until_dvc_lets_it(project: Project, name: str) -> None:
+    """One experiment; DVC gives up where another command holds its lock for 3 s, and says to try again."""
+    for _ in range(5):
+        process = project.start("exp", "run", "--temp", "-n", name, "-S", "logmel.log_offset=0.02")
+        output = process.communicate(timeout=500)[0]
+        if process.returncode == 0:
+            return
+        assert "Unable to acquire lock" in output, output
+    raise AssertionError(output)
+
+
+@pytest.mark.slow
 def test_two_experiments_side_by_side_share_the_clip_cache(project: Project) -> None:
-    change = ("-S", "logmel.log_offset=0.02")
-    both = [project.start("exp", "run", "--temp", "-n", name, *change) for name in ("first", "second")]
-    outputs = [process.communicate(timeout=500)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(partial(run_until_dvc_lets_it, project), ("first", "second")))
     first, second = (json.loads(project.dvc("metrics", "diff", "--json", "HEAD", name)) for name in ("first", "second"))
     assert first == second
     assert first["metrics.json"]
@@ -125,6 +137,7 @@ def test_random_weights_are_refused_on_a_user_s_own_videos(project: Project, tmp
     project.git("checkout", "-q", ".")
 
 
+@pytest.mark.slow
 def test_a_damaged_video_costs_that_video_only(project: Project, tmp_path: Path) -> None:
     videos = as_folder(project, tmp_path)
     words = [
