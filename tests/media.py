@@ -14,7 +14,8 @@ import numpy as np
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-N_BITS = 8
+from tests.synthetic import N_BITS
+
 RED, BLUE = (200, 40, 40), (40, 40, 200)
 TONE_HZ, TONE_LEVEL = 1000.0, 0.3
 TICKS_PER_SECOND = 1000  # what Matroska keeps
@@ -33,14 +34,6 @@ def numbered_picture(number: int, width: int = 64, height: int = 48) -> NDArray[
     picture[height // 2 :, : width // 2] = RED
     picture[height // 2 :, width // 2 :] = BLUE
     return picture
-
-
-def number_of(picture: NDArray[np.uint8]) -> int:
-    """The number that a decoded, upright picture (height, width, 3) spells."""
-    height, width, _ = picture.shape
-    row = picture[height // 4].mean(axis=-1)
-    centres = ((np.arange(N_BITS) + 0.5) * width / N_BITS).astype(int)
-    return int(((row[centres] > 127) << np.arange(N_BITS)).sum())
 
 
 def tone(seconds: float, sample_rate: int, n_channels: int = 1) -> NDArray[np.float32]:

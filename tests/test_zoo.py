@@ -19,8 +19,9 @@ import yaml
 from pipeline.errors import ClipError, RejectKind
 from pipeline.shards import read_shards
 from pipeline.video import iter_frames, read_waveform
-from tests.media import TONE_HZ, number_of, numbered_picture
+from tests.media import TONE_HZ, numbered_picture
 from tests.specimen import Specimen
+from tests.synthetic import number_of
 from tests.zoo import CLASSES, NAMES, PLACES, ZOO
 
 ROOT = Path(__file__).parent.parent
