@@ -1,12 +1,14 @@
 """What one picture a second and the whole sound of a clip cost, beside the usual ways to get them.
 
-The clips are made here: 10 s of H.264 with B pictures and AAC, moving detail, three sizes and three key frame
-intervals. The ways take turns, round after round; the table has medians of CPU seconds, and ratios within a round. Ours
-and PyAV run in this process on one codec thread, FFmpeg's command line as a child with one thread.
+The clips are made here: 10 s of H.264 by x264's defaults and AAC, three sizes and three key frame intervals. They show
+moving detail under fresh noise or, with --source, the first pictures of a real video, scaled. The ways take turns,
+round after round; the table has medians of CPU seconds, and ratios within a round. Ours and PyAV run in this process on
+one codec thread, FFmpeg's command line as a child with one thread.
 """
 
 import argparse
 import importlib
+import itertools
 import os
 import resource
 import shutil
@@ -17,6 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import av
     import numpy as np
     from numpy.typing import NDArray
 
@@ -37,7 +42,7 @@ def main() -> None:
     if torchcodec_works():
         ways["torchcodec"] = torchcodec
     with tempfile.TemporaryDirectory() as folder:
-        clips = [make_clip(Path(folder), *size, gop) for size in SIZES for gop in GOPS]
+        clips = [make_clip(Path(folder), *size, gop, arguments.source) for size in SIZES for gop in GOPS]
         for clip in clips:
             check_same_pictures(clip)
         print(f"pictures of {len(clips)} clips: the bytes of decoding everything")
@@ -46,10 +51,11 @@ def main() -> None:
 
 
 def ours(path: Path) -> object:
-    """Pictures and sound as the stages read them."""
+    """Pictures and sound as the stages read them, each opening the file for itself."""
     from pipeline import video
 
-    return video.sample_frames(path), video.read_waveform(path)
+    pictures = [picture for _, picture in video.iter_frames(path, 1.0, lambda _: 0.5)]
+    return pictures, list(video.iter_waveform(path))
 
 
 def naive_pyav(path: Path) -> "tuple[list[NDArray[Any]], NDArray[Any]]":
@@ -141,30 +147,52 @@ def table(ways: list[str], clips: list[Path], seconds: "NDArray[np.float64]") ->
     return "\n".join(lines)
 
 
-def make_clip(folder: Path, width: int, height: int, gop: int) -> Path:
-    """Write a clip that wanders over a field of detail, with x264's usual B pictures, and return its path."""
+def make_clip(folder: Path, width: int, height: int, gop: int, source: Path | None) -> Path:
+    """Write a clip of x264's default options but for the key frame interval, and return its path."""
     from fractions import Fraction
 
     import av
     import numpy as np
-    from PIL import Image
+    from av.video.frame import PictureType
 
-    rng, path = np.random.default_rng(0), folder / f"{width}x{height} GOP {gop}.mp4"
-    coarse = rng.integers(0, 256, ((height + FIELD_MARGIN) // 6, (width + FIELD_MARGIN) // 6, 3), np.uint8)
-    field = np.asarray(Image.fromarray(coarse).resize((width + FIELD_MARGIN, height + FIELD_MARGIN)))
+    path = folder / f"{width}x{height} GOP {gop}.mp4"
     with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=RATE, options={"g": str(gop), "crf": "23"})
+        video = container.add_stream("libx264", rate=RATE, options={"g": str(gop)})
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
-        for k in range(RATE * SECONDS):
-            x, y = (int((1 + np.sin(k / period)) * FIELD_MARGIN / 2) for period in (23, 31))
-            picture = field[y : y + height, x : x + width] // 2 + rng.integers(0, 12, (height, width, 1), np.uint8)
-            container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
-        noise = rng.normal(0, 0.1, (2, SAMPLE_RATE * SECONDS)).astype(np.float32)
-        frame = av.AudioFrame.from_ndarray(noise, format="fltp", layout="stereo")
-        frame.sample_rate, frame.time_base, frame.pts = SAMPLE_RATE, Fraction(1, SAMPLE_RATE), 0
-        container.mux([*video.encode(None), *audio.encode(frame), *audio.encode(None)])
+        for k, frame in enumerate(made_frames(width, height) if source is None else real_frames(source)):
+            scaled = frame.reformat(width, height, "yuv420p")
+            scaled.pts, scaled.time_base, scaled.pict_type = k, Fraction(1, RATE), PictureType.NONE
+            container.mux(video.encode(scaled))
+        noise = np.random.default_rng(0).normal(0, 0.1, (2, SAMPLE_RATE * SECONDS)).astype(np.float32)
+        sound = av.AudioFrame.from_ndarray(noise, format="fltp", layout="stereo")
+        sound.sample_rate, sound.time_base, sound.pts = SAMPLE_RATE, Fraction(1, SAMPLE_RATE), 0
+        container.mux([*video.encode(None), *audio.encode(sound), *audio.encode(None)])
     return path
+
+
+def made_frames(width: int, height: int) -> "Iterator[av.VideoFrame]":
+    """Yield views that wander over a field of detail, each under noise of its own."""
+    import av
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, ((height + FIELD_MARGIN) // 6, (width + FIELD_MARGIN) // 6, 3), np.uint8)
+    field = np.asarray(Image.fromarray(coarse).resize((width + FIELD_MARGIN, height + FIELD_MARGIN)))
+    for k in range(RATE * SECONDS):
+        x, y = (int((1 + np.sin(k / period)) * FIELD_MARGIN / 2) for period in (23, 31))
+        picture = field[y : y + height, x : x + width] // 2 + rng.integers(0, 12, (height, width, 1), np.uint8)
+        yield av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+
+
+def real_frames(source: Path) -> "Iterator[av.VideoFrame]":
+    """Yield the first pictures of a video, shown at our rate whatever its own is; a short one begins again."""
+    import av
+
+    with av.open(str(source)) as container:
+        frames = list(itertools.islice(container.decode(video=0), RATE * SECONDS))
+    yield from itertools.islice(itertools.cycle(frames), RATE * SECONDS)
 
 
 def _ffmpeg(path: Path, *outputs: str) -> object:
@@ -183,6 +211,7 @@ def _arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decode", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="times that each way is measured (default: 3)")
+    parser.add_argument("--source", type=Path, help="a video to make the clips of (default: made pictures)")
     return parser.parse_args()
 
 

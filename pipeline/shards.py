@@ -65,7 +65,7 @@ def arrays_sha256(arrays: Arrays) -> str:
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name}:{array.dtype}:{array.shape}".encode())
-        digest.update(array.tobytes())
+        digest.update(np.ravel(array).view(np.uint8).data)
     return digest.hexdigest()
 
 

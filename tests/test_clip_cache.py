@@ -8,6 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 from safetensors.numpy import save
 
 from pipeline.clip_cache import ClipCache, cache_folder, fingerprint, write_atomically
@@ -15,6 +16,18 @@ from pipeline.errors import ClipError, DataError, DiskError
 from pipeline.shards import Arrays
 
 REFUSAL = ClipError("one name", "no_audio", "no sound", "an audio stream")
+
+
+WRITE_100_MB = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from pipeline.clip_cache import ClipCache
+array = np.ones((50, 500_000), np.float32)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+ClipCache(Path(sys.argv[1]), "f").write("input", {"a": array})
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
 
 
 def module(folder: Path, source: str) -> ModuleType:
@@ -163,17 +176,29 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> 
 def test_a_full_or_failing_disk_is_named_and_nothing_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def write_half(path: Path, data: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(data[: len(data) // 2])
-        raise OSError(number, os.strerror(number))
+    def write_half(arrays: Arrays, path: Path, metadata: dict[str, str]) -> None:
+        path.write_bytes(save(arrays, metadata)[:50])
+        raise SafetensorError(f"I/O error: {os.strerror(number)} (os error {number})")
 
     cache = ClipCache(tmp_path, "f")
-    monkeypatch.setattr(Path, "write_bytes", write_half)
+    monkeypatch.setattr("pipeline.clip_cache.save_file", write_half)
     says = rf"{cache.path('input')}: {os.strerror(number)} \(\d+\.\d MB free\); expected room to write: .*CACHE_DIR"
     with pytest.raises(DiskError, match=says):
         cache.write("input", {"a": np.zeros(9)})
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_an_entry_is_written_without_a_copy_of_its_arrays(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WRITE_100_MB, str(tmp_path)]
+    n_kilobytes = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert n_kilobytes < 50e3
+
+
+def test_whoever_may_read_the_folder_may_read_an_entry(tmp_path: Path) -> None:
+    cache = ClipCache(tmp_path, "f")
+    cache.write("input", {"a": np.zeros(9)})
+    (tmp_path / "usual").touch()
+    assert cache.path("input").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
 def test_an_error_that_is_not_the_disk_s_passes(tmp_path: Path) -> None:

@@ -10,15 +10,15 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import save_file
 
 from pipeline.errors import ClipError, DataError, disk_errors
 from pipeline.shards import Arrays, arrays_sha256
@@ -127,16 +127,13 @@ class ClipCache:
         Raises:
             DiskError: the disk is full or fails.
         """
-        if isinstance(result, ClipError):
-            data = _encode({}, [result.kind, result.problem, result.expected])
-        else:
-            data = _encode(result, None)
-        write_atomically(self.path(input_hash), data)
-
-
-def _encode(arrays: Arrays, reason: list[str] | None) -> bytes:
-    """The bytes of an entry."""
-    return save(arrays, {ENTRY: json.dumps([_digest(arrays, reason), reason])})
+        refusal = [result.kind, result.problem, result.expected] if isinstance(result, ClipError) else None
+        arrays = {} if isinstance(result, ClipError) else result
+        with _replacing(self.path(input_hash)) as temporary:
+            temporary.touch()
+            mode = temporary.stat().st_mode  # safetensors would lock out all other users
+            save_file(arrays, temporary, {ENTRY: json.dumps([_digest(arrays, refusal), refusal])})
+            temporary.chmod(mode)
 
 
 def _note(entry: Any) -> tuple[str, Any]:  # noqa: ANN401 - safetensors types no handle
@@ -162,11 +159,18 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         DiskError: the disk is full or fails.
     """
+    with _replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give the path of a file of its own, which takes the place of another after the block."""
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            temporary.write_bytes(data)
+            yield temporary
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from av.stream import Disposition
 
 from pipeline.errors import ClipError
 from pipeline.video.track import Stream, Track
-from pipeline.video.whole import check_whole_file
+from pipeline.video.whole import check_whole_file, is_mp4
 
 HELD_BYTES = 32 << 20  # packets of one track are kept up to this size; those of a larger one are read a second time
 _FORMATS = (  # playlists are not among them: their sound and pictures lie in other files
@@ -21,6 +21,7 @@ _FORMATS = (  # playlists are not among them: their sound and pictures lie in ot
     "mpeg,mpegts,mpegvideo,mxf,nut,ogg,png_pipe,rawvideo,rm,svg_pipe,tiff_pipe,w64,wav,webp_pipe,wtv"
 )
 _CUT_AT_KEYS = ("mov", "matroska", "avi")  # formats whose writers begin with a key frame, unlike broadcasts
+_TIMES_ONLY = {"skip_frame": "all"}  # opening decodes no picture; the header of an MP4 has the order of display anyway
 _SLACK_SECONDS, _SLACK_FRACTION = 0.25, 0.01  # how far the header of a whole file may overstate its length
 
 
@@ -54,7 +55,7 @@ class Media:
         if self._held is not None:
             yield from self._held
             return
-        with _open(self.path) as again:
+        with _open(self.path, {}) as again:
             for packet in again.demux(again.streams[track.stream.index]):
                 if packet.size:
                     yield packet
@@ -105,7 +106,8 @@ def reading(path: Path, kind: str) -> Iterator[Media]:
     """Give the open file; what FFmpeg cannot read or decode inside the block becomes a ClipError."""
     try:
         check_whole_file(path)
-        with _open(path) as container:
+        options = _TIMES_ONLY if kind == "audio" and is_mp4(path) else {}
+        with _open(path, options) as container:
             yield Media(path, container, kind)
     except av.error.FFmpegError as error:
         raise ClipError(str(path), "undecodable", f"damaged data ({error.strerror})", "intact packets") from error
@@ -113,10 +115,10 @@ def reading(path: Path, kind: str) -> Iterator[Media]:
         raise ClipError(str(path), "unreadable", f"{error.strerror}", "a file that can be read") from error
 
 
-def _open(path: Path) -> InputContainer:
+def _open(path: Path, options: dict[str, str]) -> InputContainer:
     """The open file. ``file:`` keeps a colon in its name from being read as a protocol."""
     try:
-        return av.open(f"file:{path}", "r", options={"format_whitelist": _FORMATS}, metadata_errors="ignore")
+        return av.open(f"file:{path}", options={"format_whitelist": _FORMATS, **options}, metadata_errors="ignore")
     except av.error.EOFError as error:
         raise ClipError(str(path), "truncated", "it ends inside its header", "a whole file") from error
     except (av.error.InvalidDataError, av.error.ArgumentError) as error:

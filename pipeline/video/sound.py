@@ -63,14 +63,14 @@ def iter_waveform(
             raise ClipError(str(path), "no_audio", "no audio in the file", "an audio stream")
         start_seconds, n_done = media.since_start_seconds(media.sound), 0
         for (_, _, rate), parts in itertools.groupby(_parts(media, media.sound), lambda part: part[0]):
-            blocks = _mono_blocks((samples for _, samples in parts), round(block_seconds * rate))
+            blocks = _blocks((samples for _, samples in parts), round(block_seconds * rate))
             for block in blocks if rate == sample_rate else _resampled(blocks, rate, sample_rate):
                 yield start_seconds + n_done / sample_rate, np.clip(block, -1, 1)
                 n_done += len(block)
 
 
 def _parts(media: Media, track: Track) -> Iterator[tuple[Kind, NDArray[np.float32]]]:
-    """The samples (n_channels, n_samples) of each frame, and silence where frames are missing."""
+    """The samples (n_samples,) of each frame, its channels averaged, and silence where frames are missing."""
     kind, end_seconds, to_float = ("", 0, 0), float("inf"), av.AudioResampler()
     for frame in _frames(media, track):
         if kind != (kind := (frame.format.name, frame.layout.nb_channels, frame.sample_rate)):
@@ -82,8 +82,17 @@ def _parts(media: Media, track: Track) -> Iterator[tuple[Kind, NDArray[np.float3
             end_seconds = start_seconds + frame.samples / frame.sample_rate
         n_kept = _n_kept(frame, track)
         for part in to_float.resample(frame):
-            samples: NDArray[Any] = part.to_ndarray()  # (n_channels, n_samples), or (1, n_samples * n_channels)
-            yield kind, samples.reshape(-1, kind[1]).T[:, :n_kept] if len(samples) < kind[1] else samples[:, :n_kept]
+            yield kind, _mono(part, kind[1])[:n_kept]
+
+
+def _mono(frame: av.AudioFrame, n_channels: int) -> NDArray[np.float32]:
+    """The mean (n_samples,) of the channels of a frame of floats: a plane a channel, or one plane of all in turn."""
+    planes: list[Any] = list(frame.planes)
+    if len(planes) < n_channels:
+        packed = np.frombuffer(planes[0], np.float32, frame.samples * n_channels)
+        return np.asarray(packed.reshape(-1, n_channels).mean(axis=1))
+    total = sum(np.frombuffer(plane, np.float32, frame.samples) for plane in planes)
+    return np.asarray(total / np.float32(n_channels))
 
 
 def _frames(media: Media, track: Track) -> Iterator[av.AudioFrame]:
@@ -93,12 +102,12 @@ def _frames(media: Media, track: Track) -> Iterator[av.AudioFrame]:
 
 
 def _silence(media: Media, kind: Kind, start_seconds: float, end_seconds: float) -> NDArray[np.float32]:
-    """Zeros (n_channels, n_samples) for a hole in the sound."""
-    _, n_channels, rate = kind
+    """Zeros (n_samples,) for a hole in the sound."""
+    rate = kind[2]
     if (missing_seconds := end_seconds - start_seconds) > _LOST_SECONDS:
         problem = f"{missing_seconds:.2f} s of sound missing at {start_seconds:.2f} s"
         raise ClipError(str(media.path), "undecodable", problem, f"at most {_LOST_SECONDS:g} s missing")
-    return np.zeros((n_channels, round(missing_seconds * rate)), np.float32)
+    return np.zeros(round(missing_seconds * rate), np.float32)
 
 
 def _n_kept(frame: av.AudioFrame, track: Track) -> int:
@@ -109,17 +118,17 @@ def _n_kept(frame: av.AudioFrame, track: Track) -> int:
     return n_left if 0 < n_left < frame.samples else frame.samples
 
 
-def _mono_blocks(parts: Iterable[NDArray[np.float32]], block_length: int) -> Iterator[NDArray[np.float32]]:
-    """The mean of the channels, (n_samples,), some parts at a time."""
+def _blocks(parts: Iterable[NDArray[np.float32]], block_length: int) -> Iterator[NDArray[np.float32]]:
+    """The samples, some parts at a time."""
     waiting, n_samples = list[NDArray[np.float32]](), 0
     for part in parts:
         waiting.append(part)
-        n_samples += part.shape[1]
+        n_samples += len(part)
         if n_samples >= block_length:
-            yield np.concatenate(waiting, axis=1).mean(axis=0)
+            yield np.concatenate(waiting)
             waiting, n_samples = [], 0
     if waiting:
-        yield np.concatenate(waiting, axis=1).mean(axis=0)
+        yield np.concatenate(waiting)
 
 
 def _resampled(blocks: Iterable[NDArray[np.float32]], rate: int, sample_rate: int) -> Iterator[NDArray[np.float32]]:

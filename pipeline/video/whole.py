@@ -36,6 +36,12 @@ def check_whole_file(path: Path) -> None:
         raise ClipError(str(path), "truncated", f"{n_bytes} bytes", f"{stated} bytes by its header")
 
 
+def is_mp4(path: Path) -> bool:
+    """Return whether a file begins as MP4 and MOV do."""
+    with path.open("rb") as file:
+        return file.read(8)[4:] in _MP4_BOXES
+
+
 def _mp4_boxes(file: BinaryIO, n_bytes: int) -> Iterator[tuple[bytes, int]]:
     """Name and end of each box at the top level; what follows the last one that has a name is no box."""
     position = 0
