@@ -1,7 +1,7 @@
 """What each part of the dual-subspace model is worth: test MAP of the model without it, on finished feature tables.
 
 Every line is the section ``model`` of params.yaml with a preset's changes, trained once for each seed on the train rows
-and stopped by the validation rows, as the stage ``train`` does it. Rivals can stand below, as params.yaml has them.
+and stopped by the validation rows, as the stage ``train`` does it. Rivals can stand above, as params.yaml has them.
 """
 
 import argparse
@@ -34,8 +34,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fused by CCA": {"fusion": "cca"},
     "plain concatenation": {"fusion": "none"},
     "the paper's forms": PAPER,
-    "the paper's forms, no constraint loss": PAPER | {"lambda_constraint": 0.0},
-    "the paper's forms, no correlation loss": PAPER | {"lambda_corr": 0.0},
     "the paper's forms, plain concatenation": PAPER | {"fusion": "none"},
 }
 
@@ -47,7 +45,7 @@ def main() -> None:
 
     try:
         tables = [FeatureTable.load(path) for path in arguments.features]
-        lines = [*variants(), *(rival(name) for name in arguments.rivals)]
+        lines = [*(rival(name) for name in arguments.rivals), *variants()]
         print("| variant |" + "".join(f" {path.stem} |" for path in arguments.features))
         print("|---|" + "---|" * len(tables))
         for label, name, params in lines:

@@ -51,7 +51,7 @@ class StandardisedEncoder(nn.Module):
 
 
 class WhitenedEncoder(StandardisedEncoder):
-    """An encoder of features that are standardised, or whitened by their covariance within the classes.
+    """An encoder of standardised features that can be whitened too, by their covariance within the classes.
 
     Whitening shrinks the directions in which clips of one class differ most, such as who speaks, or how loud.
 
@@ -68,13 +68,11 @@ class WhitenedEncoder(StandardisedEncoder):
         self.register_buffer("whitening", torch.eye(width))
 
     def whiten_by(self, features: Tensor, labels_onehot: Tensor, ridge: float) -> None:
-        """Whiten by (n, width) train features of (n, n_classes) labels from now on, in place of standardising.
+        """Take the whitening from (n, width) train features of (n, n_classes) labels, once they are standardised by.
 
-        The covariance of the features less their class means gets ``ridge`` times the mean variance on its diagonal,
-        so that the unit of all features does not count. One factor makes the mean square of the whitened features 1.
+        The covariance of standardised features less their class means gets ``ridge`` times the mean variance on its
+        diagonal. One factor makes the mean square of the whitened train features 1.
         """
-        self.mean.copy_(features.mean(dim=0))
-        self.deviation.fill_(1)
         centred, onehot = self.standardised(features).double(), labels_onehot.double()
         class_means = onehot.T @ centred / onehot.sum(dim=0).clamp(min=1)[:, None]  # (n_classes, width)
         within = centred - onehot @ class_means  # (n, width)
@@ -86,7 +84,7 @@ class WhitenedEncoder(StandardisedEncoder):
         self.whitening.copy_(whitening / scale)
 
     def whitened(self, features: Tensor) -> Tensor:
-        """Return (n, width) features, whitened after ``whiten_by``, standardised after ``standardise_by`` alone."""
+        """Return (n, width) standardised features, whitened as well after ``whiten_by``."""
         return self.standardised(features) @ self.whitening
 
 

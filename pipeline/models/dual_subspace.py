@@ -95,7 +95,7 @@ class Params(base_deep.DeepParams, HiddenParams):
 
 
 class Encoder(WhitenedEncoder):
-    """The explicit and the implicit branch of one modality, over the same standardised features."""
+    """The explicit and the implicit branch of one modality, over the same features."""
 
     def __init__(self, width: int, params: Params) -> None:
         """Lay out both branches for features of ``width``."""
@@ -173,15 +173,12 @@ class Network(base_deep.Network):
         params = self.params
         if params.fusion not in ("cca", "cluster_cca"):
             return
-        views = [
-            self._concatenation(self.audio, audio).cpu().numpy(),
-            self._concatenation(self.visual, visual).cpu().numpy(),
-        ]
+        x, y = (self._concatenation(*view).cpu().numpy() for view in ((self.audio, audio), (self.visual, visual)))
         if params.fusion == "cca":
-            fitted = linalg.cca(*views, params.fusion_components, params.fusion_ridge)
+            fitted = linalg.cca(x, y, params.fusion_components, params.fusion_ridge)
         else:
             labels = self._train_labels
-            fitted = linalg.cluster_cca(*views, labels, labels, params.fusion_components, params.fusion_ridge)
+            fitted = linalg.cluster_cca(x, y, labels, labels, params.fusion_components, params.fusion_ridge)
         self._keep("audio", fitted.x_mean, fitted.x_projection)
         self._keep("visual", fitted.y_mean, fitted.y_projection)
 
