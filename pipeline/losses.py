@@ -56,6 +56,32 @@ def likelihood_loss(audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Ten
     return total
 
 
+def agreement_loss(audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
+    """Negative log-likelihood that a clip picks one of its class, when it picks those that probably share its state.
+
+    Embeddings are logits of latent states. ``p_ij = softmax(a_i) . softmax(v_j)`` is the probability that one draw of
+    audio ``i`` and one of visual ``j`` are the same state, and a clip picks with probability proportional to it among
+    the clips of the other modality: ``-1/n sum_i mean_(j of class y_i) log(p_ij / sum_k p_ik)``, the mean of both ways.
+
+    Args:
+        audio: (n, n_states) float.
+        visual: (n, n_states) float.
+        labels_onehot: (n, n_classes), one 1 a row.
+
+    Returns:
+        scalar, at least 0.
+
+    References:
+        Khosla et al. (2020), Supervised Contrastive Learning, NeurIPS, for the likelihood over all rows of a class.
+    """
+    same_class = labels_onehot @ labels_onehot.T  # (n, n)
+    targets = same_class / same_class.sum(dim=1, keepdim=True)  # (n, n), symmetric
+    log_audio, log_visual = functional.log_softmax(audio, dim=1), functional.log_softmax(visual, dim=1)
+    log_agreement = torch.logsumexp(log_audio[:, None] + log_visual[None], dim=2)  # (n, n)
+    audio_to_visual = functional.cross_entropy(log_agreement, targets)
+    return (audio_to_visual + functional.cross_entropy(log_agreement.T, targets)) / 2
+
+
 def cca_loss(audio: Tensor, visual: Tensor, n_components: int, ridge: float) -> Tensor:
     """Minus the sum of the largest canonical correlations of the batch.
 

@@ -23,7 +23,8 @@ class TrainingParams(StageParams):
         learning_rate: step of AdamW.
         weight_decay: decoupled weight decay of AdamW.
         clip_norm: longest gradient over all weights, in the Euclidean norm.
-        patience: epochs without a better validation MAP after which training stops.
+        patience: epochs without a better validation MAP after which training stops, and the best one is kept; None
+            trains all epochs and keeps the last.
     """
 
     epochs: PositiveInt
@@ -31,7 +32,7 @@ class TrainingParams(StageParams):
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat
     clip_norm: PositiveFloat
-    patience: PositiveInt
+    patience: PositiveInt | None
 
 
 @contextmanager
@@ -87,8 +88,8 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train ``network`` in place up to its best validation epoch, and return the history.
 
-    The network ends in eval mode with the weights of the first epoch of the highest validation MAP. The same seed gives
-    the same weights on a CPU.
+    The network ends in eval mode with the weights of the first epoch of the highest validation MAP, or of the last
+    epoch where there is no patience. The same seed gives the same weights on a CPU.
 
     Args:
         network: on the device of ``train``; its parameters are what is learnt.
@@ -126,9 +127,10 @@ def fit(
             bar.set_postfix(loss=f"{mean_loss:.3f}", validation_map=f"{score:.3f}")
             if score > best_map:
                 best_map, best_epoch, best_state = score, epoch, _copy_of_state(network)
-            if epoch - best_epoch >= params.patience:
+            if params.patience is not None and epoch - best_epoch >= params.patience:
                 break
-    network.load_state_dict(best_state)
+    if params.patience is not None:
+        network.load_state_dict(best_state)
     return history
 
 

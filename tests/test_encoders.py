@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import nn
 
-from pipeline.encoders import GaussianEncoder, HiddenParams, StandardisedEncoder, perceptron, sampled
+from pipeline.encoders import GaussianEncoder, HiddenParams, StandardisedEncoder, WhitenedEncoder, perceptron, sampled
 from pipeline.training import seeded
 
 CPU = torch.device("cpu")
@@ -19,6 +21,36 @@ def test_standardisation_is_that_of_the_train_rows_and_spares_constant_features(
     deviations = np.where(np.arange(4) == 2, 1, rows.std(axis=0, dtype=np.float64))
     expected = (rows[:5] - rows.mean(axis=0, dtype=np.float64)) / deviations
     np.testing.assert_allclose(encoder.standardised(torch.from_numpy(rows[:5])), expected, atol=1e-5)
+
+
+def whitened(rows: NDArray[np.float32], labels: list[int], ridge: float) -> NDArray[np.float32]:
+    encoder = WhitenedEncoder(rows.shape[1])
+    encoder.standardise_by(torch.from_numpy(rows))
+    encoder.whiten_by(torch.from_numpy(rows), torch.eye(3)[labels], ridge)
+    return encoder.whitened(torch.from_numpy(rows)).numpy()
+
+
+LABELS = [0, 1, 1] * 60  # of three classes the third has no row
+MIXED_ROWS = np.random.default_rng(0).normal(np.array(LABELS)[:, None] * 5, [3, 1, 0.2, 1], (180, 4)).astype(np.float32)
+MIXED_ROWS = MIXED_ROWS @ np.random.default_rng(1).normal(size=(4, 4)).astype(np.float32)
+
+
+def test_whitened_features_vary_alike_within_classes_in_all_directions() -> None:
+    rows = whitened(MIXED_ROWS, LABELS, ridge=1e-9)
+    covariance = LinearDiscriminantAnalysis(store_covariance=True).fit(rows, LABELS).covariance_
+    np.testing.assert_allclose(covariance / covariance[0, 0], np.eye(4), atol=1e-3)
+    assert np.square(rows).mean() == pytest.approx(1, rel=1e-5)
+
+
+def test_a_large_ridge_leaves_the_features_standardised() -> None:
+    standard = (MIXED_ROWS - MIXED_ROWS.mean(axis=0)) / MIXED_ROWS.std(axis=0)
+    np.testing.assert_allclose(whitened(MIXED_ROWS, LABELS, 1e9), standard, atol=1e-4)
+
+
+def test_constant_features_stay_finite_in_whitening() -> None:
+    rows = MIXED_ROWS * np.array([1, 0, 1, 1], np.float32)
+    np.testing.assert_allclose(whitened(rows, LABELS, 1.0)[:, 1], 0, atol=1e-12)
+    np.testing.assert_array_equal(whitened(0 * rows, LABELS, 1.0), 0)
 
 
 @pytest.mark.parametrize(("n_hidden_layers", "n_weights"), [(0, 4 * 3 + 3), (2, 4 * 5 + 5 * 5 + 5 * 3 + 2 * 15 + 3)])

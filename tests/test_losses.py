@@ -6,9 +6,11 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from torch import Tensor
 
 from pipeline.losses import (
+    agreement_loss,
     cca_loss,
     cluster_cca_loss,
     constraint_loss,
@@ -24,6 +26,7 @@ PROJECTION = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(3, 4)
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "pairwise": pairwise_correlation_loss,
     "likelihood": lambda audio, visual: likelihood_loss(audio, visual, LABELS_ONEHOT),
+    "agreement": lambda audio, visual: agreement_loss(audio, visual, LABELS_ONEHOT),
     "cca": lambda audio, visual: cca_loss(audio, visual, n_components=2, ridge=1e-3),
     "discriminative": lambda audio, visual: discriminative_loss(audio, visual, LABELS_ONEHOT, PROJECTION),
     "constraint": constraint_loss,
@@ -83,6 +86,19 @@ def test_likelihood_agrees_with_a_loop_over_all_pairs() -> None:
                 t = cosine(left[i], right[j]) / 2
                 expected += (np.log(1 + np.exp(t)) - (classes[i] == classes[j]) * t) / 64
     assert likelihood_loss(audio, visual, LABELS_ONEHOT).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_agreement_agrees_with_a_loop_over_all_picks() -> None:
+    audio, visual = embeddings(0), embeddings(1)
+    p, q = softmax(audio.numpy(), axis=1), softmax(visual.numpy(), axis=1)
+    classes = LABELS_ONEHOT.argmax(dim=1).tolist()
+    total = 0.0
+    for views in ((p, q), (q, p)):
+        for i, query in enumerate(views[0]):
+            agreement = [float(query @ row) for row in views[1]]
+            own = [j for j in range(8) if classes[j] == classes[i]]
+            total -= sum(np.log(agreement[j] / sum(agreement)) for j in own) / len(own) / 8 / 2
+    assert agreement_loss(audio, visual, LABELS_ONEHOT).item() == pytest.approx(total)
 
 
 def test_discriminative_agrees_with_a_loop_over_clips() -> None:

@@ -50,6 +50,19 @@ def test_the_best_epoch_is_restored_and_training_stops_after_patience() -> None:
     torch.testing.assert_close(network.get_parameter("1.weight"), weights[1], rtol=0, atol=0)
 
 
+def test_without_patience_all_epochs_are_trained_and_the_last_is_kept() -> None:
+    network, loss = regression()
+    weights: list[Tensor] = []
+
+    def falling_score() -> float:
+        weights.append(network.get_parameter("1.weight").clone())
+        return -len(weights)
+
+    params = PARAMS.model_copy(update={"patience": None, "epochs": 5})
+    assert len(fit(network, loss, line(), falling_score, params, seed=0)) == 5
+    torch.testing.assert_close(network.get_parameter("1.weight"), weights[-1], rtol=0, atol=0)
+
+
 def test_the_score_is_taken_in_eval_mode_and_the_network_is_left_in_it() -> None:
     network, loss = regression(dropout=0.5)
     in_training: list[bool] = []

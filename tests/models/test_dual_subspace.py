@@ -8,20 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from sklearn.cross_decomposition import CCA
-from sklearn.metrics import average_precision_score
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.metrics import average_precision_score, log_loss
 from sklearn.metrics.pairwise import cosine_similarity
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.models.base import Pairs
 from pipeline.models.dual_subspace import Model, Network, Params
 from pipeline.params import load_params
+from pipeline.training import seeded
 
 VALUES: dict[str, Any] = {
     "seeds": [0], "epochs": 30, "batch_size": 32, "learning_rate": 0.003, "weight_decay": 1e-4, "clip_norm": 1.0,
     "patience": 30, "lambda_corr": 1.0, "lambda_disc": 1.0, "lambda_constraint": 0.1, "correlation": "pairwise",
     "correlation_ridge": 1e-3, "n_hidden_layers": 1, "hidden_width": 32, "explicit_width": 8, "implicit_width": 8,
-    "dropout": 0.1, "fusion": "cca", "fusion_components": 4, "fusion_ridge": 1e-4,
+    "dropout": 0.1, "fusion": "cca", "fusion_components": 4, "fusion_ridge": 1e-4, "inputs": "standardised",
+    "whitening_ridge": 1.0, "discriminative": "label_distance", "explicit_share": 0.5,
 }  # fmt: skip
 
 
@@ -41,6 +45,19 @@ def pairs(seed: int, n: int = 100, n_classes: int = 5) -> Pairs:
 
 
 TRAIN, VALIDATION, TEST = pairs(0), pairs(1, n=40), pairs(2, n=60)
+
+
+PROBABLE = {"correlation": "agreement", "discriminative": "cross_entropy", "fusion": "weighted"}
+AUDIO, VISUAL = torch.from_numpy(TRAIN.audio), torch.from_numpy(TRAIN.visual)
+ONEHOT = torch.eye(5)[torch.from_numpy(TRAIN.labels)]
+
+
+def untrained(**changes: Any) -> Network:  # noqa: ANN401 - values of any field
+    """A network with initial weights, and statistics of TRAIN."""
+    with seeded(0, torch.device("cpu")):
+        network = Network(6, 8, 5, params(**changes)).eval()
+    network.prepare(AUDIO, VISUAL, ONEHOT)
+    return network
 
 
 @cache
@@ -64,6 +81,45 @@ def average_map(model: Model, clips: Pairs) -> float:
 def test_every_form_ranks_unseen_clips_far_above_chance(correlation: str, fusion: str) -> None:
     model = fitted(correlation=correlation, fusion=fusion)
     assert average_map(model, TEST) > 0.4  # chance is 0.23
+
+
+@pytest.mark.parametrize("changes", [{"explicit_share": 1.0, "lambda_disc": 0.0}, {"explicit_share": 0.0}])
+def test_either_subspace_alone_ranks_unseen_clips_far_above_chance(changes: dict[str, float]) -> None:
+    assert average_map(fitted(**PROBABLE, **changes), TEST) > 0.4  # chance is 0.23
+
+
+@torch.inference_mode()
+def test_weighted_fusion_takes_the_mean_of_the_chances_to_agree_on_state_and_on_class() -> None:
+    network = untrained(**PROBABLE, explicit_share=0.3)
+    (audio_states, audio_classes), (visual_states, visual_classes) = (
+        (softmax(explicit.numpy(), axis=1), softmax(network.classifier(implicit).numpy(), axis=1))
+        for explicit, implicit in (network.audio(AUDIO), network.visual(VISUAL))
+    )
+    expected = 0.3 * audio_states @ visual_states.T + 0.7 * audio_classes @ visual_classes.T
+    similarity = cosine_similarity(network.embed_audio(AUDIO), network.embed_visual(VISUAL))
+    np.testing.assert_allclose(similarity, expected, atol=1e-6)
+
+
+@torch.inference_mode()
+def test_weighted_fusion_of_embeddings_that_are_no_probabilities_takes_the_mean_of_the_cosines() -> None:
+    network = untrained(fusion="weighted", explicit_share=0.3)
+    explicit, implicit = zip(network.audio(AUDIO), network.visual(VISUAL), strict=True)
+    expected = 0.3 * cosine_similarity(*explicit) + 0.7 * cosine_similarity(*implicit)
+    similarity = cosine_similarity(network.embed_audio(AUDIO), network.embed_visual(VISUAL))
+    np.testing.assert_allclose(similarity, expected, atol=1e-6)
+
+
+def test_cross_entropy_is_that_of_both_modalities_classes() -> None:
+    network = untrained(discriminative="cross_entropy", lambda_corr=0, lambda_constraint=0)
+    logits = [network.classifier(view[1]).detach() for view in (network.audio(AUDIO), network.visual(VISUAL))]
+    expected = sum(log_loss(TRAIN.labels, softmax(rows.double().numpy(), axis=1)) for rows in logits)
+    assert network.loss(AUDIO, VISUAL, ONEHOT).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_whitened_inputs_vary_alike_within_classes_in_all_directions() -> None:
+    white = untrained(inputs="whitened", whitening_ridge=1e-6).audio.whitened(AUDIO).numpy()
+    within = LinearDiscriminantAnalysis(store_covariance=True).fit(white, TRAIN.labels).covariance_
+    np.testing.assert_allclose(within / within[0, 0], np.eye(6), atol=1e-3)
 
 
 @pytest.mark.parametrize(("fusion", "width"), [("cca", 4), ("cluster_cca", 4), ("none", 16)])
@@ -155,7 +211,9 @@ def test_features_of_another_width_are_refused() -> None:
         ("lambda_corr: 0, lambda_disc: 0, lambda_constraint: 0", "lambda_constraint are all 0; expected one above 0"),
         ("fusion_components: 17", "fusion_components=17; expected at most 16, explicit_width"),
         ("seeds: []", "model.seeds: List should have at least 1 item"),
-        ("correlation: cosine", "model.correlation: Input should be 'pairwise', 'likelihood' or 'cca'"),
+        ("explicit_share: 1.5", "model.explicit_share: Input should be less than or equal to 1"),
+        ("discriminative: none", "model.discriminative: Input should be 'label_distance' or 'cross_entropy'"),
+        ("correlation: cosine", "model.correlation: Input should be 'pairwise', 'likelihood', 'cca' or 'agreement'"),
     ],
 )
 def test_params_that_no_model_can_have_are_refused(line: str, message: str, tmp_path: Path) -> None:
