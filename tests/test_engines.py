@@ -93,9 +93,11 @@ def wait_until(is_time: Callable[[], bool]) -> None:
 def test_no_worker_outlives_the_run(tmp_path: Path, how: signal.Signals) -> None:
     locks = [tmp_path / "1", tmp_path / "2"]
     code = f"""
+import signal
 from pathlib import Path
 from pipeline.engines import prepare, processes
 from tests.clip_work import hold
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts the tests may ignore it, as `&` in a script does
 prepare(["tests.clip_work"])
 list(processes.run(hold, [Path({str(locks[0])!r}), Path({str(locks[1])!r})], 2, 1000))
 """
