@@ -114,7 +114,7 @@ def _measure(way: Way, folder: Path, number: int) -> Run:
     ]
     if any(process.wait() for process in running):
         raise RuntimeError(f"{way.name} with {way.n_workers} workers failed; run the stage by hand to see why")
-    done = sorted(path.stat().st_mtime for path in cache.glob("clips/*/*.safetensors"))
+    done = sorted(path.stat().st_mtime for path in cache.glob("clips/*/*/*.safetensors"))
     return Run(done[0] - start, (len(done) - 1) / (done[-1] - done[0]))
 
 
