@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 CLIP_SECONDS, FRAMES_PER_SECOND, HEIGHT, WIDTH, SAMPLE_RATE = 10, 25, 360, 640, 16000
+POLL_SECONDS = 0.02
 
 
 class Way(NamedTuple):
@@ -112,9 +113,12 @@ def _measure(way: Way, folder: Path, number: int) -> Run:
     running = [
         subprocess.Popen(command, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet) for command in way.commands
     ]
-    if any(process.wait() for process in running):
+    done: list[float] = []
+    while any(process.poll() is None for process in running):
+        done += [time.time()] * (len(list(cache.glob("clips/*/*/*.safetensors"))) - len(done))
+        time.sleep(POLL_SECONDS)
+    if any(process.returncode for process in running):
         raise RuntimeError(f"{way.name} with {way.n_workers} workers failed; run the stage by hand to see why")
-    done = sorted(path.stat().st_mtime for path in cache.glob("clips/*/*/*.safetensors"))
     return Run(done[0] - start, (len(done) - 1) / (done[-1] - done[0]))
 
 
