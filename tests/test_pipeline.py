@@ -111,14 +111,17 @@ def run_until_dvc_lets_it(project: Project, name: str) -> None:
 
 @pytest.mark.slow
 def test_two_experiments_side_by_side_share_the_clip_cache(project: Project) -> None:
+    cache = Path(project.env["CACHE_DIR"])
+    left_by_the_killed_runs = set(cache.glob("clips/*/*/*.tmp"))
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(partial(run_until_dvc_lets_it, project), ("first", "second")))
     first, second = (json.loads(project.dvc("metrics", "diff", "--json", "HEAD", name)) for name in ("first", "second"))
     assert first == second
     assert first["metrics.json"]
-    cache = Path(project.env["CACHE_DIR"])
     made_twice = {"logmel": 2 * N_CLIPS, "frames": N_CLIPS, "vggish": 2 * N_CLIPS, "inception": N_CLIPS}
-    assert {stage: len(list(cache.glob(f"clips/{stage}/*/*"))) for stage in CLIP_STAGES} == made_twice  # and no *.tmp
+    finished = {stage: len(list(cache.glob(f"clips/{stage}/*/*.safetensors"))) for stage in CLIP_STAGES}
+    assert finished == made_twice
+    assert set(cache.glob("clips/*/*/*.tmp")) == left_by_the_killed_runs
 
 
 def as_folder(project: Project, folder: Path) -> Path:
