@@ -1,12 +1,26 @@
-"""Parts that the encoders of deep models are built of: standardised inputs, hidden blocks, Gaussian heads."""
+"""Parts that the encoders of deep models are built of: prepared inputs, hidden blocks, Gaussian heads."""
+
+from typing import Literal
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from pipeline.params import StageParams
 
 _VARIANCE_FLOOR = 1e-9  # keeps the covariance of features invertible that do not vary within a class
+
+
+class InputParams(StageParams):
+    """How features come to an encoder.
+
+    Attributes:
+        inputs: standardised by the train rows, or also whitened by their covariance within the classes.
+        whitening_ridge: added to that covariance, relative to its mean variance; ``standardised`` has none.
+    """
+
+    inputs: Literal["standardised", "whitened"]
+    whitening_ridge: PositiveFloat
 
 
 class HiddenParams(StageParams):
@@ -23,69 +37,69 @@ class HiddenParams(StageParams):
     dropout: float = Field(ge=0, lt=1)
 
 
-class StandardisedEncoder(nn.Module):
-    """An encoder of features that are standardised by the train rows.
+class Encoder(nn.Module):
+    """An encoder of features that are standardised by the train rows, and whitened too where its params ask for it.
 
     The standardisation takes the place of the batch normalisation in front of many papers' encoders, with no running
-    statistics to lag behind. A subclass adds its layers and ``forward``, which begins with ``standardised``.
+    statistics to lag behind. A subclass adds its layers and ``forward``, which begins with ``prepared``.
     """
 
     mean: Tensor
     deviation: Tensor
+    whitening: Tensor | None
 
-    def __init__(self, width: int) -> None:
-        """Make room for mean and deviation of features of ``width``."""
+    def __init__(self, width: int, params: InputParams) -> None:
+        """Make room for the statistics of features of ``width``."""
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("deviation", torch.ones(width))
+        self.register_buffer("whitening", torch.eye(width) if params.inputs == "whitened" else None)
+        self._whitening_ridge = params.whitening_ridge
 
-    def standardise_by(self, features: Tensor) -> None:
-        """Take mean and deviation from (n, width) train features; one that is constant there keeps deviation 1."""
+    def prepare_by(self, features: Tensor, labels_onehot: Tensor) -> None:
+        """Take the statistics from (n, width) train features of (n, n_classes) labels.
+
+        A feature that is constant there keeps deviation 1. Labels only count for the whitening.
+        """
         deviation = features.std(dim=0, correction=0)
         self.mean.copy_(features.mean(dim=0))
         self.deviation.copy_(torch.where(deviation > 0, deviation, 1))
+        if self.whitening is not None:
+            standard = ((features - self.mean) / self.deviation).double()
+            self.whitening.copy_(whitening_within_classes(standard, labels_onehot.double(), self._whitening_ridge))
 
-    def standardised(self, features: Tensor) -> Tensor:
-        """Return (n, width) features in deviations from the train mean."""
-        return (features - self.mean) / self.deviation
+    def prepared(self, features: Tensor) -> Tensor:
+        """Return (n, width) features in deviations from the train mean, whitened where the params ask for it."""
+        standard = (features - self.mean) / self.deviation
+        return standard if self.whitening is None else standard @ self.whitening
 
 
-class WhitenedEncoder(StandardisedEncoder):
-    """An encoder of standardised features that can be whitened too, by their covariance within the classes.
+def whitening_within_classes(standard: Tensor, labels_onehot: Tensor, ridge: float) -> Tensor:
+    """Return the matrix that whitens features by their covariance within the classes; it stands to the right of them.
 
-    Whitening shrinks the directions in which clips of one class differ most, such as who speaks, or how loud.
+    It shrinks the directions in which clips of one class differ most, such as who speaks, or how loud. The covariance
+    of the features less their class means gets ``ridge`` times its mean variance on its diagonal. One factor makes the
+    mean square of the whitened rows 1, as that of standardised ones is.
+
+    Args:
+        standard: (n, width) float64 standardised train features.
+        labels_onehot: (n, n_classes) float64; a class may have no row.
+        ridge: above 0.
+
+    Returns:
+        (width, width) float64, symmetric.
 
     References:
         Hatch, Kajarekar & Stolcke (2006), Within-Class Covariance Normalization for SVM-based Speaker Recognition,
         Interspeech.
     """
-
-    whitening: Tensor
-
-    def __init__(self, width: int) -> None:
-        """Make room for the statistics of features of ``width``."""
-        super().__init__(width)
-        self.register_buffer("whitening", torch.eye(width))
-
-    def whiten_by(self, features: Tensor, labels_onehot: Tensor, ridge: float) -> None:
-        """Take the whitening from (n, width) train features of (n, n_classes) labels, once they are standardised by.
-
-        The covariance of standardised features less their class means gets ``ridge`` times the mean variance on its
-        diagonal. One factor makes the mean square of the whitened train features 1.
-        """
-        centred, onehot = self.standardised(features).double(), labels_onehot.double()
-        class_means = onehot.T @ centred / onehot.sum(dim=0).clamp(min=1)[:, None]  # (n_classes, width)
-        within = centred - onehot @ class_means  # (n, width)
-        covariance = within.T @ within / len(within)  # (width, width)
-        covariance.diagonal().add_(ridge * covariance.diagonal().mean() + _VARIANCE_FLOOR)
-        variances, directions = torch.linalg.eigh(covariance)
-        whitening = directions * variances.rsqrt() @ directions.T
-        scale = (centred @ whitening).square().mean().sqrt().clamp(min=_VARIANCE_FLOOR)
-        self.whitening.copy_(whitening / scale)
-
-    def whitened(self, features: Tensor) -> Tensor:
-        """Return (n, width) standardised features, whitened as well after ``whiten_by``."""
-        return self.standardised(features) @ self.whitening
+    class_means = labels_onehot.T @ standard / labels_onehot.sum(dim=0).clamp(min=1)[:, None]  # (n_classes, width)
+    within = standard - labels_onehot @ class_means  # (n, width)
+    covariance = within.T @ within / len(within)  # (width, width)
+    covariance.diagonal().add_(ridge * covariance.diagonal().mean() + _VARIANCE_FLOOR)
+    variances, directions = torch.linalg.eigh(covariance)
+    whitening: Tensor = directions * variances.rsqrt() @ directions.T
+    return whitening / (standard @ whitening).square().mean().sqrt().clamp(min=_VARIANCE_FLOOR)
 
 
 def hidden_blocks(width: int, params: HiddenParams) -> list[nn.Module]:
@@ -104,37 +118,41 @@ def perceptron(width: int, output_width: int, params: HiddenParams) -> nn.Sequen
     return nn.Sequential(*hidden_blocks(width, params), nn.Linear(last, output_width))
 
 
-class PerceptronEncoder(StandardisedEncoder):
-    """Hidden blocks and a linear map over standardised features."""
+class PerceptronParams(InputParams, HiddenParams):
+    """Inputs and hidden blocks of an encoder."""
 
-    def __init__(self, width: int, output_width: int, params: HiddenParams) -> None:
+
+class PerceptronEncoder(Encoder):
+    """Hidden blocks and a linear map over prepared features."""
+
+    def __init__(self, width: int, output_width: int, params: PerceptronParams) -> None:
         """Lay out the layers from ``width`` features to ``output_width`` outputs."""
-        super().__init__(width)
+        super().__init__(width, params)
         self.layers = perceptron(width, output_width, params)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (n, output_width) outputs of (n, width) features."""
-        outputs: Tensor = self.layers(self.standardised(features))
+        outputs: Tensor = self.layers(self.prepared(features))
         return outputs
 
 
-class GaussianEncoder(StandardisedEncoder):
+class GaussianEncoder(Encoder):
     """An encoder to a normal distribution of independent latents: the recognition model of an autoencoder.
 
     References:
         Kingma & Welling (2014), Auto-Encoding Variational Bayes, ICLR.
     """
 
-    def __init__(self, width: int, body: nn.Module, body_width: int, latent_width: int) -> None:
+    def __init__(self, width: int, body: nn.Module, body_width: int, latent_width: int, params: InputParams) -> None:
         """Put two linear heads on a body that takes ``width`` features to ``body_width``."""
-        super().__init__(width)
+        super().__init__(width, params)
         self.body = body
         self.latent_mean = nn.Linear(body_width, latent_width)
         self.latent_log_variance = nn.Linear(body_width, latent_width)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance, (n, latent_width) each, of (n, width) features."""
-        hidden = self.body(self.standardised(features))  # (n, body_width)
+        hidden = self.body(self.prepared(features))  # (n, body_width)
         return self.latent_mean(hidden), self.latent_log_variance(hidden)
 
 

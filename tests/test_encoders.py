@@ -7,27 +7,27 @@ from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import nn
 
-from pipeline.encoders import GaussianEncoder, HiddenParams, StandardisedEncoder, WhitenedEncoder, perceptron, sampled
+from pipeline.encoders import Encoder, GaussianEncoder, HiddenParams, InputParams, perceptron, sampled
 from pipeline.training import seeded
 
 CPU = torch.device("cpu")
+STANDARDISED = InputParams(inputs="standardised", whitening_ridge=1.0)
 
 
 def test_standardisation_is_that_of_the_train_rows_and_spares_constant_features() -> None:
     rows = np.random.default_rng(0).normal(5, 3, (40, 4)).astype(np.float32)
     rows[:, 2] = 7
-    encoder = StandardisedEncoder(4)
-    encoder.standardise_by(torch.from_numpy(rows))
+    encoder = Encoder(4, STANDARDISED)
+    encoder.prepare_by(torch.from_numpy(rows), torch.ones(40, 1))
     deviations = np.where(np.arange(4) == 2, 1, rows.std(axis=0, dtype=np.float64))
     expected = (rows[:5] - rows.mean(axis=0, dtype=np.float64)) / deviations
-    np.testing.assert_allclose(encoder.standardised(torch.from_numpy(rows[:5])), expected, atol=1e-5)
+    np.testing.assert_allclose(encoder.prepared(torch.from_numpy(rows[:5])), expected, atol=1e-5)
 
 
 def whitened(rows: NDArray[np.float32], labels: list[int], ridge: float) -> NDArray[np.float32]:
-    encoder = WhitenedEncoder(rows.shape[1])
-    encoder.standardise_by(torch.from_numpy(rows))
-    encoder.whiten_by(torch.from_numpy(rows), torch.eye(3)[labels], ridge)
-    return encoder.whitened(torch.from_numpy(rows)).numpy()
+    encoder = Encoder(rows.shape[1], InputParams(inputs="whitened", whitening_ridge=ridge))
+    encoder.prepare_by(torch.from_numpy(rows), torch.eye(3)[labels])
+    return encoder.prepared(torch.from_numpy(rows)).numpy()
 
 
 LABELS = [0, 1, 1] * 60  # of three classes the third has no row
@@ -61,7 +61,7 @@ def test_a_perceptron_has_its_blocks_and_a_linear_map(n_hidden_layers: int, n_we
 
 
 def test_a_gaussian_encoder_reads_both_heads_from_one_body() -> None:
-    encoder = GaussianEncoder(4, nn.Identity(), 4, 2)
+    encoder = GaussianEncoder(4, nn.Identity(), 4, 2, STANDARDISED)
     rows = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
     mean, log_variance = encoder(rows)
     for value, head in ((mean, encoder.latent_mean), (log_variance, encoder.latent_log_variance)):

@@ -7,7 +7,8 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.encoders import HiddenParams, StandardisedEncoder, perceptron
+from pipeline import encoders
+from pipeline.encoders import HiddenParams, perceptron
 from pipeline.models.base_deep import DeepModel, DeepParams, Network
 from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
 
@@ -46,17 +47,17 @@ class Params(DeepParams, HiddenParams):
     common_width: PositiveInt
 
 
-class Encoder(StandardisedEncoder):
+class Encoder(encoders.Encoder):
     """The feature projector of one modality, which ends in tanh."""
 
     def __init__(self, width: int, params: Params) -> None:
         """Lay out the projector for features of ``width``."""
-        super().__init__(width)
+        super().__init__(width, params)
         self.layers = nn.Sequential(perceptron(width, params.common_width, params), nn.Tanh())
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (n, common_width) embeddings in (-1, 1) of (n, width) features."""
-        embedding: Tensor = self.layers(self.standardised(features))
+        embedding: Tensor = self.layers(self.prepared(features))
         return embedding
 
 

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from pipeline import linalg, training
 from pipeline.device import chosen_device
-from pipeline.encoders import HiddenParams, PerceptronEncoder, StandardisedEncoder
+from pipeline.encoders import Encoder, InputParams, PerceptronEncoder, PerceptronParams
 from pipeline.errors import DataError
 from pipeline.models.base import History, Pairs, check_features, check_pairs, load_model, save_model
 from pipeline.retrieval import mean_average_precision
@@ -22,7 +22,7 @@ from pipeline.retrieval import mean_average_precision
 _ROWS_AT_ONCE = 4096
 
 
-class DeepParams(training.TrainingParams):
+class DeepParams(training.TrainingParams, InputParams):
     """What every deep rival is made with.
 
     Attributes:
@@ -43,8 +43,8 @@ class Network(nn.Module, ABC):
         n_epochs_done: finished epochs, for weights that change in the course of the training.
     """
 
-    audio: StandardisedEncoder
-    visual: StandardisedEncoder
+    audio: Encoder
+    visual: Encoder
     sizes: Tensor
 
     def __init__(self, audio_width: int, visual_width: int, n_classes: int) -> None:
@@ -68,16 +68,17 @@ class Network(nn.Module, ABC):
         return embedding
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> None:
-        """Standardise by all train features; called once, before the training."""
-        self.audio.standardise_by(audio)
-        self.visual.standardise_by(visual)
+        """Take the encoders' statistics from all train features; called once, before the training."""
+        with training.one_thread():
+            self.audio.prepare_by(audio, labels_onehot)
+            self.visual.prepare_by(visual, labels_onehot)
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
         """Count the epoch; called in eval mode with all train features, and what it sets in buffers is kept."""
         self.n_epochs_done += 1
 
 
-class CcaParams(DeepParams, HiddenParams):
+class CcaParams(DeepParams, PerceptronParams):
     """What a network is made with whose outputs a linear CCA turns into embeddings.
 
     Attributes:
@@ -97,48 +98,64 @@ class CcaParams(DeepParams, HiddenParams):
         return self
 
 
+class CcaLayer(nn.Module):
+    """The linear CCA of the outputs of two encoders, as a last layer: no gradient reaches it, ``keep`` sets it."""
+
+    def __init__(self, width: int, n_components: int) -> None:
+        """Make room for ``n_components`` directions of outputs of ``width``."""
+        super().__init__()
+        for modality in ("audio", "visual"):
+            self.register_buffer(f"{modality}_centre", torch.zeros(width))
+            self.register_buffer(f"{modality}_projection", torch.zeros(width, n_components))
+
+    def keep(self, fitted: linalg.Cca) -> None:
+        """Take means and projections; components that the CCA lacks stay 0."""
+        kept = {"audio": (fitted.x_mean, fitted.x_projection), "visual": (fitted.y_mean, fitted.y_projection)}
+        for modality, (mean, projection) in kept.items():
+            self.get_buffer(f"{modality}_centre").copy_(torch.from_numpy(mean))
+            self.get_buffer(f"{modality}_projection")[:, : projection.shape[1]] = torch.from_numpy(projection)
+
+    def variates(self, outputs: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
+        """Return (n, n_components) canonical variates of (n, width) outputs of one modality's encoder."""
+        centred = outputs - self.get_buffer(f"{modality}_centre")
+        return centred @ self.get_buffer(f"{modality}_projection")
+
+
 class CcaNetwork(Network):
     """Two perceptrons, and the linear CCA of their outputs for the train rows, fitted anew after every epoch."""
+
+    params: CcaParams
 
     def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: CcaParams) -> None:
         """Lay out the network; its initial weights come from torch's generator."""
         super().__init__(audio_width, visual_width, n_classes)
         self.audio = PerceptronEncoder(audio_width, params.output_width, params)
         self.visual = PerceptronEncoder(visual_width, params.output_width, params)
-        for modality in ("audio", "visual"):
-            self.register_buffer(f"{modality}_centre", torch.zeros(params.output_width))
-            self.register_buffer(f"{modality}_projection", torch.zeros(params.output_width, params.n_components))
+        self.cca = CcaLayer(params.output_width, params.n_components)
+        self.params = params
 
-    @abstractmethod
     def solve(self, audio: NDArray[np.float32], visual: NDArray[np.float32], labels: NDArray[np.int64]) -> linalg.Cca:
-        """Return the CCA of (n, output_width) outputs of the train rows, whose classes are (n,) labels."""
+        """Return the CCA of all pairs of a class of (n, output_width) outputs of the train rows of (n,) labels."""
+        return linalg.cluster_cca(audio, visual, labels, labels, self.params.n_components, self.params.ridge)
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> None:
-        """Standardise by all train features, and note the classes of their rows."""
+        """Take the statistics of all train features, and note the classes of their rows."""
         super().prepare(audio, visual, labels_onehot)
         self._train_labels = labels_onehot.argmax(dim=1).cpu().numpy()
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
         """Fit the CCA on the outputs of all train rows."""
         super().finish_epoch(audio, visual)
-        fitted = self.solve(self.audio(audio).cpu().numpy(), self.visual(visual).cpu().numpy(), self._train_labels)
-        self._keep("audio", fitted.x_mean, fitted.x_projection)
-        self._keep("visual", fitted.y_mean, fitted.y_projection)
+        outputs = self.audio(audio).cpu().numpy(), self.visual(visual).cpu().numpy()  # (n, output_width) each
+        self.cca.keep(self.solve(*outputs, self._train_labels))
 
     def embed_audio(self, audio: Tensor) -> Tensor:
         """Return (n, n_components) canonical variates of (n, audio width) features."""
-        centred: Tensor = self.audio(audio) - self.get_buffer("audio_centre")
-        return centred @ self.get_buffer("audio_projection")
+        return self.cca.variates(self.audio(audio), "audio")
 
     def embed_visual(self, visual: Tensor) -> Tensor:
         """Return (n, n_components) canonical variates of (n, visual width) features."""
-        centred: Tensor = self.visual(visual) - self.get_buffer("visual_centre")
-        return centred @ self.get_buffer("visual_projection")
-
-    def _keep(self, modality: str, centre: linalg.Array, projection: linalg.Array) -> None:
-        """Write a modality's half of the CCA into its buffers; the components that it lacks stay 0."""
-        self.get_buffer(f"{modality}_centre").copy_(torch.from_numpy(centre))
-        self.get_buffer(f"{modality}_projection")[:, : projection.shape[1]] = torch.from_numpy(projection)
+        return self.cca.variates(self.visual(visual), "visual")
 
 
 class DeepModel:
@@ -200,7 +217,7 @@ class DeepModel:
             return self._in_blocks(network.embed_visual, visual)
 
     def save(self, path: Path) -> None:
-        """Write weights, standardisation and sizes.
+        """Write weights, statistics of the inputs and sizes.
 
         Raises:
             DataError: the model is not fitted.

@@ -1,11 +1,9 @@
 """Cluster deep CCA: deep CCA of every audio with every visual of its class, so that the networks learn from labels."""
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import PositiveFloat
 from torch import Tensor
 
-from pipeline import linalg, losses
+from pipeline import losses
 from pipeline.models.base_deep import CcaNetwork, CcaParams, DeepModel
 from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
 
@@ -32,21 +30,14 @@ class Params(CcaParams):
 
 
 class ClusterDccaNetwork(CcaNetwork):
-    """Two perceptrons that learn from the correlations of all pairs of a class."""
+    """Two perceptrons that learn from the correlations of all pairs of a class, and the CCA of those."""
 
-    def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: Params) -> None:
-        """Lay out the network; its initial weights come from torch's generator."""
-        super().__init__(audio_width, visual_width, n_classes, params)
-        self.params = params
+    params: Params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
         """Return minus the sum of the correlations of the components that the embedding keeps."""
         outputs = self.audio(audio), self.visual(visual)  # (n, output_width) each
         return losses.cluster_cca_loss(*outputs, labels_onehot, self.params.n_components, self.params.loss_ridge)
-
-    def solve(self, audio: NDArray[np.float32], visual: NDArray[np.float32], labels: NDArray[np.int64]) -> linalg.Cca:
-        """Return the CCA of all pairs of outputs of a class."""
-        return linalg.cluster_cca(audio, visual, labels, labels, self.params.n_components, self.params.ridge)
 
 
 class Model(DeepModel):

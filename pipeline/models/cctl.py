@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline import losses
-from pipeline.encoders import HiddenParams, StandardisedEncoder, perceptron
+from pipeline.encoders import PerceptronEncoder, PerceptronParams
 from pipeline.models.base_deep import DeepModel, DeepParams, Network
 from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
 
@@ -20,7 +20,7 @@ SEARCH: SearchSpace = {
 }
 
 
-class Params(DeepParams, HiddenParams):
+class Params(DeepParams, PerceptronParams):
     """Section ``baselines.cctl`` of params.yaml.
 
     Attributes:
@@ -32,28 +32,14 @@ class Params(DeepParams, HiddenParams):
     margin: PositiveFloat
 
 
-class Encoder(StandardisedEncoder):
-    """The label predictor of one modality."""
-
-    def __init__(self, width: int, n_classes: int, params: Params) -> None:
-        """Lay out the predictor for features of ``width``."""
-        super().__init__(width)
-        self.layers = perceptron(width, n_classes, params)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (n, n_classes) predicted labels of (n, width) features, near one-hot rows and not bounded."""
-        predicted: Tensor = self.layers(self.standardised(features))
-        return predicted
-
-
 class CctlNetwork(Network):
-    """A label predictor for each modality; what they predict is the embedding."""
+    """A label predictor for each modality; what they predict, near one-hot rows and not bounded, is the embedding."""
 
     def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: Params) -> None:
         """Lay out the network; its initial weights come from torch's generator."""
         super().__init__(audio_width, visual_width, n_classes)
-        self.audio = Encoder(audio_width, n_classes, params)
-        self.visual = Encoder(visual_width, n_classes, params)
+        self.audio = PerceptronEncoder(audio_width, n_classes, params)
+        self.visual = PerceptronEncoder(visual_width, n_classes, params)
         self.register_buffer("labels", torch.eye(n_classes), persistent=False)
         self.params = params
 
@@ -99,29 +85,27 @@ def complete_cross_triplet_loss(audio: Tensor, visual: Tensor, labels_onehot: Te
     Returns:
         scalar, at least 0; 0 where the batch has no triplet.
     """
-    same_class = labels_onehot @ labels_onehot.T > 0  # (n, n)
-    another = same_class & ~torch.eye(len(audio), dtype=torch.bool, device=audio.device)
-    total, n_triplets = audio.new_zeros(()), audio.new_zeros(())
-    for anchor, other in ((audio, visual), (visual, audio)):
-        own, across = torch.cdist(anchor, anchor), torch.cdist(anchor, other)  # (n, n)
-        for to_positive, positive, to_negative in (
-            (across, same_class, across),
-            (across, same_class, own),
-            (own, another, across),
-        ):
-            total = total + _sum_of_hinges(to_positive + margin, positive, to_negative, ~same_class)
-            n_triplets = n_triplets + (positive.sum(dim=1) * (~same_class).sum(dim=1)).sum()
-    return total / n_triplets.clamp(min=1)
+    same_class = (labels_onehot @ labels_onehot.T > 0).repeat(2, 1)  # (2 n, n), audio anchors above visual ones
+    another = same_class & ~torch.eye(len(audio), dtype=torch.bool, device=audio.device).repeat(2, 1)
+    own = torch.cat([torch.cdist(audio, audio), torch.cdist(visual, visual)])  # (2 n, n)
+    audio_to_visual = torch.cdist(audio, visual)
+    across = torch.cat([audio_to_visual, audio_to_visual.T])  # (2 n, n)
+    positive = torch.cat([same_class, another], dim=1)  # (2 n, 2 n), in the other modality and in the anchor's own
+    to_positive = torch.cat([across, own], dim=1)
+    negative_across = _sum_of_hinges(to_positive + margin, positive, across, ~same_class)
+    negative_own = _sum_of_hinges(across + margin, same_class, own, ~same_class)
+    n_triplets = ((same_class.sum(dim=1) + positive.sum(dim=1)) * (~same_class).sum(dim=1)).sum()
+    return (negative_across + negative_own) / n_triplets.clamp(min=1)
 
 
 def _sum_of_hinges(reach: Tensor, positive: Tensor, to_negative: Tensor, negative: Tensor) -> Tensor:
     """The sum of max(0, reach - to_negative) over all positives and negatives of each row, without making a triplet.
 
-    The k negatives within a positive's reach have hinges that sum to k times the reach, less their distances:
-    one sort a row instead of n^2 hinges. All arguments are (n, n).
+    The k negatives within a positive's reach have hinges that sum to k times the reach, less their distances: one sort
+    a row instead of a hinge a triplet. The first two are (m, number of positives), the others (m, n).
     """
     nearest = torch.where(negative, to_negative, torch.inf).sort(dim=1).values  # the negatives first
-    n_within = torch.searchsorted(nearest.detach(), reach.detach())  # (n, n) of 0..n
-    sums = functional.pad(torch.where(nearest.isinf(), 0, nearest).cumsum(dim=1), (1, 0))  # (n, n + 1), from 0
-    hinges = n_within * reach - sums.gather(1, n_within)  # (n, n)
+    n_within = torch.searchsorted(nearest.detach(), reach.detach())  # (m, positives) of 0..n
+    sums = functional.pad(torch.where(nearest.isinf(), 0, nearest).cumsum(dim=1), (1, 0))  # (m, n + 1), from 0
+    hinges = n_within * reach - sums.gather(1, n_within)  # (m, positives)
     return torch.where(positive, hinges, 0).sum()

@@ -34,10 +34,7 @@ class Params(CcaParams):
 class DccaNetwork(CcaNetwork):
     """Two perceptrons that learn from the correlations of the clips' own pairs."""
 
-    def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: Params) -> None:
-        """Lay out the network; its initial weights come from torch's generator."""
-        super().__init__(audio_width, visual_width, n_classes, params)
-        self.params = params
+    params: Params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
         """Return minus the sum of the correlations of the components that the embedding keeps; labels play no part."""

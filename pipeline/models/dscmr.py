@@ -3,8 +3,8 @@
 from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from pipeline import losses
-from pipeline.encoders import HiddenParams, StandardisedEncoder, perceptron
+from pipeline import encoders, losses
+from pipeline.encoders import HiddenParams, perceptron
 from pipeline.models.base_deep import DeepModel, DeepParams, Network
 from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
 
@@ -34,18 +34,18 @@ class Params(DeepParams, HiddenParams):
     common_width: PositiveInt
 
 
-class Encoder(StandardisedEncoder):
+class Encoder(encoders.Encoder):
     """A modality's own layers, and then the layer that both modalities share."""
 
     def __init__(self, width: int, shared: nn.Linear, params: Params) -> None:
         """Lay out the own layers for features of ``width`` under the shared one."""
-        super().__init__(width)
+        super().__init__(width, params)
         self.private = nn.Sequential(perceptron(width, params.private_width, params), nn.ReLU())
         self.shared = shared
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (n, common_width) embeddings of (n, width) features."""
-        private = self.private(self.standardised(features))  # (n, private_width)
+        private = self.private(self.prepared(features))  # (n, private_width)
         embedding: Tensor = self.shared(private)  # (n, common_width)
         return embedding
 

@@ -12,12 +12,11 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline import linalg, losses
-from pipeline.encoders import HiddenParams, WhitenedEncoder, perceptron
+from pipeline import encoders, linalg, losses
+from pipeline.encoders import HiddenParams, perceptron
 from pipeline.models import base_deep
 from pipeline.models.base import with_equal_norms
 from pipeline.search_space import Choice, IntUniform, LogUniform, SearchSpace, Uniform
-from pipeline.training import one_thread
 
 SEARCH: SearchSpace = {
     "inputs": Choice(("standardised", "whitened")),
@@ -45,9 +44,6 @@ class Params(base_deep.DeepParams, HiddenParams):
     """Section ``model`` of params.yaml.
 
     Attributes:
-        inputs: features as the encoders see them: standardised by the train rows, or also whitened by the covariance
-            within the classes.
-        whitening_ridge: added to that covariance, relative to its mean variance; ``standardised`` has none.
         lambda_corr: weight of the correlation loss, which ties the explicit embeddings of a clip.
         lambda_disc: weight of the discriminative loss, which ties implicit embeddings to labels.
         lambda_constraint: weight of the constraint loss, which keeps the two embeddings of an input apart.
@@ -63,8 +59,6 @@ class Params(base_deep.DeepParams, HiddenParams):
         explicit_share: weight of the explicit subspace in the fusion ``weighted``; the implicit one has the rest.
     """
 
-    inputs: Literal["standardised", "whitened"]
-    whitening_ridge: PositiveFloat
     lambda_corr: NonNegativeFloat
     lambda_disc: NonNegativeFloat
     lambda_constraint: NonNegativeFloat
@@ -94,19 +88,19 @@ class Params(base_deep.DeepParams, HiddenParams):
         return self
 
 
-class Encoder(WhitenedEncoder):
+class Encoder(encoders.Encoder):
     """The explicit and the implicit branch of one modality, over the same features."""
 
     def __init__(self, width: int, params: Params) -> None:
         """Lay out both branches for features of ``width``."""
-        super().__init__(width)
+        super().__init__(width, params)
         self.explicit = perceptron(width, params.explicit_width, params)
         self.implicit = perceptron(width, params.implicit_width, params)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the explicit and the implicit embeddings of (n, width) features."""
-        white = self.whitened(features)  # (n, width)
-        return self.explicit(white), self.implicit(white)  # (n, explicit_width), (n, implicit_width)
+        prepared = self.prepared(features)  # (n, width)
+        return self.explicit(prepared), self.implicit(prepared)  # (n, explicit_width), (n, implicit_width)
 
 
 class Network(base_deep.Network):
@@ -126,12 +120,8 @@ class Network(base_deep.Network):
             self._make_room_for_cca(n_classes)
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> None:
-        """Standardise and whiten by all train features, and note the classes of their rows."""
+        """Take the statistics of all train features, and note the classes of their rows."""
         super().prepare(audio, visual, labels_onehot)
-        if self.params.inputs == "whitened":
-            with one_thread():
-                self.audio.whiten_by(audio, labels_onehot, self.params.whitening_ridge)
-                self.visual.whiten_by(visual, labels_onehot, self.params.whitening_ridge)
         self._train_labels = labels_onehot.argmax(dim=1).cpu().numpy()
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:

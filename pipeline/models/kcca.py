@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import PositiveFloat, PositiveInt
 from scipy.linalg import eigh
@@ -11,9 +12,9 @@ from scipy.spatial.distance import pdist
 from sklearn.metrics.pairwise import pairwise_kernels
 
 from pipeline import linalg
+from pipeline.encoders import InputParams, whitening_within_classes
 from pipeline.errors import DataError
 from pipeline.models.base import History, Pairs, check_features, check_pairs, load_model, save_model
-from pipeline.params import StageParams
 from pipeline.search_space import Choice, LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
@@ -27,11 +28,11 @@ SEARCH: SearchSpace = {
 _N_MEDIAN_ROWS = 1000
 
 
-class Params(StageParams):
+class Params(InputParams):
     """Section ``baselines.kcca`` of params.yaml.
 
     Attributes:
-        kernel: of standardised features.
+        kernel: of features prepared as ``inputs`` says.
         width_factor: standard deviation of the kernel ``rbf``, as a share of the median distance of train rows.
         n_landmarks: train rows that span the feature spaces; null for all of them, which is exact and takes time with
             the cube of their number.
@@ -51,21 +52,21 @@ class KernelMap(NamedTuple):
 
     Attributes:
         mean: (width,) of the train features.
-        deviation: (width,) likewise.
-        landmarks: (m, width) standardised features.
+        scaling: (width, width); features less the mean times this are standardised, and whitened if they are to be.
+        landmarks: (m, width) prepared in this way.
         gamma: (1,) of the kernel rbf, ``exp(-gamma d^2)``.
         coordinates: (m, rank); a row's kernel values with the landmarks times these are its coordinates.
     """
 
     mean: linalg.Array
-    deviation: linalg.Array
+    scaling: linalg.Array
     landmarks: linalg.Array
     gamma: linalg.Array
     coordinates: linalg.Array
 
     def __call__(self, features: NDArray[np.floating], kernel: str) -> linalg.Array:
         """Return (n, rank) coordinates of (n, width) features: their dot products are the kernel's values."""
-        return _kernel((features - self.mean) / self.deviation, self.landmarks, kernel, self.gamma) @ self.coordinates
+        return _kernel((features - self.mean) @ self.scaling, self.landmarks, kernel, self.gamma) @ self.coordinates
 
 
 class Model:
@@ -95,8 +96,9 @@ class Model:
         check_pairs(train, "train")
         rng = np.random.default_rng(self._seed)
         order = rng.permutation(len(train.labels))
-        audio_map = fit_kernel_map(train.audio[order], self._params, "train audio")
-        visual_map = fit_kernel_map(train.visual[order], self._params, "train visual")
+        labels = train.labels[order]
+        audio_map = fit_kernel_map(train.audio[order], labels, self._params, "train audio")
+        visual_map = fit_kernel_map(train.visual[order], labels, self._params, "train visual")
         audio, visual = audio_map(train.audio, self._params.kernel), visual_map(train.visual, self._params.kernel)
         n_components = min(self._params.n_components, audio.shape[1], visual.shape[1])
         self._fitted = audio_map, visual_map, linalg.cca(audio, visual, n_components, self._params.ridge)
@@ -157,33 +159,45 @@ class Model:
         return self._fitted
 
 
-def fit_kernel_map(features: NDArray[np.floating], params: Params, name: str) -> KernelMap:
+def fit_kernel_map(features: NDArray[np.floating], labels: NDArray[np.int64], params: Params, name: str) -> KernelMap:
     """Return the map of one modality; the first ``n_landmarks`` rows are its landmarks.
 
     Args:
         features: (n, width) train features in random order.
-        params: the kernel, its width and the number of landmarks.
+        labels: (n,) their classes; only whitening looks at them.
+        params: the inputs, the kernel, its width and the number of landmarks.
         name: which features they are, for the message.
 
     Raises:
         DataError: all rows are alike.
     """
     mean = features.mean(axis=0, dtype=np.float64)
-    deviation = features.std(axis=0, dtype=np.float64)
-    deviation = np.where(deviation > 0, deviation, 1.0)
-    standard = (features - mean) / deviation
-    median_distance = float(np.median(pdist(standard[:_N_MEDIAN_ROWS])))
+    scaling = _scaling(features - mean, labels, params)
+    prepared = (features - mean) @ scaling
+    median_distance = float(np.median(pdist(prepared[:_N_MEDIAN_ROWS])))
     if not median_distance > 0:
         raise DataError(f"{name}: most rows are alike; expected a median distance above 0")
     gamma = np.array([0.5 / (params.width_factor * median_distance) ** 2])
-    landmarks = standard[: params.n_landmarks]
+    landmarks = prepared[: params.n_landmarks]
     eigenvalues, eigenvectors = eigh(_kernel(landmarks, landmarks, params.kernel, gamma))
     of_rank = eigenvalues > len(landmarks) * np.finfo(np.float64).eps * eigenvalues[-1]
     coordinates = eigenvectors[:, of_rank] / np.sqrt(eigenvalues[of_rank])
-    return KernelMap(mean, deviation, landmarks, gamma, coordinates)
+    return KernelMap(mean, scaling, landmarks, gamma, coordinates)
+
+
+def _scaling(centred: linalg.Array, labels: NDArray[np.int64], params: Params) -> linalg.Array:
+    """The matrix (width, width) that standardises centred features, and whitens them if they are to be."""
+    deviation = centred.std(axis=0)
+    scaling = np.diag(1 / np.where(deviation > 0, deviation, 1.0))
+    if params.inputs == "standardised":
+        return scaling
+    labels_onehot = torch.from_numpy(np.eye(labels.max() + 1)[labels])  # (n, n_classes)
+    standard = torch.from_numpy(centred @ scaling)
+    whitening: linalg.Array = whitening_within_classes(standard, labels_onehot, params.whitening_ridge).numpy()
+    return scaling @ whitening
 
 
 def _kernel(rows: linalg.Array, landmarks: linalg.Array, kernel: str, gamma: linalg.Array) -> linalg.Array:
-    """Kernel values (n, m) of standardised rows with the landmarks."""
+    """Kernel values (n, m) of prepared rows with the landmarks."""
     width = {"gamma": gamma.item()} if kernel == "rbf" else {}
     return np.asarray(pairwise_kernels(rows, landmarks, metric=kernel, **width))

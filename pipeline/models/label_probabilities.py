@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.encoders import HiddenParams, PerceptronEncoder
+from pipeline.encoders import PerceptronEncoder, PerceptronParams
 from pipeline.errors import DataError
 from pipeline.models.base import History, Pairs, check_pairs, with_equal_norms
 from pipeline.models.base_deep import DeepModel, DeepParams, Network
@@ -27,12 +27,12 @@ SEARCH: SearchSpace = {
 }
 
 
-class Params(DeepParams, HiddenParams):
+class Params(DeepParams, PerceptronParams):
     """Section ``baselines.label_probabilities`` of params.yaml.
 
     Attributes:
-        classifier: multinomial logistic regression, in which only ``l2_penalty`` counts, or a perceptron, in which all
-            else does.
+        classifier: multinomial logistic regression, in which inputs and ``l2_penalty`` count, or a perceptron, in which
+            inputs and all else do.
         l2_penalty: on the squared weights, beside the sum of the train rows' losses; 1 / C of scikit-learn.
         similarity: of two clips' probabilities: their dot product, which is the probability that independent draws
             agree on the class, or their cosine, which forgets how sure a classifier is.
@@ -59,7 +59,7 @@ class ProbabilityNetwork(Network):
         self.register_buffer("longest", torch.ones((), dtype=torch.float64))
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> None:
-        """Standardise by all train features; a logistic regression is fitted here and now."""
+        """Take the statistics of all train features; a logistic regression is fitted here and now."""
         super().prepare(audio, visual, labels_onehot)
         if self.params.classifier == "logistic":
             labels = labels_onehot.argmax(dim=1).cpu().numpy()
@@ -148,9 +148,9 @@ class Model(DeepModel):
 
 def _regress(encoder: PerceptronEncoder, features: Tensor, labels: NDArray[np.int64], l2_penalty: float) -> None:
     """Make an encoder without hidden layers the logistic regression of the labels; a class without rows gets 0."""
-    standard = encoder.standardised(features).double().cpu().numpy()  # (n, width)
+    prepared = encoder.prepared(features).double().cpu().numpy()  # (n, width)
     with one_thread():
-        fitted = LogisticRegression(C=1 / l2_penalty, max_iter=1000).fit(standard, labels)
+        fitted = LogisticRegression(C=1 / l2_penalty, max_iter=1000).fit(prepared, labels)
     weights, biases = fitted.coef_, fitted.intercept_  # (n_classes, width), (n_classes,)
     if len(fitted.classes_) == 2:  # of the second class against the first
         weights, biases = np.vstack([-weights, weights]) / 2, np.hstack([-biases, biases]) / 2

@@ -56,15 +56,15 @@ class MsVaeNetwork(Network):
     def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: Params) -> None:
         """Lay out the network; its initial weights come from torch's generator."""
         super().__init__(audio_width, visual_width, n_classes)
-        self.audio = _encoder(audio_width, params.audio_widths, params.latent_width)
-        self.visual = _encoder(visual_width, params.visual_widths, params.latent_width)
+        self.audio = _encoder(audio_width, params.audio_widths, params)
+        self.visual = _encoder(visual_width, params.visual_widths, params)
         self.decoder = _layers([params.latent_width, *params.decoder_widths, visual_width + audio_width])
         self.params = params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
         """Return the losses of both directions; the labels play no part."""
         params = self.params
-        pair = torch.cat([self.visual.standardised(visual), self.audio.standardised(audio)], dim=1)
+        pair = torch.cat([self.visual.prepared(visual), self.audio.prepared(audio)], dim=1)
         a, v = self.audio(audio), self.visual(visual)  # mean and log variance, (n, latent_width) each
         error = functional.mse_loss(self.decoder(sampled(*a)), pair) + functional.mse_loss(
             self.decoder(sampled(*v)), pair
@@ -138,6 +138,6 @@ def _layers(widths: list[int]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _encoder(width: int, widths: list[int], latent_width: int) -> GaussianEncoder:
+def _encoder(width: int, widths: list[int], params: Params) -> GaussianEncoder:
     """Layers under the two heads."""
-    return GaussianEncoder(width, _layers([width, *widths]), widths[-1], latent_width)
+    return GaussianEncoder(width, _layers([width, *widths]), widths[-1], params.latent_width, params)

@@ -2,12 +2,10 @@
 
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from pipeline import linalg, losses
+from pipeline import losses
 from pipeline.models.base_deep import CcaNetwork, CcaParams, DeepModel
 from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
 
@@ -38,21 +36,14 @@ class Params(CcaParams):
 
 
 class TripletNetwork(CcaNetwork):
-    """Two perceptrons that learn from triplets whose anchor is of the other modality."""
+    """Two perceptrons that learn from triplets across the modalities, and the CCA of all pairs of a class."""
 
-    def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: Params) -> None:
-        """Lay out the network; its initial weights come from torch's generator."""
-        super().__init__(audio_width, visual_width, n_classes, params)
-        self.params = params
+    params: Params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
         """Return the triplet loss of the outputs, over anchors of both modalities."""
         outputs = self.audio(audio), self.visual(visual)  # (n, output_width) each
         return losses.cross_modal_triplet_loss(*outputs, labels_onehot, self.params.margin, self.params.triplets)
-
-    def solve(self, audio: NDArray[np.float32], visual: NDArray[np.float32], labels: NDArray[np.int64]) -> linalg.Cca:
-        """Return the CCA of all pairs of outputs of a class."""
-        return linalg.cluster_cca(audio, visual, labels, labels, self.params.n_components, self.params.ridge)
 
 
 class Model(DeepModel):

@@ -2,14 +2,13 @@
 
 from typing import Self
 
-import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline import linalg, losses
 from pipeline.encoders import GaussianEncoder, HiddenParams, hidden_blocks, perceptron, sampled
-from pipeline.models.base_deep import DeepModel, DeepParams, Network
+from pipeline.models.base_deep import CcaLayer, DeepModel, DeepParams, Network
 from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
 
 SEARCH: SearchSpace = {
@@ -64,9 +63,7 @@ class VaeCcaNetwork(Network):
         self.audio_decoder = perceptron(params.latent_width, audio_width, params)
         self.visual_decoder = perceptron(params.latent_width, visual_width, params)
         self.classifier = nn.Linear(params.latent_width, n_classes, bias=False)
-        for modality in ("audio", "visual"):
-            self.register_buffer(f"{modality}_centre", torch.zeros(params.latent_width))
-            self.register_buffer(f"{modality}_projection", torch.zeros(params.latent_width, params.n_components))
+        self.cca = CcaLayer(params.latent_width, params.n_components)
         self.params = params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
@@ -75,8 +72,8 @@ class VaeCcaNetwork(Network):
         (a, a_log_variance), (v, v_log_variance) = self.audio(audio), self.visual(visual)  # (n, latent_width)
         a_decoded = self.audio_decoder(sampled(a, a_log_variance))  # (n, audio width)
         v_decoded = self.visual_decoder(sampled(v, v_log_variance))  # (n, visual width)
-        error = functional.mse_loss(a_decoded, self.audio.standardised(audio))
-        error = error + functional.mse_loss(v_decoded, self.visual.standardised(visual))
+        error = functional.mse_loss(a_decoded, self.audio.prepared(audio))
+        error = error + functional.mse_loss(v_decoded, self.visual.prepared(visual))
         divergence = losses.standard_normal_divergence(a, a_log_variance)
         divergence = divergence + losses.standard_normal_divergence(v, v_log_variance)
         correlation = losses.pairwise_correlation_loss(a, v)
@@ -88,21 +85,15 @@ class VaeCcaNetwork(Network):
         """Fit the CCA on the latent means of the train rows."""
         super().finish_epoch(audio, visual)
         a, v = (encoder(rows)[0].cpu().numpy() for encoder, rows in ((self.audio, audio), (self.visual, visual)))
-        fitted = linalg.cca(a, v, self.params.n_components, self.params.ridge)
-        self.get_buffer("audio_centre").copy_(torch.from_numpy(fitted.x_mean))
-        self.get_buffer("audio_projection").copy_(torch.from_numpy(fitted.x_projection))
-        self.get_buffer("visual_centre").copy_(torch.from_numpy(fitted.y_mean))
-        self.get_buffer("visual_projection").copy_(torch.from_numpy(fitted.y_projection))
+        self.cca.keep(linalg.cca(a, v, self.params.n_components, self.params.ridge))
 
     def embed_audio(self, audio: Tensor) -> Tensor:
         """Return (n, n_components) canonical variates of the latent means of (n, audio width) features."""
-        centred: Tensor = self.audio(audio)[0] - self.get_buffer("audio_centre")
-        return centred @ self.get_buffer("audio_projection")
+        return self.cca.variates(self.audio(audio)[0], "audio")
 
     def embed_visual(self, visual: Tensor) -> Tensor:
         """Return (n, n_components) canonical variates of the latent means of (n, visual width) features."""
-        centred: Tensor = self.visual(visual)[0] - self.get_buffer("visual_centre")
-        return centred @ self.get_buffer("visual_projection")
+        return self.cca.variates(self.visual(visual)[0], "visual")
 
 
 class Model(DeepModel):
@@ -126,4 +117,5 @@ class Model(DeepModel):
 def _encoder(width: int, params: Params) -> GaussianEncoder:
     """Hidden blocks under the two heads."""
     body_width = params.hidden_width if params.n_hidden_layers else width
-    return GaussianEncoder(width, nn.Sequential(*hidden_blocks(width, params)), body_width, params.latent_width)
+    body = nn.Sequential(*hidden_blocks(width, params))
+    return GaussianEncoder(width, body, body_width, params.latent_width, params)

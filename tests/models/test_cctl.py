@@ -12,6 +12,7 @@ from pipeline.models.cctl import CctlNetwork, Params, complete_cross_triplet_los
 from pipeline.training import seeded
 
 VALUES: dict[str, Any] = {
+    "inputs": "standardised", "whitening_ridge": 1.0,
     "seeds": [0], "epochs": 5, "batch_size": 8, "learning_rate": 0.01, "weight_decay": 0, "clip_norm": 1.0,
     "patience": 5, "lambda_triplet": 0.7, "margin": 0.5, "n_hidden_layers": 1, "hidden_width": 6, "dropout": 0.0,
 }  # fmt: skip

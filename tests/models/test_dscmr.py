@@ -10,6 +10,7 @@ from pipeline.models.dscmr import DscmrNetwork, Params
 from pipeline.training import seeded
 
 VALUES: dict[str, Any] = {
+    "inputs": "standardised", "whitening_ridge": 1.0,
     "seeds": [0], "epochs": 5, "batch_size": 8, "learning_rate": 0.01, "weight_decay": 0, "clip_norm": 1.0,
     "patience": 5, "lambda_likelihood": 0.3, "lambda_invariance": 0.7, "private_width": 5, "common_width": 3,
     "n_hidden_layers": 1, "hidden_width": 6, "dropout": 0.0,

@@ -117,7 +117,7 @@ def test_cross_entropy_is_that_of_both_modalities_classes() -> None:
 
 
 def test_whitened_inputs_vary_alike_within_classes_in_all_directions() -> None:
-    white = untrained(inputs="whitened", whitening_ridge=1e-6).audio.whitened(AUDIO).numpy()
+    white = untrained(inputs="whitened", whitening_ridge=1e-6).audio.prepared(AUDIO).numpy()
     within = LinearDiscriminantAnalysis(store_covariance=True).fit(white, TRAIN.labels).covariance_
     np.testing.assert_allclose(within / within[0, 0], np.eye(6), atol=1e-3)
 
@@ -163,7 +163,7 @@ def test_standardisation_is_that_of_the_train_rows_and_spares_constant_features(
     network = Network(6, 8, 5, params())
     audio = TRAIN.audio.copy()
     audio[:, 0] = 7
-    network.audio.standardise_by(torch.from_numpy(audio))
+    network.audio.prepare_by(torch.from_numpy(audio), ONEHOT)
     expected = [1.0, *audio[:, 1:].std(axis=0, dtype=np.float64)]
     np.testing.assert_allclose(network.audio.mean, audio.mean(axis=0, dtype=np.float64), rtol=1e-5)
     np.testing.assert_allclose(network.audio.deviation, expected, rtol=1e-5)

@@ -16,7 +16,10 @@ from pipeline.models.base import Pairs
 from pipeline.models.kcca import KernelMap, Model, Params, fit_kernel_map
 
 Array = NDArray[Any]
-VALUES: dict[str, Any] = {"kernel": "rbf", "width_factor": 1.0, "n_landmarks": None, "n_components": 2, "ridge": 1.0}
+VALUES: dict[str, Any] = {
+    "inputs": "standardised", "whitening_ridge": 1.0, "kernel": "rbf", "width_factor": 1.0, "n_landmarks": None,
+    "n_components": 2, "ridge": 1.0,
+}  # fmt: skip
 
 
 def params(**changes: Any) -> Params:  # noqa: ANN401 - values of any field
@@ -85,7 +88,7 @@ def test_exact_variates_solve_the_dual_problem_of_centred_kernels() -> None:
 
 def test_coordinates_have_the_dot_products_of_the_kernel() -> None:
     train, unseen = pairs(n=40), pairs(n=10, seed=1)
-    kernel_map = fit_kernel_map(train.audio, params(), "audio")
+    kernel_map = fit_kernel_map(train.audio, train.labels, params(), "audio")
     scaler = StandardScaler().fit(train.audio.astype(np.float64))
     train_rows, unseen_rows = (scaler.transform(clips.audio.astype(np.float64)) for clips in (train, unseen))
     expected = rbf_kernel(unseen_rows, train_rows, gamma=median_gamma(train_rows))
@@ -95,7 +98,7 @@ def test_coordinates_have_the_dot_products_of_the_kernel() -> None:
 
 def test_landmarks_give_the_best_kernel_that_their_columns_allow() -> None:
     train = pairs(n=40)
-    few: KernelMap = fit_kernel_map(train.audio, params(n_landmarks=12), "audio")
+    few: KernelMap = fit_kernel_map(train.audio, train.labels, params(n_landmarks=12), "audio")
     found = few(train.audio, "rbf") @ few(train.audio, "rbf").T
     kernel = rbf_kernel(StandardScaler().fit_transform(train.audio.astype(np.float64)), gamma=few.gamma.item())
     np.testing.assert_allclose(found, kernel[:, :12] @ np.linalg.pinv(kernel[:12, :12]) @ kernel[:12], atol=1e-6)

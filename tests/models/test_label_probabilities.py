@@ -16,6 +16,7 @@ from pipeline.models.label_probabilities import Model, Params
 
 Array = NDArray[Any]
 VALUES: dict[str, Any] = {
+    "inputs": "standardised", "whitening_ridge": 1.0,
     "classifier": "logistic", "l2_penalty": 0.5, "similarity": "dot", "n_hidden_layers": 1, "hidden_width": 32,
     "dropout": 0.0, "seeds": [0], "epochs": 10, "batch_size": 32, "learning_rate": 0.01, "weight_decay": 1e-4,
     "clip_norm": 1.0, "patience": 10,

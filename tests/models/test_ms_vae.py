@@ -12,6 +12,7 @@ from pipeline.models.ms_vae import MsVaeNetwork, Params, wasserstein_distance
 from pipeline.training import seeded
 
 VALUES: dict[str, Any] = {
+    "inputs": "standardised", "whitening_ridge": 1.0,
     "seeds": [0], "epochs": 5, "batch_size": 8, "learning_rate": 0.01, "weight_decay": 0, "clip_norm": 1.0,
     "patience": 5, "audio_widths": [7, 6], "visual_widths": [9], "decoder_widths": [8, 8], "latent_width": 3,
     "lambda_latent": 0.4, "first_kl_weight": 0.3, "n_first_epochs": 2, "kl_weight": 0.05,

@@ -13,6 +13,7 @@ from pipeline.models.tnn_c_cca import Model, Params
 
 Array = NDArray[Any]
 VALUES: dict[str, Any] = {
+    "inputs": "standardised", "whitening_ridge": 1.0,
     "triplets": "all", "margin": 0.4, "output_width": 8, "n_components": 2, "ridge": 1e-4, "n_hidden_layers": 1,
     "hidden_width": 32, "dropout": 0.0, "seeds": [0], "epochs": 12, "batch_size": 32, "learning_rate": 0.01,
     "weight_decay": 1e-4, "clip_norm": 1.0, "patience": 12,

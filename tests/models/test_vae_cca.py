@@ -16,6 +16,7 @@ from pipeline.params import load_params
 from pipeline.training import seeded
 
 VALUES: dict[str, Any] = {
+    "inputs": "standardised", "whitening_ridge": 1.0,
     "seeds": [0], "epochs": 5, "batch_size": 32, "learning_rate": 0.01, "weight_decay": 0, "clip_norm": 1.0,
     "patience": 5, "kl_weight": 0.2, "lambda_correlation": 0.3, "lambda_category": 0.7, "latent_width": 4,
     "n_components": 2, "ridge": 1e-6, "n_hidden_layers": 1, "hidden_width": 6, "dropout": 0.0,
