@@ -7,8 +7,20 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from pipeline.params import StageParams
+from pipeline.search_space import Choice, IntUniform, LogUniform, SearchSpace, Uniform
 
 _VARIANCE_FLOOR = 1e-9  # keeps the covariance of features invertible that do not vary within a class
+
+
+INPUT_SEARCH: SearchSpace = {
+    "inputs": Choice(("standardised", "whitened")),
+    "whitening_ridge": LogUniform(0.1, 10.0),
+}
+HIDDEN_SEARCH: SearchSpace = {
+    "n_hidden_layers": IntUniform(0, 2),
+    "hidden_width": Choice((64, 128, 256, 512)),
+    "dropout": Uniform(0.0, 0.8),
+}
 
 
 class InputParams(StageParams):

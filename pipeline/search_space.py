@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.errors import ParamsError
 
-Value = bool | int | float | str
+Value = bool | int | float | str | None
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class IntUniform:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of the values, equally likely: ``Choice(("linear", "rbf"))``."""
+    """One of the values, equally likely: ``Choice(("linear", "rbf"))``; None stands for a null of params.yaml."""
 
     values: tuple[Value, ...]
 

@@ -62,7 +62,9 @@ def main() -> None:
         for name in arguments.models or sections:
             budget = Budget(arguments.trials, arguments.folds, arguments.seed)
             best = tune(arguments.features, name, sections.get(name, f"baselines.{name}"), budget, arguments.out)
-            flags = " ".join(f"-S {sections.get(name, name)}.{key}={value}" for key, value in best.params.items())
+            section = sections.get(name, name)
+            written = {key: "null" if value is None else value for key, value in best.params.items()}
+            flags = " ".join(f"-S {section}.{key}={value}" for key, value in written.items())
             print(f"{name}: MAP {best.validation_map:.4f} in trial {best.number}: {flags or 'nothing to search'}")
     except PipelineError as error:
         sys.exit(f"tune: {type(error).__name__}: {error}")

@@ -10,13 +10,13 @@ from scipy.stats import kstest, loguniform, uniform
 from pipeline.errors import ParamsError
 from pipeline.models.base import model_module, model_names
 from pipeline.params import model_sections, read_section
-from pipeline.search_space import Choice, IntUniform, LogUniform, Range, Uniform
+from pipeline.search_space import Choice, IntUniform, LogUniform, Range, Uniform, Value
 
 PARAMS_FILE = Path(__file__).parents[1] / "params.yaml"
 RANGES: list[Range] = [Uniform(-1, 3), LogUniform(1e-4, 10.0), IntUniform(2, 4), Choice(("linear", "rbf"))]
 
 
-def draws(space: Range, n: int = 2000, seed: int = 0) -> list[bool | int | float | str]:
+def draws(space: Range, n: int = 2000, seed: int = 0) -> list[Value]:
     rng = np.random.default_rng(seed)
     return [space.sample(rng) for _ in range(n)]
 
@@ -41,8 +41,9 @@ def test_whole_numbers_reach_both_ends() -> None:
 
 
 def test_every_value_of_a_choice_is_drawn_as_it_was_given() -> None:
-    drawn = draws(Choice((5, 0.5, "rbf", True)))
-    assert {(type(value), value) for value in drawn} == {(int, 5), (float, 0.5), (str, "rbf"), (bool, True)}
+    drawn = draws(Choice((5, 0.5, "rbf", True, None)))
+    expected = {(int, 5), (float, 0.5), (str, "rbf"), (bool, True), (type(None), None)}
+    assert {(type(value), value) for value in drawn} == expected
 
 
 @pytest.mark.parametrize("space", RANGES, ids=str)
@@ -65,6 +66,19 @@ def test_a_model_takes_what_is_drawn_from_its_ranges(name: str) -> None:
         drawn = {key: space.sample(rng) for key, space in module.SEARCH.items()}
         assert drawn.keys() <= section.keys()
         module.Params.model_validate(section | drawn)
+
+
+LEARNING = [name for name in model_names() if "patience" in model_module(name).Params.model_fields]
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_what_helped_one_network_is_in_reach_of_all(name: str) -> None:
+    search, fields = model_module(name).SEARCH, model_module(name).Params.model_fields
+    assert search["inputs"] == Choice(("standardised", "whitened"))
+    assert search["patience"] == Choice((None, 20))
+    assert search["weight_decay"].high == 0.1
+    assert search["learning_rate"].low <= 1e-3 < 1e-2 <= search["learning_rate"].high
+    assert "dropout" not in fields or search["dropout"].high == 0.8
 
 
 @pytest.mark.parametrize(

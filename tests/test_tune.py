@@ -15,7 +15,7 @@ from pipeline.errors import DataError, ParamsError
 from pipeline.features import FeatureTable
 from pipeline.params import StageParams
 from pipeline.search_space import Choice, LogUniform
-from pipeline.tune import Budget, best_trial, draw, read_trials, tune
+from pipeline.tune import Budget, best_trial, draw, main, read_trials, tune
 
 BUDGET = Budget(n_trials=4, n_folds=3, seed=0)
 
@@ -84,6 +84,18 @@ def test_trials_do_not_depend_on_the_number_of_workers(project: Path, monkeypatc
     alone = search(project, budget).read_bytes()
     monkeypatch.setenv("WORKERS", "2")
     assert search(project, budget, "two").read_bytes() == alone
+
+
+def test_a_null_stays_one_in_the_table_and_in_the_flags(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kcca = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())["baselines"]["kcca"]
+    sections = {"models": {"kcca": "baselines.kcca"}, "baselines": {"kcca": kcca | {"n_landmarks": None}}}
+    (project / "params.yaml").write_text(yaml.safe_dump(sections))
+    monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out", "kcca", "--trials", "1"])
+    main()
+    assert read_trials(project / "out" / "kcca.csv")[0].params["n_landmarks"] is None
+    assert "-S baselines.kcca.n_landmarks=null" in capsys.readouterr().out
 
 
 def test_test_rows_are_not_looked_at(project: Path) -> None:

@@ -8,20 +8,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline import encoders
-from pipeline.encoders import HiddenParams, perceptron
-from pipeline.models.base_deep import DeepModel, DeepParams, Network
+from pipeline.encoders import HIDDEN_SEARCH, HiddenParams, perceptron
+from pipeline.models.base_deep import DEEP_SEARCH, DeepModel, DeepParams, Network
 from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
 
 SEARCH: SearchSpace = {
+    **DEEP_SEARCH,
+    **HIDDEN_SEARCH,
     "lambda_label": LogUniform(0.1, 10.0),
-    "lambda_structure": LogUniform(0.1, 10.0),
+    "lambda_structure": LogUniform(0.03, 3.0),
     "lambda_adversarial": LogUniform(1e-3, 1.0),
     "negative_weight": LogUniform(0.1, 10.0),
     "margin": Uniform(0.5, 1.5),
-    "n_hidden_layers": Choice((1, 2)),
     "common_width": Choice((16, 32, 64, 128)),
-    "dropout": Uniform(0.0, 0.5),
-    "learning_rate": LogUniform(1e-4, 1e-2),
 }
 
 _SCHEDULE_STEEPNESS = 10  # of the reversal's growth, as in Ganin & Lempitsky (2015)

@@ -14,10 +14,18 @@ from torch.nn import functional
 
 from pipeline import linalg, training
 from pipeline.device import chosen_device
-from pipeline.encoders import Encoder, InputParams, PerceptronEncoder, PerceptronParams
+from pipeline.encoders import HIDDEN_SEARCH, INPUT_SEARCH, Encoder, InputParams, PerceptronEncoder, PerceptronParams
 from pipeline.errors import DataError
 from pipeline.models.base import History, Pairs, check_features, check_pairs, load_model, save_model
 from pipeline.retrieval import mean_average_precision
+from pipeline.search_space import Choice, IntUniform, LogUniform, SearchSpace
+
+DEEP_SEARCH: SearchSpace = INPUT_SEARCH | {
+    "patience": Choice((None, 20)),
+    "learning_rate": LogUniform(3e-4, 1e-2),
+    "weight_decay": LogUniform(1e-5, 0.1),
+}
+"""What a search varies of every deep model: none loses because another was searched more widely."""
 
 _ROWS_AT_ONCE = 4096
 
@@ -76,6 +84,11 @@ class Network(nn.Module, ABC):
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
         """Count the epoch; called in eval mode with all train features, and what it sets in buffers is kept."""
         self.n_epochs_done += 1
+
+
+CCA_SEARCH: SearchSpace = (
+    DEEP_SEARCH | HIDDEN_SEARCH | {"n_components": IntUniform(5, 32), "ridge": LogUniform(1e-3, 1.0)}
+)
 
 
 class CcaParams(DeepParams, PerceptronParams):

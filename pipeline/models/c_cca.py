@@ -4,7 +4,7 @@ from pipeline import linalg
 from pipeline.models.base import LinearModel, LinearParams, Pairs
 from pipeline.search_space import IntUniform, LogUniform, SearchSpace
 
-SEARCH: SearchSpace = {"n_components": IntUniform(3, 9), "ridge": LogUniform(1e-4, 10.0)}
+SEARCH: SearchSpace = {"n_components": IntUniform(3, 32), "ridge": LogUniform(1e-4, 10.0)}
 
 
 class Params(LinearParams):

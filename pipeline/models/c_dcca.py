@@ -4,18 +4,13 @@ from pydantic import PositiveFloat
 from torch import Tensor
 
 from pipeline import losses
-from pipeline.models.base_deep import CcaNetwork, CcaParams, DeepModel
-from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
+from pipeline.models.base_deep import CCA_SEARCH, CcaNetwork, CcaParams, DeepModel
+from pipeline.search_space import LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
-    "n_hidden_layers": Choice((0, 1, 2)),
-    "hidden_width": Choice((64, 128, 256)),
-    "dropout": Uniform(0.0, 0.5),
+    **CCA_SEARCH,
+    "learning_rate": LogUniform(1e-3, 3e-2),  # a batch is most or all of the rows: few steps
     "loss_ridge": LogUniform(1e-3, 1.0),
-    "ridge": LogUniform(1e-3, 1.0),
-    "n_components": Choice((5, 9, 16)),
-    "learning_rate": LogUniform(1e-4, 1e-2),
-    "weight_decay": LogUniform(1e-5, 0.1),
 }
 
 

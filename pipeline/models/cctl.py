@@ -6,17 +6,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline import losses
-from pipeline.encoders import PerceptronEncoder, PerceptronParams
-from pipeline.models.base_deep import DeepModel, DeepParams, Network
-from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
+from pipeline.encoders import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
+from pipeline.models.base_deep import DEEP_SEARCH, DeepModel, DeepParams, Network
+from pipeline.search_space import LogUniform, SearchSpace, Uniform
 
 SEARCH: SearchSpace = {
-    "lambda_triplet": LogUniform(0.01, 10.0),
+    **DEEP_SEARCH,
+    **HIDDEN_SEARCH,
+    "lambda_triplet": LogUniform(0.1, 10.0),
     "margin": Uniform(0.1, 1.4),
-    "n_hidden_layers": Choice((1, 2, 3)),
-    "hidden_width": Choice((64, 128, 256)),
-    "dropout": Uniform(0.0, 0.5),
-    "learning_rate": LogUniform(1e-4, 1e-2),
 }
 
 

@@ -4,17 +4,16 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from pipeline import encoders, losses
-from pipeline.encoders import HiddenParams, perceptron
-from pipeline.models.base_deep import DeepModel, DeepParams, Network
-from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
+from pipeline.encoders import HIDDEN_SEARCH, HiddenParams, perceptron
+from pipeline.models.base_deep import DEEP_SEARCH, DeepModel, DeepParams, Network
+from pipeline.search_space import Choice, LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
-    "lambda_likelihood": LogUniform(1e-3, 10.0),
+    **DEEP_SEARCH,
+    **HIDDEN_SEARCH,
+    "lambda_likelihood": LogUniform(1e-2, 10.0),
     "lambda_invariance": LogUniform(1e-3, 1.0),
-    "n_hidden_layers": Choice((1, 2)),
     "common_width": Choice((16, 32, 64, 128)),
-    "dropout": Uniform(0.0, 0.5),
-    "learning_rate": LogUniform(1e-4, 1e-2),
 }
 
 

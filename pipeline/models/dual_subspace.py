@@ -13,30 +13,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline import encoders, linalg, losses
-from pipeline.encoders import HiddenParams, perceptron
+from pipeline.encoders import HIDDEN_SEARCH, HiddenParams, perceptron
 from pipeline.models import base_deep
 from pipeline.models.base import with_equal_norms
 from pipeline.search_space import Choice, IntUniform, LogUniform, SearchSpace, Uniform
 
 SEARCH: SearchSpace = {
-    "inputs": Choice(("standardised", "whitened")),
-    "whitening_ridge": LogUniform(0.1, 10.0),
+    **base_deep.DEEP_SEARCH,
+    **HIDDEN_SEARCH,
     "lambda_corr": LogUniform(0.1, 10.0),
     "lambda_disc": LogUniform(0.1, 10.0),
     "lambda_constraint": LogUniform(1e-3, 1.0),
     "correlation": Choice(("pairwise", "likelihood", "cca", "agreement")),
     "discriminative": Choice(("label_distance", "cross_entropy")),
-    "n_hidden_layers": IntUniform(1, 3),
-    "hidden_width": Choice((128, 256, 512)),
     "explicit_width": Choice((16, 32, 64, 128)),
     "implicit_width": Choice((16, 32, 64, 128)),
-    "dropout": Uniform(0.0, 0.5),
     "fusion": Choice(("cca", "cluster_cca", "weighted")),
     "fusion_components": IntUniform(5, 32),
     "fusion_ridge": LogUniform(1e-3, 1.0),
     "explicit_share": Uniform(0.0, 1.0),
-    "learning_rate": LogUniform(1e-4, 1e-2),
-    "weight_decay": LogUniform(1e-5, 1e-1),
 }
 
 

@@ -12,16 +12,17 @@ from scipy.spatial.distance import pdist
 from sklearn.metrics.pairwise import pairwise_kernels
 
 from pipeline import linalg
-from pipeline.encoders import InputParams, whitening_within_classes
+from pipeline.encoders import INPUT_SEARCH, InputParams, whitening_within_classes
 from pipeline.errors import DataError
 from pipeline.models.base import History, Pairs, check_features, check_pairs, load_model, save_model
-from pipeline.search_space import Choice, LogUniform, SearchSpace
+from pipeline.search_space import Choice, IntUniform, LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
+    **INPUT_SEARCH,
     "kernel": Choice(("linear", "cosine", "rbf")),
     "width_factor": LogUniform(0.2, 5.0),
-    "n_landmarks": Choice((100, 300, 600)),
-    "n_components": Choice((5, 9, 16, 32)),
+    "n_landmarks": Choice((100, 300, 1000)),
+    "n_components": IntUniform(5, 32),
     "ridge": LogUniform(1e-3, 10.0),
 }
 

@@ -10,20 +10,18 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.encoders import PerceptronEncoder, PerceptronParams
+from pipeline.encoders import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
 from pipeline.errors import DataError
 from pipeline.models.base import History, Pairs, check_pairs, with_equal_norms
-from pipeline.models.base_deep import DeepModel, DeepParams, Network
+from pipeline.models.base_deep import DEEP_SEARCH, DeepModel, DeepParams, Network
 from pipeline.search_space import Choice, LogUniform, SearchSpace
 from pipeline.training import one_thread
 
 SEARCH: SearchSpace = {
+    **DEEP_SEARCH,
+    **HIDDEN_SEARCH,
     "classifier": Choice(("logistic", "mlp")),
     "l2_penalty": LogUniform(1e-2, 1e3),
-    "n_hidden_layers": Choice((1, 2)),
-    "hidden_width": Choice((64, 128, 256)),
-    "learning_rate": LogUniform(1e-4, 1e-2),
-    "weight_decay": LogUniform(1e-5, 0.1),
 }
 
 

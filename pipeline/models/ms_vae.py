@@ -10,14 +10,14 @@ from torch.nn import functional
 
 from pipeline import losses
 from pipeline.encoders import GaussianEncoder, sampled
-from pipeline.models.base_deep import DeepModel, DeepParams, Network
+from pipeline.models.base_deep import DEEP_SEARCH, DeepModel, DeepParams, Network
 from pipeline.search_space import Choice, LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
+    **DEEP_SEARCH,
     "kl_weight": LogUniform(1e-5, 0.1),
     "lambda_latent": LogUniform(1e-3, 1.0),
     "latent_width": Choice((16, 32, 64, 100)),
-    "learning_rate": LogUniform(1e-5, 1e-2),
 }
 
 Widths = Annotated[list[PositiveInt], Field(min_length=1)]
@@ -62,7 +62,7 @@ class MsVaeNetwork(Network):
         self.params = params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the losses of both directions; the labels play no part."""
+        """Return the losses of both directions; the pair to generate is prepared as the encoders' inputs are."""
         params = self.params
         pair = torch.cat([self.visual.prepared(visual), self.audio.prepared(audio)], dim=1)
         a, v = self.audio(audio), self.visual(visual)  # mean and log variance, (n, latent_width) each
@@ -97,9 +97,10 @@ class Model(DeepModel):
     The paper's and its code's: ReLU encoders, one decoder to both modalities, squared error, divergence and a latent
     distance for each direction, the divergence's weight (0.1 for ten epochs, then 0.01), a score of latents and
     generated pairs. Our choices: the latent distance is the closed form of the 2-Wasserstein distance, a mean over
-    clips, where the code takes draws of a batch; the score is a cosine of both parts, where it is a distance; inputs
-    and targets are standardised; and in params.yaml AdamW's learning rate, the epochs and narrower layers (the paper's:
-    512-512-512-128-128, 128-128-128 and 512-512-512-640-640, 100 latents, for features 512 and 128 wide).
+    clips, where the code takes draws of a batch; the score is a cosine of both parts, where it is a distance; the
+    targets are the features as the encoders see them, standardised or whitened; and in params.yaml AdamW's learning
+    rate, the epochs and narrower layers (the paper's: 512-512-512-128-128, 128-128-128 and 512-512-512-640-640, 100
+    latents, for features 512 and 128 wide).
 
     References:
         Zhu, Wu, Latapie, Yang & Yan (2021), Learning Audio-Visual Correlations from Variational Cross-Modal Generation,

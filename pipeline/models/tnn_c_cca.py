@@ -6,20 +6,14 @@ from pydantic import Field
 from torch import Tensor
 
 from pipeline import losses
-from pipeline.models.base_deep import CcaNetwork, CcaParams, DeepModel
-from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
+from pipeline.models.base_deep import CCA_SEARCH, CcaNetwork, CcaParams, DeepModel
+from pipeline.search_space import Choice, SearchSpace, Uniform
 
 SEARCH: SearchSpace = {
+    **CCA_SEARCH,
     "triplets": Choice(("all", "hardest")),
     "margin": Uniform(0.1, 1.0),
-    "n_hidden_layers": Choice((1, 2)),
-    "hidden_width": Choice((64, 128, 256)),
     "output_width": Choice((32, 64, 128)),
-    "dropout": Uniform(0.0, 0.5),
-    "ridge": LogUniform(1e-3, 1.0),
-    "n_components": Choice((5, 9, 16)),
-    "learning_rate": LogUniform(1e-4, 1e-2),
-    "weight_decay": LogUniform(1e-5, 0.1),
 }
 
 

@@ -7,20 +7,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline import linalg, losses
-from pipeline.encoders import GaussianEncoder, HiddenParams, hidden_blocks, perceptron, sampled
-from pipeline.models.base_deep import CcaLayer, DeepModel, DeepParams, Network
-from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
+from pipeline.encoders import HIDDEN_SEARCH, GaussianEncoder, HiddenParams, hidden_blocks, perceptron, sampled
+from pipeline.models.base_deep import DEEP_SEARCH, CcaLayer, DeepModel, DeepParams, Network
+from pipeline.search_space import Choice, IntUniform, LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
+    **DEEP_SEARCH,
+    **HIDDEN_SEARCH,
     "kl_weight": LogUniform(1e-4, 1.0),
     "lambda_correlation": LogUniform(0.01, 10.0),
-    "lambda_category": LogUniform(0.01, 10.0),
-    "n_hidden_layers": Choice((1, 2)),
+    "lambda_category": LogUniform(0.1, 10.0),
     "latent_width": Choice((16, 32, 64)),
-    "n_components": Choice((6, 9, 12)),
+    "n_components": IntUniform(5, 16),
     "ridge": LogUniform(1e-3, 1.0),
-    "dropout": Uniform(0.0, 0.5),
-    "learning_rate": LogUniform(1e-4, 1e-2),
 }
 
 
@@ -28,7 +27,7 @@ class Params(DeepParams, HiddenParams):
     """Section ``baselines.vae_cca`` of params.yaml.
 
     Attributes:
-        kl_weight: of the divergence from the standard normal, beside the mean squared error of a standardised feature.
+        kl_weight: of the divergence from the standard normal, beside the mean squared error of a prepared feature.
         lambda_correlation: weight of the distance between the latent means of a clip.
         lambda_category: weight of the distance between the projected latent means and the labels.
         latent_width: latents of a modality.
@@ -101,8 +100,10 @@ class Model(DeepModel):
 
     From the paper's abstract: an autoencoder a modality, latents tied by a paired correlation and by the category, and
     a canonical correlation analysis that leads both into one space.
-    Our choices: the paired correlation is the distance of the latent means and the category loss that of DSCMR; the CCA
-    is linear, fitted on the train rows after every epoch, the chosen epoch's kept; sizes, AdamW and weights.
+    Our choices: what is reconstructed are the features as the encoders see them, standardised or whitened, of mean
+    square 1 both ways, so that the weights keep their meaning; the paired correlation is the distance of the latent
+    means and the category loss that of DSCMR; the CCA is linear, fitted on the train rows after every epoch, the kept
+    epoch's stays; sizes, AdamW and weights.
 
     References:
         Zhang, Yu, Tang, Wu & Li (2023), Variational Autoencoder with CCA for Audio-Visual Cross-modal Retrieval,
