@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,11 @@ PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
 MODALITIES = ("audio", "visual")
 N_EPOCHS = 20  # enough for these clips
 
+WHITENED = " whitened"  # behind the name of a model whose inputs are
+WHITENING = [name + WHITENED for name in model_names() if "inputs" in model_module(name).Params.model_fields]
+
 each_model = pytest.mark.parametrize("name", model_names())
+each_model_and_input = pytest.mark.parametrize("name", [*model_names(), *WHITENING])
 each_modality = pytest.mark.parametrize("modality", MODALITIES)
 
 
@@ -41,12 +46,17 @@ def copied(clips: Pairs) -> Pairs:
     return Pairs(clips.audio.copy(), clips.visual.copy(), clips.labels.copy())
 
 
+def module_of(name: str) -> ModuleType:
+    return model_module(name.removesuffix(WHITENED))
+
+
 def unfitted(name: str, seed: int = 0) -> Model:
-    module = model_module(name)
-    params = load_params(model_sections(PARAMS_FILE)[name], module.Params, PARAMS_FILE)
-    if hasattr(params, "epochs"):
-        params = params.model_copy(update={"epochs": min(params.epochs, N_EPOCHS)})
-    model: Model = module.Model(params, seed)
+    module = module_of(name)
+    params = load_params(model_sections(PARAMS_FILE)[name.removesuffix(WHITENED)], module.Params, PARAMS_FILE)
+    changes = {"epochs": min(params.epochs, N_EPOCHS)} if "epochs" in module.Params.model_fields else {}
+    if "inputs" in module.Params.model_fields:
+        changes["inputs"] = "whitened" if name.endswith(WHITENED) else "standardised"
+    model: Model = module.Model(params.model_copy(update=changes), seed)
     return model
 
 
@@ -70,7 +80,7 @@ def test_every_model_has_its_section_in_params(name: str) -> None:
     assert name in model_sections(PARAMS_FILE)
 
 
-@each_model
+@each_model_and_input
 def test_embeddings_of_both_modalities_are_finite_float32_rows_of_one_width(name: str) -> None:
     audio, visual = (embed(fitted(name), modality, features(TEST, modality)) for modality in MODALITIES)
     assert audio.shape == visual.shape == (40, audio.shape[1])
@@ -79,7 +89,7 @@ def test_embeddings_of_both_modalities_are_finite_float32_rows_of_one_width(name
     assert np.isfinite(visual).all()
 
 
-@each_model
+@each_model_and_input
 @each_modality
 def test_a_clip_is_embedded_alone_as_in_a_batch(name: str, modality: str) -> None:
     rows = features(TEST, modality)
@@ -104,7 +114,7 @@ def test_embedding_other_clips_leaves_the_model_as_it_was(name: str, modality: s
     np.testing.assert_array_equal(embed(fitted(name), modality, features(TEST, modality)), before)
 
 
-@each_model
+@each_model_and_input
 def test_unseen_clips_of_separable_classes_find_each_other(name: str) -> None:
     audio, visual = (embed(fitted(name), modality, features(TEST, modality)) for modality in MODALITIES)
     cosines = (audio / np.linalg.norm(audio, axis=1)[:, None]) @ (visual / np.linalg.norm(visual, axis=1)[:, None]).T
@@ -144,20 +154,20 @@ def test_the_history_is_one_dict_of_finite_numbers_an_epoch(name: str) -> None:
     assert all(isinstance(value, int | float) and np.isfinite(value) for epoch in history for value in epoch.values())
 
 
-@each_model
+@each_model_and_input
 @each_modality
 def test_a_loaded_model_embeds_as_the_saved_one(name: str, modality: str, tmp_path: Path) -> None:
     fitted(name).save(tmp_path / "model.safetensors")
-    loaded = model_module(name).Model.load(tmp_path / "model.safetensors")
+    loaded = module_of(name).Model.load(tmp_path / "model.safetensors")
     expected = embed(fitted(name), modality, features(TEST, modality))
     np.testing.assert_array_equal(embed(loaded, modality, features(TEST, modality)), expected)
 
 
-@each_model
+@each_model_and_input
 def test_a_loaded_model_saves_the_same_bytes(name: str, tmp_path: Path) -> None:
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     fitted(name).save(first)
-    model_module(name).Model.load(first).save(second)
+    module_of(name).Model.load(first).save(second)
     assert first.read_bytes() == second.read_bytes()
 
 
