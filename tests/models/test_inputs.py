@@ -1,5 +1,6 @@
 """What every model makes of whitened inputs, against features that numpy whitened before."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from pipeline.models.base import Model, Pairs, model_module, model_names
 from pipeline.params import load_params, model_sections
 
 Array = NDArray[Any]
+
+PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
 N_CLASSES = 5
 WHITENING = [name for name in model_names() if "inputs" in model_module(name).Params.model_fields]
 
@@ -38,7 +41,7 @@ def whitened_by_hand(features: Array, labels: Array) -> Array:
 
 def similarities(name: str, clips: Pairs, **changes: Any) -> Array:  # noqa: ANN401 - values of any field
     module = model_module(name)
-    params = load_params(model_sections()[name], module.Params)
+    params = load_params(model_sections(PARAMS_FILE)[name], module.Params, PARAMS_FILE)
     if "epochs" in module.Params.model_fields:
         changes |= {"epochs": 3, "patience": None, "batch_size": 60}
     model: Model = module.Model(module.Params.model_validate(params.model_dump() | changes), seed=0)
