@@ -9,7 +9,7 @@ from pipeline.search_space import LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
     **CCA_SEARCH,
-    "learning_rate": LogUniform(1e-3, 3e-2),  # a batch is most or all of the rows: few steps
+    "learning_rate": LogUniform(1e-3, 0.3),  # a batch is most or all of the rows: few steps
     "loss_ridge": LogUniform(1e-3, 1.0),
 }
 

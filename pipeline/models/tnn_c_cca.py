@@ -7,10 +7,11 @@ from torch import Tensor
 
 from pipeline import losses
 from pipeline.models.base_deep import CCA_SEARCH, CcaNetwork, CcaParams, DeepModel
-from pipeline.search_space import Choice, SearchSpace, Uniform
+from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
 
 SEARCH: SearchSpace = {
     **CCA_SEARCH,
+    "learning_rate": LogUniform(1e-3, 3e-2),
     "triplets": Choice(("all", "hardest")),
     "margin": Uniform(0.1, 1.0),
     "output_width": Choice((32, 64, 128)),
