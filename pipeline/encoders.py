@@ -1,5 +1,6 @@
 """Parts that the encoders of deep models are built of: prepared inputs, hidden blocks, Gaussian heads."""
 
+import math
 from typing import Literal
 
 import torch
@@ -128,6 +129,34 @@ def perceptron(width: int, output_width: int, params: HiddenParams) -> nn.Sequen
     """Return hidden blocks and then a linear map: (n, width) to (n, output_width)."""
     last = params.hidden_width if params.n_hidden_layers else width
     return nn.Sequential(*hidden_blocks(width, params), nn.Linear(last, output_width))
+
+
+class FourierFeatures(nn.Module):
+    """Fixed random cosines whose dot products are, in the mean, a Gaussian kernel of the inputs.
+
+    The kernel of two inputs is ``exp(-|x - y|^2 / (2 width))``: 1/e at the mean distance of inputs of mean square 1.
+
+    References:
+        Rahimi & Recht (2007), Random Features for Large-Scale Kernel Machines, NIPS.
+    """
+
+    directions: Tensor
+    phases: Tensor
+
+    def __init__(self, width: int, n_features: int) -> None:
+        """Draw directions and phases from torch's generator; they are kept with the weights and not trained."""
+        super().__init__()
+        self.register_buffer("directions", torch.randn(width, n_features) / math.sqrt(width))
+        self.register_buffer("phases", 2 * math.pi * torch.rand(n_features))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (n, n_features) features of (n, width) inputs, each of mean square 1 over its phases."""
+        return math.sqrt(2) * torch.cos(inputs @ self.directions + self.phases)
+
+
+def kernel_machine(width: int, output_width: int, n_features: int, dropout: float) -> nn.Sequential:
+    """Return Fourier features, dropout and a linear map: (n, width) to (n, output_width)."""
+    return nn.Sequential(FourierFeatures(width, n_features), nn.Dropout(dropout), nn.Linear(n_features, output_width))
 
 
 class PerceptronParams(InputParams, HiddenParams):

@@ -18,11 +18,15 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.clip_cache import write_atomically
 from pipeline.clips import file_sha256
 from pipeline.errors import DataError, ParamsError, PipelineError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 COLUMNS = ["trial", "validation_map", "validation_map_sd", "params"]
 _N_DRAWS = 1000
@@ -34,7 +38,8 @@ class Budget(NamedTuple):
 
     Attributes:
         n_trials: parameter sets that are tried.
-        n_folds: parts of the rows that are not test; each is held out once.
+        n_folds: parts of the rows that are not test; each is held out once. With 1 the table's own validation rows are
+            held out: right where the features hold what was fitted on its train rows, such as a PCA.
         seed: of the folds and of the draws.
     """
 
@@ -88,8 +93,8 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
     from pipeline.models.base import model_module
     from pipeline.params import load_params
 
-    if budget.n_trials < 1 or budget.n_folds < 2:
-        raise ParamsError(f"{budget}; expected at least 1 trial and 2 folds")
+    if budget.n_trials < 1 or budget.n_folds < 1:
+        raise ParamsError(f"{budget}; expected at least 1 trial and 1 fold")
     module = model_module(name)
     base = load_params(section, module.Params)
     made_with = json.dumps(
@@ -182,18 +187,38 @@ def _run(features: Path, name: str, section: str, budget: Budget, drawn: Drawn) 
     params = module.Params.model_validate(load_params(section, module.Params).model_dump() | values)
     with one_thread():
         scores = list(_fold_scores(FeatureTable.load(features), module.Model, params, budget))
-    return Trial(number, float(np.mean(scores)), float(np.std(scores, ddof=1)), values)
+    spread = float(np.std(scores, ddof=1)) if len(scores) > 1 else float("nan")
+    return Trial(number, float(np.mean(scores)), spread, values)
 
 
 def _fold_scores(table: Any, model_class: Any, params: Any, budget: Budget) -> Iterator[float]:  # noqa: ANN401 - see _run
     """The held-out MAP of each fold."""
-    import numpy as np
-    from sklearn.model_selection import StratifiedKFold
-
     from pipeline.models.base import Pairs
     from pipeline.retrieval import mean_average_precision
 
-    usable = np.flatnonzero(np.array(table.splits) != "test")
+    for fit_rows, held_rows in _folds(table, budget):
+        fitted_on, held = (
+            Pairs(table.audio[rows], table.visual[rows], table.labels[rows]) for rows in (fit_rows, held_rows)
+        )
+        model = model_class(params, budget.seed)
+        model.fit(fitted_on, held)
+        audio, visual = model.embed_audio(held.audio), model.embed_visual(held.visual)
+        one_way = mean_average_precision(audio, visual, held.labels, held.labels)
+        yield (one_way + mean_average_precision(visual, audio, held.labels, held.labels)) / 2
+
+
+def _folds(table: Any, budget: Budget) -> "Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]":  # noqa: ANN401
+    """Rows to fit on and rows to hold out, of each fold; no test row is among them."""
+    import numpy as np
+    from sklearn.model_selection import StratifiedKFold
+
+    splits = np.array(table.splits)
+    if budget.n_folds == 1:
+        if not (splits == "validation").any():
+            raise DataError("no clip is of the split 'validation'; expected some for 1 fold, or more folds")
+        yield np.flatnonzero(splits == "train"), np.flatnonzero(splits == "validation")
+        return
+    usable = np.flatnonzero(splits != "test")
     n_least = np.bincount(table.labels[usable]).min()
     if n_least < budget.n_folds:
         raise DataError(
@@ -201,15 +226,7 @@ def _fold_scores(table: Any, model_class: Any, params: Any, budget: Budget) -> I
         )
     folds = StratifiedKFold(budget.n_folds, shuffle=True, random_state=budget.seed)
     for fit_rows, held_rows in folds.split(usable, table.labels[usable]):
-        fitted_on, held = (
-            Pairs(table.audio[rows], table.visual[rows], table.labels[rows])
-            for rows in (usable[fit_rows], usable[held_rows])
-        )
-        model = model_class(params, budget.seed)
-        model.fit(fitted_on, held)
-        audio, visual = model.embed_audio(held.audio), model.embed_visual(held.visual)
-        one_way = mean_average_precision(audio, visual, held.labels, held.labels)
-        yield (one_way + mean_average_precision(visual, audio, held.labels, held.labels)) / 2
+        yield usable[fit_rows], usable[held_rows]
 
 
 def _trials_so_far(table: Path, made_with: str) -> list[Trial]:
@@ -242,7 +259,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("out", type=Path, help="folder of the tables, one a model")
     parser.add_argument("models", nargs="*", metavar="MODEL", help="default: the models of params.yaml")
     parser.add_argument("--trials", type=int, default=30, help="parameter sets a model (default: 30)")
-    parser.add_argument("--folds", type=int, default=3, help="parts of train + validation (default: 3)")
+    parser.add_argument(
+        "--folds", type=int, default=3, help="parts of train + validation (default: 3); 1: hold out validation"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of folds and draws (default: 0)")
     return parser.parse_args()
 

@@ -5,9 +5,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.metrics.pairwise import rbf_kernel
 from torch import nn
 
-from pipeline.encoders import Encoder, GaussianEncoder, HiddenParams, InputParams, perceptron, sampled
+from pipeline.encoders import Encoder, FourierFeatures, GaussianEncoder, HiddenParams, InputParams, perceptron, sampled
 from pipeline.training import seeded
 
 CPU = torch.device("cpu")
@@ -75,3 +76,10 @@ def test_draws_have_the_mean_and_the_variance_asked_for() -> None:
         draws = sampled(mean.expand(20_000, 2), log_variance.expand(20_000, 2))
     np.testing.assert_allclose(draws.mean(dim=0), [1, -2], atol=0.1)
     np.testing.assert_allclose(draws.std(dim=0), [1, 3], rtol=0.03)
+
+
+def test_fourier_features_give_the_gaussian_kernel_of_scikit_learn() -> None:
+    rows = np.random.default_rng(0).standard_normal((30, 8)).astype(np.float32)
+    with seeded(0, torch.device("cpu")):
+        features = FourierFeatures(8, 40_000)(torch.from_numpy(rows)).numpy()
+    np.testing.assert_allclose(features @ features.T / 40_000, rbf_kernel(rows, gamma=1 / 16), atol=0.03)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline import encoders, linalg, losses
-from pipeline.encoders import HIDDEN_SEARCH, HiddenParams, perceptron
+from pipeline.encoders import HIDDEN_SEARCH, HiddenParams, kernel_machine, perceptron
 from pipeline.models import base_deep
 from pipeline.models.base import with_equal_norms
-from pipeline.search_space import Choice, IntUniform, LogUniform, SearchSpace, Uniform
+from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
 
 SEARCH: SearchSpace = {
     **base_deep.DEEP_SEARCH,
@@ -24,13 +24,9 @@ SEARCH: SearchSpace = {
     "lambda_corr": LogUniform(0.1, 10.0),
     "lambda_disc": LogUniform(0.1, 10.0),
     "lambda_constraint": LogUniform(1e-3, 1.0),
-    "correlation": Choice(("pairwise", "likelihood", "cca", "agreement")),
-    "discriminative": Choice(("label_distance", "cross_entropy")),
+    "implicit_branch": Choice(("perceptron", "fourier")),
     "explicit_width": Choice((16, 32, 64, 128)),
     "implicit_width": Choice((16, 32, 64, 128)),
-    "fusion": Choice(("cca", "cluster_cca", "weighted")),
-    "fusion_components": IntUniform(5, 32),
-    "fusion_ridge": LogUniform(1e-3, 1.0),
     "explicit_share": Uniform(0.0, 1.0),
 }
 
@@ -45,6 +41,9 @@ class Params(base_deep.DeepParams, HiddenParams):
         correlation: form of the correlation loss.
         correlation_ridge: of the form ``cca``, relative to the mean variance; the other forms have none.
         discriminative: form of the discriminative loss.
+        implicit_branch: what an implicit branch is: a perceptron as the explicit one, or a linear map of random Fourier
+            features, which is a kernel machine; the two branches then err differently.
+        n_fourier_features: of the form ``fourier``.
         explicit_width: outputs of an explicit branch; for ``agreement``, its latent states.
         implicit_width: outputs of an implicit branch.
         fusion: what makes the joint embedding of both: CCA on the pairs, or on all pairs of one class, of the
@@ -60,6 +59,8 @@ class Params(base_deep.DeepParams, HiddenParams):
     correlation: Literal["pairwise", "likelihood", "cca", "agreement"]
     correlation_ridge: PositiveFloat
     discriminative: Literal["label_distance", "cross_entropy"]
+    implicit_branch: Literal["perceptron", "fourier"]
+    n_fourier_features: PositiveInt
     explicit_width: PositiveInt
     implicit_width: PositiveInt
     fusion: Literal["cca", "cluster_cca", "weighted", "none"]
@@ -90,7 +91,11 @@ class Encoder(encoders.Encoder):
         """Lay out both branches for features of ``width``."""
         super().__init__(width, params)
         self.explicit = perceptron(width, params.explicit_width, params)
-        self.implicit = perceptron(width, params.implicit_width, params)
+        if params.implicit_branch == "fourier":
+            n_features = params.n_fourier_features
+            self.implicit = kernel_machine(width, params.implicit_width, n_features, params.dropout)
+        else:
+            self.implicit = perceptron(width, params.implicit_width, params)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the explicit and the implicit embeddings of (n, width) features."""
