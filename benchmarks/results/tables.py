@@ -33,6 +33,20 @@ class Interval(NamedTuple):
     high: float
 
 
+class Lead(NamedTuple):
+    """By how much another line is ahead of this one.
+
+    Attributes:
+        difference: of the average MAP.
+        over_queries: interval of that.
+        p_holm: of no difference, corrected for the lines of the table.
+    """
+
+    difference: float
+    over_queries: Interval
+    p_holm: float
+
+
 class Row(NamedTuple):
     """A line of a table, measured on the test rows.
 
@@ -41,18 +55,14 @@ class Row(NamedTuple):
         n_fits: seeds.
         metrics: as in metrics.json: of each direction and their average.
         over_queries: interval of the average MAP.
-        difference: by how much ``MODEL`` is ahead, in MAP; None for itself.
-        difference_over_queries: interval of that.
-        p_holm: of no difference, corrected for the lines of the table.
+        lead: of the line that all others are compared with; None for that line itself.
     """
 
     name: str
     n_fits: int
     metrics: dict[str, dict[str, float]]
     over_queries: Interval
-    difference: float | None
-    difference_over_queries: Interval | None
-    p_holm: float | None
+    lead: Lead | None
 
     @property
     def map(self) -> float:
@@ -74,17 +84,10 @@ def rows(lines: Sequence[Line], reference: Line) -> list[Row]:
     scores = np.stack([clip_scores(measure, DIRECTIONS) for measure in measures])  # (n_lines, n_queries)
     ahead = clip_scores(measured(reference.fits), DIRECTIONS) - scores
     others = [i for i, line in enumerate(lines) if line.name != reference.name]
-    p_values = dict(zip(others, holm(sign_flip_test(ahead[others], N_PERMUTATIONS, SEED)).tolist(), strict=True))
+    p_values = holm(sign_flip_test(ahead[others], N_PERMUTATIONS, SEED)).tolist()
+    leads = {i: Lead(float(ahead[i].mean()), over_queries(ahead[i]), p) for i, p in zip(others, p_values, strict=True)}
     return [
-        Row(
-            line.name,
-            len(line.fits),
-            model_metrics(measures[i]),
-            over_queries(scores[i]),
-            float(ahead[i].mean()) if i in p_values else None,
-            over_queries(ahead[i]) if i in p_values else None,
-            p_values.get(i),
-        )
+        Row(line.name, len(line.fits), model_metrics(measures[i]), over_queries(scores[i]), leads.get(i))
         for i, line in enumerate(lines)
     ]
 
