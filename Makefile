@@ -26,7 +26,7 @@ legacy: .venv/installed  # audio features in the form of the published VEGAS fil
 	.venv/bin/dvc exp run -S vggish.final_relu=true -S vggish.postprocess=pca_uint8 -S features.audio_scaling=vegas
 
 results: .venv/installed-benchmarks  # docs/results.md on SETS="NAME=FILE NAME=FILE"; what is finished stays in WORK
-	OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.results $(WORK) $(SETS)
+	OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.results $(WORK) $(SETS) $(WORDS)
 
 ablation: .venv/installed  # a DVC experiment for each preset, on the data set of params.yaml; WORDS="-S KEY=VALUE" for another
 	.venv/bin/python -m benchmarks.ablation $(WORDS)

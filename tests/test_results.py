@@ -243,10 +243,29 @@ def test_a_word_that_names_no_set_of_its_own_is_refused(words: list[str]) -> Non
         sets.parse(words)
 
 
-def test_a_job_whose_process_ends_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_whose_process_ends_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKERS", "2")
-    with pytest.raises(DataError, match="7: its process ended with exit code 7; expected it to end with a result"):
+    with pytest.raises(
+        DataError, match="1 of 1 failed; expected results of all: 7: its process ended with exit code 7"
+    ):
         jobs.run(os._exit, [7])
+
+
+def test_a_job_that_fails_is_named_when_the_others_are_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKERS", "1")
+    done: list[str] = []
+
+    def work(name: str) -> None:
+        if name == "b":
+            raise DataError("no rows")
+        done.append(name)
+
+    with pytest.raises(DataError, match="1 of 3 failed; expected results of all: b: DataError: no rows"):
+        jobs.run(work, ["a", "b", "c"])
+    assert done == ["a", "c"]
+    assert re.search(r"^work 3 of 3 after .* min: c$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_the_interval_over_queries_is_near_that_of_the_normal_distribution() -> None:

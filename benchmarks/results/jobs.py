@@ -11,7 +11,8 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from pipeline.clip_cache import write_atomically
 from pipeline.engines import chosen_workers, processes
 from pipeline.engines.base import Stopped
-from pipeline.errors import DataError
+from pipeline.errors import DataError, PipelineError
 from pipeline.features import FeatureTable
 from pipeline.models.base import Pairs, model_module
 from pipeline.retrieval.metrics import query_metrics
@@ -107,26 +108,37 @@ def embed(fit: Fit) -> None:
 def run(function: Callable[[Job], None], jobs: Iterable[Job]) -> None:
     """Call the function with every job, $WORKERS at a time, and print what is done.
 
+    A job that fails does not keep the others from their end.
+
     Raises:
-        DataError: a process ended before its job was done; what other jobs have written stays.
+        DataError: a job failed, or its process ended before it was done; the first such job is named.
     """
-    todo, start, n_workers = list(jobs), time.monotonic(), chosen_workers()
-    for number, job in enumerate(_done(function, todo, n_workers), start=1):
+    todo, start, failures = list(jobs), time.monotonic(), []
+    for number, (job, failure) in enumerate(_outcomes(partial(_attempt, function), todo), start=1):
         minutes = (time.monotonic() - start) / 60
-        print(f"{function.__name__} {number} of {len(todo)} after {minutes:.1f} min: {job}", flush=True)
+        print(f"{function.__name__} {number} of {len(todo)} after {minutes:.1f} min: {job}{failure}", flush=True)
+        failures += [f"{job}{failure}"] if failure else []
+    if failures:
+        raise DataError(f"{len(failures)} of {len(todo)} failed; expected results of all: {failures[0]}")
 
 
-def _done(function: Callable[[Job], None], jobs: Sequence[Job], n_workers: int) -> Iterable[Job]:
-    """The jobs as they end."""
+def _outcomes(attempt: Callable[[Job], str], jobs: Sequence[Job]) -> Iterator[tuple[Job, str]]:
+    """The jobs as they end, each with its failure in words."""
+    n_workers = chosen_workers()
     if n_workers == 1:
-        for job in jobs:
-            function(job)
-            yield job
+        yield from ((job, attempt(job)) for job in jobs)
         return
-    for job, answer in processes.run(function, jobs, n_workers, timeout_seconds=math.inf):
-        if isinstance(answer, Stopped):
-            raise DataError(f"{job}: {answer.problem}; expected it to end with a result")
-        yield job
+    for job, answer in processes.run(attempt, jobs, n_workers, timeout_seconds=math.inf):
+        yield job, f": {answer.problem}" if isinstance(answer, Stopped) else answer
+
+
+def _attempt(function: Callable[[Job], None], job: Job) -> str:
+    """What went wrong with a job, or nothing."""
+    try:
+        function(job)
+    except PipelineError as error:
+        return f": {type(error).__name__}: {error}"
+    return ""
 
 
 def _embeddings(fit: Fit, table: FeatureTable, split: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
