@@ -24,7 +24,7 @@ from pipeline.engines import chosen_workers, processes
 from pipeline.engines.base import Stopped
 from pipeline.errors import DataError, PipelineError
 from pipeline.features import FeatureTable
-from pipeline.models.base import Pairs, model_module
+from pipeline.models.base import Model, Pairs, model_module
 from pipeline.retrieval.metrics import query_metrics
 from pipeline.training import one_thread
 from pipeline.tune import Budget, tune
@@ -88,8 +88,9 @@ def score(fit: Fit) -> None:
     """Write what the fitted model scores on the test rows: of each query, both ways, the ``METRICS``."""
     table = FeatureTable.load(fit.features)
     with one_thread():
-        audio, visual = _embeddings(fit, table, "test")
-        labels = table.rows("test")[2]
+        audio, visual, labels = table.rows("test")
+        model = _fitted(fit, table)
+        audio, visual = model.embed_audio(audio), model.embed_visual(visual)
         ways = zip(DIRECTIONS, ((audio, visual), (visual, audio)), strict=True)
         measured = {way: query_metrics(*pair, labels, labels, recall_at=[1]).scalars for way, pair in ways}
     scores = {f"{way}.{metric}": measured[way][metric] for way in DIRECTIONS for metric in METRICS}
@@ -100,9 +101,12 @@ def embed(fit: Fit) -> None:
     """Write the fitted model's embeddings of the train and the test rows."""
     table = FeatureTable.load(fit.features)
     with one_thread():
-        train, test = (_embeddings(fit, table, split) for split in ("train", "test"))
-    names = ("train_audio", "train_visual", "test_audio", "test_visual")
-    _write(fit.file("embeddings"), dict(zip(names, (*train, *test), strict=True)))
+        model = _fitted(fit, table)
+        arrays: dict[str, NDArray[np.float32]] = {}
+        for split in ("train", "test"):
+            audio, visual, _ = table.rows(split)
+            arrays |= {f"{split}_audio": model.embed_audio(audio), f"{split}_visual": model.embed_visual(visual)}
+    _write(fit.file("embeddings"), arrays)
 
 
 def run(function: Callable[[Job], None], jobs: Iterable[Job]) -> None:
@@ -141,16 +145,15 @@ def _attempt(function: Callable[[Job], None], job: Job) -> str:
     return ""
 
 
-def _embeddings(fit: Fit, table: FeatureTable, split: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Audio and visual embeddings of a split, by a model that is trained for it."""
-    train, validation, wanted = (Pairs(*table.rows(name)) for name in ("train", "validation", split))
+def _fitted(fit: Fit, table: FeatureTable) -> Model:
+    """The model, trained."""
     module = model_module(fit.model)
     fields: dict[str, Any] = json.loads(fit.params)
     if "seeds" in module.Params.model_fields:
         fields["seeds"] = [fit.seed]
-    model = module.Model(module.Params.model_validate(fields), fit.seed)
-    model.fit(train, validation)
-    return model.embed_audio(wanted.audio), model.embed_visual(wanted.visual)
+    model: Model = module.Model(module.Params.model_validate(fields), fit.seed)
+    model.fit(Pairs(*table.rows("train")), Pairs(*table.rows("validation")))
+    return model
 
 
 def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
