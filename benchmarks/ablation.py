@@ -1,115 +1,98 @@
-"""What each part of the dual-subspace model is worth: test MAP of the model without it, on finished feature tables.
+"""What each part of the dual-subspace model is worth: DVC experiments in one command, a preset of its params each.
 
-Every line is the section ``model`` of params.yaml with a preset's changes, trained once for each seed on the train rows
-and stopped by the validation rows, as the stage ``train`` does it. Rivals can stand above, as params.yaml has them.
+Each experiment runs in a copy of the project, so that params.yaml stays as it is; one of the same name that an earlier
+call made is replaced. The table at the end is read from ``dvc exp show``, which shows them beside other experiments.
+``python -m benchmarks.results`` measures the same presets, on several data sets and more seeds.
 """
 
 import argparse
+import csv
+import io
+import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from pipeline.errors import PipelineError
-
-if TYPE_CHECKING:
-    from pipeline.features import FeatureTable
-    from pipeline.params import StageParams
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 MODEL = "dual_subspace"
-PAPER = {
+PAPER: dict[str, Any] = {
     "inputs": "standardised",
     "correlation": "pairwise",
     "discriminative": "label_distance",
     "fusion": "cca",
+    "patience": 20,
 }
+ONE_SUBSPACE: dict[str, Any] = {"lambda_constraint": 0.0, "fusion": "weighted"}
 PRESETS: dict[str, dict[str, Any]] = {
-    "as params.yaml has it": {},
-    "explicit subspace only": {"explicit_share": 1.0, "lambda_disc": 0.0, "lambda_constraint": 0.0},
-    "implicit subspace only": {"explicit_share": 0.0, "lambda_corr": 0.0, "lambda_constraint": 0.0},
-    "no constraint loss": {"lambda_constraint": 0.0},
-    "no correlation loss": {"lambda_corr": 0.0},
-    "no whitening": {"inputs": "standardised"},
-    "fused by cluster-CCA": {"fusion": "cluster_cca"},
-    "fused by CCA": {"fusion": "cca"},
-    "plain concatenation": {"fusion": "none"},
-    "the paper's forms": PAPER,
-    "the paper's forms, plain concatenation": PAPER | {"fusion": "none"},
+    "full": {},
+    "explicit-only": ONE_SUBSPACE | {"explicit_share": 1.0, "lambda_disc": 0.0},
+    "implicit-only": ONE_SUBSPACE | {"explicit_share": 0.0, "lambda_corr": 0.0},
+    "no-constraint": {"lambda_constraint": 0.0},
+    "no-correlation": {"lambda_corr": 0.0},
+    "no-whitening": {"inputs": "standardised"},
+    "fusion-cca": {"fusion": "cca"},
+    "fusion-cluster-cca": {"fusion": "cluster_cca"},
+    "no-fusion-cca": {"fusion": "weighted"},
+    "plain-concatenation": {"fusion": "none"},
+    "paper": PAPER,
+    "paper-plain-concatenation": PAPER | {"fusion": "none"},
 }
+PREFIX = "ablation-"
+MAP = f"models.{MODEL}.average.map"
 
 
 def main() -> None:
-    """Print the table, a column a file."""
+    """Run the experiments, one after the other, and print the table."""
     arguments = _arguments()
-    from pipeline.features import FeatureTable
-
     try:
-        tables = [FeatureTable.load(path) for path in arguments.features]
-        lines = [*(rival(name) for name in arguments.rivals), *variants()]
-        print("| variant |" + "".join(f" {path.stem} |" for path in arguments.features))
-        print("|---|" + "---|" * len(tables))
-        for label, name, params in lines:
-            cells = [_cell(test_maps(table, name, params)) for table in tables]
-            print(f"| {label} | {' | '.join(cells)} |", flush=True)
-    except PipelineError as error:
-        sys.exit(f"ablation: {type(error).__name__}: {error}")
+        known = _dvc("exp", "list", "--name-only").split()
+        for name in arguments.presets:
+            if PREFIX + name in known:
+                _dvc("exp", "remove", PREFIX + name)
+            subprocess.run(command(name, arguments.set_param), check=True)
+        print("\n".join(table(_dvc("exp", "show", "--csv"), arguments.presets)))
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"ablation: {' '.join(error.cmd)} ended with exit code {error.returncode}")
 
 
-def variants() -> "Iterator[tuple[str, str, StageParams]]":
-    """Yield label, model and params of each preset."""
-    from pipeline.models.base import model_module
-    from pipeline.params import load_params
-
-    params_class = model_module(MODEL).Params
-    values = load_params("model", params_class).model_dump()
-    for label, changes in PRESETS.items():
-        yield label, MODEL, params_class.model_validate(values | changes)
-
-
-def rival(name: str) -> "tuple[str, str, StageParams]":
-    """Return label, model and params of another model.
-
-    Raises:
-        ParamsError: there is no such model, or params.yaml does not have it.
-    """
-    from pipeline.models.base import model_module
-    from pipeline.params import load_params
-
-    return f"`{name}`", name, load_params(f"baselines.{name}", model_module(name).Params)
-
-
-def test_maps(table: "FeatureTable", name: str, params: "StageParams") -> list[float]:
-    """Return the test MAP of each seed, the average of both directions.
+def command(name: str, changes: Sequence[str]) -> list[str]:
+    """Return the command that runs a preset.
 
     Args:
-        table: with rows of all three splits.
-        name: of the model.
-        params: the model's own; one without ``seeds`` is fitted once.
+        name: of the preset.
+        changes: KEY=VALUE of params.yaml, changed for all presets.
     """
-    from pipeline.models.base import Pairs, model_module
-    from pipeline.models.base_deep import average_map
-
-    train, validation, test = (Pairs(*table.rows(split)) for split in ("train", "validation", "test"))
-    maps = []
-    for seed in getattr(params, "seeds", [0]):
-        model = model_module(name).Model(params, seed)
-        model.fit(train, validation)
-        maps.append(average_map(model.embed_audio(test.audio), model.embed_visual(test.visual), test.labels))
-    return maps
+    presets = [f"model.{key}={value}" for key, value in PRESETS[name].items()]
+    words = [word for change in [*changes, *presets] for word in ("-S", change)]
+    return [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", PREFIX + name, *words]
 
 
-def _cell(maps: list[float]) -> str:
-    """Mean over the seeds and the standard deviation."""
-    import numpy as np
+def table(shown: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of a Markdown table.
 
-    return f"{np.mean(maps):.3f} ± {np.std(maps):.3f}"
+    Args:
+        shown: what ``dvc exp show --csv`` printed.
+        names: the presets, in order.
+    """
+    maps = {row["Experiment"]: row for row in csv.DictReader(io.StringIO(shown))}
+    yield from ("| preset | test MAP | sd over the seeds |", "|---|---|---|")
+    for name in names:
+        row = maps[PREFIX + name]
+        yield f"| {name} | {float(row[MAP]):.3f} | {float(row[f'{MAP}_std']):.3f} |"
+
+
+def _dvc(*words: str) -> str:
+    """What a DVC command prints."""
+    done = subprocess.run([sys.executable, "-m", "dvc", *words], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout
 
 
 def _arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ablation", description=__doc__)
-    parser.add_argument("features", type=Path, nargs="+", help="data/features.safetensors of finished runs")
-    parser.add_argument("--rivals", nargs="*", default=[], metavar="MODEL", help="models of params.yaml's baselines")
+    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS), help="default: all of them")
+    parser.add_argument(
+        "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="of params.yaml, for all presets"
+    )
     return parser.parse_args()
 
 

@@ -1,0 +1,55 @@
+"""The results page: every model on every data set, tuned on what is not test; docs/results.md and its pictures.
+
+usage: python -m benchmarks.results WORK NAME=FILE... [--trials N] [--folds K] [--seeds S...]
+
+FILE is data/features.safetensors of a finished run, or published features that the project can import. Searches and
+fits leave files in WORK, $WORKERS at a time; a run that was killed goes on where it stopped, and one that finds all of
+them only writes the page.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+
+SEARCH_SEED = 0
+
+
+def main() -> None:
+    """Search, fit, write the page."""
+    arguments = _arguments()
+    from benchmarks.results import jobs, lines, page, sets
+    from pipeline.params import model_sections
+    from pipeline.tune import Budget
+
+    work, budget = arguments.work, Budget(arguments.trials, arguments.folds, SEARCH_SEED)
+    try:
+        sources = sets.parse(arguments.sets)
+        tables = [sets.prepare(source, work / "sets") for source in sources]
+        todo = [lines.searches(table, model_sections(), budget, work) for table in tables]
+        jobs.run(jobs.search, [job for of_set in todo for job in of_set])
+        of_sets = [lines.set_lines(of_set, arguments.seeds, work) for of_set in todo]
+        fits = [fit for of_set in of_sets for fit in of_set.fits]
+        jobs.run(jobs.score, [fit for fit in fits if not fit.file("scores").exists()])
+        shown = [fit for of_set in of_sets for fit in page.shown(of_set).values()]
+        jobs.run(jobs.embed, [fit for fit in shown if not fit.file("embeddings").exists()])
+        page.write(arguments.out, page.Run(sources, budget, arguments.seeds), of_sets)
+    except PipelineError as error:
+        sys.exit(f"results: {type(error).__name__}: {error}")
+
+
+def _arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.results", description=__doc__)
+    parser.add_argument("work", metavar="WORK", type=Path, help="folder of finished searches and fits")
+    parser.add_argument("sets", metavar="NAME=FILE", nargs="+", help="a data set and its features")
+    parser.add_argument("--trials", type=int, default=12, help="parameter sets a model (default: 12)")
+    parser.add_argument("--folds", type=int, default=3, help="parts of train + validation (default: 3)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="of the fits (default: 0 to 4)")
+    parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of the page (default: docs)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The feature tables that the results are measured on, each as a file of the working folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.datasets.base import DatasetParams
+from pipeline.datasets.features import import_table
+from pipeline.datasets.imported import clips_of, with_splits_of
+from pipeline.datasets.splits import assign_splits
+from pipeline.errors import ParamsError
+from pipeline.features import FeatureTable
+from pipeline.params import load_params
+
+
+class Source(NamedTuple):
+    """A word NAME=FILE of the command line."""
+
+    name: str
+    file: Path
+
+
+def parse(words: Sequence[str]) -> list[Source]:
+    """Return the sources that words name.
+
+    Raises:
+        ParamsError: a word has another form, or a name cannot be a file's or stands twice.
+    """
+    sources: list[Source] = []
+    for word in words:
+        name, _, file = word.partition("=")
+        if not file or not name.isidentifier() or name in [source.name for source in sources]:
+            raise ParamsError(f"{word!r}; expected NAME=FILE, NAME of letters, digits and _, each once")
+        sources.append(Source(name, Path(file)))
+    return sources
+
+
+def prepare(source: Source, folder: Path) -> Path:
+    """Return the file of the source's feature table, after writing it: the same source gives the same bytes.
+
+    Args:
+        source: its file is ``data/features.safetensors`` of a finished run, or published features, whose split the
+            section ``dataset`` of params.yaml completes with a validation part of train.
+        folder: where the table is written, as NAME.safetensors.
+
+    Raises:
+        DataError: the file cannot be read as either.
+    """
+    is_table = source.file.suffix == ".safetensors"
+    table = FeatureTable.load(source.file) if is_table else _imported(source.file)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{source.name}.safetensors"
+    temporary = path.with_suffix(".tmp")
+    table.save(temporary)
+    return temporary.replace(path)
+
+
+def _imported(file: Path) -> FeatureTable:
+    """Published features, split as the stage ``dataset`` does it."""
+    section = load_params("dataset", DatasetParams)
+    params = section.model_copy(update={"source": "features", "path": file, "protocol": None, "fold": None})
+    imported = import_table(params)
+    return with_splits_of(imported.table, assign_splits(clips_of(imported), params))

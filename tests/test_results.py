@@ -1,0 +1,330 @@
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.metrics import average_precision_score
+from sklearn.metrics.pairwise import cosine_similarity
+
+from benchmarks import ablation
+from benchmarks.ablation import PRESETS
+from benchmarks.results import __main__ as results
+from benchmarks.results import jobs, lines, sets, tables
+from pipeline.errors import DataError, ParamsError
+from pipeline.features import FeatureTable
+from pipeline.linalg import cluster_cca
+from pipeline.models.base import Pairs, model_module
+from pipeline.params import load_params
+from pipeline.tune import Budget, read_trials
+from tests.project import ROOT, Project
+
+Rows = NDArray[np.floating]
+SECTIONS = {"dual_subspace": "model", "cca": "baselines.cca", "c_cca": "baselines.c_cca"}
+SHIPPED = "As shipped in params.yaml"
+SEEDS = (0, 1)
+
+
+def features(noise_in_test: bool = False) -> FeatureTable:
+    rng = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    centres = 0.8 * rng.standard_normal((3, 14))
+    rows = (centres[labels] + rng.standard_normal((90, 14))).astype(np.float32)
+    splits = [("train", "train", "validation", "test", "test")[i // 3 % 5] for i in range(90)]
+    test = np.array(splits) == "test"
+    if noise_in_test:
+        rows[test] = rng.standard_normal((test.sum(), 14))
+    return FeatureTable(
+        clip_ids=[str(i) for i in range(90)],
+        splits=splits,
+        labels=labels,
+        classes=list("abc"),
+        audio=rows[:, :8],
+        visual=rows[:, 8:],
+        provenance={},
+    )
+
+
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["work", "tiny=features.safetensors", "--trials", "2", "--folds", "2", "--seeds", *map(str, SEEDS)]
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("WORKERS", "1")
+    monkeypatch.setattr(sys, "argv", ["results", *words])
+    results.main()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the command ran."""
+    folder = tmp_path_factory.mktemp("project")
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["models"] = SECTIONS
+    params["model"] |= {"epochs": 2, "hidden_width": 16, "explicit_width": 8, "implicit_width": 8}
+    params["baselines"]["c_cca"] |= {"n_components": 2}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    features().save(folder / "features.safetensors")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        run(folder, monkeypatch)
+    return folder
+
+
+def cells(folder: Path, section: str, name: str) -> list[str]:
+    """The cells of a line of the page, in the first table behind a heading."""
+    text = (folder / "docs/results.md").read_text().split(f"# {section}\n", 1)[1]
+    line = next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def average_precisions(audio: Rows, visual: Rows) -> NDArray[np.float64]:
+    """Of the test rows, both ways, by scikit-learn: (2, n)."""
+    labels = features().rows("test")[2]
+    relevant = labels[:, None] == labels
+    similarity = cosine_similarity(audio, visual)
+    return np.array(
+        [
+            [average_precision_score(r, s) for r, s in zip(relevant, way, strict=True)]
+            for way in (similarity, similarity.T)
+        ]
+    )
+
+
+def fitted(name: str, folder: Path, seed: int) -> tuple[Rows, Rows]:
+    """Test embeddings of a model with the params of the folder."""
+    module = model_module(name)
+    params = load_params(SECTIONS[name], module.Params, folder / "params.yaml")
+    model = module.Model(params, seed)
+    model.fit(Pairs(*features().rows("train")), Pairs(*features().rows("validation")))
+    audio, visual, _ = features().rows("test")
+    return model.embed_audio(audio), model.embed_visual(visual)
+
+
+def scores(name: str, folder: Path, seeds: Sequence[int]) -> NDArray[np.float64]:
+    """(n_seeds, 2, n)."""
+    return np.stack([average_precisions(*fitted(name, folder, seed)) for seed in seeds])
+
+
+def modified(folder: Path) -> dict[str, int]:
+    """When each file of searches and fits was written."""
+    files = [path for kind in ("tune", "scores", "embeddings") for path in (folder / "work" / kind).rglob("*.*")]
+    return {str(path): path.stat().st_mtime_ns for path in files}
+
+
+def page_bytes(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in (folder / "docs").rglob("*.*")}
+
+
+def test_the_maps_of_a_closed_form_are_those_of_scikit_learn(finished: Path) -> None:
+    (audio, visual, labels), test = features().rows("train"), features().rows("test")
+    cca = cluster_cca(audio, visual, labels, labels, 2, 0.1)
+    embedded = cca.x_variates(test[0]), cca.y_variates(test[1])
+    maps = average_precisions(*embedded).mean(axis=1)
+    similarity = cosine_similarity(*embedded)
+    nearest = [test[2][way.argmax(axis=1)] == test[2] for way in (similarity, similarity.T)]
+    shown = cells(finished, SHIPPED, "`c_cca`")
+    assert shown[2:5] == [f"{value:.3f}" for value in (*maps, maps.mean())]
+    assert shown[5] == "one fit"
+    assert shown[7] == f"{np.mean(nearest):.3f}"
+
+
+def test_mean_spread_and_interval_over_the_seeds_are_those_of_scipy(finished: Path) -> None:
+    maps = scores("dual_subspace", finished, SEEDS).mean(axis=(1, 2))
+    interval = stats.t.interval(0.95, len(maps) - 1, maps.mean(), stats.sem(maps))
+    shown = cells(finished, SHIPPED, "`dual_subspace`")
+    assert shown[4] == f"{maps.mean():.3f} ± {maps.std(ddof=1):.3f}"
+    assert shown[5] == f"{interval[0]:.3f} to {interval[1]:.3f}"
+
+
+def test_a_lead_is_the_difference_of_the_maps_of_scikit_learn(finished: Path) -> None:
+    dual = scores("dual_subspace", finished, SEEDS).mean()
+    for name in ("cca", "c_cca"):
+        lead = dual - scores(name, finished, [0]).mean()
+        assert cells(finished, SHIPPED, f"`{name}`")[8] == f"{100 * lead:+.1f}"
+
+
+def test_p_values_are_those_of_a_paired_permutation_test_of_the_queries_times_holms_factors(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(finished)
+    todo = lines.searches(Path("work/sets/tiny.safetensors"), SECTIONS, Budget(2, 2, 0), Path("work"))
+    presets = [line for line in lines.set_lines(todo, SEEDS, Path("work")).presets if line.form == "shipped"]
+    full, *others = [
+        np.mean([tables.read(fit, "scores")[f"{way}.map"] for fit in line.fits for way in jobs.DIRECTIONS], axis=0)
+        for line in presets
+    ]
+    options = {"permutation_type": "samples", "n_resamples": 5000, "vectorized": True, "rng": 1}
+    p_values = np.array([stats.permutation_test((full - other,), np.mean, **options).pvalue for other in others])
+    highest = 0.0
+    for number, i in enumerate(np.argsort(p_values)):
+        highest = max(highest, min(1, p_values[i] * (len(others) - number)))
+        shown = cells(finished, "What each part is worth", presets[i + 1].name)[2]
+        assert float(shown.rstrip(")").split(", ")[1]) == pytest.approx(highest, abs=0.05)
+
+
+def test_the_verdict_names_the_best_published_rival(finished: Path) -> None:
+    text = (finished / "docs/results.md").read_text()
+    rivals = {name: cells(finished, SHIPPED, f"`{name}`") for name in ("cca", "c_cca")}
+    best = max(rivals, key=lambda name: rivals[name][4])
+    said = f"**tiny**, shipped: the best published single-subspace rival is `{best}` ({rivals[best][4]}); "
+    assert f"{said}`dual_subspace` is {rivals[best][8]} points" in text
+
+
+def test_the_validation_map_and_the_tuned_params_are_those_of_the_best_trial(finished: Path) -> None:
+    trials = read_trials(finished / "work/tune/tiny/dual_subspace.csv")
+    best = max(trials, key=lambda trial: trial.validation_map)
+    assert len(trials) == 2
+    assert cells(finished, "Tuned", "`dual_subspace`")[1] == f"{best.validation_map:.3f}"
+    assert f"fusion={best.params['fusion']} " in cells(finished, "The tuned parameters", "`dual_subspace`")[2]
+
+
+def test_every_preset_has_a_line_and_one_that_changes_nothing_the_numbers_of_the_whole(finished: Path) -> None:
+    lines = {name: cells(finished, "What each part is worth", name) for name in PRESETS}
+    assert lines["no-fusion-cca"][2].startswith(lines["full"][2])  # the shipped model is fused by weight
+    assert len({line[2] for line in lines.values()}) > len(PRESETS) / 2
+
+
+def test_a_run_after_a_killed_one_computes_what_is_missing_alone_and_writes_the_same_page(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, page_before = modified(finished), page_bytes(finished)
+    missing = sorted((finished / "work/scores").rglob("*.npz"))[::5]
+    for file in missing:
+        file.unlink()
+    run(finished, monkeypatch)
+    after = modified(finished)
+    assert {path for path in after if after[path] != before[path]} == {str(path) for path in missing}
+    assert f"score {len(missing)} of {len(missing)}" in capsys.readouterr().out
+    assert page_bytes(finished) == page_before
+    assert len(page_before) == 4  # the page and three pictures
+
+
+def test_test_rows_play_no_part_in_the_search(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    features(noise_in_test=True).save(tmp_path / "tiny.safetensors")
+    monkeypatch.chdir(finished)
+    monkeypatch.setenv("WORKERS", "1")
+    todo = lines.searches(tmp_path / "tiny.safetensors", SECTIONS, Budget(2, 2, 0), tmp_path)
+    jobs.run(jobs.search, todo)
+    for name in SECTIONS:
+        table = Path("tune/tiny") / f"{name}.csv"
+        assert read_trials(tmp_path / table) == read_trials(finished / "work" / table)
+
+
+def test_published_features_keep_their_test_rows_and_give_the_same_bytes_twice(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(finished)
+    of = features()
+    is_train = (np.array(of.splits) != "test").astype(int)
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        columns = {"audio_feat": of.audio, "visual_feat": of.visual, "Label_ID": of.labels, "Train_test": is_train}
+        for key, values in columns.items():
+            file[key] = values
+    [source] = sets.parse([f"b={tmp_path / 'b.h5'}"])
+    first = sets.prepare(source, tmp_path / "sets")
+    was, made = first.read_bytes(), FeatureTable.load(first)
+    assert sorted(made.rows("test")[0][:, 0]) == sorted(of.rows("test")[0][:, 0])
+    assert {split: made.splits.count(split) for split in set(made.splits)} == {
+        "train": 42,
+        "validation": 12,
+        "test": 36,
+    }
+    assert sets.prepare(source, tmp_path / "sets").read_bytes() == was
+
+
+@pytest.mark.parametrize("words", [["name"], ["name="], ["a/b=file"], ["a=x", "a=y"]])
+def test_a_word_that_names_no_set_of_its_own_is_refused(words: list[str]) -> None:
+    with pytest.raises(ParamsError, match="expected NAME=FILE, NAME of letters, digits and _, each once"):
+        sets.parse(words)
+
+
+def test_a_job_whose_process_ends_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKERS", "2")
+    with pytest.raises(
+        DataError, match="1 of 1 failed; expected results of all: 7: its process ended with exit code 7"
+    ):
+        jobs.run(os._exit, [7])
+
+
+def test_a_job_that_fails_is_named_when_the_others_are_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKERS", "1")
+    done: list[str] = []
+
+    def work(name: str) -> None:
+        if name == "b":
+            raise DataError("no rows")
+        done.append(name)
+
+    with pytest.raises(DataError, match="1 of 3 failed; expected results of all: b: DataError: no rows"):
+        jobs.run(work, ["a", "b", "c"])
+    assert done == ["a", "c"]
+    assert re.search(r"^work 3 of 3 after .* min: c$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_the_interval_over_queries_is_near_that_of_the_normal_distribution() -> None:
+    values = np.random.default_rng(0).beta(2, 5, 400)
+    low, high = tables.over_queries(values)
+    half = 1.96 * values.std(ddof=1) / 20
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.1 * half)
+
+
+def test_alike_embeddings_correlate_on_train_and_test_and_unlike_ones_on_train_alone(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    fit = jobs.Fit(Path("tiny.safetensors"), "", "cca", "{}", 0, tmp_path)
+    train, test, other = (rng.standard_normal((50, 3)) for _ in range(3))
+    fit.file("embeddings").parent.mkdir(parents=True)
+    for pair, correlation in ((test, 1), (other, 0)):
+        np.savez(fit.file("embeddings"), train_audio=train, train_visual=train, test_audio=test, test_visual=pair)
+        on_train, on_test = tables.correlations(fit)
+        assert on_train == pytest.approx(np.ones(3))
+        assert on_test == pytest.approx(np.full(3, correlation), abs=0.4)
+
+
+def test_a_preset_becomes_the_words_of_a_named_experiment() -> None:
+    words = ablation.command("plain-concatenation", ["dataset.source=folder"])
+    assert words[1:7] == ["-m", "dvc", "exp", "run", "--temp", "--name"]
+    assert words[7:] == ["ablation-plain-concatenation", "-S", "dataset.source=folder", "-S", "model.fusion=none"]
+
+
+def test_the_table_of_the_experiments_has_the_presets_in_order() -> None:
+    shown = (
+        "Experiment,rev,models.dual_subspace.average.map,models.dual_subspace.average.map_std\n"
+        "main,1,0.9,0.1\nablation-paper,2,0.5004,0.02\nablation-full,3,0.6,0.0\n"
+    )
+    lines = list(ablation.table(shown, ["full", "paper"]))
+    assert lines[2:] == ["| full | 0.600 | 0.000 |", "| paper | 0.500 | 0.020 |"]
+
+
+@pytest.mark.slow
+def test_a_dvc_command_that_fails_is_named(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.ablation"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        capture_output=True,
+    )
+    assert done.returncode == 1
+    assert re.search(r"^ablation: .* dvc exp list --name-only ended with exit code \d+$", done.stderr, re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_presets_run_as_experiments_and_leave_the_params_as_they_are(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", tmp_path / "cache")
+    params = (project.folder / "params.yaml").read_bytes()
+    command = [sys.executable, "-m", "benchmarks.ablation", "--presets", "full", "plain-concatenation"]
+    for _ in range(2):  # experiments of these names are replaced
+        done = subprocess.run(command, cwd=project.folder, env=project.env, text=True, capture_output=True)
+        assert done.returncode == 0, done.stderr
+        maps = re.findall(r"^\| ([a-z-]+) \| (0\.\d+) \| 0\.\d+ \|$", done.stdout, re.MULTILINE)
+        assert [name for name, _ in maps] == ["full", "plain-concatenation"]
+    assert maps[0][1] != maps[1][1]
+    assert (project.folder / "params.yaml").read_bytes() == params
