@@ -27,7 +27,10 @@ def main() -> None:
     try:
         sources = sets.parse(arguments.sets)
         tables = [sets.prepare(source, work / "sets") for source in sources]
-        todo = [lines.searches(table, model_sections(), budget, work) for table in tables]
+        budgets = [sets.budget_of(source, budget) for source in sources]
+        todo = [
+            lines.searches(table, model_sections(), of_set, work) for table, of_set in zip(tables, budgets, strict=True)
+        ]
         jobs.run(jobs.search, [job for of_set in todo for job in of_set])
         of_sets = [lines.set_lines(of_set, arguments.seeds, work) for of_set in todo]
         fits = [fit for of_set in of_sets for fit in of_set.fits]
@@ -45,7 +48,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("work", metavar="WORK", type=Path, help="folder of finished searches and fits")
     parser.add_argument("sets", metavar="NAME=FILE", nargs="+", help="a data set and its features")
     parser.add_argument("--trials", type=int, default=12, help="parameter sets a model (default: 12)")
-    parser.add_argument("--folds", type=int, default=3, help="parts of train + validation (default: 3)")
+    parser.add_argument(
+        "--folds", type=int, default=3, help="parts of train + validation of published features (default: 3)"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="of the fits (default: 0 to 4)")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of the page (default: docs)")
     return parser.parse_args()

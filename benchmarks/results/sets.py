@@ -11,6 +11,7 @@ from pipeline.datasets.splits import assign_splits
 from pipeline.errors import ParamsError
 from pipeline.features import FeatureTable
 from pipeline.params import load_params
+from pipeline.tune import Budget
 
 
 class Source(NamedTuple):
@@ -46,13 +47,26 @@ def prepare(source: Source, folder: Path) -> Path:
     Raises:
         DataError: the file cannot be read as either.
     """
-    is_table = source.file.suffix == ".safetensors"
-    table = FeatureTable.load(source.file) if is_table else _imported(source.file)
+    table = FeatureTable.load(source.file) if _is_table(source) else _imported(source.file)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{source.name}.safetensors"
     temporary = path.with_suffix(".tmp")
     table.save(temporary)
     return temporary.replace(path)
+
+
+def budget_of(source: Source, budget: Budget) -> Budget:
+    """Return the budget of a search on the source's table.
+
+    The features of a finished run hold a PCA that was fitted on its train rows, which makes other rows look different:
+    there the run's own validation rows are held out in place of folds.
+    """
+    return budget._replace(n_folds=1) if _is_table(source) else budget
+
+
+def _is_table(source: Source) -> bool:
+    """Whether the file is of a finished run."""
+    return source.file.suffix == ".safetensors"
 
 
 def _imported(file: Path) -> FeatureTable:
