@@ -82,10 +82,6 @@ class StoredRows:
         """Return the same numbers as one axis."""
         return StoredRows(self._path, self.dtype, (math.prod(self.shape),), self._start_byte)
 
-    def read(self) -> NDArray[Any]:
-        """Return the whole array."""
-        return self.ravel()[:].reshape(self.shape)
-
 
 def write_shards(folder: Path, clip_ids: Iterable[str], load: Callable[[str], Arrays]) -> None:
     """Write the arrays of all clips, one shard in memory at a time; the same arrays give the same bytes.
@@ -115,7 +111,7 @@ def read_shards(folder: Path, wanted: Callable[[str], bool] = lambda clip_id: Tr
         DataError: a file of the folder is damaged.
     """
     for clip_id, arrays in open_shards(folder, wanted):
-        yield clip_id, {name: rows.read() for name, rows in arrays.items()}
+        yield clip_id, {name: rows[:] for name, rows in arrays.items()}
 
 
 def open_shards(
