@@ -1,10 +1,10 @@
 """What one picture a second and the whole sound of a clip cost, beside the usual ways to get them.
 
 The clips are made here: 10 s of H.264 by x264's defaults and AAC, three sizes and three key frame intervals. They show
-moving detail under fresh noise or, with --source, the first pictures of a real video, scaled. The noise is not too
-strong: with it the pictures take no more bits a pixel, printed too, than those of real videos. The ways take turns,
-round after round; the table has medians of CPU seconds, and ratios within a round. Ours and PyAV run in this process on
-one codec thread, FFmpeg's command line as a child with one thread.
+moving detail under fresh noise or, with --source, the first pictures of a real video, scaled. The noise is as strong as
+it is because the pictures then take about as many bits a pixel (printed too) as those of real videos do. The ways take
+turns, round after round; the table has medians of CPU seconds, and ratios within a round. Ours and PyAV run in this
+process on one codec thread, FFmpeg's command line as a child with one thread.
 """
 
 import argparse
