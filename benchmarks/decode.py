@@ -1,9 +1,10 @@
 """What one picture a second and the whole sound of a clip cost, beside the usual ways to get them.
 
 The clips are made here: 10 s of H.264 by x264's defaults and AAC, three sizes and three key frame intervals. They show
-moving detail under fresh noise or, with --source, the first pictures of a real video, scaled. The ways take turns,
-round after round; the table has medians of CPU seconds, and ratios within a round. Ours and PyAV run in this process on
-one codec thread, FFmpeg's command line as a child with one thread.
+moving detail under fresh noise or, with --source, the first pictures of a real video, scaled. The noise is as strong as
+it is because the pictures then take about as many bits a pixel (printed too) as those of real videos do. The ways take
+turns, round after round; the table has medians of CPU seconds, and ratios within a round. Ours and PyAV run in this
+process on one codec thread, FFmpeg's command line as a child with one thread.
 """
 
 import argparse
@@ -46,6 +47,8 @@ def main() -> None:
         for clip in clips:
             check_same_pictures(clip)
         print(f"pictures of {len(clips)} clips: the bytes of decoding everything")
+        bits = sorted(map(bits_per_pixel, clips))
+        print(f"bits a pixel: {bits[0]:.3f} to {bits[-1]:.3f}, median {bits[len(bits) // 2]:.3f}")
         print(f"load average of the minute before: {os.getloadavg()[0]:.2f}, {arguments.rounds} rounds")
         print(table(list(ways), clips, cpu_seconds(ways, clips, arguments.rounds)))
 
@@ -111,6 +114,16 @@ def check_same_pictures(path: Path) -> None:
     expected, _ = naive_pyav(path)
     if not np.array_equal(sample_frames(path), np.stack(expected)):
         raise SystemExit(f"{path.name}: other pictures than decoding everything gives")
+
+
+def bits_per_pixel(path: Path) -> float:
+    """Return how many bits the packets of the pictures take for each pixel shown."""
+    import av
+
+    with av.open(str(path)) as container:
+        sizes_bytes = [packet.size for packet in container.demux(video=0) if packet.size]
+        video = container.streams.video[0]
+        return 8 * sum(sizes_bytes) / (len(sizes_bytes) * video.width * video.height)
 
 
 def cpu_seconds(ways: dict[str, Way], clips: list[Path], n_rounds: int) -> "NDArray[np.float64]":

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,13 @@ from pipeline.engines import chosen_engine, chosen_workers
 from pipeline.engines.base import Stopped
 from pipeline.errors import ClipError, DataError
 from pipeline.rejects import Reject
-from pipeline.shards import Arrays, arrays_sha256, read_shards, write_shards
+from pipeline.shards import Arrays, Rows, arrays_sha256, open_shards, write_shards
 from pipeline.share import Share
 
 TRANSIENT = ("changed", "unreadable", "timeout")  # true of this run or machine only, so the cache does not learn them
 
 VideoFunction: TypeAlias = Callable[[Clip, Path], Arrays]
-Embed: TypeAlias = Callable[[Iterable[tuple[str, NDArray[Any]]]], Iterable[tuple[str, NDArray[np.float32]]]]
+Embed: TypeAlias = Callable[[Iterable[tuple[str, Rows]]], Iterable[tuple[str, NDArray[np.float32]]]]
 Compute: TypeAlias = Callable[[Sequence[str]], Iterable[tuple[str, ClipError | None]]]  # None: it is in the cache now
 
 
@@ -55,7 +55,7 @@ def has_videos(clips_csv: Path) -> bool:
 
 def has_rows(folder: Path) -> bool:
     """Return whether any clip is in a folder of shards."""
-    return next(read_shards(folder), None) is not None
+    return next(open_shards(folder), None) is not None
 
 
 def write_nothing(out: Path) -> None:
@@ -99,25 +99,25 @@ def map_videos(
 
 
 def map_shards(
-    job: Job, folder: Path, rows_of: Callable[[Arrays], NDArray[Any]], make_embed: Callable[[], Embed]
+    job: Job, folder: Path, rows_of: Callable[[Mapping[str, Rows]], Rows], make_embed: Callable[[], Embed]
 ) -> None:
     """Write ``embeddings`` (n, d) float32 and ``seconds`` (n,) of the clips of a folder of shards to shards.
 
     Args:
         job: where from and where to.
         folder: the shards to read; every clip has ``seconds``, the times of its rows.
-        rows_of: gives the n rows of a clip that the network takes.
+        rows_of: gives the n rows of a clip that the network takes, a slice at a time.
         make_embed: is called if there is anything to compute, and returns what turns a stream of (clip_id, rows) into
             one of (clip_id, embeddings); that may bucket rows across clips.
     """
-    hashes = {clip_id: arrays_sha256(arrays) for clip_id, arrays in read_shards(folder)}
+    hashes = {clip_id: arrays_sha256(arrays) for clip_id, arrays in open_shards(folder)}
 
     def compute(clip_ids: Sequence[str]) -> Iterator[tuple[str, None]]:
         seconds = {}
 
-        def rows() -> Iterator[tuple[str, NDArray[Any]]]:
-            for clip_id, arrays in read_shards(folder, set(clip_ids).__contains__):
-                seconds[clip_id] = arrays["seconds"]
+        def rows() -> Iterator[tuple[str, Rows]]:
+            for clip_id, arrays in open_shards(folder, set(clip_ids).__contains__):
+                seconds[clip_id] = arrays["seconds"][:]
                 yield clip_id, rows_of(arrays)
 
         for clip_id, embeddings in make_embed()(rows()):

@@ -14,6 +14,7 @@ from torchvision.transforms.v2 import functional
 
 from pipeline.errors import ClipError, DataError
 from pipeline.params import StageParams
+from pipeline.shards import Rows
 
 
 class FramesParams(StageParams):
@@ -108,10 +109,10 @@ def encode_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
 class JpegPictures:
     """The pictures of JPEG files that lie one after the other, like an array (n, size, size, 3) uint8 RGB.
 
-    A slice decodes its own pictures and no others.
+    A slice reads and decodes its own pictures and no others.
 
     Args:
-        data: uint8 (n_bytes,), the files.
+        data: uint8 (n_bytes,), the files; it may still be in a file itself.
         lengths: int64 (n,), how many bytes each file has.
 
     Raises:
@@ -119,28 +120,31 @@ class JpegPictures:
     """
 
     dtype = np.dtype(np.uint8)
-    ndim = 4
 
-    def __init__(self, data: NDArray[np.uint8], lengths: NDArray[np.int64]) -> None:
+    def __init__(self, data: Rows, lengths: NDArray[np.int64]) -> None:
         if len(lengths) == 0 or lengths.sum() != len(data):
             raise DataError(f"{len(lengths)} JPEG files in {len(data)} bytes; expected at least 1, filling all bytes")
-        self._files = np.split(data, np.cumsum(lengths)[:-1])
-        self.shape = (len(lengths), *_decode_jpeg(self._files[0], 0).shape)
+        self._data, self._starts = data, np.concatenate([[0], np.cumsum(lengths)])
+        self.shape: tuple[int, ...] = (len(lengths), *self._picture(0).shape)
 
     def __len__(self) -> int:
         """Return the number of pictures."""
-        return len(self._files)
+        return self.shape[0]
 
     def __getitem__(self, rows: slice) -> NDArray[np.uint8]:
         """Return some of the pictures, uint8 (n, size, size, 3)."""
         numbers = range(len(self))[rows]
         pictures = np.empty((len(numbers), *self.shape[1:]), np.uint8)
         for k, number in enumerate(numbers):
-            pictures[k] = _decode_jpeg(self._files[number], number)
+            pictures[k] = self._picture(number)
         return pictures
 
+    def _picture(self, number: int) -> NDArray[np.uint8]:
+        """One of the pictures, uint8 (size, size, 3)."""
+        return _decode_jpeg(self._data[self._starts[number] : self._starts[number + 1]], number)
 
-def decode_jpegs(data: NDArray[np.uint8], lengths: NDArray[np.int64]) -> NDArray[np.uint8]:
+
+def decode_jpegs(data: Rows, lengths: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return all ``JpegPictures`` as one array uint8 (n, size, size, 3)."""
     return JpegPictures(data, lengths)[:]
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.errors import DataError, ParamsError
+from pipeline.shards import Rows
 
 
 class Span(NamedTuple):
@@ -25,7 +26,7 @@ Batch = tuple[Tensor, list[Span]]
 
 
 def embed_clips(
-    clips: Iterable[tuple[str, NDArray[Any]]], network: nn.Module, batch_size: int, device: torch.device
+    clips: Iterable[tuple[str, Rows]], network: nn.Module, batch_size: int, device: torch.device
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield each clip's id and its rows as the network sees them, in order, a clip as soon as its last row is done.
 
@@ -34,7 +35,8 @@ def embed_clips(
     a row depend on that row alone, and a run that was stopped goes on as if it had not been.
 
     Args:
-        clips: pairs of an id and an array (n_rows, ...); the shape after the first axis and the dtype never change.
+        clips: pairs of an id and an array (n_rows, ...), in memory or not; the shape after the first axis and the dtype
+            never change.
         network: takes (batch_size, ...) and returns (batch_size, d) for rows that do not affect each other; it is
             moved to the device. On CUDA it runs in half precision where PyTorch holds that safe.
         batch_size: rows a batch; 8 (Inception) and 32 (VGGish) are the fastest on a CPU, hundreds on a GPU.
@@ -59,7 +61,7 @@ def embed_clips(
                 parts = []
 
 
-def _batches(clips: Iterable[tuple[str, NDArray[Any]]], batch_size: int, pinned: bool) -> Iterator[Batch]:
+def _batches(clips: Iterable[tuple[str, Rows]], batch_size: int, pinned: bool) -> Iterator[Batch]:
     """Rows in batches, each with the spans of the clips in it; the unused end of the last one is zero."""
     batch, spans = torch.empty(0), list[Span]()
     for span, rows in _pieces(clips, batch_size):
@@ -75,7 +77,7 @@ def _batches(clips: Iterable[tuple[str, NDArray[Any]]], batch_size: int, pinned:
         yield batch, spans
 
 
-def _pieces(clips: Iterable[tuple[str, NDArray[Any]]], batch_size: int) -> Iterator[tuple[Span, NDArray[Any]]]:
+def _pieces(clips: Iterable[tuple[str, Rows]], batch_size: int) -> Iterator[tuple[Span, NDArray[Any]]]:
     """Each clip's rows, cut where a batch is full."""
     start, kind = 0, None
     for clip_id, rows in clips:
@@ -89,9 +91,9 @@ def _pieces(clips: Iterable[tuple[str, NDArray[Any]]], batch_size: int) -> Itera
             start = (start + len(piece)) % batch_size
 
 
-def _check_rows(clip_id: str, rows: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def _check_rows(clip_id: str, rows: Rows, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Refuse rows that cannot share a batch with those of the first clip."""
-    if rows.ndim == 0 or len(rows) == 0:
+    if not rows.shape or len(rows) == 0:
         raise DataError(f"clip {clip_id!r}: an array of shape {rows.shape}; expected at least one row")
     if rows.shape[1:] != shape or rows.dtype != dtype:
         raise DataError(

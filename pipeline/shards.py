@@ -4,10 +4,12 @@ A clip's shard is given by a hash of its id, so one clip more rewrites one shard
 """
 
 import hashlib
+import json
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,68 @@ from safetensors.numpy import save_file
 from pipeline.errors import DataError, disk_errors
 
 N_SHARDS = 32
+HASHED_AT_A_TIME = 1 << 18  # numbers
 Arrays: TypeAlias = dict[str, NDArray[Any]]
+_NUMPY_TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BOOL": "?"} | {
+    f"{kind}{8 * n_bytes}": f"<{kind.lower()}{n_bytes}" for kind in "IU" for n_bytes in (1, 2, 4, 8)
+}
+
+
+class Rows(Protocol):
+    """What is asked of the rows of a clip, whether they are in memory, in a file, or still to be decoded."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the numbers."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
+        """Return some of the rows."""
+
+
+class StoredRows:
+    """An array in a file: a slice of it is read when it is asked for, and nothing of it stays in memory.
+
+    The file is not mapped, since the pages of a mapping stay in memory once they are touched.
+
+    Args:
+        path: the file.
+        dtype: type of the numbers.
+        shape: lengths of the axes.
+        start_byte: where the first number is.
+    """
+
+    def __init__(self, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], start_byte: int) -> None:
+        self.dtype, self.shape = dtype, shape
+        self._path, self._start_byte = path, start_byte
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        """Return rows that follow each other, a new array.
+
+        Raises:
+            DataError: the file has become shorter.
+        """
+        start, stop, _ = rows.indices(len(self))
+        n_rows, row_size = max(0, stop - start), math.prod(self.shape[1:])
+        offset = self._start_byte + start * row_size * self.dtype.itemsize
+        numbers = np.fromfile(self._path, self.dtype, n_rows * row_size, offset=offset)
+        if len(numbers) < n_rows * row_size:
+            raise DataError(f"{self._path}: it became shorter while it was read; expected a file that stays as it is")
+        return numbers.reshape(n_rows, *self.shape[1:])
+
+    def ravel(self) -> "StoredRows":
+        """Return the same numbers as one axis."""
+        return StoredRows(self._path, self.dtype, (math.prod(self.shape),), self._start_byte)
 
 
 def write_shards(folder: Path, clip_ids: Iterable[str], load: Callable[[str], Arrays]) -> None:
@@ -47,26 +110,53 @@ def read_shards(folder: Path, wanted: Callable[[str], bool] = lambda clip_id: Tr
     Raises:
         DataError: a file of the folder is damaged.
     """
+    for clip_id, arrays in open_shards(folder, wanted):
+        yield clip_id, {name: rows[:] for name, rows in arrays.items()}
+
+
+def open_shards(
+    folder: Path, wanted: Callable[[str], bool] = lambda clip_id: True
+) -> Iterator[tuple[str, dict[str, StoredRows]]]:
+    """Yield (clip_id, arrays) as ``read_shards`` does, but with arrays that are still in their file.
+
+    Raises:
+        DataError: a file of the folder is damaged.
+    """
     for path in sorted(folder.glob("shard-*.safetensors")):
-        try:
-            with safe_open(path, framework="numpy") as shard:
-                names = defaultdict(list)
-                for key in shard.keys():  # noqa: SIM118 - a safetensors handle is no dict
-                    name, _, clip_id = key.partition(":")
-                    names[clip_id].append(name)
-                for clip_id in filter(wanted, sorted(names)):
-                    yield clip_id, {name: shard.get_tensor(f"{name}:{clip_id}") for name in sorted(names[clip_id])}
-        except SafetensorError as error:
-            raise DataError(f"{path}: {error}; expected a safetensors file that write_shards wrote") from error
+        clips = defaultdict[str, dict[str, StoredRows]](dict)
+        for key, rows in sorted(_stored(path).items()):
+            name, _, clip_id = key.partition(":")
+            clips[clip_id][name] = rows
+        for clip_id in filter(wanted, sorted(clips)):
+            yield clip_id, clips[clip_id]
 
 
-def arrays_sha256(arrays: Arrays) -> str:
-    """Return the hash of names, types, shapes and bytes: sha256, hex."""
+def arrays_sha256(arrays: Mapping[str, NDArray[Any] | StoredRows]) -> str:
+    """Return the hash of names, types, shapes and bytes, a piece in memory at a time: sha256, hex."""
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name}:{array.dtype}:{array.shape}".encode())
-        digest.update(np.ravel(array).view(np.uint8).data)
+        numbers = array.ravel()
+        for start in range(0, len(numbers), HASHED_AT_A_TIME):
+            digest.update(numbers[start : start + HASHED_AT_A_TIME].view(np.uint8).data)
     return digest.hexdigest()
+
+
+def _stored(path: Path) -> dict[str, StoredRows]:
+    """Every tensor of a file by its name; safetensors checks that they fill the file, but maps what it reads."""
+    try:
+        with safe_open(path, framework="numpy") as shard, path.open("rb") as file:
+            n_header_bytes = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(n_header_bytes))
+            return {key: _rows(path, header[key], 8 + n_header_bytes) for key in shard.keys()}  # noqa: SIM118 - no dict
+    except (SafetensorError, KeyError) as error:
+        raise DataError(f"{path}: {error}; expected a safetensors file that write_shards wrote") from error
+
+
+def _rows(path: Path, tensor: dict[str, Any], start_byte: int) -> StoredRows:
+    """One tensor as the header describes it; its place counts from behind the header."""
+    dtype, first_byte = np.dtype(_NUMPY_TYPES[tensor["dtype"]]), start_byte + tensor["data_offsets"][0]
+    return StoredRows(path, dtype, tuple(tensor["shape"]), first_byte)
 
 
 def _shard(clip_id: str) -> str:

@@ -2,16 +2,16 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.share import WHOLE, Share, parse_share
 from stages.cli import run
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Mapping
 
     from pipeline.clip_map import Embed
-    from pipeline.shards import Arrays
+    from pipeline.shards import Rows
     from pipeline.weights.lazy import LazyWeights
 
 
@@ -47,11 +47,11 @@ def embed(frames: Path, out: Path, share: Share) -> None:
         weights.write_provenance(out, lazy.facts)
 
 
-def pictures(arrays: "Arrays") -> "NDArray[Any]":
+def pictures(arrays: "Mapping[str, Rows]") -> "Rows":
     """Return the pictures of a clip, decoded a batch at a time."""
     from pipeline.frames import JpegPictures
 
-    return JpegPictures(arrays["jpeg"], arrays["lengths"])  # type: ignore[return-value]  # sliced like an array
+    return JpegPictures(arrays["jpeg"], arrays["lengths"][:])
 
 
 def make_embed(lazy: "LazyWeights") -> "Embed":

@@ -13,7 +13,7 @@ from pipeline.clip_map import Embed, Job, has_rows, has_videos, map_shards, map_
 from pipeline.clips import Clip, file_sha256, write_clips, write_root
 from pipeline.engines import prepare
 from pipeline.errors import DataError
-from pipeline.shards import Arrays, read_shards, write_shards
+from pipeline.shards import Arrays, Rows, read_shards, write_shards
 from pipeline.share import WHOLE, parse_share
 from tests.clip_work import measure
 
@@ -249,10 +249,10 @@ def test_shards_are_embedded_once_with_their_times_and_no_network_is_made_for_no
     rows_in(tmp_path / "in")
     asked, made = [], []
 
-    def embed(stream: Iterable[tuple[str, NDArray[np.int64]]]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    def embed(stream: Iterable[tuple[str, Rows]]) -> Iterator[tuple[str, NDArray[np.float32]]]:
         for clip_id, rows in list(stream):
             asked.append(clip_id)
-            yield clip_id, rows.astype(np.float32) * 10
+            yield clip_id, rows[:].astype(np.float32) * 10
 
     def make_embed() -> Embed:
         made.append("network")

@@ -105,7 +105,7 @@ def test_pictures_come_back_from_jpeg_in_order_and_nearly_unchanged() -> None:
 def test_a_slice_of_pictures_is_that_of_all_of_them(rows: slice) -> None:
     data, lengths = jpegs([picture(64, 64, seed) for seed in range(5)])
     pictures = JpegPictures(data, lengths)
-    assert (pictures.shape, pictures.ndim, len(pictures)) == ((5, 64, 64, 3), 4, 5)
+    assert (pictures.shape, len(pictures)) == ((5, 64, 64, 3), 5)
     np.testing.assert_array_equal(pictures[rows], decode_jpegs(data, lengths)[rows])
 
 

@@ -61,6 +61,17 @@ def test_a_clip_comes_out_before_clips_beyond_its_batch_are_read() -> None:
     assert n_read_at == {"clip0": 2, "clip1": 3, "clip2": 4, "clip3": 4, "clip4": 5}
 
 
+def test_no_more_rows_are_asked_for_than_a_batch_takes() -> None:
+    class Recorded(np.ndarray):
+        def __getitem__(self, rows: slice) -> NDArray[np.float32]:
+            asked.append(np.asarray(super().__getitem__(rows)))
+            return asked[-1]
+
+    asked: list[NDArray[np.float32]] = []
+    list(embed_clips([(clip_id, rows.view(Recorded)) for clip_id, rows in clips_of(3, 11)], Sums(), 4, CPU))
+    assert [len(rows) for rows in asked] == [3, 1, 4, 4, 2]
+
+
 def test_no_gradient_is_kept() -> None:
     sums = Sums()
     list(embed_clips(clips_of(2), nn.Sequential(nn.Flatten(), nn.Linear(6, 2), sums), 2, CPU))

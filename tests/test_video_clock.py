@@ -57,6 +57,24 @@ def test_padding_before_zero_is_no_start(tmp_path: Path) -> None:
     assert next(iter_waveform(path))[0] == pytest.approx(0.0, abs=0.001)
 
 
+@pytest.mark.parametrize(("pictures_seconds", "sound_seconds"), [(-0.5, -0.25), (0.0, -1.0)])
+def test_time_stamps_below_zero_are_times_like_any_others(
+    pictures_seconds: float, sound_seconds: float, tmp_path: Path
+) -> None:
+    times = [pictures_seconds + k / 25 for k in range(100)]
+    unshifted = {"avoid_negative_ts": "disabled"}
+    path = tmp_path / "clip.ts"
+    write_clip(path, PICTURES, SOUND, times=times, sound_seconds=sound_seconds, container_options=unshifted)
+    with av.open(str(path)) as container:
+        assert min(stream.start_time or 0 for stream in container.streams) < 0
+    zero = min(pictures_seconds, sound_seconds)
+    pictures, blocks = list(iter_frames(path, 1.0, lambda _: 0.5)), list(iter_waveform(path))
+    assert [number_of(picture) for _, picture in pictures] == [12, 37, 62, 87]
+    assert [seconds for seconds, _ in pictures] == pytest.approx(pictures_seconds - zero + np.arange(4) + 0.5, abs=0.03)
+    assert blocks[0][0] == pytest.approx(sound_seconds - zero, abs=0.03)  # AAC starts with silence that TS cannot mark
+    assert sum(len(block) for _, block in blocks) / 16000 == pytest.approx(4.0, abs=0.06)
+
+
 @pytest.mark.parametrize("pictures_seconds", [0.0, 0.5, 5.0])
 def test_pictures_are_sampled_from_their_own_first_one(pictures_seconds: float, tmp_path: Path) -> None:
     path = written(tmp_path / "clip.mp4", pictures_seconds, 0.25)

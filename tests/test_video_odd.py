@@ -83,6 +83,13 @@ def test_a_header_cut_short_is_refused(tmp_path: Path) -> None:
         read_waveform(path)
 
 
+def test_a_file_that_ends_inside_its_header_is_refused(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", PICTURES[:25], STEREO)
+    path.write_bytes(path.read_bytes()[:45])  # behind the name of the format
+    with pytest.raises(ClipError, match="it ends inside its header; expected a whole file"):
+        read_waveform(path)
+
+
 def test_junk_behind_an_mp4_is_passed_over(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", PICTURES)
     path.write_bytes(path.read_bytes() + b"junk" * 100)

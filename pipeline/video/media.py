@@ -132,14 +132,14 @@ def _streams(container: InputContainer) -> list[Stream]:
 
 
 def _check_whole(path: Path, container: InputContainer, tracks: list[Track]) -> None:
-    """Compare where the packets end with the durations that the header states, for each stream or for all together."""
-    ends_seconds = [0.0 if track.end is None else track.seconds(track.end) for track in tracks]
-    for track, present in zip(tracks, ends_seconds, strict=True):
+    """Compare how long the packets last with what the header states, for each stream or for all together."""
+    lengths_seconds = [0.0 if track.end is None else track.seconds(track.end - track.before_zero) for track in tracks]
+    for track, present in zip(tracks, lengths_seconds, strict=True):
         if track.stream.type == "video" and len(track) == 1:
             continue  # of a still picture FFmpeg states the length of the file
         stated = track.stated_seconds
         if not stated:
-            present, stated = max(ends_seconds), (container.duration or 0) / av.time_base
+            present, stated = max(lengths_seconds), (container.duration or 0) / av.time_base
         if present < stated * (1 - _SLACK_FRACTION) - _SLACK_SECONDS:
             raise ClipError(
                 str(path), "truncated", f"{present:.2f} s of {track.stream.type}", f"{stated:.2f} s by its header"

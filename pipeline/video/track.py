@@ -92,6 +92,11 @@ class Track:
         return int((times + durations)[is_known].max()) if is_known.any() else None
 
     @cached_property
+    def before_zero(self) -> int:
+        """The tick at which what is shown or heard begins, if that is below 0, else 0."""
+        return int(self.pts[(self.pts != _NO_TIME) & ~self._has(_DISCARD)].min(initial=0))
+
+    @cached_property
     def start_seconds(self) -> float:
         """When the first picture is on display, or the first sample that is no priming is heard; 0 if that is open."""
         if self.stream.type == "video":
