@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline import linalg, training
+from pipeline import distributed, linalg, training
 from pipeline.device import chosen_device
 from pipeline.encoders import HiddenParams, PerceptronEncoder, StandardisedEncoder
 from pipeline.errors import DataError
@@ -171,11 +171,11 @@ class DeepModel:
 
         def validation_map() -> float:
             network.finish_epoch(audio, visual)
-            embedded = self.embed_audio(validation.audio), self.embed_visual(validation.visual)
-            return average_map(*embedded, validation.labels)
+            return distributed.from_first_rank(lambda: self._map_of(validation))
 
         data = (audio, visual, labels_onehot)
-        return training.fit(network, network.loss, data, validation_map, self._params, self._seed)
+        with distributed.shared_loss(network, network.loss, [network.audio, network.visual]) as loss:
+            return training.fit(network, loss, data, validation_map, self._params, self._seed)
 
     def embed_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (n, k) embeddings of (n, audio width) features.
@@ -221,6 +221,10 @@ class DeepModel:
         model._network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         model._network.eval()
         return model
+
+    def _map_of(self, pairs: Pairs) -> float:
+        """The MAP of the pairs' embeddings."""
+        return average_map(self.embed_audio(pairs.audio), self.embed_visual(pairs.visual), pairs.labels)
 
     def _new_network(self, sizes: list[int]) -> Network:
         """A network with initial weights of the seed, on the device."""
