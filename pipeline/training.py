@@ -1,7 +1,7 @@
 """The training loop of every deep model: minibatches, AdamW, early stopping, the best epoch restored."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -97,7 +97,7 @@ class AdamW:
         """Start with empty moments of the weights, beside them on their device."""
         self._params = params
         self._states = [
-            (weight, torch.zeros_like(weight), torch.zeros_like(weight), torch.zeros((), device=weight.device))
+            (weight, torch.zeros_like(weight), torch.zeros_like(weight), weight.new_zeros((), dtype=torch.float32))
             for weight in weights
         ]
 
@@ -181,6 +181,15 @@ def fit(
     return history
 
 
+def train_step(loss: Callable[..., Tensor], batch: Sequence[Tensor], optimizer: AdamW) -> Tensor:
+    """Return the loss of a minibatch, a scalar on its device, and move the weights by its gradient."""
+    optimizer.zero_grad()
+    batch_loss = loss(*batch)
+    batch_loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+    optimizer.step()
+    return batch_loss.detach()
+
+
 def _train_epoch(
     network: nn.Module,
     optimizer: AdamW,
@@ -194,11 +203,7 @@ def _train_epoch(
     network.train()
     total = torch.zeros((), device=device)
     for rows in minibatches(n_rows, params.batch_size, order, device):
-        optimizer.zero_grad()
-        batch_loss = loss(*(tensor[rows] for tensor in train))
-        batch_loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
-        optimizer.step()
-        total += batch_loss.detach() * len(rows)
+        total += train_step(loss, [tensor[rows] for tensor in train], optimizer) * len(rows)
     return total.item() / n_rows
 
 

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parent.parent
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in ("__init__", "cli"))
 OTHERS = [
     "pipeline.weights.__main__",
-    *(f"benchmarks.{name}" for name in ("backbones", "probes", "retrieval", "scale", "tasks")),
+    *(f"benchmarks.{name}" for name in ("backbones", "probes", "retrieval", "scale", "tasks", "training")),
 ]
 HEAVY = ("torch", "torchvision", "tensorflow", "av", "numpy", "sklearn")
 

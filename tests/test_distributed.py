@@ -1,9 +1,11 @@
 """Training on two ranks: the weights that one rank learns, whatever the loss, and who decides and writes."""
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +37,10 @@ each_case = pytest.mark.parametrize("case", CASES)
 
 
 def pairs(seed: int, n: int = 41, n_classes: int = 4) -> Pairs:
-    """Clips whose class shifts both modalities, audio 6 wide and visual 9."""
+    """Clips whose class shifts both modalities, audio 6 wide and visual 9, in float64."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % n_classes
-    features = (
-        np.random.default_rng(0).standard_normal((n_classes, 15))[labels] + rng.standard_normal((n, 15))
-    ).astype("f4")
+    features = np.random.default_rng(0).standard_normal((n_classes, 15))[labels] + rng.standard_normal((n, 15))
     return Pairs(features[:, :6], features[:, 6:], labels)
 
 
@@ -49,7 +49,7 @@ def write_fit(case: str, folder: Path) -> None:
     name = case.partition(",")[0]
     module = model_module(name)
     given = load_params(model_sections(ROOT / "params.yaml")[name], module.Params, ROOT / "params.yaml")
-    changes = {"epochs": 3, "batch_size": 15, "patience": 2, "dropout": 0.0, "learning_rate": 2e-4} | CASES[case]
+    changes = {"epochs": 3, "batch_size": 15, "patience": 2, "dropout": 0.0} | CASES[case]
     known = {key: value for key, value in changes.items() if hasattr(given, key)}
     model = module.Model(given.model_copy(update=known), seed=3)
     history = model.fit(pairs(1), pairs(2))
@@ -58,9 +58,22 @@ def write_fit(case: str, folder: Path) -> None:
     np.save(folder / f"{case}.npy", [list(epoch.values()) for epoch in history])
 
 
+@contextlib.contextmanager
+def float64() -> Iterator[None]:
+    """Networks of the block have float64 weights."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def fit_all(folder: Path) -> None:
-    """Fit every case, without the autoencoders' draws of latents, which are each rank's own."""
-    with pytest.MonkeyPatch.context() as patch:
+    """Fit every case without the autoencoders' draws of latents, which are each rank's own, and in float64.
+
+    AdamW's steps would follow the rounding errors of float32 where the gradient is 0, as for the last biases under CCA.
+    """
+    with pytest.MonkeyPatch.context() as patch, float64():
         for module in (ms_vae, vae_cca):
             patch.setattr(module, "sampled", lambda mean, _: mean)
         for case in CASES:
@@ -110,13 +123,13 @@ def test_two_ranks_learn_the_weights_that_one_learns(case: str, folder: Path) ->
     alone, shared = (load_file(folder / who / f"{case}.safetensors") for who in ("alone", "0"))
     assert alone.keys() == shared.keys()
     for name, weights in alone.items():
-        np.testing.assert_allclose(shared[name], weights, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(shared[name], weights, atol=1e-8, err_msg=name)
 
 
 @each_case
 def test_two_ranks_have_the_history_of_one(case: str, folder: Path) -> None:
     alone, shared = (np.load(folder / who / f"{case}.npy") for who in ("alone", "0"))
-    np.testing.assert_allclose(shared, alone, atol=1e-5)
+    np.testing.assert_allclose(shared, alone, atol=1e-8)
 
 
 @each_case
@@ -167,8 +180,8 @@ def test_the_stage_runs_under_torchrun_and_its_first_rank_writes(tmp_path: Path)
         splits=splits,
         labels=columns[2],
         classes=list("abcd"),
-        audio=columns[0],
-        visual=columns[1],
+        audio=columns[0].astype(np.float32),
+        visual=columns[1].astype(np.float32),
         provenance={},
     )
     table.save(tmp_path / "features.safetensors")

@@ -1,5 +1,6 @@
 """The training loop: what it learns, which epoch it keeps, and that a seed fixes it all."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,8 +12,9 @@ from threadpoolctl import threadpool_info
 from torch import Tensor, nn
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.params import load_params
-from pipeline.training import AdamW, TrainingParams, fit, minibatches, seeded
+from pipeline.models.base import model_module
+from pipeline.params import load_params, model_sections
+from pipeline.training import AdamW, TrainingParams, fit, minibatches, seeded, train_step
 
 PARAMS = TrainingParams(epochs=200, batch_size=16, learning_rate=0.02, weight_decay=0.0, clip_norm=10.0, patience=300)
 CPU = torch.device("cpu")
@@ -183,3 +185,25 @@ def test_training_takes_one_thread_and_gives_the_others_back() -> None:
     fit(network, loss, line(), score, PARAMS.model_copy(update={"epochs": 1}), seed=0)
     assert during == [(1, {1})]
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(
+    not torch.cuda.is_available() and os.environ.get("FAIL_WITHOUT_GPU") != "1", reason="needs a CUDA device"
+)
+@pytest.mark.parametrize("name", ["dual_subspace", "dscmr", "acmr", "cctl", "tnn_c_cca", "vae_cca", "ms_vae"])
+def test_a_step_on_a_gpu_waits_for_nothing(name: str) -> None:
+    module = model_module(name)
+    network = module.Model.network_class(6, 9, 4, load_params(model_sections()[name], module.Params)).cuda().train()
+    draws = torch.Generator().manual_seed(0)
+    labels = torch.eye(4)[torch.arange(40) % 4].cuda()
+    train = torch.randn(40, 6, generator=draws).cuda(), torch.randn(40, 9, generator=draws).cuda(), labels
+    network.prepare(*train)
+    optimizer, batches = AdamW(network.parameters(), PARAMS), minibatches(40, 10, draws, labels.device)
+    train_step(network.loss, train, optimizer)  # what is set up once may wait
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        losses = [train_step(network.loss, [tensor[rows] for tensor in train], optimizer) for rows in batches]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert torch.stack(losses).isfinite().all()
