@@ -20,6 +20,7 @@ from pipeline.models.base import History, Pairs, check_features, check_pairs, lo
 from pipeline.retrieval import mean_average_precision
 
 _ROWS_AT_ONCE = 4096
+_N_WATCHED = 1000  # validation rows whose MAP is followed where it chooses nothing
 
 
 class DeepParams(training.TrainingParams):
@@ -168,10 +169,11 @@ class DeepModel:
         network = self._new_network([audio.shape[1], visual.shape[1], labels_onehot.shape[1]])
         network.prepare(audio, visual, labels_onehot)
         self._network = network
+        watched = validation if self._params.patience is not None else _some(validation, self._seed)
 
         def validation_map() -> float:
             network.finish_epoch(audio, visual)
-            return distributed.from_first_rank(lambda: self._map_of(validation))
+            return distributed.from_first_rank(lambda: self._map_of(watched))
 
         data = (audio, visual, labels_onehot)
         with distributed.shared_loss(network, network.loss, [network.audio, network.visual]) as loss:
@@ -256,3 +258,11 @@ def average_map(audio: NDArray[np.float32], visual: NDArray[np.float32], labels:
     """
     audio_to_visual = mean_average_precision(audio, visual, labels, labels)
     return (audio_to_visual + mean_average_precision(visual, audio, labels, labels)) / 2
+
+
+def _some(pairs: Pairs, seed: int) -> Pairs:
+    """All pairs if they are few, else a draw of them in their order."""
+    if len(pairs.labels) <= _N_WATCHED:
+        return pairs
+    rows = np.sort(np.random.default_rng(seed).choice(len(pairs.labels), _N_WATCHED, replace=False))
+    return Pairs(*(column[rows] for column in pairs))
