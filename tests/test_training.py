@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from threadpoolctl import threadpool_info
 from torch import Tensor, nn
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.models.base import model_module
+from pipeline.models.base import Pairs, model_module
 from pipeline.params import load_params, model_sections
 from pipeline.training import AdamW, TrainingParams, fit, minibatches, seeded, train_step
 
@@ -185,6 +186,19 @@ def test_training_takes_one_thread_and_gives_the_others_back() -> None:
     fit(network, loss, line(), score, PARAMS.model_copy(update={"epochs": 1}), seed=0)
     assert during == [(1, {1})]
     assert torch.get_num_threads() == before
+
+
+def test_a_large_validation_split_is_sampled_where_it_chooses_no_epoch() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(1200) % 4
+    features = (rng.standard_normal((4, 8))[labels] + rng.standard_normal((1200, 8))).astype(np.float32)
+    clips = Pairs(features[:, :3], features[:, 3:], labels)
+    module, maps = model_module("dscmr"), []
+    for patience in (None, 1):
+        params = load_params("baselines.dscmr", module.Params).model_copy(update={"epochs": 1, "patience": patience})
+        (epoch,) = module.Model(params, 0).fit(Pairs(*(column[:40] for column in clips)), clips)
+        maps.append(epoch["validation_map"])
+    assert 0 < abs(maps[0] - maps[1]) < 0.02
 
 
 @pytest.mark.gpu
