@@ -9,7 +9,7 @@ import argparse
 import os
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, NamedTuple
@@ -69,7 +69,7 @@ def zoo(n_seeds: int, n_processes: int) -> str:
     return f"{table(costs)}\n\n{len(names)} models x {n_seeds} seeds: {seconds:.0f} s, {n_processes} processes"
 
 
-def table(costs: dict[str, Sequence[Cost]]) -> str:
+def table(costs: Mapping[str, Sequence[Cost]]) -> str:
     """Return a markdown table of the seeds' median of each model."""
     from statistics import median
 
@@ -112,7 +112,7 @@ def make_pairs(n_rows: int, clips: Clips, seed: int) -> "Pairs":
         for label, centre in enumerate(centres):
             rows[labels == label] += 0.5 * centre
         features.append(rows)
-    return Pairs(*features, labels)
+    return Pairs(features[0], features[1], labels)
 
 
 def _peak_megabytes() -> float:

@@ -265,4 +265,4 @@ def _some(pairs: Pairs, seed: int) -> Pairs:
     if len(pairs.labels) <= _N_WATCHED:
         return pairs
     rows = np.sort(np.random.default_rng(seed).choice(len(pairs.labels), _N_WATCHED, replace=False))
-    return Pairs(*(column[rows] for column in pairs))
+    return Pairs(pairs.audio[rows], pairs.visual[rows], pairs.labels[rows])
