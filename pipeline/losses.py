@@ -8,6 +8,7 @@ from torch.nn import functional
 
 _SQUARED_NORM_FLOOR = 1e-8  # added under the square root, so that a zero row has a finite gradient
 _VARIANCE_FLOOR = 1e-9  # keeps the covariance of a collapsed batch invertible
+_PROBABILITY_FLOOR = 1e-300  # of the agreement of two clips, in float64; its logarithm stays finite
 
 
 def pairwise_correlation_loss(audio: Tensor, visual: Tensor) -> Tensor:
@@ -76,8 +77,8 @@ def agreement_loss(audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tens
     """
     same_class = labels_onehot @ labels_onehot.T  # (n, n)
     targets = same_class / same_class.sum(dim=1, keepdim=True)  # (n, n), symmetric
-    log_audio, log_visual = functional.log_softmax(audio, dim=1), functional.log_softmax(visual, dim=1)
-    log_agreement = torch.logsumexp(log_audio[:, None] + log_visual[None], dim=2)  # (n, n)
+    agreement = functional.softmax(audio.double(), dim=1) @ functional.softmax(visual.double(), dim=1).T  # (n, n)
+    log_agreement = agreement.clamp(min=_PROBABILITY_FLOOR).log().to(audio.dtype)
     audio_to_visual = functional.cross_entropy(log_agreement, targets)
     return (audio_to_visual + functional.cross_entropy(log_agreement.T, targets)) / 2
 

@@ -1,17 +1,21 @@
 """The training loop of every deep model: minibatches, AdamW, early stopping, the best epoch restored."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 from tqdm import tqdm
 
+from pipeline import distributed
 from pipeline.errors import DataError
 from pipeline.params import StageParams
+
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8  # of AdamW, as in the paper
 
 
 class TrainingParams(StageParams):
@@ -63,19 +67,67 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(n_threads)
 
 
-def minibatches(n_rows: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
+def minibatches(n_rows: int, batch_size: int, generator: torch.Generator, device: torch.device) -> list[Tensor]:
     """Return the rows 0..n_rows - 1 in random order, cut into as few batches as ``batch_size`` allows.
 
     Args:
         n_rows: rows to share out.
         batch_size: most rows of a batch.
         generator: of the order; on the CPU.
+        device: that needs the indices; they are sent to it at once.
 
     Returns:
         list of int64 index tensors whose lengths differ by at most one: no row is left out, and no batch is a stub.
     """
     n_batches = -(-n_rows // batch_size)
-    return list(torch.randperm(n_rows, generator=generator).tensor_split(n_batches))
+    return list(torch.randperm(n_rows, generator=generator).to(device).tensor_split(n_batches))
+
+
+class AdamW:
+    """Clipped steps of AdamW, all weights in one call of torch's functional form.
+
+    ``torch.optim.AdamW`` takes the same steps, but its first use imports torch's compiler, which can last longer than
+    the fit of a small model.
+
+    References:
+        Loshchilov & Hutter (2019), Decoupled Weight Decay Regularization, ICLR.
+    """
+
+    def __init__(self, weights: Iterable[Tensor], params: TrainingParams) -> None:
+        """Start with empty moments of the weights, beside them on their device."""
+        self._params = params
+        self._states = [
+            (weight, torch.zeros_like(weight), torch.zeros_like(weight), weight.new_zeros((), dtype=torch.float32))
+            for weight in weights
+        ]
+
+    def zero_grad(self) -> None:
+        """Drop all gradients."""
+        for weight, *_ in self._states:
+            weight.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move the weights by their gradients, clipped; a weight without a gradient stays."""
+        moved = [state for state in self._states if state[0].grad is not None]
+        weights, means, squares, n_steps = map(list, zip(*moved, strict=True))
+        nn.utils.clip_grad_norm_(weights, self._params.clip_norm)
+        adamw(
+            weights,
+            [weight.grad for weight in weights],
+            means,
+            squares,
+            [],
+            n_steps,
+            fused=True,
+            amsgrad=False,
+            beta1=_BETAS[0],
+            beta2=_BETAS[1],
+            lr=self._params.learning_rate,
+            weight_decay=self._params.weight_decay,
+            eps=_EPSILON,
+            maximize=False,
+        )
 
 
 def fit(
@@ -104,20 +156,15 @@ def fit(
 
     Raises:
         DataError: fewer than 2 train rows, or the loss of an epoch is not finite.
-
-    References:
-        Loshchilov & Hutter (2019), Decoupled Weight Decay Regularization, ICLR.
     """
     if len(train[0]) < 2:
         raise DataError(f"train: {len(train[0])} rows; expected at least 2 to learn from")
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay, fused=True
-    )
+    optimizer = AdamW(network.parameters(), params)
     order = torch.Generator().manual_seed(seed)
     history: list[dict[str, float]] = []
     best_map, best_epoch, best_state = float("-inf"), 0, _copy_of_state(network)
-    bar = tqdm(range(params.epochs), desc="train", unit="epoch", disable=None)
-    with seeded(seed, train[0].device), one_thread(), bar:
+    bar = tqdm(range(params.epochs), desc="train", unit="epoch", disable=distributed.rank() > 0 or None)
+    with seeded(distributed.own_seed(seed), train[0].device), one_thread(), bar:
         for epoch in bar:
             mean_loss = _train_epoch(network, optimizer, loss, train, params, order)
             if not math.isfinite(mean_loss):
@@ -134,26 +181,29 @@ def fit(
     return history
 
 
+def train_step(loss: Callable[..., Tensor], batch: Sequence[Tensor], optimizer: AdamW) -> Tensor:
+    """Return the loss of a minibatch, a scalar on its device, and move the weights by its gradient."""
+    optimizer.zero_grad()
+    batch_loss = loss(*batch)
+    batch_loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+    optimizer.step()
+    return batch_loss.detach()
+
+
 def _train_epoch(
     network: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: AdamW,
     loss: Callable[..., Tensor],
     train: tuple[Tensor, ...],
     params: TrainingParams,
     order: torch.Generator,
 ) -> float:
-    """One pass over the train rows; the host waits for the device once, at its end."""
+    """One pass over the train rows; the host waits for the device at its ends alone."""
     n_rows, device = len(train[0]), train[0].device
     network.train()
     total = torch.zeros((), device=device)
-    for rows in minibatches(n_rows, params.batch_size, order):
-        on_device = rows.to(device, non_blocking=True)
-        optimizer.zero_grad()
-        batch_loss = loss(*(tensor[on_device] for tensor in train))
-        batch_loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
-        nn.utils.clip_grad_norm_(network.parameters(), params.clip_norm)
-        optimizer.step()
-        total += batch_loss.detach() * len(rows)
+    for rows in minibatches(n_rows, params.batch_size, order, device):
+        total += train_step(loss, [tensor[rows] for tensor in train], optimizer) * len(rows)
     return total.item() / n_rows
 
 

@@ -7,7 +7,8 @@ from stages.cli import run
 
 
 def main(features: Path, name: str, section: str, out: Path) -> None:
-    """Write one file a seed, and history.csv with a row an epoch."""
+    """Write one file a seed, and history.csv with a row an epoch; of torchrun's ranks the first one does."""
+    from pipeline import distributed
     from pipeline.features import FeatureTable
     from pipeline.models.base import Pairs, model_module
     from pipeline.params import load_params
@@ -17,13 +18,21 @@ def main(features: Path, name: str, section: str, out: Path) -> None:
     table = FeatureTable.load(features)
     train, validation = Pairs(*table.rows("train")), Pairs(*table.rows("validation"))
 
-    out.mkdir(parents=True, exist_ok=True)
     history = []
-    for seed in getattr(params, "seeds", [0]):
-        model = module.Model(params, seed)
-        history += [{"seed": seed, **epoch} for epoch in model.fit(train, validation)]
-        model.save(out / f"seed-{seed}.safetensors")
-    with (out / "history.csv").open("w", newline="", encoding="utf-8") as file:
+    with distributed.joined():
+        for seed in getattr(params, "seeds", [0]):
+            model = module.Model(params, seed)
+            history += [{"seed": seed, **epoch} for epoch in model.fit(train, validation)]
+            if distributed.rank() == 0:
+                out.mkdir(parents=True, exist_ok=True)
+                model.save(out / f"seed-{seed}.safetensors")
+        if distributed.rank() == 0:
+            _write_history(out / "history.csv", history)
+
+
+def _write_history(path: Path, history: list[dict[str, float]]) -> None:
+    """A row an epoch of each seed; of a closed form the header alone."""
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(history[0]) if history else ["seed"], lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)

@@ -8,8 +8,8 @@ ROOT = Path(__file__).parent.parent
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in ("__init__", "cli"))
 OTHERS = [
     "pipeline.weights.__main__",
-    *(f"benchmarks.{name}" for name in ("ablation", "backbones", "probes", "results.__main__", "retrieval")),
-    *(f"benchmarks.{name}" for name in ("scale", "tasks")),
+    *(f"benchmarks.{name}" for name in ("ablation", "backbones", "memory", "probes", "results.__main__", "retrieval")),
+    *(f"benchmarks.{name}" for name in ("scale", "tasks", "training")),
 ]
 HEAVY = ("torch", "torchvision", "tensorflow", "av", "numpy", "sklearn")
 

@@ -1,16 +1,21 @@
 """The training loop: what it learns, which epoch it keeps, and that a seed fixes it all."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from threadpoolctl import threadpool_info
 from torch import Tensor, nn
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.params import load_params
-from pipeline.training import TrainingParams, fit, minibatches, seeded
+from pipeline.models.base import Pairs, model_module
+from pipeline.params import load_params, model_sections
+from pipeline.training import AdamW, TrainingParams, fit, minibatches, seeded, train_step
 
 PARAMS = TrainingParams(epochs=200, batch_size=16, learning_rate=0.02, weight_decay=0.0, clip_norm=10.0, patience=300)
 CPU = torch.device("cpu")
@@ -94,6 +99,34 @@ def test_the_seed_fixes_order_and_dropout(other_seed: int) -> None:
     assert torch.equal(learnt[0], learnt[1]) == (other_seed == 0)
 
 
+@pytest.mark.parametrize("factor", [0.01, 100.0])
+def test_the_steps_are_those_of_torchs_class_after_its_clipping(factor: float) -> None:
+    learnt, params = [], PARAMS.model_copy(update={"weight_decay": 0.1})
+    for is_ours in (True, False):
+        network, loss = regression()
+        weights = [*network.parameters(), nn.Parameter(torch.ones(1))]  # the last one never has a gradient
+        theirs = torch.optim.AdamW(weights, params.learning_rate, weight_decay=0.1, fused=True)
+        optimizer = AdamW(weights, params) if is_ours else theirs
+        for _ in range(5):
+            optimizer.zero_grad()
+            (factor * loss(*line())).backward()  # type: ignore[no-untyped-call]
+            if not is_ours:
+                nn.utils.clip_grad_norm_(weights, params.clip_norm)
+            optimizer.step()
+        learnt.append(torch.cat([weight.detach().flatten() for weight in weights]))
+    assert torch.equal(*learnt)
+
+
+@pytest.mark.slow
+def test_training_does_not_import_torchs_compiler() -> None:
+    code = (
+        "import sys; from tests import test_training; test_training.test_a_line_is_learnt_to_its_coefficients(); "
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert done.stdout.strip() == "False", done.stderr
+
+
 def test_training_leaves_the_callers_random_numbers_alone() -> None:
     network, loss = regression(dropout=0.3)
     before = torch.random.get_rng_state()
@@ -111,14 +144,14 @@ def test_the_gradient_is_clipped_over_all_weights() -> None:
 
 @pytest.mark.parametrize(("n_rows", "batch_size"), [(2, 4), (5, 4), (9, 4), (100, 7)])
 def test_minibatches_hold_every_row_once_and_none_is_a_stub(n_rows: int, batch_size: int) -> None:
-    batches = minibatches(n_rows, batch_size, torch.Generator().manual_seed(0))
+    batches = minibatches(n_rows, batch_size, torch.Generator().manual_seed(0), CPU)
     assert sorted(torch.cat(batches).tolist()) == list(range(n_rows))
     assert all(2 <= len(batch) <= batch_size for batch in batches)
 
 
 def test_minibatches_come_in_another_order_each_epoch() -> None:
     generator = torch.Generator().manual_seed(0)
-    assert not torch.equal(minibatches(50, 50, generator)[0], minibatches(50, 50, generator)[0])
+    assert not torch.equal(minibatches(50, 50, generator, CPU)[0], minibatches(50, 50, generator, CPU)[0])
 
 
 def test_a_loss_that_is_not_finite_stops_training_and_names_the_epoch() -> None:
@@ -153,3 +186,38 @@ def test_training_takes_one_thread_and_gives_the_others_back() -> None:
     fit(network, loss, line(), score, PARAMS.model_copy(update={"epochs": 1}), seed=0)
     assert during == [(1, {1})]
     assert torch.get_num_threads() == before
+
+
+def test_a_large_validation_split_is_sampled_where_it_chooses_no_epoch() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(1200) % 4
+    features = (rng.standard_normal((4, 8))[labels] + rng.standard_normal((1200, 8))).astype(np.float32)
+    clips = Pairs(features[:, :3], features[:, 3:], labels)
+    module, maps = model_module("dscmr"), []
+    for patience in (None, 1):
+        params = load_params("baselines.dscmr", module.Params).model_copy(update={"epochs": 1, "patience": patience})
+        (epoch,) = module.Model(params, 0).fit(Pairs(*(column[:40] for column in clips)), clips)
+        maps.append(epoch["validation_map"])
+    assert 0 < abs(maps[0] - maps[1]) < 0.02
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(
+    not torch.cuda.is_available() and os.environ.get("FAIL_WITHOUT_GPU") != "1", reason="needs a CUDA device"
+)
+@pytest.mark.parametrize("name", ["dual_subspace", "dscmr", "acmr", "cctl", "tnn_c_cca", "vae_cca", "ms_vae"])
+def test_a_step_on_a_gpu_waits_for_nothing(name: str) -> None:
+    module = model_module(name)
+    network = module.Model.network_class(6, 9, 4, load_params(model_sections()[name], module.Params)).cuda().train()
+    draws = torch.Generator().manual_seed(0)
+    labels = torch.eye(4)[torch.arange(40) % 4].cuda()
+    train = torch.randn(40, 6, generator=draws).cuda(), torch.randn(40, 9, generator=draws).cuda(), labels
+    network.prepare(*train)
+    optimizer, batches = AdamW(network.parameters(), PARAMS), minibatches(40, 10, draws, labels.device)
+    train_step(network.loss, train, optimizer)  # what is set up once may wait
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        losses = [train_step(network.loss, [tensor[rows] for tensor in train], optimizer) for rows in batches]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert torch.stack(losses).isfinite().all()

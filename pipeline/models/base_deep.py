@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline import linalg, training
+from pipeline import distributed, linalg, training
 from pipeline.device import chosen_device
 from pipeline.encoders import HIDDEN_SEARCH, INPUT_SEARCH, Encoder, InputParams, PerceptronEncoder, PerceptronParams
 from pipeline.errors import DataError
@@ -28,6 +28,7 @@ DEEP_SEARCH: SearchSpace = INPUT_SEARCH | {
 """What a search varies of every deep model: none loses because another was searched more widely."""
 
 _ROWS_AT_ONCE = 4096
+_N_WATCHED = 1000  # validation rows whose MAP is followed where it chooses nothing
 
 
 class DeepParams(training.TrainingParams, InputParams):
@@ -198,14 +199,15 @@ class DeepModel:
         network = self._new_network([audio.shape[1], visual.shape[1], labels_onehot.shape[1]])
         network.prepare(audio, visual, labels_onehot)
         self._network = network
+        watched = validation if self._params.patience is not None else _some(validation, self._seed)
 
         def validation_map() -> float:
             network.finish_epoch(audio, visual)
-            embedded = self.embed_audio(validation.audio), self.embed_visual(validation.visual)
-            return average_map(*embedded, validation.labels)
+            return distributed.from_first_rank(lambda: self._map_of(watched))
 
         data = (audio, visual, labels_onehot)
-        return training.fit(network, network.loss, data, validation_map, self._params, self._seed)
+        with distributed.shared_loss(network, network.loss, [network.audio, network.visual]) as loss:
+            return training.fit(network, loss, data, validation_map, self._params, self._seed)
 
     def embed_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (n, k) embeddings of (n, audio width) features.
@@ -252,6 +254,10 @@ class DeepModel:
         model._network.eval()
         return model
 
+    def _map_of(self, pairs: Pairs) -> float:
+        """The MAP of the pairs' embeddings."""
+        return average_map(self.embed_audio(pairs.audio), self.embed_visual(pairs.visual), pairs.labels)
+
     def _new_network(self, sizes: list[int]) -> Network:
         """A network with initial weights of the seed, on the device."""
         layout: Any = self.network_class  # a subclass of Network takes its Params too
@@ -282,3 +288,11 @@ def average_map(audio: NDArray[np.float32], visual: NDArray[np.float32], labels:
     """
     audio_to_visual = mean_average_precision(audio, visual, labels, labels)
     return (audio_to_visual + mean_average_precision(visual, audio, labels, labels)) / 2
+
+
+def _some(pairs: Pairs, seed: int) -> Pairs:
+    """All pairs if they are few, else a draw of them in their order."""
+    if len(pairs.labels) <= _N_WATCHED:
+        return pairs
+    rows = np.sort(np.random.default_rng(seed).choice(len(pairs.labels), _N_WATCHED, replace=False))
+    return Pairs(pairs.audio[rows], pairs.visual[rows], pairs.labels[rows])
