@@ -33,8 +33,8 @@ class Run(NamedTuple):
 
     @property
     def command(self) -> str:
-        """The command line, without the folders of this machine."""
-        words = [f"{source.name}={source.file.name}" for source in self.sources]
+        """The command line; the files stand as they were given, and only the working folder is left out."""
+        words = [f"{source.name}={source.file}" for source in self.sources]
         options = (
             f"--trials {self.budget.n_trials} --folds {self.budget.n_folds} --seeds {' '.join(map(str, self.seeds))}"
         )
