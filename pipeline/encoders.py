@@ -54,7 +54,7 @@ class Encoder(nn.Module):
     """An encoder of features that are standardised by the train rows, and whitened too where its params ask for it.
 
     The standardisation takes the place of the batch normalisation in front of many papers' encoders, with no running
-    statistics to lag behind. A subclass adds its layers and ``forward``, which begins with ``prepared``.
+    statistics to lag behind. A subclass adds its layers and ``forward``, which begins with ``inputs``.
     """
 
     mean: Tensor
@@ -85,6 +85,10 @@ class Encoder(nn.Module):
         """Return (n, width) features in deviations from the train mean, whitened where the params ask for it."""
         standard = (features - self.mean) / self.deviation
         return standard if self.whitening is None else standard @ self.whitening
+
+    def inputs(self, features: Tensor) -> Tensor:
+        """Return (n, width) inputs of the layers: in training mode the features, which a fit has prepared before."""
+        return features if self.training else self.prepared(features)
 
 
 def whitening_within_classes(standard: Tensor, labels_onehot: Tensor, ridge: float) -> Tensor:
@@ -173,7 +177,7 @@ class PerceptronEncoder(Encoder):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (n, output_width) outputs of (n, width) features."""
-        outputs: Tensor = self.layers(self.prepared(features))
+        outputs: Tensor = self.layers(self.inputs(features))
         return outputs
 
 
@@ -193,7 +197,7 @@ class GaussianEncoder(Encoder):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance, (n, latent_width) each, of (n, width) features."""
-        hidden = self.body(self.prepared(features))  # (n, body_width)
+        hidden = self.body(self.inputs(features))  # (n, body_width)
         return self.latent_mean(hidden), self.latent_log_variance(hidden)
 
 

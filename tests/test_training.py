@@ -208,11 +208,12 @@ def test_a_large_validation_split_is_sampled_where_it_chooses_no_epoch() -> None
 @pytest.mark.parametrize("name", ["dual_subspace", "dscmr", "acmr", "cctl", "tnn_c_cca", "vae_cca", "ms_vae"])
 def test_a_step_on_a_gpu_waits_for_nothing(name: str) -> None:
     module = model_module(name)
-    network = module.Model.network_class(6, 9, 4, load_params(model_sections()[name], module.Params)).cuda().train()
+    network = module.Model.network_class(6, 9, 4, load_params(model_sections()[name], module.Params)).cuda()
     draws = torch.Generator().manual_seed(0)
     labels = torch.eye(4)[torch.arange(40) % 4].cuda()
-    train = torch.randn(40, 6, generator=draws).cuda(), torch.randn(40, 9, generator=draws).cuda(), labels
-    network.prepare(*train)
+    features = torch.randn(40, 6, generator=draws).cuda(), torch.randn(40, 9, generator=draws).cuda()
+    train = *network.prepare(*features, labels), labels
+    network.train()
     optimizer, batches = AdamW(network.parameters(), PARAMS), minibatches(40, 10, draws, labels.device)
     train_step(network.loss, train, optimizer)  # what is set up once may wait
     torch.cuda.set_sync_debug_mode("error")

@@ -56,7 +56,7 @@ class Encoder(encoders.Encoder):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (n, common_width) embeddings in (-1, 1) of (n, width) features."""
-        embedding: Tensor = self.layers(self.prepared(features))
+        embedding: Tensor = self.layers(self.inputs(features))
         return embedding
 
 

@@ -64,7 +64,10 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the training loss, a scalar, of (n, audio width), (n, visual width) and (n, n_classes)."""
+        """Return the training loss, a scalar, of (n, audio width), (n, visual width) and (n, n_classes).
+
+        In training mode the features are those that ``prepare`` returned.
+        """
 
     def embed_audio(self, audio: Tensor) -> Tensor:
         """Return (n, k) embeddings of (n, audio width) features."""
@@ -76,11 +79,12 @@ class Network(nn.Module, ABC):
         embedding: Tensor = self.visual(visual)
         return embedding
 
-    def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> None:
-        """Take the encoders' statistics from all train features; called once, before the training."""
+    def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
+        """Take the encoders' statistics from all train features, before the training, and return these prepared."""
         with training.one_thread():
             self.audio.prepare_by(audio, labels_onehot)
             self.visual.prepare_by(visual, labels_onehot)
+            return self.audio.prepared(audio), self.visual.prepared(visual)
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
         """Count the epoch; called in eval mode with all train features, and what it sets in buffers is kept."""
@@ -152,10 +156,11 @@ class CcaNetwork(Network):
         """Return the CCA of all pairs of a class of (n, output_width) outputs of the train rows of (n,) labels."""
         return linalg.cluster_cca(audio, visual, labels, labels, self.params.n_components, self.params.ridge)
 
-    def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> None:
-        """Take the statistics of all train features, and note the classes of their rows."""
-        super().prepare(audio, visual, labels_onehot)
+    def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
+        """Prepare all train features, and note the classes of their rows."""
+        prepared = super().prepare(audio, visual, labels_onehot)
         self._train_labels = labels_onehot.argmax(dim=1).cpu().numpy()
+        return prepared
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
         """Fit the CCA on the outputs of all train rows."""
@@ -197,7 +202,7 @@ class DeepModel:
         audio, visual = (torch.from_numpy(features).to(self._device) for features in (train.audio, train.visual))
         labels_onehot = functional.one_hot(torch.from_numpy(train.labels)).to(audio)  # (n, n_classes)
         network = self._new_network([audio.shape[1], visual.shape[1], labels_onehot.shape[1]])
-        network.prepare(audio, visual, labels_onehot)
+        prepared = network.prepare(audio, visual, labels_onehot)
         self._network = network
         watched = validation if self._params.patience is not None else _some(validation, self._seed)
 
@@ -205,7 +210,7 @@ class DeepModel:
             network.finish_epoch(audio, visual)
             return distributed.from_first_rank(lambda: self._map_of(watched))
 
-        data = (audio, visual, labels_onehot)
+        data = (*prepared, labels_onehot)
         with distributed.shared_loss(network, network.loss, [network.audio, network.visual]) as loss:
             return training.fit(network, loss, data, validation_map, self._params, self._seed)
 

@@ -44,7 +44,7 @@ class Encoder(encoders.Encoder):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (n, common_width) embeddings of (n, width) features."""
-        private = self.private(self.prepared(features))  # (n, private_width)
+        private = self.private(self.inputs(features))  # (n, private_width)
         embedding: Tensor = self.shared(private)  # (n, common_width)
         return embedding
 

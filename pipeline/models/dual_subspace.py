@@ -99,8 +99,8 @@ class Encoder(encoders.Encoder):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the explicit and the implicit embeddings of (n, width) features."""
-        prepared = self.prepared(features)  # (n, width)
-        return self.explicit(prepared), self.implicit(prepared)  # (n, explicit_width), (n, implicit_width)
+        inputs = self.inputs(features)  # (n, width)
+        return self.explicit(inputs), self.implicit(inputs)  # (n, explicit_width), (n, implicit_width)
 
 
 class Network(base_deep.Network):
@@ -119,10 +119,11 @@ class Network(base_deep.Network):
         if params.fusion in ("cca", "cluster_cca"):
             self._make_room_for_cca(n_classes)
 
-    def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> None:
-        """Take the statistics of all train features, and note the classes of their rows."""
-        super().prepare(audio, visual, labels_onehot)
+    def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
+        """Prepare all train features, and note the classes of their rows."""
+        prepared = super().prepare(audio, visual, labels_onehot)
         self._train_labels = labels_onehot.argmax(dim=1).cpu().numpy()
+        return prepared
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
         """Return the weighted sum of the losses of a minibatch; a loss of weight 0 is not computed."""

@@ -56,13 +56,14 @@ class ProbabilityNetwork(Network):
         self.params = params
         self.register_buffer("longest", torch.ones((), dtype=torch.float64))
 
-    def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> None:
-        """Take the statistics of all train features; a logistic regression is fitted here and now."""
-        super().prepare(audio, visual, labels_onehot)
+    def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
+        """Prepare all train features; a logistic regression is fitted here and now."""
+        prepared = super().prepare(audio, visual, labels_onehot)
         if self.params.classifier == "logistic":
             labels = labels_onehot.argmax(dim=1).cpu().numpy()
             _regress(self.audio, audio, labels, self.params.l2_penalty)
             _regress(self.visual, visual, labels, self.params.l2_penalty)
+        return prepared
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
         """Return the cross entropy of both classifiers, added."""

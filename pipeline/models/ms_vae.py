@@ -64,7 +64,7 @@ class MsVaeNetwork(Network):
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
         """Return the losses of both directions; the pair to generate is prepared as the encoders' inputs are."""
         params = self.params
-        pair = torch.cat([self.visual.prepared(visual), self.audio.prepared(audio)], dim=1)
+        pair = torch.cat([self.visual.inputs(visual), self.audio.inputs(audio)], dim=1)
         a, v = self.audio(audio), self.visual(visual)  # mean and log variance, (n, latent_width) each
         error = functional.mse_loss(self.decoder(sampled(*a)), pair) + functional.mse_loss(
             self.decoder(sampled(*v)), pair
