@@ -41,11 +41,14 @@ class Budget(NamedTuple):
         n_folds: parts of the rows that are not test; each is held out once. With 1 the table's own validation rows are
             held out: right where the features hold what was fitted on its train rows, such as a PCA.
         seed: of the folds and of the draws.
+        by_cluster: a fold is a cluster of sounds that differ alike from the rest of their classes, such as those of one
+            voice or one room: right where the test clips come from others than the train clips.
     """
 
     n_trials: int
     n_folds: int
     seed: int
+    by_cluster: bool = False
 
 
 class Trial(NamedTuple):
@@ -65,7 +68,7 @@ def main() -> None:
     sections = model_sections()
     try:
         for name in arguments.models or sections:
-            budget = Budget(arguments.trials, arguments.folds, arguments.seed)
+            budget = Budget(arguments.trials, arguments.folds, arguments.seed, arguments.by_cluster)
             best = tune(arguments.features, name, sections.get(name, f"baselines.{name}"), budget, arguments.out)
             section = sections.get(name, name)
             written = {key: "null" if value is None else value for key, value in best.params.items()}
@@ -97,10 +100,8 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
         raise ParamsError(f"{budget}; expected at least 1 trial and 1 fold")
     module = model_module(name)
     base = load_params(section, module.Params)
-    made_with = json.dumps(
-        {"features": file_sha256(features), "n_folds": budget.n_folds, "seed": budget.seed, "base": base.model_dump()},
-        sort_keys=True,
-    )
+    folds = {"n_folds": budget.n_folds, "seed": budget.seed} | ({"by_cluster": True} if budget.by_cluster else {})
+    made_with = json.dumps({"features": file_sha256(features), **folds, "base": base.model_dump()}, sort_keys=True)
     table = out / f"{name}.csv"
     done = _trials_so_far(table, made_with)
     drawn = [(number, draw(module, base, budget.seed, number)) for number in range(len(done), budget.n_trials)]
@@ -219,14 +220,49 @@ def _folds(table: Any, budget: Budget) -> "Iterator[tuple[NDArray[np.int64], NDA
         yield np.flatnonzero(splits == "train"), np.flatnonzero(splits == "validation")
         return
     usable = np.flatnonzero(splits != "test")
-    n_least = np.bincount(table.labels[usable]).min()
+    labels = table.labels[usable]
+    if budget.by_cluster:
+        clusters = residual_clusters(table.audio[usable], labels, budget.n_folds, budget.seed)
+        for cluster in range(budget.n_folds):
+            yield usable[clusters != cluster], usable[clusters == cluster]
+        return
+    n_least = np.bincount(labels).min()
     if n_least < budget.n_folds:
         raise DataError(
             f"a class has {n_least} clips that are not test; expected at least {budget.n_folds}, one a fold"
         )
     folds = StratifiedKFold(budget.n_folds, shuffle=True, random_state=budget.seed)
-    for fit_rows, held_rows in folds.split(usable, table.labels[usable]):
+    for fit_rows, held_rows in folds.split(usable, labels):
         yield usable[fit_rows], usable[held_rows]
+
+
+def residual_clusters(
+    rows: "NDArray[np.float32]", labels: "NDArray[np.int64]", n_clusters: int, seed: int
+) -> "NDArray[np.int64]":
+    """Return the cluster of each row, (n,): k-means of what is left of the rows without their class means.
+
+    Args:
+        rows: (n, width) features.
+        labels: (n,).
+        n_clusters: how many there are.
+        seed: of k-means, which sees the five leading principal components.
+
+    Raises:
+        DataError: a class lies in one cluster alone, so that a fold would not know it.
+    """
+    import numpy as np
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+
+    residuals = rows.astype(np.float64)
+    for label in np.unique(labels):
+        residuals[labels == label] -= residuals[labels == label].mean(axis=0)
+    leading = PCA(min(5, *rows.shape), svd_solver="full").fit_transform(residuals)
+    clusters: NDArray[np.int64] = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(leading)
+    for label in np.unique(labels):
+        if len(np.unique(clusters[labels == label])) == 1:
+            raise DataError(f"class {label} lies in one of {n_clusters} clusters; expected it in two at least")
+    return clusters
 
 
 def _trials_so_far(table: Path, made_with: str) -> list[Trial]:
@@ -262,6 +298,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--folds", type=int, default=3, help="parts of train + validation (default: 3); 1: hold out validation"
     )
+    parser.add_argument("--by-cluster", action="store_true", help="hold out clusters of like sounds, such as voices")
     parser.add_argument("--seed", type=int, default=0, help="of folds and draws (default: 0)")
     return parser.parse_args()
 

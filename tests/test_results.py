@@ -250,8 +250,9 @@ def test_a_word_that_names_no_set_of_its_own_is_refused(words: list[str]) -> Non
 def test_folds_are_for_features_that_hold_nothing_fitted_on_the_train_rows() -> None:
     asked = Budget(n_trials=4, n_folds=3, seed=0)
     published, run = sets.parse(["published=features.h5", "run=data/features.safetensors"])
-    assert sets.budget_of(published, asked) == asked
-    assert sets.budget_of(run, asked) == Budget(n_trials=4, n_folds=1, seed=0)
+    assert sets.budget_of(published, asked, {}) == asked
+    assert sets.budget_of(run, asked, {}) == Budget(n_trials=4, n_folds=1, seed=0)
+    assert sets.budget_of(published, asked, {"published": 2}) == Budget(4, 2, 0, by_cluster=True)
 
 
 def test_a_job_whose_process_ends_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

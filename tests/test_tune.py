@@ -8,7 +8,7 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 from pydantic import field_validator
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import adjusted_rand_score, average_precision_score
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.model_selection import StratifiedKFold
 
@@ -17,7 +17,7 @@ from pipeline.errors import DataError, ParamsError
 from pipeline.features import FeatureTable
 from pipeline.params import StageParams
 from pipeline.search_space import Choice, LogUniform
-from pipeline.tune import Budget, best_trial, draw, main, read_trials, tune
+from pipeline.tune import Budget, best_trial, draw, main, read_trials, residual_clusters, tune
 
 Rows = NDArray[Any]
 BUDGET = Budget(n_trials=4, n_folds=3, seed=0)
@@ -84,6 +84,32 @@ def test_one_fold_holds_out_the_validation_rows_of_the_table(project: Path) -> N
     fit, held = (np.flatnonzero(np.array(splits) == name) for name in ("train", "validation"))
     expected = held_out_map(rows.audio, rows.visual, rows.labels, fit, held)
     assert trial.validation_map == pytest.approx(expected, abs=1e-6)
+
+
+def test_clusters_are_the_voices_behind_the_classes() -> None:
+    rng = np.random.default_rng(0)
+    labels, voices = np.repeat(np.arange(5), 20), np.tile([0, 1], 50)
+    means, voice_means = 9 * rng.standard_normal((5, 12)), 4 * rng.standard_normal((2, 12))
+    rows = means[labels] + voice_means[voices] + rng.standard_normal((100, 12))
+    clusters = residual_clusters(rows.astype(np.float32), labels, 2, seed=0)
+    assert adjusted_rand_score(voices, clusters) == 1
+
+
+def test_folds_by_cluster_hold_one_out_after_the_other(project: Path) -> None:
+    trial = read_trials(search(project, Budget(1, 2, 0, by_cluster=True)))[0]
+    usable = np.array([i for i in range(60) if i % 3])
+    rows = table()
+    audio, visual, labels = rows.audio[usable], rows.visual[usable], rows.labels[usable]
+    clusters = residual_clusters(audio, labels, 2, seed=0)
+    folds = [(np.flatnonzero(clusters != c), np.flatnonzero(clusters == c)) for c in (0, 1)]
+    maps = [held_out_map(audio, visual, labels, fit, held) for fit, held in folds]
+    assert trial.validation_map == pytest.approx(np.mean(maps), abs=1e-6)
+
+
+def test_a_class_within_one_cluster_is_refused() -> None:
+    rows = np.vstack([np.zeros((10, 2)), np.random.default_rng(0).standard_normal((10, 2))]).astype(np.float32)
+    with pytest.raises(DataError, match="class 0 lies in one of 2 clusters; expected it in two at least"):
+        residual_clusters(rows, np.repeat([0, 1], 10), 2, seed=0)
 
 
 def test_one_fold_without_validation_rows_is_refused(project: Path) -> None:

@@ -27,7 +27,7 @@ def main() -> None:
     try:
         sources = sets.parse(arguments.sets)
         tables = [sets.prepare(source, work / "sets") for source in sources]
-        budgets = [sets.budget_of(source, budget) for source in sources]
+        budgets = [sets.budget_of(source, budget, dict(arguments.clusters)) for source in sources]
         todo = [
             lines.searches(table, model_sections(), of_set, work) for table, of_set in zip(tables, budgets, strict=True)
         ]
@@ -37,9 +37,15 @@ def main() -> None:
         jobs.run(jobs.score, [fit for fit in fits if not fit.file("scores").exists()])
         shown = [fit for of_set in of_sets for fit in page.shown(of_set).values()]
         jobs.run(jobs.embed, [fit for fit in shown if not fit.file("embeddings").exists()])
-        page.write(arguments.out, page.Run(sources, budget, arguments.seeds), of_sets)
+        page.write(arguments.out, page.Run(sources, budget, dict(arguments.clusters), arguments.seeds), of_sets)
     except PipelineError as error:
         sys.exit(f"results: {type(error).__name__}: {error}")
+
+
+def _named_number(word: str) -> tuple[str, int]:
+    """NAME=N of the command line."""
+    name, _, number = word.partition("=")
+    return name, int(number)
 
 
 def _arguments() -> argparse.Namespace:
@@ -50,6 +56,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=12, help="parameter sets a model (default: 12)")
     parser.add_argument(
         "--folds", type=int, default=3, help="parts of train + validation of published features (default: 3)"
+    )
+    parser.add_argument(
+        "--clusters",
+        metavar="NAME=N",
+        nargs="+",
+        type=_named_number,
+        default=[],
+        help="sets whose folds hold out one of N clusters of like sounds, such as voices",
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="of the fits (default: 0 to 4)")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of the page (default: docs)")

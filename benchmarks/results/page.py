@@ -25,10 +25,11 @@ PACKAGES = ("numpy", "scipy", "scikit-learn", "torch")
 
 
 class Run(NamedTuple):
-    """What was asked for: the sets, the budget of the searches, the seeds of the fits."""
+    """What was asked for: the sets, the budget of the searches, sets of clusters, the seeds of the fits."""
 
     sources: list[Source]
     budget: Budget
+    clusters: dict[str, int]
     seeds: list[int]
 
     @property
@@ -38,6 +39,8 @@ class Run(NamedTuple):
         options = (
             f"--trials {self.budget.n_trials} --folds {self.budget.n_folds} --seeds {' '.join(map(str, self.seeds))}"
         )
+        if self.clusters:
+            options += f" --clusters {' '.join(f'{name}={number}' for name, number in self.clusters.items())}"
         return f".venv/bin/python -m benchmarks.results WORK {' '.join(words)} {options}"
 
 

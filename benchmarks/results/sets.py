@@ -1,6 +1,6 @@
 """The feature tables that the results are measured on, each as a file of the working folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,12 +55,19 @@ def prepare(source: Source, folder: Path) -> Path:
     return temporary.replace(path)
 
 
-def budget_of(source: Source, budget: Budget) -> Budget:
+def budget_of(source: Source, budget: Budget, clusters: Mapping[str, int]) -> Budget:
     """Return the budget of a search on the source's table.
 
     The features of a finished run hold a PCA that was fitted on its train rows, which makes other rows look different:
     there the run's own validation rows are held out in place of folds.
+
+    Args:
+        source: of the table.
+        budget: as it is for published features whose test rows are like the others.
+        clusters: how many clusters of sounds a set has, by its name, if its test rows are of other ones.
     """
+    if source.name in clusters:
+        return budget._replace(n_folds=clusters[source.name], by_cluster=True)
     return budget._replace(n_folds=1) if _is_table(source) else budget
 
 
