@@ -43,18 +43,24 @@ SMALL, LARGE = Clips(1_500, 128, 64, 10), Clips(28_000, 1024, 128, 300)
 
 
 def main() -> None:
-    """Print a table of the zoo, and a line of the large set."""
+    """Print a table of the zoo, and a line a batch size of the large set."""
     arguments = _arguments()
     print(f"load average of the minute before: {os.getloadavg()[0]:.2f}", flush=True)
     if arguments.seeds:
         print(zoo(arguments.seeds, arguments.processes), flush=True)
     if not arguments.only_zoo:
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            cost = pool.submit(fit_cost, LARGE_MODEL, 0, LARGE).result()
-        print(
-            f"{LARGE_MODEL}, {LARGE}: {cost.n_epochs} epochs in {cost.seconds:.0f} s ({cost.cpu_seconds:.0f} CPU s), "
-            f"{cost.megabytes:.0f} MB above the set"
-        )
+        for batch_size in arguments.batch_sizes:
+            print(large(batch_size), flush=True)
+
+
+def large(batch_size: int) -> str:
+    """Return a line on the fit of the large set with minibatches of a size."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        cost = pool.submit(fit_cost, LARGE_MODEL, 0, LARGE, batch_size).result()
+    return (
+        f"{LARGE_MODEL}, batch_size={batch_size}, {LARGE}: {cost.n_epochs} epochs in {cost.seconds:.0f} s "
+        f"({cost.cpu_seconds:.0f} CPU s), {cost.megabytes:.0f} MB above the set"
+    )
 
 
 def zoo(n_seeds: int, n_processes: int) -> str:
@@ -80,14 +86,15 @@ def table(costs: Mapping[str, Sequence[Cost]]) -> str:
     return "\n".join(lines)
 
 
-def fit_cost(name: str, seed: int, clips: Clips) -> Cost:
-    """Fit a model with the parameters of params.yaml."""
+def fit_cost(name: str, seed: int, clips: Clips, batch_size: int | None = None) -> Cost:
+    """Fit a model with the parameters of params.yaml, or with another batch size."""
     from pipeline.models.base import model_module
     from pipeline.params import load_params, model_sections
     from pipeline.training import one_thread
 
     module = model_module(name)
-    model = module.Model(load_params(model_sections()[name], module.Params), seed)
+    params = load_params(model_sections()[name], module.Params)
+    model = module.Model(params.model_copy(update={"batch_size": batch_size}) if batch_size else params, seed)
     n_validation = round(clips.n_rows * (1 - TEST_SHARE) * VALIDATION_SHARE)
     n_train = round(clips.n_rows * (1 - TEST_SHARE)) - n_validation
     train, validation = make_pairs(n_train, clips, 1), make_pairs(n_validation, clips, 2)
@@ -125,6 +132,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="of every model of the zoo; 0 for no zoo (default: 5)")
     parser.add_argument("--processes", type=int, default=2, help="fits of the zoo at a time (default: 2)")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[64, 256], help="of the large set (64 256)")
     parser.add_argument("--only-zoo", action="store_true", help="leave the large set out")
     return parser.parse_args()
 
