@@ -31,13 +31,15 @@ def main() -> None:
         todo = [
             lines.searches(table, model_sections(), of_set, work) for table, of_set in zip(tables, budgets, strict=True)
         ]
-        jobs.run(jobs.search, [job for of_set in todo for job in of_set])
+        searches = [job for of_set in todo for job in of_set]
+        jobs.run(jobs.search, searches)
         of_sets = [lines.set_lines(of_set, arguments.seeds, work) for of_set in todo]
         fits = [fit for of_set in of_sets for fit in of_set.fits]
         jobs.run(jobs.score, [fit for fit in fits if not fit.file("scores").exists()])
         shown = [fit for of_set in of_sets for fit in page.shown(of_set).values()]
         jobs.run(jobs.embed, [fit for fit in shown if not fit.file("embeddings").exists()])
         page.write(arguments.out, page.Run(sources, budget, dict(arguments.clusters), arguments.seeds), of_sets)
+        page.write_trials(arguments.out, searches)
     except PipelineError as error:
         sys.exit(f"results: {type(error).__name__}: {error}")
 

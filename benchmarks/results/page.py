@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.ablation import MODEL, PRESETS
 from benchmarks.results import pictures, tables
-from benchmarks.results.jobs import Fit
+from benchmarks.results.jobs import Fit, Search
 from benchmarks.results.lines import FORMS, Form, Line, SetLines
 from benchmarks.results.sets import Source
 from benchmarks.results.tables import Array, Row
@@ -75,7 +75,6 @@ def write(folder: Path, run: Run, of_sets: Sequence[SetLines]) -> None:
             presets=presets,
             preset_names=list(PRESETS),
             correlations=correlations,
-            best_rival=tables.best_rival,
             forms=FORMS,
             main_model=MODEL,
             tables=tables,
@@ -83,6 +82,13 @@ def write(folder: Path, run: Run, of_sets: Sequence[SetLines]) -> None:
         )
     )
     write_atomically(folder / f"{NAME}.md", text.encode())
+
+
+def write_trials(folder: Path, searches: Sequence[Search]) -> None:
+    """Write the tables of all trials beside the pictures, as results/trials/SET/MODEL.csv."""
+    for job in searches:
+        table = job.out / f"{job.model}.csv"
+        write_atomically(folder / NAME / "trials" / job.features.stem / table.name, table.read_bytes())
 
 
 def _of_forms(lines: Sequence[Line], reference: str) -> dict[Form, list[Row]]:

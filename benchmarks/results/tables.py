@@ -1,6 +1,6 @@
 """The numbers of the page, from the scores of the fits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from pipeline.features import FeatureTable
 from pipeline.retrieval.chance import expected_average_precision
 from pipeline.retrieval.query_sample import sample_queries
 from pipeline.significance import holm, sign_flip_test
+from pipeline.tune import Trial
 
 PUBLISHED = ("cca", "kcca", "c_cca", "dcca", "c_dcca", "tnn_c_cca", "acmr", "dscmr", "cctl", "vae_cca")
 N_PERMUTATIONS = 10_000
@@ -130,6 +131,12 @@ def over_queries(values: Array) -> Interval:
 def best_rival(of_models: Sequence[Row]) -> Row | None:
     """Return the published single-subspace model of the highest test MAP; None where there is none."""
     return max((row for row in of_models if row.name in PUBLISHED), key=lambda row: row.map, default=None)
+
+
+def likeliest_rival(of_models: Sequence[Row], trials: Mapping[str, Trial]) -> Row | None:
+    """Return the published single-subspace model of the highest validation MAP; None where there is none."""
+    rivals = (row for row in of_models if row.name in PUBLISHED)
+    return max(rivals, key=lambda row: trials[row.name].validation_map, default=None)
 
 
 def correlations(fit: Fit) -> tuple[Array, Array]:
