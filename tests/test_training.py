@@ -202,6 +202,16 @@ def test_a_large_validation_split_is_sampled_where_it_chooses_no_epoch() -> None
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("name", [name for name in model_sections() if name not in ("cca", "c_cca", "kcca")])
+def test_a_step_asks_for_no_value(name: str) -> None:
+    """Tensors of the device ``meta`` have none, and refuse what would make the host wait for a GPU's."""
+    module = model_module(name)
+    params = load_params(model_sections()[name], module.Params)
+    network = module.Model.network_class(6, 9, 4, params).train().to("meta")
+    batch = [torch.empty(10, width, device="meta") for width in (6, 9, 4)]
+    assert train_step(network.loss, batch, AdamW(network.parameters(), params)).is_meta
+
+
 @pytest.mark.skipif(
     not torch.cuda.is_available() and os.environ.get("FAIL_WITHOUT_GPU") != "1", reason="needs a CUDA device"
 )
