@@ -94,10 +94,11 @@ def _product(device: "torch.device") -> Way:
     """Square matrix products: the peak that a network could reach; on CUDA in the networks' half precision."""
     import torch
 
+    from pipeline.inference import HALF
+
     on_gpu = device.type == "cuda"
-    half = torch.bfloat16 if on_gpu and torch.cuda.is_bf16_supported() else torch.float16
     side, n_products = (CUDA_PRODUCT_SIDE, 20) if on_gpu else (CPU_PRODUCT_SIDE, 4)
-    left, right = torch.randn(2, side, side, device=device, dtype=half if on_gpu else torch.float32)
+    left, right = torch.randn(2, side, side, device=device, dtype=HALF if on_gpu else torch.float32)
 
     def run() -> None:
         for _ in range(n_products):

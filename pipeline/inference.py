@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from pipeline.errors import DataError, ParamsError
 from pipeline.shards import Rows
 
+HALF = torch.float16  # on CUDA; bfloat16, which is as fast, leaves cosines of 0.997 between VGGish's features and these
+
 
 class Span(NamedTuple):
     """Rows ``start`` to ``stop`` of a batch; they belong to one clip, and ``last`` when they complete it."""
@@ -38,7 +40,7 @@ def embed_clips(
         clips: pairs of an id and an array (n_rows, ...), in memory or not; the shape after the first axis and the dtype
             never change.
         network: takes (batch_size, ...) and returns (batch_size, d) for rows that do not affect each other; it is
-            moved to the device. On CUDA it runs in half precision where PyTorch holds that safe.
+            moved to the device. On CUDA it runs in float16 where PyTorch holds that safe.
         batch_size: rows a batch; 8 (Inception) and 32 (VGGish) are the fastest on a CPU, hundreds on a GPU.
         device: where to run.
 
@@ -121,7 +123,6 @@ def _features(
 def _forward(network: nn.Module, batch: Tensor, device: torch.device) -> Tensor:
     """One batch through the network; on CUDA this returns before the work is done."""
     on_gpu = device.type == "cuda"
-    half = torch.bfloat16 if on_gpu and torch.cuda.is_bf16_supported() else torch.float16
-    with torch.autocast(device.type, dtype=half, enabled=on_gpu):
+    with torch.autocast(device.type, dtype=HALF, enabled=on_gpu):
         features: Tensor = network(batch.to(device, non_blocking=True))
     return features.float()

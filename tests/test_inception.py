@@ -10,11 +10,12 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
 from torchvision.models import inception_v3
 from torchvision.transforms.functional import normalize
 
 from pipeline.inception import Inception, InceptionParams, build, random_state
-from pipeline.inference import embed_clips
+from pipeline.inference import HALF, embed_clips
 
 CPU = torch.device("cpu")
 BATCH_SIZE = 8
@@ -95,6 +96,14 @@ def test_the_bytes_of_a_row_depend_on_that_row_alone(network: Inception) -> None
     ((_, alone),) = embed_clips([("one", rows[2:3])], network, 4, CPU)
     np.testing.assert_array_equal(np.concatenate([shuffled[str(i)] for i in range(5)]), together)
     np.testing.assert_array_equal(alone, together[2:3])
+
+
+@torch.inference_mode()
+def test_half_precision_leaves_the_features_where_they_were(network: Inception) -> None:
+    pictures = torch.from_numpy(textures(2)[0][:2])
+    with torch.autocast("cpu", dtype=HALF):
+        features = network(pictures).float()
+    assert (cosine_similarity(features, network(pictures)) > 0.999).all()
 
 
 @pytest.mark.gpu

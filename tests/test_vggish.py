@@ -12,9 +12,10 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
+from torch.nn.functional import cosine_similarity
 
 from pipeline.errors import ParamsError
-from pipeline.inference import embed_clips
+from pipeline.inference import HALF, embed_clips
 from pipeline.params import load_params
 from pipeline.vggish import VggishParams, build, random_state
 
@@ -144,6 +145,17 @@ def test_random_linear_layers_hear_the_same_early_and_late(state: dict[str, Tens
     layers = build(state, final_relu=False).embeddings
     late = maps.flip(1).flatten(1)
     torch.testing.assert_close(layers(late), layers(maps.flatten(1)), atol=1e-4, rtol=0)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("precision", "stays"), [(HALF, True), (torch.bfloat16, False)])
+def test_half_precision_leaves_the_features_where_they_were(
+    state: dict[str, Tensor], precision: torch.dtype, stays: bool
+) -> None:
+    network, examples = build(state, final_relu=False), torch.from_numpy(sounds(4)[0][:4])
+    with torch.autocast("cpu", dtype=precision):
+        features = network(examples).float()
+    assert bool((cosine_similarity(features, network(examples)) > 0.999).all()) is stays
 
 
 @pytest.mark.gpu
