@@ -18,15 +18,11 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.clip_cache import write_atomically
 from pipeline.clips import file_sha256
 from pipeline.errors import DataError, ParamsError, PipelineError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 COLUMNS = ["trial", "validation_map", "validation_map_sd", "params"]
 _N_DRAWS = 1000
@@ -194,10 +190,12 @@ def _run(features: Path, name: str, section: str, budget: Budget, drawn: Drawn) 
 
 def _fold_scores(table: Any, model_class: Any, params: Any, budget: Budget) -> Iterator[float]:  # noqa: ANN401 - see _run
     """The held-out MAP of each fold."""
+    from pipeline.held_out import folds
     from pipeline.models.base import Pairs
     from pipeline.retrieval import mean_average_precision
 
-    for fit_rows, held_rows in _folds(table, budget):
+    parts = folds(table, budget.n_folds, budget.seed, by_cluster=budget.by_cluster)
+    for fit_rows, held_rows in parts:
         fitted_on, held = (
             Pairs(table.audio[rows], table.visual[rows], table.labels[rows]) for rows in (fit_rows, held_rows)
         )
@@ -206,63 +204,6 @@ def _fold_scores(table: Any, model_class: Any, params: Any, budget: Budget) -> I
         audio, visual = model.embed_audio(held.audio), model.embed_visual(held.visual)
         one_way = mean_average_precision(audio, visual, held.labels, held.labels)
         yield (one_way + mean_average_precision(visual, audio, held.labels, held.labels)) / 2
-
-
-def _folds(table: Any, budget: Budget) -> "Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]":  # noqa: ANN401
-    """Rows to fit on and rows to hold out, of each fold; no test row is among them."""
-    import numpy as np
-    from sklearn.model_selection import StratifiedKFold
-
-    splits = np.array(table.splits)
-    if budget.n_folds == 1:
-        if not (splits == "validation").any():
-            raise DataError("no clip is of the split 'validation'; expected some for 1 fold, or more folds")
-        yield np.flatnonzero(splits == "train"), np.flatnonzero(splits == "validation")
-        return
-    usable = np.flatnonzero(splits != "test")
-    labels = table.labels[usable]
-    if budget.by_cluster:
-        clusters = residual_clusters(table.audio[usable], labels, budget.n_folds, budget.seed)
-        for cluster in range(budget.n_folds):
-            yield usable[clusters != cluster], usable[clusters == cluster]
-        return
-    n_least = np.bincount(labels).min()
-    if n_least < budget.n_folds:
-        raise DataError(
-            f"a class has {n_least} clips that are not test; expected at least {budget.n_folds}, one a fold"
-        )
-    folds = StratifiedKFold(budget.n_folds, shuffle=True, random_state=budget.seed)
-    for fit_rows, held_rows in folds.split(usable, labels):
-        yield usable[fit_rows], usable[held_rows]
-
-
-def residual_clusters(
-    rows: "NDArray[np.float32]", labels: "NDArray[np.int64]", n_clusters: int, seed: int
-) -> "NDArray[np.int64]":
-    """Return the cluster of each row, (n,): k-means of what is left of the rows without their class means.
-
-    Args:
-        rows: (n, width) features.
-        labels: (n,).
-        n_clusters: how many there are.
-        seed: of k-means, which sees the five leading principal components.
-
-    Raises:
-        DataError: a class lies in one cluster alone, so that a fold would not know it.
-    """
-    import numpy as np
-    from sklearn.cluster import KMeans
-    from sklearn.decomposition import PCA
-
-    residuals = rows.astype(np.float64)
-    for label in np.unique(labels):
-        residuals[labels == label] -= residuals[labels == label].mean(axis=0)
-    leading = PCA(min(5, *rows.shape), svd_solver="full").fit_transform(residuals)
-    clusters: NDArray[np.int64] = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(leading)
-    for label in np.unique(labels):
-        if len(np.unique(clusters[labels == label])) == 1:
-            raise DataError(f"class {label} lies in one of {n_clusters} clusters; expected it in two at least")
-    return clusters
 
 
 def _trials_so_far(table: Path, made_with: str) -> list[Trial]:

@@ -15,9 +15,10 @@ from sklearn.model_selection import StratifiedKFold
 from pipeline import linalg
 from pipeline.errors import DataError, ParamsError
 from pipeline.features import FeatureTable
+from pipeline.held_out import residual_clusters
 from pipeline.params import StageParams
 from pipeline.search_space import Choice, LogUniform
-from pipeline.tune import Budget, best_trial, draw, main, read_trials, residual_clusters, tune
+from pipeline.tune import Budget, best_trial, draw, main, read_trials, tune
 
 Rows = NDArray[Any]
 BUDGET = Budget(n_trials=4, n_folds=3, seed=0)

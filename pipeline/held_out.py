@@ -1,0 +1,81 @@
+"""Which rows of a feature table a search fits on, and which it holds out; none of them is test."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.model_selection import StratifiedKFold
+
+from pipeline.errors import DataError
+from pipeline.features import FeatureTable
+
+N_COMPONENTS = 5  # that k-means sees
+
+Rows = NDArray[np.int64]
+
+
+def folds(table: FeatureTable, n_folds: int, seed: int, *, by_cluster: bool) -> Iterator[tuple[Rows, Rows]]:
+    """Yield the rows to fit on and the rows to hold out, of each fold.
+
+    Args:
+        table: whose rows of the split ``test`` are left alone.
+        n_folds: with 1 the table's own validation rows are held out.
+        seed: of the draw, or of k-means.
+        by_cluster: a fold is a cluster of sounds; see ``residual_clusters``.
+
+    Raises:
+        DataError: there are no validation rows for 1 fold, or a class has fewer rows than folds or lies in one cluster.
+    """
+    splits = np.array(table.splits)
+    if n_folds == 1:
+        if not (splits == "validation").any():
+            raise DataError("no clip is of the split 'validation'; expected some for 1 fold, or more folds")
+        yield np.flatnonzero(splits == "train"), np.flatnonzero(splits == "validation")
+        return
+    usable = np.flatnonzero(splits != "test")
+    parts = _clusters(table, usable, n_folds, seed) if by_cluster else _draws(table, usable, n_folds, seed)
+    for fit_rows, held_rows in parts:
+        yield usable[fit_rows], usable[held_rows]
+
+
+def residual_clusters(rows: NDArray[np.float32], labels: Rows, n_clusters: int, seed: int) -> Rows:
+    """Return the cluster of each row, (n,): k-means of what is left of the rows without their class means.
+
+    Clips of one voice or one room differ alike from the rest of their classes, and end up in one cluster.
+
+    Args:
+        rows: (n, width) features.
+        labels: (n,).
+        n_clusters: how many there are.
+        seed: of k-means, which sees the leading principal components.
+
+    Raises:
+        DataError: a class lies in one cluster alone, so that a fold would not know it.
+    """
+    residuals = rows.astype(np.float64)
+    for label in np.unique(labels):
+        residuals[labels == label] -= residuals[labels == label].mean(axis=0)
+    leading = PCA(min(N_COMPONENTS, *rows.shape), svd_solver="full").fit_transform(residuals)
+    clusters: Rows = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(leading)
+    for label in np.unique(labels):
+        if len(np.unique(clusters[labels == label])) == 1:
+            raise DataError(f"class {label} lies in one of {n_clusters} clusters; expected it in two at least")
+    return clusters
+
+
+def _clusters(table: FeatureTable, usable: Rows, n_folds: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
+    """Each cluster held out once; places among the usable rows."""
+    clusters = residual_clusters(table.audio[usable], table.labels[usable], n_folds, seed)
+    for cluster in range(n_folds):
+        yield np.flatnonzero(clusters != cluster), np.flatnonzero(clusters == cluster)
+
+
+def _draws(table: FeatureTable, usable: Rows, n_folds: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
+    """Stratified draws, each row held out once; places among the usable rows."""
+    labels = table.labels[usable]
+    n_least = np.bincount(labels).min()
+    if n_least < n_folds:
+        raise DataError(f"a class has {n_least} clips that are not test; expected at least {n_folds}, one a fold")
+    yield from StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(usable, labels)
