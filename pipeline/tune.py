@@ -94,6 +94,8 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
 
     if budget.n_trials < 1 or budget.n_folds < 1:
         raise ParamsError(f"{budget}; expected at least 1 trial and 1 fold")
+    if budget.by_cluster and budget.n_folds < 2:
+        raise ParamsError(f"{budget}; expected at least 2 folds, a cluster each")
     module = model_module(name)
     base = load_params(section, module.Params)
     folds = {"n_folds": budget.n_folds, "seed": budget.seed} | ({"by_cluster": True} if budget.by_cluster else {})

@@ -1,6 +1,5 @@
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ from scipy import stats
 from sklearn.metrics import average_precision_score
 from sklearn.metrics.pairwise import cosine_similarity
 
-from benchmarks import ablation
 from benchmarks.ablation import PRESETS
 from benchmarks.results import __main__ as results
 from benchmarks.results import jobs, lines, sets, tables
@@ -24,7 +22,7 @@ from pipeline.linalg import cluster_cca
 from pipeline.models.base import Pairs, model_module
 from pipeline.params import load_params
 from pipeline.tune import Budget, read_trials
-from tests.project import ROOT, Project
+from tests.project import ROOT
 
 Rows = NDArray[np.floating]
 SECTIONS = {"dual_subspace": "model", "cca": "baselines.cca", "c_cca": "baselines.c_cca"}
@@ -266,6 +264,11 @@ def test_folds_are_for_features_that_hold_nothing_fitted_on_the_train_rows() -> 
     assert sets.budget_of(published, asked, {"published": 2}) == Budget(4, 2, 0, by_cluster=True)
 
 
+def test_clusters_of_a_set_that_is_not_there_are_refused() -> None:
+    with pytest.raises(ParamsError, match="--clusters b: no such set; expected some of a"):
+        sets.check_clusters(sets.parse(["a=x.h5"]), {"b": 2})
+
+
 def test_a_job_whose_process_ends_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKERS", "2")
     with pytest.raises(
@@ -308,46 +311,3 @@ def test_alike_embeddings_correlate_on_train_and_test_and_unlike_ones_on_train_a
         on_train, on_test = tables.correlations(fit)
         assert on_train == pytest.approx(np.ones(3))
         assert on_test == pytest.approx(np.full(3, correlation), abs=0.4)
-
-
-def test_a_preset_becomes_the_words_of_a_named_experiment() -> None:
-    words = ablation.command("plain-concatenation", ["dataset.source=folder"])
-    assert words[1:7] == ["-m", "dvc", "exp", "run", "--temp", "--name"]
-    assert words[7:] == ["ablation-plain-concatenation", "-S", "dataset.source=folder", "-S", "model.fusion=none"]
-
-
-def test_the_table_of_the_experiments_has_the_presets_in_order() -> None:
-    shown = (
-        "Experiment,rev,models.dual_subspace.average.map,models.dual_subspace.average.map_std\n"
-        "main,1,0.9,0.1\nablation-paper,2,0.5004,0.02\nablation-full,3,0.6,0.0\n"
-    )
-    lines = list(ablation.table(shown, ["full", "paper"]))
-    assert lines[2:] == ["| full | 0.600 | 0.000 |", "| paper | 0.500 | 0.020 |"]
-
-
-@pytest.mark.slow
-def test_a_dvc_command_that_fails_is_named(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.ablation"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        text=True,
-        capture_output=True,
-    )
-    assert done.returncode == 1
-    assert re.search(r"^ablation: .* dvc exp list --name-only ended with exit code \d+$", done.stderr, re.MULTILINE)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_presets_run_as_experiments_and_leave_the_params_as_they_are(tmp_path: Path) -> None:
-    project = Project(tmp_path / "project", tmp_path / "cache")
-    params = (project.folder / "params.yaml").read_bytes()
-    command = [sys.executable, "-m", "benchmarks.ablation", "--presets"]
-    for presets in (["plain-concatenation", "full"], ["full"]):  # the second call replaces the experiment
-        done = subprocess.run([*command, *presets], cwd=project.folder, env=project.env, text=True, capture_output=True)
-        assert done.returncode == 0, done.stderr
-        maps = dict(re.findall(r"^\| ([a-z-]+) \| (0\.\d+) \| 0\.\d+ \|$", done.stdout, re.MULTILINE))
-        assert list(maps) == presets
-        assert len(set(maps.values())) == len(presets)
-    assert (project.folder / "params.yaml").read_bytes() == params

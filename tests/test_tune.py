@@ -177,6 +177,11 @@ def test_a_budget_that_buys_nothing_is_refused(project: Path, budget: Budget) ->
         search(project, budget)
 
 
+def test_a_single_cluster_is_refused(project: Path) -> None:
+    with pytest.raises(ParamsError, match="expected at least 2 folds, a cluster each"):
+        search(project, Budget(1, 1, 0, by_cluster=True))
+
+
 def test_a_class_smaller_than_the_folds_is_refused(project: Path) -> None:
     with pytest.raises(DataError, match="a class has 10 clips that are not test; expected at least 11"):
         search(project, Budget(1, 11, 0))

@@ -25,9 +25,10 @@ def main() -> None:
 
     work, budget = arguments.work, Budget(arguments.trials, arguments.folds, SEARCH_SEED)
     try:
-        sources = sets.parse(arguments.sets)
+        sources, clusters = sets.parse(arguments.sets), dict(arguments.clusters)
+        sets.check_clusters(sources, clusters)
         tables = [sets.prepare(source, work / "sets") for source in sources]
-        budgets = [sets.budget_of(source, budget, dict(arguments.clusters)) for source in sources]
+        budgets = [sets.budget_of(source, budget, clusters) for source in sources]
         todo = [
             lines.searches(table, model_sections(), of_set, work) for table, of_set in zip(tables, budgets, strict=True)
         ]
@@ -38,7 +39,7 @@ def main() -> None:
         jobs.run(jobs.score, [fit for fit in fits if not fit.file("scores").exists()])
         shown = [fit for of_set in of_sets for fit in page.shown(of_set).values()]
         jobs.run(jobs.embed, [fit for fit in shown if not fit.file("embeddings").exists()])
-        page.write(arguments.out, page.Run(sources, budget, dict(arguments.clusters), arguments.seeds), of_sets)
+        page.write(arguments.out, page.Run(sources, budget, clusters, arguments.seeds), of_sets)
         page.write_trials(arguments.out, searches)
     except PipelineError as error:
         sys.exit(f"results: {type(error).__name__}: {error}")

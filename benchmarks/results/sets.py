@@ -36,6 +36,18 @@ def parse(words: Sequence[str]) -> list[Source]:
     return sources
 
 
+def check_clusters(sources: Sequence[Source], clusters: Mapping[str, int]) -> None:
+    """Refuse clusters of a set that is not there.
+
+    Raises:
+        ParamsError: a name is that of no source.
+    """
+    names = [source.name for source in sources]
+    for name in clusters:
+        if name not in names:
+            raise ParamsError(f"--clusters {name}: no such set; expected some of {', '.join(names)}")
+
+
 def prepare(source: Source, folder: Path) -> Path:
     """Return the file of the source's feature table, after writing it: the same source gives the same bytes.
 
