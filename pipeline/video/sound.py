@@ -17,8 +17,10 @@ from pipeline.video.media import Media, reading
 from pipeline.video.track import Track
 
 Kind = tuple[str, int, int]  # sample format, number of channels, rate in Hz: a stream may change them on its way
+Part = tuple[Kind, NDArray[np.float32]]
 _BLOCK_SECONDS = 60.0
 _HOLE_SECONDS, _LOST_SECONDS = 0.1, 1.0  # of missing sound: what is filled with silence, what refuses the clip
+_MIXED_SECONDS = 1.0  # frames of this length together are mixed at once
 _MAX_PLANES = 7  # PyAV reads past the planes of a frame that has more
 
 
@@ -62,30 +64,61 @@ def iter_waveform(
         if media.sound is None or not len(media.sound):
             raise ClipError(str(path), "no_audio", "no audio in the file", "an audio stream")
         start_seconds, n_done = media.since_start_seconds(media.sound), 0
-        for (_, _, rate), parts in itertools.groupby(_parts(media, media.sound), lambda part: part[0]):
+        every_part = _parts(media, media.sound, min(block_seconds, _MIXED_SECONDS))
+        for (_, _, rate), parts in itertools.groupby(every_part, lambda part: part[0]):
             blocks = _blocks((samples for _, samples in parts), round(block_seconds * rate))
             for block in blocks if rate == sample_rate else _resampled(blocks, rate, sample_rate):
                 yield start_seconds + n_done / sample_rate, np.clip(block, -1, 1)
                 n_done += len(block)
 
 
-def _parts(media: Media, track: Track) -> Iterator[tuple[Kind, NDArray[np.float32]]]:
-    """The samples (n_samples,) of each frame, its channels averaged, and silence where frames are missing."""
-    kind, end_seconds, to_float = ("", 0, 0), float("inf"), av.AudioResampler()
+def _parts(media: Media, track: Track, mixed_seconds: float) -> Iterator[Part]:
+    """The samples (n_samples,) of some frames at a time, channels averaged, and silence where frames are missing."""
+    mixer, end_seconds = _Mixer(("", 0, 0), mixed_seconds), float("inf")
     for frame in _frames(media, track):
-        if kind != (kind := (frame.format.name, frame.layout.nb_channels, frame.sample_rate)):
-            to_float = av.AudioResampler("fltp" if kind[1] <= _MAX_PLANES else "flt")
+        kind = frame.format.name, frame.layout.nb_channels, frame.sample_rate
+        start_seconds = end_seconds if frame.pts is None else track.seconds(frame.pts)
+        is_after_hole = start_seconds - end_seconds > _HOLE_SECONDS
+        if mixer.is_full or kind != mixer.kind or is_after_hole:
+            yield from mixer.mixed()
+        if kind != mixer.kind:
+            mixer = _Mixer(kind, mixed_seconds)
+        if is_after_hole:
+            yield kind, _silence(media, kind, end_seconds, start_seconds)
         if frame.pts is not None:
-            start_seconds = track.seconds(frame.pts)
-            if start_seconds - end_seconds > _HOLE_SECONDS:
-                yield kind, _silence(media, kind, end_seconds, start_seconds)
             end_seconds = start_seconds + frame.samples / frame.sample_rate
-        n_kept = _n_kept(frame, track)
-        for part in to_float.resample(frame):
-            yield kind, _mono(part, kind[1])[:n_kept]
+        mixer.add(frame, _n_kept(frame, track))
+    yield from mixer.mixed()
 
 
-def _mono(frame: av.AudioFrame, n_channels: int) -> NDArray[np.float32]:
+class _Mixer:
+    """Frames of one kind on their way to one channel, many at a time: calls for each cost as much as decoding it."""
+
+    def __init__(self, kind: Kind, mixed_seconds: float) -> None:
+        self.kind = kind
+        self._n_at_once = mixed_seconds * kind[2]
+        self._fifo, self._n_padding = av.AudioFifo(), 0
+        self._to_float = av.AudioResampler("fltp" if kind[1] <= _MAX_PLANES else "flt")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the frames must be mixed before more are added."""
+        return self._n_padding > 0 or self._fifo.samples >= self._n_at_once
+
+    def add(self, frame: av.AudioFrame, n_kept: int) -> None:
+        """Take a frame, of which the first samples are sound and the rest is padding."""
+        frame.pts, self._n_padding = None, frame.samples - n_kept
+        self._fifo.write(frame)
+
+    def mixed(self) -> Iterator[Part]:
+        """Yield the mean (n_samples,) of the channels of all frames taken, if there are any."""
+        waiting = self._fifo.read()
+        for frame in self._to_float.resample(waiting) if waiting else ():
+            yield self.kind, _mean(frame, self.kind[1])[: frame.samples - self._n_padding]
+        self._n_padding = 0
+
+
+def _mean(frame: av.AudioFrame, n_channels: int) -> NDArray[np.float32]:
     """The mean (n_samples,) of the channels of a frame of floats: a plane a channel, or one plane of all in turn."""
     planes: list[Any] = list(frame.planes)
     if len(planes) < n_channels:
