@@ -3,19 +3,23 @@
 The clips are made here: 10 s of H.264 by x264's defaults and AAC, three sizes and three key frame intervals. They show
 moving detail under fresh noise or, with --source, the first pictures of a real video, scaled. The noise is as strong as
 it is because the pictures then take about as many bits a pixel (printed too) as those of real videos do. The ways take
-turns, round after round; the table has medians of CPU seconds, and ratios within a round. Ours and PyAV run in this
-process on one codec thread, FFmpeg's command line as a child with one thread.
+turns, round after round; the table has medians of CPU seconds, and ratios within a round. Each way has a process of its
+own that goes through the clips, as a user's loop over a folder does: none finds the memory that another has left.
+Everything runs on one codec thread, FFmpeg's command line too.
 """
 
 import argparse
+import contextlib
 import importlib
 import itertools
+import multiprocessing
 import os
 import resource
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,18 +131,18 @@ def bits_per_pixel(path: Path) -> float:
 
 
 def cpu_seconds(ways: dict[str, Way], clips: list[Path], n_rounds: int) -> "NDArray[np.float64]":
-    """Return (n_rounds, n_clips, n_ways) float64 CPU seconds of this process and its children."""
+    """Return (n_rounds, n_clips, n_ways) float64 CPU seconds of each way's process and its children."""
     import numpy as np
 
     seconds = np.empty((n_rounds, len(clips), len(ways)))
-    for way in ways.values():
-        way(clips[0])
-    for row in seconds:
-        for c, clip in enumerate(clips):
-            for w, way in enumerate(ways.values()):
-                start = _cpu_seconds()
-                way(clip)
-                row[c, w] = _cpu_seconds() - start
+    with contextlib.ExitStack() as stack:
+        spawn = multiprocessing.get_context("spawn")
+        processes = [stack.enter_context(ProcessPoolExecutor(1, spawn)) for _ in ways]
+        for process, way in zip(processes, ways.values(), strict=True):
+            process.submit(_timed, way, clips[0]).result()
+        for row, (c, clip) in itertools.product(seconds, enumerate(clips)):
+            for w, (process, way) in enumerate(zip(processes, ways.values(), strict=True)):
+                row[c, w] = process.submit(_timed, way, clip).result()
     return seconds
 
 
@@ -212,6 +216,13 @@ def _ffmpeg(path: Path, *outputs: str) -> object:
     """Run the command line on a clip, with one thread."""
     command = ["ffmpeg", "-v", "error", "-y", "-threads", "1", "-i", str(path), *outputs]
     return subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def _timed(way: Way, clip: Path) -> float:
+    """CPU seconds that a way takes for a clip, with those of the children that it waits for."""
+    start_seconds = _cpu_seconds()
+    way(clip)
+    return _cpu_seconds() - start_seconds
 
 
 def _cpu_seconds() -> float:
