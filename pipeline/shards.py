@@ -124,11 +124,27 @@ def open_shards(
     """
     for path in sorted(folder.glob("shard-*.safetensors")):
         clips = defaultdict[str, dict[str, StoredRows]](dict)
-        for key, rows in sorted(_stored(path).items()):
+        for key, rows in sorted(stored_rows(path).items()):
             name, _, clip_id = key.partition(":")
             clips[clip_id][name] = rows
         for clip_id in filter(wanted, sorted(clips)):
             yield clip_id, clips[clip_id]
+
+
+def stored_rows(path: Path) -> dict[str, StoredRows]:
+    """Return every tensor of a safetensors file by its name, still in its file.
+
+    Raises:
+        DataError: the file is damaged.
+        FileNotFoundError: there is none.
+    """
+    try:  # safetensors checks that the tensors fill the file, but maps what it reads
+        with safe_open(path, framework="numpy") as shard, path.open("rb") as file:
+            n_header_bytes = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(n_header_bytes))
+            return {key: _rows(path, header[key], 8 + n_header_bytes) for key in shard.keys()}  # noqa: SIM118 - no dict
+    except (SafetensorError, KeyError) as error:
+        raise DataError(f"{path}: {error}; expected an intact safetensors file") from error
 
 
 def arrays_sha256(arrays: Mapping[str, NDArray[Any] | StoredRows]) -> str:
@@ -140,17 +156,6 @@ def arrays_sha256(arrays: Mapping[str, NDArray[Any] | StoredRows]) -> str:
         for start in range(0, len(numbers), HASHED_AT_A_TIME):
             digest.update(numbers[start : start + HASHED_AT_A_TIME].view(np.uint8).data)
     return digest.hexdigest()
-
-
-def _stored(path: Path) -> dict[str, StoredRows]:
-    """Every tensor of a file by its name; safetensors checks that they fill the file, but maps what it reads."""
-    try:
-        with safe_open(path, framework="numpy") as shard, path.open("rb") as file:
-            n_header_bytes = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(n_header_bytes))
-            return {key: _rows(path, header[key], 8 + n_header_bytes) for key in shard.keys()}  # noqa: SIM118 - no dict
-    except (SafetensorError, KeyError) as error:
-        raise DataError(f"{path}: {error}; expected a safetensors file that write_shards wrote") from error
 
 
 def _rows(path: Path, tensor: dict[str, Any], start_byte: int) -> StoredRows:

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from pipeline.errors import ClipError, DataError, disk_errors
-from pipeline.shards import Arrays, arrays_sha256
+from pipeline.shards import Arrays, arrays_sha256, stored_rows
 
 ENTRY = "entry"  # the one key of the metadata: with two of them the bytes of a file would not be the same every time
 LAYOUT = 2  # of an entry; those of another layout are not found
@@ -110,12 +110,12 @@ class ClipCache:
         try:
             with safe_open(path, framework="numpy") as entry:
                 digest, reason = _note(entry)
-                arrays = {name: entry.get_tensor(name) for name in entry.keys()}  # noqa: SIM118 - no dict
+            arrays = {name: rows[:] for name, rows in stored_rows(path).items()}
             if digest != _digest(arrays, reason):
                 raise ValueError("its content has another hash")
         except FileNotFoundError as error:
             raise DataError(f"clip {clip_id!r}: {path}: gone; expected the entry that was just there") from error
-        except DAMAGE as error:
+        except (*DAMAGE, DataError) as error:
             path.unlink(missing_ok=True)
             raise DataError(f"clip {clip_id!r}: {path}: damaged ({error}); expected an intact entry") from error
         _mark_as_used(path)
