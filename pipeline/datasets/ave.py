@@ -5,6 +5,7 @@ References:
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipeline.clips import Clip
 from pipeline.datasets.ave_files import Annotation, read_annotations, read_splits
@@ -39,7 +40,8 @@ def find_clips(params: DatasetParams) -> Found:
 
     Args:
         params: ``path`` is DIR; ``protocol`` is ``official`` (or null), ``official_clean`` (no video of test in train
-            or validation), ``eics15`` (15 of the 28 classes) or ``cml`` (cross-modal localisation: the match files).
+            or validation), ``eics15`` (15 of the 28 classes, trained on train and validation together) or ``cml``
+            (cross-modal localisation: the match files).
 
     Raises:
         ParamsError: no path is given, an unknown protocol, or a fold.
@@ -59,7 +61,7 @@ def find_clips(params: DatasetParams) -> Found:
     if protocol == "official_clean":
         clips = _without_test_videos(clips)
     if protocol == "eics15":
-        clips = [clip for clip in clips if clip.label in EICS_CLASSES]
+        clips = [_joined_with_train(clip) for clip in clips if clip.label in EICS_CLASSES]
     check_classes(root, (clip.label for clip in clips), LAYOUT)
     return Found(root, clips, [])
 
@@ -83,3 +85,8 @@ def _without_test_videos(clips: Sequence[Clip]) -> list[Clip]:
     """The clips, less those of train and validation whose video is also in test."""
     test_videos = {clip.source_id for clip in clips if clip.split == "test"}
     return [clip for clip in clips if clip.split == "test" or clip.source_id not in test_videos]
+
+
+def _joined_with_train(clip: Clip) -> Clip:
+    """The clip, in train where it was in validation."""
+    return replace(clip, split="train") if clip.split == "validation" else clip

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.clips import Clip
 from pipeline.datasets.ave import EICS_CLASSES, PROTOCOLS, find_clips
+from pipeline.datasets.splits import assign_splits
 from pipeline.errors import DataError, ParamsError
 from tests.datasets.settings import dataset_params
 
@@ -91,7 +92,7 @@ def test_a_header_is_no_row(tmp_path: Path) -> None:
         (None, {"train": [0, 2], "validation": [3, 4], "test": [1, 5]}),
         ("official", {"train": [0, 2], "validation": [3, 4], "test": [1, 5]}),
         ("official_clean", {"train": [2], "validation": [3, 4], "test": [1, 5]}),
-        ("eics15", {"train": [0, 2], "validation": [4], "test": [5]}),
+        ("eics15", {"train": [0, 2, 4], "validation": [], "test": [5]}),
         ("cml", {"train": [1, 5], "validation": [0, 4], "test": [2, 3]}),
     ],
 )
@@ -115,13 +116,24 @@ def test_the_published_rows_and_videos_are_all_there(published: Path) -> None:
     [
         ("official", (3339, 402, 402)),
         ("official_clean", (3330, 402, 402)),
-        ("eics15", (1625, 195, 195)),
+        ("eics15", (1820, 0, 195)),
         ("cml", (3339, 402, 402)),
     ],
 )
 def test_the_published_splits_have_these_sizes(protocol: str, sizes: tuple[int, ...], published: Path) -> None:
     count = Counter(clip.split for clip in clips_of(published, protocol))
     assert (count["train"], count["validation"], count["test"]) == sizes
+
+
+@needs_published
+def test_the_15_classes_are_validated_on_a_part_of_train(published: Path) -> None:
+    clips = clips_of(published, "eics15")
+    assigned = assign_splits(clips, dataset_params(validation_fraction=0.2))
+    count = Counter(clip.split for clip in assigned)
+    assert (count["train"] + count["validation"], count["test"]) == (1820, 195)
+    assert abs(count["validation"] - 0.2 * 1820) <= 15 / 2  # rounded in each class
+    assert not videos(assigned, "train") & videos(assigned, "validation")
+    assert videos(assigned, "test") == videos(clips, "test")
 
 
 @needs_published
