@@ -75,7 +75,7 @@ class Model(Protocol):
 def model_names() -> list[str]:
     """Return the names of all models, sorted: one a file of this folder, what they share apart."""
     stems = (file.stem for file in Path(__file__).parent.glob("*.py"))
-    return sorted(stem for stem in stems if stem not in ("__init__", "base", "base_deep"))
+    return sorted(stem for stem in stems if stem not in ("__init__", "base", "base_cca", "base_deep"))
 
 
 def model_module(name: str) -> ModuleType:

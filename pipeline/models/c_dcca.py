@@ -4,7 +4,8 @@ from pydantic import PositiveFloat
 from torch import Tensor
 
 from pipeline import losses
-from pipeline.models.base_deep import CCA_SEARCH, CcaNetwork, CcaParams, DeepModel
+from pipeline.models.base_cca import CCA_SEARCH, CcaNetwork, CcaParams
+from pipeline.models.base_deep import DeepModel
 from pipeline.search_space import LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {

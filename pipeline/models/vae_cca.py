@@ -8,7 +8,8 @@ from torch.nn import functional
 
 from pipeline import linalg, losses
 from pipeline.encoders import HIDDEN_SEARCH, GaussianEncoder, HiddenParams, hidden_blocks, perceptron, sampled
-from pipeline.models.base_deep import DEEP_SEARCH, CcaLayer, DeepModel, DeepParams, Network
+from pipeline.models.base_cca import CcaLayer
+from pipeline.models.base_deep import DEEP_SEARCH, DeepModel, DeepParams, Network
 from pipeline.search_space import Choice, IntUniform, LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
