@@ -1,20 +1,21 @@
-"""How much memory the network stages take for a clip of three hours beside six small ones.
+"""How much memory the stages that work clip by clip take for a clip of three hours beside six small ones.
 
-The shards that the stages read are made here: noise in place of log-mel examples, and the JPEG files of a few pictures
-over and over, made ones or, with --source, those of a real video. Then the real stages run as processes of their own,
-with random weights; the table has the highest ``VmHWM`` of their /proc/PID/status, and the highest ``RssAnon``, what
-no file stands behind. Inception looks at some ten pictures a second: --seconds ends it early, when its peak no
-longer moves, and a small --picture-size shows what its end adds.
+What the stages read is made here. ``logmel`` and ``frames`` get MP4 files, the long one the packets of a clip of ten
+seconds over and over; ``vggish`` noise in place of log-mel examples; ``inception`` the JPEG files of a few pictures
+over and over. Pictures are made ones or, with --source, those of a real video. Then the real stages run as processes of
+their own, with random weights; the table has the highest ``VmHWM`` of their and of their workers' /proc/PID/status, and
+the highest ``RssAnon``, what no file stands behind. Inception looks at some ten pictures a second: --seconds ends it
+early, when its peak no longer moves, and a small --picture-size shows what its end adds.
 """
 
 import argparse
+import contextlib
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,23 +24,40 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 LONG_SECONDS, SHORT_SECONDS, N_SHORT = 3 * 3600, 10, 6
+STAGES = ("logmel", "frames", "vggish", "inception")
 EXAMPLE_SECONDS = 0.96
 N_PICTURES = 30  # different ones
 LOOK_SECONDS = 0.1
 
 
 class Peak(NamedTuple):
-    """What a process took.
+    """The most that a process held.
 
     Attributes:
-        resident_mebibytes: the most it held.
-        anonymous_mebibytes: the most of it that is no file.
-        seconds: how long it ran.
-        is_whole: whether it came to its end.
+        resident_mebibytes: all of it.
+        anonymous_mebibytes: what is no file.
     """
 
     resident_mebibytes: float
     anonymous_mebibytes: float
+
+    def __str__(self) -> str:
+        """Return both, the second in brackets."""
+        return f"{self.resident_mebibytes:.0f} ({self.anonymous_mebibytes:.0f})"
+
+
+class Run(NamedTuple):
+    """What a stage took.
+
+    Attributes:
+        parent: the process that was started.
+        worker: the largest of those that it started; 0 where there is none.
+        seconds: how long it ran.
+        is_whole: whether it came to its end.
+    """
+
+    parent: Peak
+    worker: Peak
     seconds: float
     is_whole: bool
 
@@ -47,17 +65,35 @@ class Peak(NamedTuple):
 def main() -> None:
     """Print the table."""
     arguments = _arguments()
-    print("| stage | peak, MiB | of it anonymous | ran |\n|---|---|---|---|", flush=True)
+    print("| stage | peak, MiB (anonymous) | of a worker | ran |\n|---|---|---|---|", flush=True)
     for stage in arguments.stages:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             if stage == "vggish":
                 write_examples(folder / "in")
-            else:
+            elif stage == "inception":
                 write_pictures(folder / "in", arguments.source, arguments.picture_size)
-            peak = peak_of(stage, folder, arguments.seconds)
-        ran = f"{peak.seconds:.0f} s" + ("" if peak.is_whole else ", then stopped")
-        print(f"| `{stage}` | {peak.resident_mebibytes:.0f} | {peak.anonymous_mebibytes:.0f} | {ran} |", flush=True)
+            else:
+                write_videos(folder / "in", arguments.source)
+            done = run(stage, folder, arguments.seconds)
+        ran = f"{done.seconds:.0f} s" + ("" if done.is_whole else ", then stopped")
+        print(f"| `{stage}` | {done.parent} | {done.worker} | {ran} |", flush=True)
+
+
+def write_videos(clips_csv: Path, source: Path | None) -> None:
+    """Write the clips and the list of them, as the stage ``dataset`` does; FFmpeg's command line loops the long one."""
+    from benchmarks.decode import make_clip
+    from pipeline.clips import Clip, file_sha256, write_clips, write_root
+
+    short = make_clip(clips_csv.parent, 320, 240, 12, source)
+    clips = []
+    for clip_id in _clip_ids():
+        path = clips_csv.with_name(f"{clip_id}.mp4")
+        loops = ["-stream_loop", str(_seconds_of(clip_id) // SHORT_SECONDS - 1)]
+        subprocess.run(["ffmpeg", "-v", "error", *loops, "-i", short, "-c", "copy", path], check=True)
+        clips.append(Clip(clip_id=clip_id, path=path.name, label="x", sha256=file_sha256(path)))
+    write_clips(clips_csv, clips)
+    write_root(clips_csv, clips_csv.parent)
 
 
 def write_examples(folder: Path) -> None:
@@ -100,32 +136,45 @@ def write_pictures(folder: Path, source: Path | None, picture_size: int) -> None
     write_shards(folder, _clip_ids(), pictures)
 
 
-def peak_of(stage: str, folder: Path, stop_after_seconds: float | None) -> Peak:
+def run(stage: str, folder: Path, stop_after_seconds: float | None) -> Run:
     """Run a stage in a folder that holds its ``in``, and watch it."""
+    from pipeline import rejects
+
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     (folder / "params.yaml").write_text(params.replace("allow_random: false", "allow_random: true"), encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CACHE_DIR": str(folder / "cache"), "DEVICE": "cpu"}
     command = [sys.executable, "-m", f"stages.{stage}", "in", "out"]
-    start, peaks = time.monotonic(), [(0.0, 0.0)]
+    start, parent, worker = time.monotonic(), Peak(0, 0), Peak(0, 0)
     with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
             if stop_after_seconds is not None and time.monotonic() - start > stop_after_seconds:
                 process.kill()
                 break
-            peaks.extend(_memory_of(process.pid))
+            parent = _higher(parent, process.pid)
+            for worker_id in _children(process.pid):
+                worker = _higher(worker, worker_id)
             time.sleep(LOOK_SECONDS)
-    if process.returncode > 0:
-        raise SystemExit(f"{stage} failed")
-    resident, anonymous = zip(*peaks, strict=True)
-    return Peak(max(resident), max(anonymous), time.monotonic() - start, process.returncode == 0)
+    if process.returncode > 0 or (process.returncode == 0 and rejects.read(folder / "out" / rejects.FILE)):
+        raise SystemExit(f"{stage} failed or refused a clip")
+    return Run(parent, worker, time.monotonic() - start, process.returncode == 0)
 
 
-def _memory_of(process_id: int) -> Iterator[tuple[float, float]]:
-    """VmHWM and RssAnon of a process in MiB, once; nothing where it has ended."""
-    status = Path(f"/proc/{process_id}/status").read_text(encoding="ascii")
-    kibibytes = dict(re.findall(r"^(VmHWM|RssAnon):\s+(\d+) kB$", status, re.MULTILINE))
-    if len(kibibytes) == 2:
-        yield int(kibibytes["VmHWM"]) / 1024, int(kibibytes["RssAnon"]) / 1024
+def _higher(peak: Peak, process_id: int) -> Peak:
+    """The peak, or VmHWM and RssAnon of a process where they are higher; one that has ended has none."""
+    with contextlib.suppress(OSError):
+        status = Path(f"/proc/{process_id}/status").read_text(encoding="ascii")
+        kibibytes = dict(re.findall(r"^(VmHWM|RssAnon):\s+(\d+) kB$", status, re.MULTILINE))
+        now = [int(kibibytes.get(name, 0)) / 1024 for name in ("VmHWM", "RssAnon")]
+        return Peak(*map(max, peak, now))
+    return peak
+
+
+def _children(process_id: int) -> list[int]:
+    """The processes that a process has started, from whatever thread."""
+    paths = Path(f"/proc/{process_id}/task").glob("*/children")
+    with contextlib.suppress(OSError):
+        return [int(child) for path in paths for child in path.read_text(encoding="ascii").split()]
+    return []
 
 
 def _clip_ids() -> list[str]:
@@ -141,9 +190,9 @@ def _seconds_of(clip_id: str) -> int:
 def _arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
-    parser.add_argument("stages", nargs="*", default=["vggish", "inception"], help="default: vggish inception")
+    parser.add_argument("stages", nargs="*", default=list(STAGES), help=f"default: {' '.join(STAGES)}")
     parser.add_argument("--source", type=Path, help="a video to take the pictures of (default: made pictures)")
-    parser.add_argument("--picture-size", type=int, default=299, help="side of the pictures (default: 299)")
+    parser.add_argument("--picture-size", type=int, default=299, help="side of inception's pictures (default: 299)")
     parser.add_argument("--seconds", type=float, help="stop each stage after this long (default: let it end)")
     return parser.parse_args()
 
