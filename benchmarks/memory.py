@@ -151,7 +151,7 @@ def run(stage: str, folder: Path, stop_after_seconds: float | None) -> Run:
                 process.kill()
                 break
             parent = _higher(parent, process.pid)
-            for worker_id in _children(process.pid):
+            for worker_id in _offspring(process.pid):
                 worker = _higher(worker, worker_id)
             time.sleep(LOOK_SECONDS)
     if process.returncode > 0 or (process.returncode == 0 and rejects.read(folder / "out" / rejects.FILE)):
@@ -169,11 +169,12 @@ def _higher(peak: Peak, process_id: int) -> Peak:
     return peak
 
 
-def _children(process_id: int) -> list[int]:
-    """The processes that a process has started, from whatever thread."""
+def _offspring(process_id: int) -> list[int]:
+    """The processes that a process has started, from whatever thread, and those that these have."""
     paths = Path(f"/proc/{process_id}/task").glob("*/children")
     with contextlib.suppress(OSError):
-        return [int(child) for path in paths for child in path.read_text(encoding="ascii").split()]
+        children = [int(child) for path in paths for child in path.read_text(encoding="ascii").split()]
+        return [*children, *(grandchild for child in children for grandchild in _offspring(child))]
     return []
 
 
