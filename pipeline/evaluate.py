@@ -83,7 +83,7 @@ class Embeddings:
         """
         if min(sizes) > len(self.labels):
             raise ParamsError(
-                f"evaluate.scope_sizes: {[*sizes]}; expected one of at most {len(self.labels)}, the number of test clips"
+                f"evaluate.scope_sizes: {[*sizes]}; expected one of at most {len(self.labels)}, the test clips"
             )
         return [size for size in sizes if size <= len(self.labels)]
 

@@ -195,9 +195,7 @@ def test_a_file_of_other_arrays_is_named(tmp_path: Path) -> None:
 
 
 def test_scopes_that_are_all_larger_than_the_gallery_are_refused() -> None:
-    with pytest.raises(
-        ParamsError, match=r"scope_sizes: \[31, 500\]; expected one of at most 30, the number of test clips"
-    ):
+    with pytest.raises(ParamsError, match=r"scope_sizes: \[31, 500\]; expected one of at most 30, the test clips"):
         measure(make(), PARAMS.model_copy(update={"scope_sizes": (31, 500)}))
 
 
