@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, field_validator
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,6 +27,8 @@ DEEP_SEARCH: SearchSpace = INPUT_SEARCH | {
 }
 """What a search varies of every deep model: none loses because another was searched more widely."""
 
+Seed = Annotated[int, Field(ge=0, lt=2**64)]  # as torch takes them
+
 _ROWS_AT_ONCE = 4096
 _N_WATCHED = 1000  # validation rows whose MAP is followed where it chooses nothing
 
@@ -38,7 +40,7 @@ class DeepParams(training.TrainingParams, InputParams):
         seeds: one model is trained for each.
     """
 
-    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
 
     @field_validator("seeds")
     @classmethod
