@@ -221,6 +221,7 @@ def test_features_of_another_width_are_refused() -> None:
     ("line", "message"),
     [
         ("lambda_corr: 0, lambda_disc: 0, lambda_constraint: 0", "lambda_constraint are all 0; expected one above 0"),
+        ("seeds: [0, 1, 0]", "model.seeds: expected each seed once"),
         ("fusion_components: 17", "fusion_components=17; expected at most 16, explicit_width"),
         ("seeds: []", "model.seeds: List should have at least 1 item"),
         ("explicit_share: 1.5", "model.explicit_share: Input should be less than or equal to 1"),
