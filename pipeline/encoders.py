@@ -136,7 +136,7 @@ def perceptron(width: int, output_width: int, params: HiddenParams) -> nn.Sequen
 
 
 class FourierFeatures(nn.Module):
-    """Fixed random cosines whose dot products are, in the mean, a Gaussian kernel of the inputs.
+    """Fixed random cosines: the mean product of two inputs' cosines is near a Gaussian kernel of the inputs.
 
     The kernel of two inputs is ``exp(-|x - y|^2 / (2 width))``: 1/e at the mean distance of inputs of mean square 1.
 

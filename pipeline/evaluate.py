@@ -1,5 +1,7 @@
 """The numbers of metrics.json, from the embeddings of the test clips."""
 
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt
 from scipy import stats
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, ParamsError
 from pipeline.params import StageParams
 from pipeline.retrieval.chance import chance_map, expected_average_precision
 from pipeline.retrieval.metrics import query_metrics
@@ -62,7 +64,7 @@ class Embeddings:
             with np.load(path, allow_pickle=False) as file:
                 test = file["splits"] == "test"
                 audio, visual, labels = file["audio"][:, test], file["visual"][:, test], file["labels"][test]
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, EOFError, LookupError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{path}: {error!r}; expected embeddings that the stage `embed` wrote") from error
         if not test.any():
             raise DataError(f"{path}: no clip of the split 'test'; expected at least one")
@@ -74,7 +76,15 @@ class Embeddings:
         return np.unique(self.labels, return_inverse=True)[1]
 
     def scopes(self, sizes: Sequence[int]) -> list[int]:
-        """Return the scopes that are no larger than the gallery."""
+        """Return the scopes that are no larger than the gallery.
+
+        Raises:
+            ParamsError: none of them is.
+        """
+        if min(sizes) > len(self.labels):
+            raise ParamsError(
+                f"evaluate.scope_sizes: {[*sizes]}; expected one of at most {len(self.labels)}, the test clips"
+            )
         return [size for size in sizes if size <= len(self.labels)]
 
 
@@ -102,6 +112,10 @@ def measure(embeddings: Embeddings, params: EvaluateParams) -> dict[str, Directi
 
     Within a modality a query is not searched for itself, and clips that are alone in their class are no queries; a test
     split of nothing else has no such direction.
+
+    Raises:
+        DataError: an embedding is not finite.
+        ParamsError: all scopes are larger than the gallery, or ``max_queries`` is too small for two a class.
     """
     numbers = embeddings.numbers
     not_alone = np.flatnonzero(np.bincount(numbers)[numbers] > 1)

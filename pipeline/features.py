@@ -42,7 +42,8 @@ class FeatureTable:
         provenance: what made the features, as JSON can hold it.
 
     Raises:
-        DataError: lengths disagree, or a value is NaN or infinite.
+        DataError: lengths disagree, a modality is no matrix, a label is no place in ``classes``, or a value is NaN or
+            infinite.
     """
 
     clip_ids: list[str]
@@ -58,8 +59,15 @@ class FeatureTable:
         rows = {name: len(getattr(self, name)) for name in ("clip_ids", "splits", "labels", "audio", "visual")}
         if len(set(rows.values())) != 1:
             raise DataError(f"feature table: rows {rows}; expected the same number everywhere")
+        if self.labels.dtype.kind != "i" or not np.isin(self.labels, np.arange(len(self.classes))).all():
+            raise DataError(
+                f"feature table: {self.labels.dtype} labels; expected whole numbers in 0..{len(self.classes) - 1}, "
+                f"places among the {len(self.classes)} classes"
+            )
         for name in ("audio", "visual"):
-            broken = np.flatnonzero(~np.isfinite(getattr(self, name)).all(axis=1))
+            if (features := getattr(self, name)).ndim != 2:
+                raise DataError(f"feature table: {name} of shape {features.shape}; expected (n, width)")
+            broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
             if broken.size:
                 clip_id = self.clip_ids[broken[0]]
                 raise DataError(f"clip {clip_id!r}: {name} features with NaN or infinity; expected finite numbers")
@@ -99,7 +107,7 @@ class FeatureTable:
             with safe_open(path, framework="numpy") as file:
                 texts = json.loads(file.metadata()[METADATA_KEY])
                 return cls(**texts, **{name: file.get_tensor(name) for name in ("audio", "visual", "labels")})
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
+        except (OSError, SafetensorError, json.JSONDecodeError, KeyError, TypeError) as error:
             raise DataError(f"{path}: {error!r}; expected a table that the stage `features` wrote") from error
 
 
@@ -114,12 +122,14 @@ def mean_over_time(clips: Iterable[tuple[str, NDArray[Any]]], clip_ids: Sequence
         (n, width) float32, averaged in float64.
 
     Raises:
-        DataError: a clip that was asked for does not come.
+        DataError: no clip was asked for, or one that was does not come.
 
     References:
         Abu-El-Haija et al. (2016), YouTube-8M: A Large-Scale Video Classification Benchmark, whose video level features
         are the mean of the frames.
     """
+    if not clip_ids:
+        raise DataError("no clip is left; expected at least one to average over time")
     wanted = set(clip_ids)
     means = {i: vectors.mean(axis=0, dtype=np.float64).astype(np.float32) for i, vectors in clips if i in wanted}
     if missing := sorted(wanted - means.keys()):

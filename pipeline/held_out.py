@@ -52,8 +52,11 @@ def residual_clusters(rows: NDArray[np.float32], labels: Rows, n_clusters: int, 
         seed: of k-means, which sees the leading principal components.
 
     Raises:
-        DataError: a class lies in one cluster alone, so that a fold would not know it.
+        DataError: a class lies in one cluster alone, so that a fold would not know it; or there are more clusters than
+            rows.
     """
+    if len(rows) < n_clusters:
+        raise DataError(f"{len(rows)} clips that are not test; expected at least {n_clusters}, one a cluster")
     residuals = rows.astype(np.float64)
     for label in np.unique(labels):
         residuals[labels == label] -= residuals[labels == label].mean(axis=0)
@@ -75,7 +78,10 @@ def _clusters(table: FeatureTable, usable: Rows, n_folds: int, seed: int) -> Ite
 def _draws(table: FeatureTable, usable: Rows, n_folds: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
     """Stratified draws, each row held out once; places among the usable rows."""
     labels = table.labels[usable]
-    n_least = np.bincount(labels).min()
-    if n_least < n_folds:
-        raise DataError(f"a class has {n_least} clips that are not test; expected at least {n_folds}, one a fold")
+    classes, sizes = np.unique(labels, return_counts=True)
+    if sizes.min() < n_folds:
+        smallest = table.classes[classes[sizes.argmin()]]
+        raise DataError(
+            f"class {smallest!r} has {sizes.min()} clips that are not test; expected at least {n_folds}, one a fold"
+        )
     yield from StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(usable, labels)

@@ -75,7 +75,7 @@ def cca(x: NDArray[np.floating], y: NDArray[np.floating], n_components: int, rid
 
     Raises:
         DataError: rows do not pair or are too few, a value is not finite, there are fewer than n_components
-            directions, or a covariance is singular with this ridge.
+            directions, or a covariance is singular with this ridge or too large.
 
     References:
         Hotelling (1936), Relations between two sets of variates, Biometrika 28.
@@ -165,7 +165,7 @@ def cluster_covariances(
     y_counts = (y_labels == classes[:, None]).sum(axis=1)
     share = x_counts * y_counts / float(x_counts @ y_counts)  # of the pairs, by class
     x_means, y_means = _class_means(x, x_labels, classes), _class_means(y, y_labels, classes)
-    x_mean, y_mean = share @ x_means, share @ y_means
+    x_mean, y_mean = _spared_of_rounding(share @ x_means, x), _spared_of_rounding(share @ y_means, y)
     xx = _weighted_covariance(x, x_mean, _row_weights(x_labels, classes, share / x_counts))
     yy = _weighted_covariance(y, y_mean, _row_weights(y_labels, classes, share / y_counts))
     xy = (share[:, None] * (x_means - x_mean)).T @ (y_means - y_mean)
@@ -181,7 +181,7 @@ def cca_from_covariances(views: Covariances, n_components: int, ridge: float) ->
         ridge: as in ``cca``.
 
     Raises:
-        DataError: n_components or ridge is out of range, or a covariance is singular with this ridge.
+        DataError: n_components or ridge is out of range, or a covariance is singular with this ridge or too large.
     """
     if not 1 <= n_components <= min(views.xy.shape):
         raise DataError(
@@ -209,6 +209,8 @@ def _whitening(covariance: Array, ridge: float, view: str) -> Array:
     """A matrix W (d, d) with W' (covariance + ridge) W = I, by the Cholesky factor of the correlations."""
     width = len(covariance)
     ridged = covariance + ridge * np.trace(covariance) / width * np.eye(width)
+    if not np.isfinite(ridged).all():
+        raise DataError(f"{view}: covariance with ridge={ridge} exceeds float64; expected smaller features or ridge")
     deviations = np.sqrt(np.diag(ridged))
     singular = DataError(
         f"{view}: covariance of {width} features is singular with ridge={ridge} (constant features, dependent ones, "
@@ -233,7 +235,12 @@ def _finite_mean(rows: NDArray[np.floating], name: str) -> Array:
     mean = rows.mean(axis=0, dtype=np.float64)
     if (bad := np.flatnonzero(~np.isfinite(mean))).size:
         raise DataError(f"{name}: feature {bad[0]} has NaN or infinite values; expected finite numbers")
-    return np.asarray(mean)
+    return _spared_of_rounding(mean, rows)
+
+
+def _spared_of_rounding(mean: Array, rows: NDArray[np.floating]) -> Array:
+    """The mean (d,), a constant feature's exactly its number: the rounding of its sum would look like a variance."""
+    return np.asarray(np.where(np.ptp(rows, axis=0) == 0, rows[0], mean), np.float64)
 
 
 def _centred_blocks(rows: NDArray[np.floating], mean: Array) -> Iterator[Array]:

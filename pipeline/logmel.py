@@ -43,6 +43,14 @@ class LogMelParams(StageParams):
         return self
 
     @model_validator(mode="after")
+    def _window_holds_samples(self) -> Self:
+        if self.window_length < 2:
+            raise ValueError(
+                f"window_seconds={self.window_seconds}; expected at least {2 / self.sample_rate}, two samples"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _hops_are_whole(self) -> Self:
         if not _is_whole(self.hop_seconds * self.sample_rate):
             raise ValueError(f"hop_seconds={self.hop_seconds}; expected a whole number of samples")

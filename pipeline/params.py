@@ -84,4 +84,7 @@ def _problem(section: str, detail: "ErrorDetails") -> str:
         return f"{name}: missing"
     if detail["type"] == "extra_forbidden":
         return f"{name}: unknown key"
-    return f"{name}: {detail['msg'].removeprefix('Value error, ')} (got {detail['input']!r})"
+    problem = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "value_error" and isinstance(detail["input"], dict):  # of several keys, which it names
+        return f"{name}: {problem}"
+    return f"{name}: {problem} (got {detail['input']!r})"

@@ -155,7 +155,8 @@ def fit(
         one dict an epoch: epoch (from 0), loss (mean over rows), validation_map.
 
     Raises:
-        DataError: fewer than 2 train rows, or the loss of an epoch is not finite.
+        DataError: fewer than 2 train rows, or the training diverges: a loss is not finite, or a matrix or an embedding
+            made of the weights.
     """
     if len(train[0]) < 2:
         raise DataError(f"train: {len(train[0])} rows; expected at least 2 to learn from")
@@ -166,10 +167,9 @@ def fit(
     bar = tqdm(range(params.epochs), desc="train", unit="epoch", disable=distributed.rank() > 0 or None)
     with seeded(distributed.own_seed(seed), train[0].device), one_thread(), bar:
         for epoch in bar:
-            mean_loss = _train_epoch(network, optimizer, loss, train, params, order)
-            if not math.isfinite(mean_loss):
-                raise DataError(f"epoch {epoch}: loss is {mean_loss}; expected a finite loss (lower learning_rate)")
-            score = _validate(network, validation_map)
+            with _named(epoch):
+                mean_loss = _train_epoch(network, optimizer, loss, train, params, order)
+                score = _validate(network, validation_map)
             history.append({"epoch": epoch, "loss": mean_loss, "validation_map": score})
             bar.set_postfix(loss=f"{mean_loss:.3f}", validation_map=f"{score:.3f}")
             if score > best_map:
@@ -204,7 +204,19 @@ def _train_epoch(
     total = torch.zeros((), device=device)
     for rows in minibatches(n_rows, params.batch_size, order, device):
         total += train_step(loss, [tensor[rows] for tensor in train], optimizer) * len(rows)
-    return total.item() / n_rows
+    mean_loss = total.item() / n_rows
+    if not math.isfinite(mean_loss):
+        raise DataError(f"loss is {mean_loss}; expected a finite loss")
+    return mean_loss
+
+
+@contextmanager
+def _named(epoch: int) -> Iterator[None]:
+    """Say in which epoch an error happened, and what to do where numbers have grown without bound."""
+    try:
+        yield
+    except (DataError, torch.linalg.LinAlgError) as error:  # type: ignore[attr-defined]  # public, but not in the stub
+        raise DataError(f"epoch {epoch}: {error} (where the training diverges, lower learning_rate)") from error
 
 
 def _validate(network: nn.Module, validation_map: Callable[[], float]) -> float:

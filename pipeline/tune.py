@@ -11,7 +11,6 @@ import argparse
 import csv
 import io
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple
 
 from pipeline.clip_cache import write_atomically
 from pipeline.clips import file_sha256
+from pipeline.engines import chosen_workers
 from pipeline.errors import DataError, ParamsError, PipelineError
 
 COLUMNS = ["trial", "validation_map", "validation_map_sd", "params"]
@@ -65,8 +65,8 @@ def main() -> None:
     try:
         for name in arguments.models or sections:
             budget = Budget(arguments.trials, arguments.folds, arguments.seed, arguments.by_cluster)
-            best = tune(arguments.features, name, sections.get(name, f"baselines.{name}"), budget, arguments.out)
-            section = sections.get(name, name)
+            section = sections.get(name, f"baselines.{name}")
+            best = tune(arguments.features, name, section, budget, arguments.out)
             written = {key: "null" if value is None else value for key, value in best.params.items()}
             flags = " ".join(f"-S {section}.{key}={value}" for key, value in written.items())
             print(f"{name}: MAP {best.validation_map:.4f} in trial {best.number}: {flags or 'nothing to search'}")
@@ -164,7 +164,7 @@ def read_trials(table: Path) -> list[Trial]:
 
 def _in_order(run: Callable[[Drawn], Trial], drawn: Sequence[Drawn]) -> Iterator[Trial]:
     """The trials as they end, in order, $WORKERS at a time (default: one a core), each on one thread."""
-    n_workers = min(int(os.environ.get("WORKERS") or os.cpu_count() or 1), len(drawn))
+    n_workers = min(chosen_workers(), len(drawn))
     if n_workers <= 1:
         yield from map(run, drawn)
     else:

@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn.metrics import average_precision_score
 from sklearn.metrics.pairwise import cosine_similarity
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, ParamsError
 from pipeline.evaluate import (
     Embeddings,
     EvaluateParams,
@@ -173,6 +173,30 @@ def test_embeddings_without_a_test_clip_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "e.npz", audio=one, visual=one, splits=np.array(["train"]), labels=np.array(["a"]))
     with pytest.raises(DataError, match=r"e.npz: no clip of the split 'test'"):
         Embeddings.load(tmp_path / "e.npz")
+
+
+@pytest.mark.parametrize("n_bytes", [0, 100, -10])
+def test_a_file_that_was_cut_off_is_named(tmp_path: Path, n_bytes: int) -> None:
+    one = np.zeros((1, 1, 2))
+    np.savez(tmp_path / "e.npz", audio=one, visual=one, splits=np.array(["test"]), labels=np.array(["a"]))
+    (tmp_path / "e.npz").write_bytes((tmp_path / "e.npz").read_bytes()[:n_bytes])
+    with pytest.raises(DataError, match=r"e.npz.*expected embeddings that the stage `embed` wrote"):
+        Embeddings.load(tmp_path / "e.npz")
+
+
+def test_a_file_of_other_arrays_is_named(tmp_path: Path) -> None:
+    made = {"audio": np.zeros((1, 4, 2)), "visual": np.zeros((1, 3, 2)), "labels": np.array(["a"] * 4)}
+    np.savez(tmp_path / "e.npz", splits=np.array(["test"] * 4), **made)
+    with (tmp_path / "one.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    for name in ("e.npz", "one.npz"):
+        with pytest.raises(DataError, match=rf"{name}.*expected embeddings that the stage `embed` wrote"):
+            Embeddings.load(tmp_path / name)
+
+
+def test_scopes_that_are_all_larger_than_the_gallery_are_refused() -> None:
+    with pytest.raises(ParamsError, match=r"scope_sizes: \[31, 500\]; expected one of at most 30, the test clips"):
+        measure(make(), PARAMS.model_copy(update={"scope_sizes": (31, 500)}))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -10,12 +10,20 @@ import numpy as np
 import pytest
 import yaml
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
 from sklearn.decomposition import PCA
 
 from pipeline import rejects, weights
 from pipeline.clips import Clip, write_clips
 from pipeline.errors import DataError, ParamsError, RejectKind
-from pipeline.features import FeaturesParams, FeatureTable, check_audio_scaling, mean_over_time, scale_audio
+from pipeline.features import (
+    METADATA_KEY,
+    FeaturesParams,
+    FeatureTable,
+    check_audio_scaling,
+    mean_over_time,
+    scale_audio,
+)
 from pipeline.frames import FramesParams, offsets
 from pipeline.logmel import LogMelParams, example_arrays
 from pipeline.params import StageParams, load_params
@@ -80,6 +88,17 @@ def test_lengths_that_disagree_are_shown() -> None:
         replace(make(), visual=np.zeros((2, 2), np.float32))
 
 
+def test_a_modality_that_is_no_matrix_is_refused() -> None:
+    with pytest.raises(DataError, match=r"audio of shape \(3,\); expected \(n, width\)"):
+        replace(make(), audio=np.zeros(3, np.float32))
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [0, -1, 1], [0.0, 1.0, 1.0]])
+def test_labels_that_are_no_places_among_the_classes_are_refused(labels: list[float]) -> None:
+    with pytest.raises(DataError, match=r"labels; expected whole numbers in 0\.\.1, places among the 2 classes"):
+        replace(make(), labels=np.array(labels))
+
+
 def test_a_clip_with_nan_is_named() -> None:
     visual = make().visual.copy()
     visual[1, 1] = np.nan
@@ -89,6 +108,9 @@ def test_a_clip_with_nan_is_named() -> None:
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "table").write_bytes(b"no table at all")
+    with pytest.raises(DataError, match="expected a table that the stage `features` wrote"):
+        FeatureTable.load(tmp_path / "table")
+    save_file({"audio": np.zeros((1, 1), np.float32)}, tmp_path / "table", {METADATA_KEY: "no JSON"})
     with pytest.raises(DataError, match="expected a table that the stage `features` wrote"):
         FeatureTable.load(tmp_path / "table")
 
@@ -115,6 +137,11 @@ def test_no_clip_s_vectors_are_kept() -> None:
 def test_a_clip_that_does_not_come_is_named() -> None:
     with pytest.raises(DataError, match=r"clip 'b': no vectors \(2 such clips\)"):
         mean_over_time([("a", np.ones((1, 2)))], ["c", "a", "b"])
+
+
+def test_a_mean_of_no_clips_is_refused() -> None:
+    with pytest.raises(DataError, match="no clip is left; expected at least one"):
+        mean_over_time([], [])
 
 
 def test_vegas_scaling_brings_8_bits_near_zero() -> None:

@@ -178,6 +178,17 @@ def test_a_singular_covariance_asks_for_a_ridge(spoil: str) -> None:
         cca(x, y, 2, ridge=0)
 
 
+@pytest.mark.parametrize("value", [0.1, 0.3, 1e8 / 3])  # their sums are rounded, and so is the mean
+def test_a_constant_feature_has_no_variance_of_rounding(value: float) -> None:
+    x, y = views()
+    x[:, 5] = value
+    labels = np.arange(200) % 7
+    with pytest.raises(DataError, match="x: covariance of 6 features is singular with ridge=0"):
+        cca(x, y, 2, ridge=0)
+    with pytest.raises(DataError, match="x: covariance of 6 features is singular with ridge=0"):
+        cluster_cca(x, y, labels, labels, 2, ridge=0)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_a_covariance_that_only_rounding_errors_make_regular_is_singular(seed: int) -> None:
     x, y = views(seed=seed)
@@ -196,6 +207,13 @@ def test_a_ridge_makes_a_singular_covariance_usable() -> None:
     x, y = views()
     with_copy = np.hstack([x, x[:, :1]])
     assert np.isfinite(cca(with_copy, y, 4, ridge=1e-4).x_projection).all()
+
+
+def test_features_whose_squares_have_no_float64_are_refused() -> None:
+    x, y = views()
+    too_large = r"y: covariance with ridge=0.1 exceeds float64; expected smaller features"
+    with np.errstate(all="ignore"), pytest.raises(DataError, match=too_large):
+        cca(x, 1e200 * y, 1, ridge=0.1)
 
 
 def test_rows_that_do_not_pair_are_refused() -> None:

@@ -130,6 +130,7 @@ def test_two_channels_are_refused() -> None:
     [
         ({"fmax_hz": 9000.0}, r"expected fmin_hz < fmax_hz <= 8000.0 \(half of sample_rate\)"),
         ({"fmin_hz": 7500.0}, r"fmin_hz=7500.0, fmax_hz=7500.0; expected fmin_hz < fmax_hz"),
+        ({"window_seconds": 0.00006}, r"window_seconds=6e-05; expected at least 0.000125, two samples"),
         ({"hop_seconds": 0.01001}, r"hop_seconds=0.01001; expected a whole number of samples"),
         ({"example_hop_seconds": 0.965}, r"example_hop_seconds=0.965; expected a multiple of hop_seconds=0.01"),
     ],

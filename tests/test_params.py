@@ -1,7 +1,8 @@
 from pathlib import Path
+from typing import Self
 
 import pytest
-from pydantic import PositiveInt
+from pydantic import PositiveInt, model_validator
 
 from pipeline.errors import ParamsError
 from pipeline.params import StageParams, load_params, model_sections, read_section
@@ -33,6 +34,23 @@ def test_a_value_out_of_range_is_shown(tmp_path: Path) -> None:
     path = write(tmp_path, "a: {width: -3, name: x}")
     with pytest.raises(ParamsError, match=r"a\.width: .*greater than 0 \(got -3\)"):
         load_params("a", Section, path)
+
+
+class Range(StageParams):
+    low: int
+    high: int
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if self.high < self.low:
+            raise ValueError(f"low={self.low}, high={self.high}; expected low <= high")
+        return self
+
+
+def test_keys_that_disagree_are_named_without_the_rest_of_the_section(tmp_path: Path) -> None:
+    path = write(tmp_path, "a: {low: 3, high: 1}")
+    with pytest.raises(ParamsError, match=r"params\.yaml: a: low=3, high=1; expected low <= high$"):
+        load_params("a", Range, path)
 
 
 def test_a_missing_section_is_named(tmp_path: Path) -> None:

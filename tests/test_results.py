@@ -250,6 +250,21 @@ def test_published_features_keep_their_test_rows_and_give_the_same_bytes_twice(
     assert sets.prepare(source, tmp_path / "sets").read_bytes() == was
 
 
+def test_models_without_the_one_that_all_are_compared_with_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="models: cca, c_cca; expected dual_subspace too"):
+        lines.searches(tmp_path / "t.safetensors", {"cca": "a", "c_cca": "b"}, Budget(1, 1, 0), tmp_path)
+
+
+def test_a_model_alone_has_a_row_and_nothing_to_be_ahead_of(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished)
+    todo = lines.searches(Path("work/sets/tiny.safetensors"), SECTIONS, Budget(2, 2, 0), Path("work"))
+    of_models = lines.set_lines(todo, SEEDS, Path("work")).models
+    alone = next(line for line in of_models if (line.form, line.name) == ("shipped", "dual_subspace"))
+    [row] = tables.rows([alone], alone)
+    assert row.map == pytest.approx(scores("dual_subspace", finished, SEEDS).mean())
+    assert row.lead is None
+
+
 @pytest.mark.parametrize("words", [["name"], ["name="], ["a/b=file"], ["a=x", "a=y"]])
 def test_a_word_that_names_no_set_of_its_own_is_refused(words: list[str]) -> None:
     with pytest.raises(ParamsError, match="expected NAME=FILE, NAME of letters, digits and _, each once"):

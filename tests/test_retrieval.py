@@ -101,6 +101,14 @@ def test_only_the_direction_of_an_embedding_counts() -> None:
     assert mean_average_precision(5 * query, lengths * gallery, query_labels, gallery_labels) == expected
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_embeddings_whose_squares_have_no_float64_are_ranked_all_the_same(scale: float) -> None:
+    query, gallery, query_labels, gallery_labels = problem()
+    expected = scikit_learn_map(query, gallery, query_labels, gallery_labels)
+    measured = mean_average_precision(scale * query, scale * gallery, query_labels, gallery_labels)
+    assert measured == pytest.approx(expected, abs=1e-12)
+
+
 def test_relevant_items_of_negative_cosine_count() -> None:
     query, gallery = with_scores([0.9, 0.2, -0.1, -0.5])
     labels = np.array([1, 0, 0, 1])
@@ -332,6 +340,11 @@ def test_a_similarity_that_is_not_finite_is_refused() -> None:
 def test_similarity_and_relevance_of_different_shapes_are_refused() -> None:
     with pytest.raises(DataError, match=r"similarity \(1, 2\), relevant \(1, 3\); expected one matrix shape"):
         average_precision(np.zeros((1, 2)), np.ones((1, 3), dtype=bool))
+
+
+def test_relevance_in_numbers_is_refused_because_numbers_would_count_as_places() -> None:
+    with pytest.raises(DataError, match="relevant: int64; expected bool"):
+        average_precision(np.array([[0.9, 0.8, 0.1]]), np.array([[0, 0, 1]]))
 
 
 def test_a_cutoff_below_one_is_refused() -> None:

@@ -50,9 +50,19 @@ def test_no_query_a_class_is_refused() -> None:
         draw_queries(LABELS, 0, seed=42)
 
 
-def test_classes_of_one_clip_leave_no_queries() -> None:
+@pytest.mark.parametrize("labels", [np.arange(3), np.arange(0)], ids=["classes of one clip", "no clip"])
+def test_without_a_class_of_two_clips_there_are_no_queries(labels: np.ndarray) -> None:
     with pytest.raises(DataError, match="no class has two clips; expected one to search with"):
-        draw_queries(np.arange(3), 4, seed=42)
+        draw_queries(labels, 4, seed=42)
+
+
+@pytest.mark.parametrize("labels", [LABELS[:-2], np.append(LABELS, [0, 0])], ids=["too few", "too many"])
+def test_labels_that_do_not_match_their_rows_are_refused(labels: np.ndarray) -> None:
+    audio, visual = embeddings(LABELS)
+    with pytest.raises(DataError, match=r"audio labels: shape .*; expected \(24,\), one a row"):
+        few_queries_ndcg(audio, visual, labels, 4, seed=42)
+    with pytest.raises(DataError, match=r"audio labels: shape .*; expected \(24,\), one a row"):
+        segment_retrieval(audio, visual, labels)
 
 
 def test_segment_retrieval_agrees_with_a_loop_over_sorted_galleries() -> None:

@@ -161,6 +161,20 @@ def test_a_loss_that_is_not_finite_stops_training_and_names_the_epoch() -> None:
         fit(network, lambda a, b: loss(a, b) * float("nan"), (x, y), lambda: 0.0, PARAMS, seed=0)
 
 
+def test_what_diverging_weights_break_names_the_epoch_and_says_what_to_do() -> None:
+    network, loss = regression()
+
+    def of_factor(x: Tensor, y: Tensor) -> Tensor:
+        return loss(x, y) + torch.linalg.cholesky(torch.full((1, 1), torch.nan)).sum()
+
+    def refused() -> float:
+        raise DataError("query: row 0 has NaN")
+
+    for broken, score in ((of_factor, lambda: 0.0), (loss, refused)):
+        with pytest.raises(DataError, match=r"epoch 0: .*where the training diverges, lower learning_rate"):
+            fit(network, broken, line(), score, PARAMS, seed=0)
+
+
 def test_one_train_row_is_refused() -> None:
     network, loss = regression()
     with pytest.raises(DataError, match=r"train: 1 rows; expected at least 2"):

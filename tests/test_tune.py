@@ -113,6 +113,11 @@ def test_a_class_within_one_cluster_is_refused() -> None:
         residual_clusters(rows, np.repeat([0, 1], 10), 2, seed=0)
 
 
+def test_more_clusters_than_rows_are_refused() -> None:
+    with pytest.raises(DataError, match="3 clips that are not test; expected at least 4, one a cluster"):
+        residual_clusters(np.eye(3, dtype=np.float32), np.zeros(3, np.int64), 4, seed=0)
+
+
 def test_one_fold_without_validation_rows_is_refused(project: Path) -> None:
     with pytest.raises(DataError, match="no clip is of the split 'validation'"):
         search(project, Budget(1, 1, 0))
@@ -144,6 +149,29 @@ def test_a_null_stays_one_in_the_table_and_in_the_flags(
     main()
     assert read_trials(project / "out" / "kcca.csv")[0].params["n_landmarks"] is None
     assert "-S baselines.kcca.n_landmarks=null" in capsys.readouterr().out
+
+
+def test_flags_of_a_model_that_is_not_listed_name_the_section_that_was_searched(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    (project / "params.yaml").write_text(yaml.safe_dump(params | {"models": {"cca": "baselines.cca"}}))
+    monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out", "c_cca", "--trials", "1"])
+    main()
+    assert "-S baselines.c_cca.n_components=3 -S baselines.c_cca.ridge=0.1" in capsys.readouterr().out
+
+
+def test_workers_that_are_no_number_are_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKERS", "two")
+    with pytest.raises(ParamsError, match="WORKERS='two'; expected a whole number above 0"):
+        search(project)
+
+
+def test_classes_that_no_clip_has_change_nothing(project: Path) -> None:
+    budget = BUDGET._replace(n_trials=1)
+    expected = read_trials(search(project, budget))
+    replace(table(), labels=table().labels + 4, classes=list("12345678")).save(project / "features.safetensors")
+    assert read_trials(search(project, budget, "others")) == expected
 
 
 def test_test_rows_are_not_looked_at(project: Path) -> None:
@@ -183,7 +211,7 @@ def test_a_single_cluster_is_refused(project: Path) -> None:
 
 
 def test_a_class_smaller_than_the_folds_is_refused(project: Path) -> None:
-    with pytest.raises(DataError, match="a class has 10 clips that are not test; expected at least 11"):
+    with pytest.raises(DataError, match="class 'a' has 10 clips that are not test; expected at least 11"):
         search(project, Budget(1, 11, 0))
 
 

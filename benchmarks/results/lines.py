@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from benchmarks.ablation import MODEL, PRESETS
 from benchmarks.results.jobs import Fit, Search
 from pipeline.clips import file_sha256
+from pipeline.errors import ParamsError
 from pipeline.models.base import model_module
 from pipeline.params import load_params
 from pipeline.tune import Budget, Trial, best_trial, read_trials
@@ -58,7 +59,13 @@ class SetLines(NamedTuple):
 
 
 def searches(features: Path, sections: Mapping[str, str], budget: Budget, work: Path) -> list[Search]:
-    """Return the searches for the parameters of every model on one table."""
+    """Return the searches for the parameters of every model on one table.
+
+    Raises:
+        ParamsError: the model that the others are compared with is not among them.
+    """
+    if MODEL not in sections:
+        raise ParamsError(f"models: {', '.join(sections)}; expected {MODEL} too, with which the others are compared")
     out = work / "tune" / features.stem
     return [Search(features, model, section, budget, out) for model, section in sections.items()]
 

@@ -85,7 +85,7 @@ def rows(lines: Sequence[Line], reference: Line) -> list[Row]:
     scores = np.stack([clip_scores(measure, DIRECTIONS) for measure in measures])  # (n_lines, n_queries)
     ahead = clip_scores(measured(reference.fits), DIRECTIONS) - scores
     others = [i for i, line in enumerate(lines) if line.name != reference.name]
-    p_values = holm(sign_flip_test(ahead[others], N_PERMUTATIONS, SEED)).tolist()
+    p_values = holm(sign_flip_test(ahead[others], N_PERMUTATIONS, SEED)).tolist() if others else []
     leads = {i: Lead(float(ahead[i].mean()), over_queries(ahead[i]), p) for i, p in zip(others, p_values, strict=True)}
     return [
         Row(line.name, len(line.fits), model_metrics(measures[i]), over_queries(scores[i]), leads.get(i))

@@ -97,13 +97,20 @@ def check_pairs(pairs: Pairs, name: str) -> None:
         name: which pairs they are (``train`` or ``validation``), for the message.
 
     Raises:
-        DataError: a modality is not a finite matrix, or there is not one label and one row of each modality a clip.
+        DataError: a modality is not a finite matrix, there is not one label and one row of each modality a clip, or a
+            label is no whole number from 0.
     """
     check_features(pairs.audio, None, f"{name} audio")
     check_features(pairs.visual, None, f"{name} visual")
     n_rows = (len(pairs.audio), len(pairs.visual), len(pairs.labels))
     if len(set(n_rows)) > 1 or 0 in n_rows:
         raise DataError(f"{name}: {n_rows} rows of audio, visual and labels; expected the same number, at least 1")
+    labels = pairs.labels
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise DataError(
+            f"{name} labels: {labels.dtype} of shape {labels.shape}, the lowest {labels.min()}; "
+            "expected (n,) whole numbers from 0"
+        )
 
 
 def check_features(features: Array, width: int | None, name: str) -> None:
@@ -117,7 +124,7 @@ def check_features(features: Array, width: int | None, name: str) -> None:
     Raises:
         DataError: not a matrix of that width, or a value that is NaN or infinite.
     """
-    if features.ndim != 2 or width not in (None, features.shape[1]):
+    if features.ndim != 2 or features.shape[1] == 0 or width not in (None, features.shape[1]):
         raise DataError(f"{name}: shape {features.shape}; expected (n, {width or 'width'})")
     if not np.isfinite(features).all():
         row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,6 +27,8 @@ DEEP_SEARCH: SearchSpace = INPUT_SEARCH | {
 }
 """What a search varies of every deep model: none loses because another was searched more widely."""
 
+Seed = Annotated[int, Field(ge=0, lt=2**64)]  # as torch takes them
+
 _ROWS_AT_ONCE = 4096
 _N_WATCHED = 1000  # validation rows whose MAP is followed where it chooses nothing
 
@@ -38,7 +40,14 @@ class DeepParams(training.TrainingParams, InputParams):
         seeds: one model is trained for each.
     """
 
-    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+
+    @field_validator("seeds")
+    @classmethod
+    def _each_once(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("expected each seed once, since the same seed gives the same model")
+        return seeds
 
 
 class Network(nn.Module, ABC):
@@ -113,8 +122,7 @@ class DeepModel:
         """
         check_pairs(train, "train")
         check_pairs(validation, "validation")
-        audio, visual = (torch.from_numpy(features).to(self._device) for features in (train.audio, train.visual))
-        labels_onehot = functional.one_hot(torch.from_numpy(train.labels)).to(audio)  # (n, n_classes)
+        audio, visual, labels_onehot = self._on_device(train)
         network = self._new_network([audio.shape[1], visual.shape[1], labels_onehot.shape[1]])
         prepared = network.prepare(audio, visual, labels_onehot)
         self._network = network
@@ -177,6 +185,12 @@ class DeepModel:
         """The MAP of the pairs' embeddings."""
         return average_map(self.embed_audio(pairs.audio), self.embed_visual(pairs.visual), pairs.labels)
 
+    def _on_device(self, pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
+        """Audio, visual and one-hot labels (n, n_classes) of pairs, float32 on the device."""
+        audio, visual = (_tensor(features).to(self._device) for features in (pairs.audio, pairs.visual))
+        labels = torch.from_numpy(np.ascontiguousarray(pairs.labels, np.int64))
+        return audio, visual, functional.one_hot(labels).to(audio)
+
     def _new_network(self, sizes: list[int]) -> Network:
         """A network with initial weights of the seed, on the device."""
         layout: Any = self.network_class  # a subclass of Network takes its Params too
@@ -186,7 +200,7 @@ class DeepModel:
 
     def _in_blocks(self, embed: Callable[[Tensor], Tensor], features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embeddings of a few thousand rows at a time."""
-        blocks = torch.split(torch.from_numpy(features).to(self._device), _ROWS_AT_ONCE)
+        blocks = torch.split(_tensor(features).to(self._device), _ROWS_AT_ONCE)
         embeddings: NDArray[np.float32] = torch.cat([embed(block) for block in blocks]).cpu().numpy()
         return embeddings
 
@@ -207,6 +221,11 @@ def average_map(audio: NDArray[np.float32], visual: NDArray[np.float32], labels:
     """
     audio_to_visual = mean_average_precision(audio, visual, labels, labels)
     return (audio_to_visual + mean_average_precision(visual, audio, labels, labels)) / 2
+
+
+def _tensor(features: NDArray[np.floating]) -> Tensor:
+    """Features as torch takes them: float32, in the order of memory."""
+    return torch.from_numpy(np.ascontiguousarray(features, np.float32))
 
 
 def _some(pairs: Pairs, seed: int) -> Pairs:

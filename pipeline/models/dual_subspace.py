@@ -48,7 +48,8 @@ class Params(base_deep.DeepParams, HiddenParams):
         implicit_width: outputs of an implicit branch.
         fusion: what makes the joint embedding of both: CCA on the pairs, or on all pairs of one class, of the
             concatenation; the concatenation alone; or one in which each subspace keeps its own similarity, weighted.
-        fusion_components: width of the joint embedding of a CCA; ``cluster_cca`` has at most n_classes - 1.
+        fusion_components: width of the joint embedding of a CCA, for ``cca`` at most both embeddings' width together;
+            ``cluster_cca`` has at most n_classes - 1.
         fusion_ridge: relative to the mean variance.
         explicit_share: weight of the explicit subspace in the fusion ``weighted``; the implicit one has the rest.
     """
@@ -77,7 +78,7 @@ class Params(base_deep.DeepParams, HiddenParams):
     @model_validator(mode="after")
     def _fusion_fits(self) -> Self:
         width = self.explicit_width + self.implicit_width
-        if self.fusion_components > width:
+        if self.fusion == "cca" and self.fusion_components > width:
             raise ValueError(
                 f"fusion_components={self.fusion_components}; expected at most {width}, explicit_width + implicit_width"
             )

@@ -111,8 +111,7 @@ class Model(DeepModel):
         check_pairs(train, "train")
         if len(np.unique(train.labels)) < 2:
             raise DataError(f"train: one class, {train.labels[0]}; expected at least 2")
-        audio, visual = (torch.from_numpy(features).to(self._device) for features in (train.audio, train.visual))
-        labels_onehot = functional.one_hot(torch.from_numpy(train.labels)).to(audio)  # (n, n_classes)
+        audio, visual, labels_onehot = self._on_device(train)
         network = self._new_network([audio.shape[1], visual.shape[1], labels_onehot.shape[1]]).eval()
         network.prepare(audio, visual, labels_onehot)
         with torch.inference_mode():

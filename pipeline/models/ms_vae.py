@@ -27,7 +27,8 @@ class Params(DeepParams):
     """Section ``baselines.ms_vae`` of params.yaml.
 
     Attributes:
-        audio_widths: outputs of the audio encoder's layers below its two heads.
+        audio_widths: outputs of the audio encoder's layers below its two heads; a ReLU stands between two layers and
+            none before the heads, so that one width alone makes a linear encoder.
         visual_widths: likewise of the visual encoder.
         decoder_widths: outputs of the shared decoder's layers below its last.
         latent_width: latents.
@@ -94,13 +95,13 @@ class MsVaeNetwork(Network):
 class Model(DeepModel):
     """Variational autoencoder of multiple encoders and a shared decoder; embedding draws no latents.
 
-    The paper's and its code's: ReLU encoders, one decoder to both modalities, squared error, divergence and a latent
-    distance for each direction, the divergence's weight (0.1 for ten epochs, then 0.01), a score of latents and
-    generated pairs. Our choices: the latent distance is the closed form of the 2-Wasserstein distance, a mean over
-    clips, where the code takes draws of a batch; the score is a cosine of both parts, where it is a distance; the
-    targets are the features as the encoders see them, standardised or whitened; and in params.yaml AdamW's learning
-    rate, the epochs and narrower layers (the paper's: 512-512-512-128-128, 128-128-128 and 512-512-512-640-640, 100
-    latents, for features 512 and 128 wide).
+    The paper's and its code's: encoders with ReLU between layers, one decoder to both modalities, squared error,
+    divergence and a latent distance for each direction, the divergence's weight (0.1 for ten epochs, then 0.01), a
+    score of latents and generated pairs. Our choices: the latent distance is the closed form of the 2-Wasserstein
+    distance, a mean over clips, where the code takes draws of a batch; the score is a cosine of both parts, where it is
+    a distance; the targets are the features as the encoders see them, standardised or whitened; and in params.yaml
+    AdamW's learning rate, the epochs and fewer layers, one a modality, which makes linear encoders (the paper's:
+    512-512-128-128 above features 512 wide, 128-128 above features 128 wide, 512-512-512-640-640 above 100 latents).
 
     References:
         Zhu, Wu, Latapie, Yang & Yan (2021), Learning Audio-Visual Correlations from Variational Cross-Modal Generation,

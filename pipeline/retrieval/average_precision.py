@@ -38,10 +38,12 @@ def average_precision(similarity: Array, relevant: NDArray[np.bool_]) -> Array:
         relevant: (n_queries, n_gallery), True where query and item share a class.
 
     Raises:
-        DataError: shapes differ, a similarity is not finite, or a query has no relevant item.
+        DataError: shapes differ, relevance is no bool, a similarity is not finite, or a query has no relevant item.
     """
     if similarity.shape != relevant.shape or similarity.ndim != 2:
         raise DataError(f"similarity {similarity.shape}, relevant {relevant.shape}; expected one matrix shape")
+    if relevant.dtype != np.bool_:
+        raise DataError(f"relevant: {relevant.dtype}; expected bool, True where query and item share a class")
     if not np.isfinite(similarity).all():
         raise DataError("similarity has NaN or infinite values; expected finite numbers")
     if (bare := np.flatnonzero(~relevant.any(axis=1))).size:

@@ -32,8 +32,14 @@ def cosine_steps(query: Embedding, items: Array) -> Array:
 
 
 def unit_rows(rows: Embedding) -> Array:
-    """Return rows (n, d) scaled to length 1, float64; a zero row stays zero."""
+    """Return rows (n, d) scaled to length 1, float64; a zero row stays zero.
+
+    A power of two, which changes no digit, first brings the largest number of a row near 1: squares of very large or
+    small ones have no float64.
+    """
     exact = rows.astype(np.float64)
+    largest = np.maximum(exact.max(axis=1, keepdims=True), -exact.min(axis=1, keepdims=True))
+    np.ldexp(exact, -np.frexp(largest)[1], out=exact)
     norms = np.linalg.norm(exact, axis=1, keepdims=True)
     return np.asarray(np.divide(exact, norms, out=exact, where=norms > 0))
 

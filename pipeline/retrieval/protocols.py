@@ -4,7 +4,7 @@ import numpy as np
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.retrieval.chance import expected_reciprocal_rank
-from pipeline.retrieval.cosines import Embedding, Labels
+from pipeline.retrieval.cosines import Embedding, Labels, check_labels
 from pipeline.retrieval.hits import Counts
 from pipeline.retrieval.metrics import query_metrics
 
@@ -30,6 +30,7 @@ def few_queries_ndcg(
         DataError: an array is empty or not finite, widths or lengths do not match, or no class has two clips.
         ParamsError: queries_per_class is less than 1.
     """
+    _check_lengths(audio, visual, labels)
     queries, corpus = draw_queries(labels, queries_per_class, seed)
     scores = {}
     for direction, query, gallery in (("audio_to_visual", audio, visual), ("visual_to_audio", visual, audio)):
@@ -53,7 +54,7 @@ def draw_queries(labels: Labels, queries_per_class: int, seed: int) -> tuple[Cou
     if queries_per_class < 1:
         raise ParamsError(f"queries_per_class={queries_per_class}; expected at least 1")
     rng = np.random.default_rng(seed)
-    drawn = []
+    drawn = [np.zeros(0, np.int64)]
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         drawn.append(rng.choice(rows, min(queries_per_class, len(rows) - 1), replace=False))
@@ -80,6 +81,7 @@ def segment_retrieval(audio: Embedding, visual: Embedding, labels: Labels) -> di
         Zhu, Wu, Latapie, Yang & Yan (2021), Learning Audio-Visual Correlations from Variational Cross-Modal
         Generation, ICASSP.
     """
+    _check_lengths(audio, visual, labels)
     everyone, not_alone = np.arange(len(labels)), _not_alone(labels)
     ways = {
         "audio_to_visual": (audio, visual, everyone, None),
@@ -106,6 +108,12 @@ def chance_segment_retrieval(labels: Labels) -> dict[str, float]:
         "cross_modal": float(np.mean([expected_reciprocal_rank(n_items, n) for n in class_sizes])),
         "within_modality": float(np.mean([expected_reciprocal_rank(n_items - 1, n) for n in within])),
     }
+
+
+def _check_lengths(audio: Embedding, visual: Embedding, labels: Labels) -> None:
+    """Refuse labels that do not match the rows of both modalities."""
+    for name, rows in (("audio", audio), ("visual", visual)):
+        check_labels(name, labels, len(rows))
 
 
 def _not_alone(labels: Labels) -> Counts:

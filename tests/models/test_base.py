@@ -1,12 +1,14 @@
-"""Equal norms: the cosine of what comes out is the dot product of what went in."""
+"""Equal norms: the cosine of what comes out is the dot product of what went in; and which pairs are refused."""
 
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import cosine_similarity
 
-from pipeline.models.base import with_equal_norms
+from pipeline.errors import DataError
+from pipeline.models.base import Pairs, check_pairs, with_equal_norms
 
 Array = NDArray[Any]
 
@@ -42,3 +44,14 @@ def test_a_longer_row_is_shortened_and_the_others_stay() -> None:
 def test_each_modality_has_a_coordinate_of_its_own() -> None:
     assert not with_equal_norms(AUDIO, 1.5, "audio")[:, 5].any()
     assert not with_equal_norms(VISUAL, 1.5, "visual")[:, 4].any()
+
+
+@pytest.mark.parametrize("labels", [np.arange(7) / 2, np.arange(7)[:, None], np.arange(7) - 1])
+def test_labels_that_are_no_column_of_whole_numbers_from_0_are_refused(labels: Array) -> None:
+    with pytest.raises(DataError, match=r"train labels: .*; expected \(n,\) whole numbers from 0"):
+        check_pairs(Pairs(AUDIO, AUDIO, labels), "train")
+
+
+def test_features_without_a_column_are_refused() -> None:
+    with pytest.raises(DataError, match=r"train visual: shape \(7, 0\); expected \(n, width\)"):
+        check_pairs(Pairs(AUDIO, AUDIO[:, :0], np.arange(7)), "train")

@@ -220,6 +220,26 @@ def test_train_features_that_are_no_matrix_are_refused(name: str) -> None:
 
 
 @each_model
+def test_labels_below_0_are_refused(name: str) -> None:
+    with pytest.raises(DataError, match=r"train labels: .* the lowest -1; expected \(n,\) whole numbers from 0"):
+        unfitted(name).fit(TRAIN._replace(labels=TRAIN.labels - 1), VALIDATION)
+
+
+@pytest.mark.parametrize("name", ["cca", "kcca", "label_probabilities", "dscmr"])  # one of each way to fit
+def test_other_types_and_orders_of_the_same_numbers_make_the_same_model(name: str) -> None:
+    def odd(array: Array, dtype: str) -> Array:
+        """The same numbers, the last one first in memory."""
+        return np.array(array[::-1], dtype)[::-1]
+
+    model = unfitted(name)
+    model.fit(Pairs(odd(TRAIN.audio, "f8"), odd(TRAIN.visual, ">f4"), odd(TRAIN.labels, "i4")), VALIDATION)
+    for modality in MODALITIES:
+        expected = embed(fitted(name), modality, features(TEST, modality))
+        embedded = embed(model, modality, odd(features(TEST, modality), "f8"))
+        np.testing.assert_allclose(embedded, expected, rtol=1e-5, atol=1e-5)
+
+
+@each_model
 def test_a_file_that_is_not_a_model_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"no tensors here")
     with pytest.raises(DataError, match=r"model.safetensors: cannot be read .*; expected a file this model saved"):

@@ -137,6 +137,12 @@ def test_cluster_fusion_has_at_most_one_component_less_than_classes() -> None:
     assert fitted(fusion="cluster_cca", fusion_components=12).embed_visual(TEST.visual).shape == (60, 4)
 
 
+def test_narrow_branches_need_no_change_of_a_fusion_that_is_not_used() -> None:
+    narrow = {"explicit_width": 2, "implicit_width": 1}
+    assert params(**narrow, fusion="weighted").fusion_components == 4
+    assert fitted(**narrow, fusion="cluster_cca").embed_audio(TEST.audio).shape == (60, 4)
+
+
 def test_without_fusion_explicit_and_implicit_count_the_same_in_the_cosine() -> None:
     audio = fitted(fusion="none").embed_audio(TEST.audio)
     np.testing.assert_allclose(np.linalg.norm(audio[:, :8], axis=1), 1, rtol=1e-5)
@@ -215,6 +221,7 @@ def test_features_of_another_width_are_refused() -> None:
     ("line", "message"),
     [
         ("lambda_corr: 0, lambda_disc: 0, lambda_constraint: 0", "lambda_constraint are all 0; expected one above 0"),
+        ("seeds: [0, 1, 0]", "model.seeds: expected each seed once"),
         ("fusion_components: 17", "fusion_components=17; expected at most 16, explicit_width"),
         ("seeds: []", "model.seeds: List should have at least 1 item"),
         ("explicit_share: 1.5", "model.explicit_share: Input should be less than or equal to 1"),
