@@ -108,6 +108,20 @@ def test_a_run_that_is_stopped_halfway_keeps_what_it_finished(tmp_path: Path, mo
     assert folder.asked() == ["8.mp4"]
 
 
+def test_an_entry_that_is_damaged_or_lost_is_computed_again(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, CONTENTS)
+    folder.run()
+    before = folder.out_bytes()
+    flipped, shortened, lost = sorted(tmp_path.glob("cache/*/*"))[:3]
+    data = flipped.read_bytes()
+    flipped.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))  # seen only when its arrays are read
+    shortened.write_bytes(shortened.read_bytes()[:-1])
+    lost.unlink()
+    assert folder.run() == SIZES
+    assert len(folder.asked()) == 3
+    assert folder.out_bytes() == before
+
+
 def test_a_refused_clip_is_noted_and_the_others_go_on(tmp_path: Path) -> None:
     folder = Folder(tmp_path, {**CONTENTS, "b.mp4": b"bad"})
     assert folder.run() == SIZES
