@@ -242,7 +242,7 @@ def test_a_picture_that_the_decoder_guessed_is_refused(tmp_path: Path) -> None:
 def test_a_refusal_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = cut(write_clip(tmp_path / "clip.mp4", PICTURES, STEREO), 0.5)
     capfd.readouterr()
-    with pytest.raises(ClipError):
+    with pytest.raises(ClipError, match="without its index"):
         read_waveform(path)
     assert capfd.readouterr() == ("", "")
 

@@ -79,7 +79,7 @@ def test_a_clip_whose_first_picture_is_no_key_frame_is_refused(tmp_path: Path) -
 def test_a_header_cut_short_is_refused(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.flv", PICTURES[:25], STEREO)
     path.write_bytes(path.read_bytes()[:9])
-    with pytest.raises(ClipError, match="expected"):
+    with pytest.raises(ClipError, match="no format that FFmpeg knows; expected a media file"):
         read_waveform(path)
 
 
