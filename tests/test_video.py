@@ -131,6 +131,15 @@ def test_what_lies_outside_the_edit_list_is_not_shown(tmp_path: Path) -> None:
     assert number_of(sample_frames(path, offset_seconds=0.0)[0]) == 25
 
 
+@pytest.mark.parametrize("name", ["one_gop.mp4", "vp9.webm"])
+def test_a_decoder_starts_no_thread_of_its_own(name: str, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / name, PICTURES, **EVERY_STREAM[name])
+    n_before = len(list(Path("/proc/self/task").iterdir()))
+    frames = iter_frames(path, 25.0, lambda _: 0.0)
+    assert number_of(next(frames)[1]) == 0
+    assert len(list(Path("/proc/self/task").iterdir())) <= n_before
+
+
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mov"])
 def test_a_sine_comes_back_with_its_length_frequency_and_level(name: str, tmp_path: Path) -> None:
     waveform = read_waveform(write_clip(tmp_path / name, PICTURES, STEREO))

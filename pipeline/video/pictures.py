@@ -73,7 +73,7 @@ def iter_frames(path: Path, frames_per_second: float, offset_of: Offset) -> Iter
         context: Any = track.stream.codec_context
         to_rgb, size = VideoReformatter(), (context.width, context.height)
         for place, frame in _frames_at(media, track, {place for _, place in targets}):
-            picture = _upright(to_rgb.reformat(frame, *size, "rgb24"), frame)
+            picture = _upright(to_rgb.reformat(frame, *size, "rgb24", threads=1), frame)
             while targets and targets[-1][1] == place:
                 yield begin_seconds + targets.pop()[0], picture
         if targets:
