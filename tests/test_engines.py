@@ -118,6 +118,18 @@ list(processes.run(hold, [Path({str(locks[0])!r}), Path({str(locks[1])!r})], 2, 
     wait_until(lambda: not any(map(is_held, locks)))
 
 
+def test_a_worker_has_one_thread_for_arithmetic() -> None:
+    code = """
+from pipeline.engines import prepare, processes
+from tests.clip_work import n_threads
+prepare(["tests.clip_work"])
+print(dict(processes.run(n_threads, ["numpy"], 1, 60)))
+"""
+    env = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == "{'numpy': 1}\n"
+
+
 def test_the_engine_is_chosen_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ENGINE", raising=False)
     assert chosen_engine() is processes.run
