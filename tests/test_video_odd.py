@@ -70,8 +70,9 @@ def test_a_codec_without_a_decoder_is_refused(tmp_path: Path) -> None:
         sample_frames(path)
 
 
-def test_a_clip_whose_first_picture_is_no_key_frame_is_refused(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "clip.mkv", PICTURES, options=OPEN_GOP_H264, drop_first=5)
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.avi"])
+def test_a_clip_whose_first_picture_is_no_key_frame_is_refused(name: str, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / name, PICTURES, options=OPEN_GOP_H264, drop_first=5)
     with pytest.raises(ClipError, match="the first picture is no key frame; expected a key frame first"):
         sample_frames(path)
 

@@ -22,7 +22,8 @@ def make(root: Path, n_lists: int = 5, classes: Sequence[str] = CLASSES) -> Path
     (root / "folds").mkdir()
     for fold in range(n_lists):
         ids = [f"{name}_{number}" for name in classes for number in range(10) if number % n_lists == fold]
-        (root / "folds" / f"fold_{fold}").write_text("\n".join(ids) + "\n")
+        (root / "folds" / f"fold_{fold}").write_text("\n".join(ids) + "\n\n")
+    (root / "folds" / ".hidden").touch()
     return root
 
 
@@ -97,8 +98,13 @@ def test_another_number_of_lists_is_named(tmp_path: Path) -> None:
         found(tmp_path)
 
 
-def test_a_list_that_is_no_text_is_named(tmp_path: Path) -> None:
-    (make(tmp_path) / "folds/fold_4").write_bytes(b"\xff\xfe")
+@pytest.mark.parametrize("kind", ["bytes", "folder"])
+def test_a_list_that_is_no_text_is_named(kind: str, tmp_path: Path) -> None:
+    path = make(tmp_path) / "folds/fold_4"
+    path.write_bytes(b"\xff\xfe")
+    if kind == "folder":
+        path.unlink()
+        path.mkdir()
     with pytest.raises(DataError, match=r"fold_4: .*; expected a text file, an ID a line"):
         found(tmp_path)
 
