@@ -38,22 +38,33 @@ def test_many_channels_are_averaged(n_channels: int, tmp_path: Path) -> None:
     np.testing.assert_allclose(read_waveform(tmp_path / "clip.wav", 44100), 8000 / 32768 / n_channels, atol=1e-6)
 
 
-@pytest.mark.parametrize(("lost_seconds", "is_refused"), [(0.5, False), (1.5, True)])
-def test_lost_sound_is_silence_up_to_a_second(lost_seconds: float, is_refused: bool, tmp_path: Path) -> None:
-    whole = write_clip(tmp_path / "whole.mkv", waveform=STEREO)
-    path = tmp_path / "clip.mkv"
-    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+def with_a_hole(folder: Path, lost_seconds: float) -> Path:
+    """Four seconds of sound whose packets are missing from 1.3 s on."""
+    path = folder / "clip.mkv"
+    with av.open(str(write_clip(folder / "whole.mkv", waveform=STEREO))) as source, av.open(str(path), "w") as target:
         stream = target.add_stream_from_template(source.streams[0])
         for packet in source.demux(audio=0):
-            if packet.pts is not None and not 1000 <= packet.pts < 1000 * (1 + lost_seconds):
+            if packet.pts is not None and not 1300 <= packet.pts < 1300 + 1000 * lost_seconds:
                 packet.stream = stream
                 target.mux(packet)
-    if is_refused:
-        with pytest.raises(ClipError, match=r"1\.\d\d s of sound missing at 1\.\d\d s; expected at most 1 s missing"):
-            read_waveform(path)
-    else:
-        assert abs(len(read_waveform(path)) - 64000) < 500
-        assert not read_waveform(path)[17600:22400].any()
+    return path
+
+
+def test_lost_sound_is_silence_where_it_was(tmp_path: Path) -> None:
+    waveform = read_waveform(with_a_hole(tmp_path, 0.5))
+    assert abs(len(waveform) - 64000) < 500
+    assert not waveform[22400:27200].any()  # 1.4 to 1.7 s
+    assert np.abs(waveform[:20000]).reshape(-1, 100).max(axis=1).min() > 0.2
+
+
+def test_a_gap_below_a_tenth_of_a_second_is_not_filled(tmp_path: Path) -> None:
+    n_left = len(read_waveform(with_a_hole(tmp_path, 0.07)))  # three packets of 1024 samples less
+    assert len(read_waveform(tmp_path / "whole.mkv")) - n_left == pytest.approx(3 * 1024 * 16000 / 44100, abs=2)
+
+
+def test_more_than_a_second_of_lost_sound_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match=r"1\.\d\d s of sound missing at 1\.\d\d s; expected at most 1 s missing"):
+        read_waveform(with_a_hole(tmp_path, 1.5))
 
 
 def test_a_playlist_is_no_clip(tmp_path: Path) -> None:
@@ -89,6 +100,13 @@ def test_a_file_that_ends_inside_its_header_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:45])  # behind the name of the format
     with pytest.raises(ClipError, match="it ends inside its header; expected a whole file"):
         read_waveform(path)
+
+
+def test_a_packet_cut_short_is_refused(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.flv", PICTURES[:25], STEREO)  # a format that does not state its size
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(ClipError, match="a packet is incomplete; expected a whole file"):
+        sample_frames(path)
 
 
 def test_junk_behind_an_mp4_is_passed_over(tmp_path: Path) -> None:
