@@ -109,6 +109,14 @@ def test_a_packet_cut_short_is_refused(tmp_path: Path) -> None:
         sample_frames(path)
 
 
+def test_a_tag_in_another_encoding_is_passed_over(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", PICTURES)
+    data = path.read_bytes()
+    assert b"Lavf" in data  # the name of the writer
+    path.write_bytes(data.replace(b"Lavf", "Läv".encode("latin-1") + b"f"))
+    assert len(sample_frames(path)) == 4
+
+
 def test_junk_behind_an_mp4_is_passed_over(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", PICTURES)
     path.write_bytes(path.read_bytes() + b"junk" * 100)
