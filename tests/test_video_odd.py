@@ -109,6 +109,24 @@ def test_a_packet_cut_short_is_refused(tmp_path: Path) -> None:
         sample_frames(path)
 
 
+def flash_cut_at(path: Path, seconds: float) -> Path:
+    """Four seconds that end with a whole packet; only the header of a Flash video tells how long it was."""
+    with av.open(str(write_clip(path, PICTURES, STEREO))) as container:
+        places = [packet.pos for packet in container.demux() if packet.size and packet.dts * packet.time_base < seconds]
+    path.write_bytes(path.read_bytes()[: max(places)])
+    return path
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 3.65])
+def test_the_header_tells_that_packets_are_missing_at_the_end(seconds: float, tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match=r"\d\.\d\d s of audio; expected 4\.\d\d s by its header"):
+        sample_frames(flash_cut_at(tmp_path / "clip.flv", seconds))
+
+
+def test_a_header_may_overstate_a_length_by_a_quarter_of_a_second(tmp_path: Path) -> None:
+    assert len(sample_frames(flash_cut_at(tmp_path / "clip.flv", 3.85))) == 4
+
+
 def test_a_tag_in_another_encoding_is_passed_over(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", PICTURES)
     data = path.read_bytes()
