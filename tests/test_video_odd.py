@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import ClipError
 from pipeline.video import read_waveform, sample_frames
+from pipeline.video.whole import check_whole_file
 from tests.synthetic import OPEN_GOP_H264, cut, number_of, numbered_picture, sine, write_clip
 
 PICTURES = [numbered_picture(k) for k in range(100)]
@@ -139,6 +140,24 @@ def test_junk_behind_an_mp4_is_passed_over(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", PICTURES)
     path.write_bytes(path.read_bytes() + b"junk" * 100)
     assert len(sample_frames(path)) == 4
+
+
+FILE_START = b"\0\0\0\x08ftyp" + b"\0\0\0\x08moov"
+LIKE_A_BOX = b"\x7f\xff\xff\xffmoov"  # of two gigabytes
+
+
+@pytest.mark.parametrize(
+    "data",
+    [bytes(4) + b"mdat" + LIKE_A_BOX, b"\0\0\0\x01mdat" + (24).to_bytes(8) + LIKE_A_BOX, b"\0\0\0\x01mdat" + bytes(8)],
+    ids=["reaches to the end", "64 bits", "64 bits that are 0"],
+)
+def test_the_size_of_a_box_may_be_written_in_other_ways(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(FILE_START + data)
+    check_whole_file(path)
+    path.write_bytes(FILE_START + b"\0\0\0\x01mdat" + (1 << 32).to_bytes(8))
+    with pytest.raises(ClipError, match="32 bytes; expected 4294967312 bytes by its header"):
+        check_whole_file(path)
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.avi", "clip.mkv"])
