@@ -160,6 +160,11 @@ def test_the_size_of_a_box_may_be_written_in_other_ways(data: bytes, tmp_path: P
         check_whole_file(path)
 
 
+def test_a_live_recording_does_not_know_its_size(tmp_path: Path) -> None:
+    (tmp_path / "clip.wav").write_bytes(b"RIFF\xff\xff\xff\xffWAVE")
+    check_whole_file(tmp_path / "clip.wav")
+
+
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.avi", "clip.mkv"])
 def test_the_container_tells_what_a_broken_download_lost(name: str, tmp_path: Path) -> None:
     path = cut(write_clip(tmp_path / name, PICTURES, STEREO, container_options=INDEX_FIRST), 0.97)
