@@ -123,6 +123,14 @@ def test_a_damaged_entry_is_never_served(tmp_path: Path, result: Arrays | ClipEr
         assert not path.exists(), damage
 
 
+def test_an_entry_that_is_cut_off_counts_as_unknown(tmp_path: Path) -> None:
+    cache = ClipCache(tmp_path, "f")
+    cache.write("input", {"a": np.arange(9.0)})
+    path = cache.path("input")
+    path.write_bytes(path.read_bytes()[:-1])
+    assert cache.peek("clip", "input") is False
+
+
 def test_damaged_arrays_are_named_when_they_are_read(tmp_path: Path) -> None:
     cache = ClipCache(tmp_path, "f")
     cache.write("input", {"a": np.arange(9.0)})
