@@ -131,13 +131,13 @@ def _map_clips(job: Job, inputs: Mapping[str, str], compute: Compute) -> list[Re
     """Compute the clips whose input hash the cache does not know, write all shards, return who is refused and why."""
     mine = job.share.of(list(inputs))
     todo = [clip_id for clip_id in mine if _is_open(job.cache.peek(clip_id, inputs[clip_id]))]
-    transient: dict[str, ClipError] = {}
+    refused_now: dict[str, ClipError] = {}
     with tqdm(total=len(mine), initial=len(mine) - len(todo), desc=job.stage, unit="clip", mininterval=1) as bar:
         for clip_id, error in compute(todo) if todo else ():
-            if error is not None and error.kind in TRANSIENT:
-                transient[clip_id] = error
+            if error is not None:
+                refused_now[clip_id] = error
             bar.update()
-    known = {clip_id: transient.get(clip_id) or job.cache.peek(clip_id, inputs[clip_id]) for clip_id in mine}
+    known = {clip_id: refused_now.get(clip_id) or job.cache.peek(clip_id, inputs[clip_id]) for clip_id in mine}
     errors = {clip_id: state for clip_id, state in known.items() if isinstance(state, ClipError)}
     refused = [Reject(clip_id, job.stage, error.kind, str(error)) for clip_id, error in errors.items()]
     if job.is_whole:

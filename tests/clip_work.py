@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 from pipeline.clips import Clip
 from pipeline.errors import ClipError
@@ -39,6 +40,11 @@ def obey(word: str) -> str:
     if word == "abort":
         os.abort()
     return word
+
+
+def n_threads(_: str) -> int:
+    """How many threads NumPy's library for arithmetic would use."""
+    return max(int(pool["num_threads"]) for pool in threadpool_info())
 
 
 def hold(path: Path) -> None:

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from safetensors import SafetensorError
-from safetensors.numpy import save
+from safetensors.numpy import save, save_file
 
 from pipeline.clip_cache import ClipCache, cache_folder, fingerprint, write_atomically
 from pipeline.errors import ClipError, DataError, DiskError
@@ -123,6 +123,14 @@ def test_a_damaged_entry_is_never_served(tmp_path: Path, result: Arrays | ClipEr
         assert not path.exists(), damage
 
 
+def test_an_entry_that_is_cut_off_counts_as_unknown(tmp_path: Path) -> None:
+    cache = ClipCache(tmp_path, "f")
+    cache.write("input", {"a": np.arange(9.0)})
+    path = cache.path("input")
+    path.write_bytes(path.read_bytes()[:-1])
+    assert cache.peek("clip", "input") is False
+
+
 def test_damaged_arrays_are_named_when_they_are_read(tmp_path: Path) -> None:
     cache = ClipCache(tmp_path, "f")
     cache.write("input", {"a": np.arange(9.0)})
@@ -205,6 +213,22 @@ def test_a_full_or_failing_disk_is_named_and_nothing_is_left(
     with pytest.raises(DiskError, match=says):
         cache.write("input", {"a": np.zeros(9)})
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_two_runs_that_finish_one_clip_at_a_time_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, arrays = ClipCache(tmp_path, "f"), {"a": np.arange(9.0)}
+
+    def save_while_another_run_finishes(found: Arrays, path: Path, metadata: dict[str, str]) -> None:
+        save_file(found, path, metadata)
+        monkeypatch.undo()
+        cache.write("input", arrays)
+
+    monkeypatch.setattr("pipeline.clip_cache.save_file", save_while_another_run_finishes)
+    cache.write("input", arrays)
+    np.testing.assert_array_equal(cache.read("clip", "input")["a"], arrays["a"])
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [cache.path("input")]
 
 
 def test_an_entry_is_written_without_a_copy_of_its_arrays(tmp_path: Path) -> None:

@@ -108,6 +108,20 @@ def test_a_run_that_is_stopped_halfway_keeps_what_it_finished(tmp_path: Path, mo
     assert folder.asked() == ["8.mp4"]
 
 
+def test_an_entry_that_is_damaged_or_lost_is_computed_again(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, CONTENTS)
+    folder.run()
+    before = folder.out_bytes()
+    flipped, shortened, lost = sorted(tmp_path.glob("cache/*/*"))[:3]
+    data = flipped.read_bytes()
+    flipped.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))  # seen only when its arrays are read
+    shortened.write_bytes(shortened.read_bytes()[:-1])
+    lost.unlink()
+    assert folder.run() == SIZES
+    assert len(folder.asked()) == 3
+    assert folder.out_bytes() == before
+
+
 def test_a_refused_clip_is_noted_and_the_others_go_on(tmp_path: Path) -> None:
     folder = Folder(tmp_path, {**CONTENTS, "b.mp4": b"bad"})
     assert folder.run() == SIZES
@@ -208,7 +222,7 @@ def test_all_shares_and_then_a_plain_run_compute_every_clip_once(
     plain.run()
     asked = []
     for shard in ("1/3", "2/3", "3/3"):
-        assert shared.run(shard=shard) == {}  # no out
+        assert shared.run(shard=shard, max_rejected_fraction=0.0) == {}  # no out, and no judgement of a part
         asked += shared.asked()
     assert sorted(asked) == sorted(contents)
     shared.run(shard="1/3")
@@ -269,10 +283,12 @@ def test_shards_are_embedded_once_with_their_times_and_no_network_is_made_for_no
 
 
 def test_a_folder_without_clips_is_told_and_its_out_is_empty(tmp_path: Path) -> None:
-    write_nothing(tmp_path / "none")
-    assert [path.name for path in (tmp_path / "none").iterdir()] == ["rejected.csv"]
-    assert rejects.read(tmp_path / "none" / "rejected.csv") == []
+    none = tmp_path / "data" / "none"
+    for _ in range(2):
+        write_nothing(none)
+    assert [path.name for path in none.iterdir()] == ["rejected.csv"]
+    assert rejects.read(none / "rejected.csv") == []
     rows_in(tmp_path / "in")
-    assert (has_rows(tmp_path / "none"), has_rows(tmp_path / "in")) == (False, True)
+    assert (has_rows(none), has_rows(tmp_path / "in")) == (False, True)
     write_clips(tmp_path / "clips.csv", [Clip(clip_id="imported", path="", label="x")])
     assert not has_videos(tmp_path / "clips.csv")

@@ -26,9 +26,10 @@ def test_the_file_does_not_depend_on_the_order_of_the_clips(tmp_path: Path) -> N
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
-def test_other_columns_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "clips.csv").write_text("clip_id,path\na,b\n")
-    with pytest.raises(DataError, match=r"columns \['clip_id', 'path'\]; expected \['clip_id', 'path', 'label'"):
+@pytest.mark.parametrize(("text", "columns"), [("clip_id,path\na,b\n", r"\['clip_id', 'path'\]"), ("", "None")])
+def test_other_columns_are_refused(text: str, columns: str, tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text(text)
+    with pytest.raises(DataError, match=rf"columns {columns}; expected \['clip_id', 'path', 'label'"):
         read_clips(tmp_path / "clips.csv")
 
 

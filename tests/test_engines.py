@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pebble import ProcessPool
 
 from pipeline.engines import ENGINES, chosen_engine, chosen_workers, prepare, processes, ray_cluster
 from pipeline.engines.base import Stopped
@@ -53,8 +55,16 @@ def test_an_error_of_the_function_comes_back_whole() -> None:
 
 def test_workers_that_cannot_start_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_start_worker", os.abort)
-    with pytest.raises(BrokenProcessPool):
+    with pytest.raises(BrokenProcessPool, match=r"All workers expired|the workers cannot start"):  # pebble's or ours
         list(processes.run(obey, list("abcdef"), 2, 60))
+
+
+def test_a_call_that_a_broken_pool_forgot_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "HEARTBEAT_SECONDS", 0.01)
+    pool = ProcessPool(1)
+    pool.stop()  # type: ignore[no-untyped-call]  # pebble left it without types
+    with pytest.raises(BrokenProcessPool, match="the workers cannot start; expected their own messages above"):
+        list(processes._finished(pool, {Future(): "a"}, 60))
 
 
 def test_no_more_than_two_items_a_worker_are_taken_ahead() -> None:
@@ -108,6 +118,18 @@ list(processes.run(hold, [Path({str(locks[0])!r}), Path({str(locks[1])!r})], 2, 
     wait_until(lambda: not any(map(is_held, locks)))
 
 
+def test_a_worker_has_one_thread_for_arithmetic() -> None:
+    code = """
+from pipeline.engines import prepare, processes
+from tests.clip_work import n_threads
+prepare(["tests.clip_work"])
+print(dict(processes.run(n_threads, ["numpy"], 1, 60)))
+"""
+    env = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == "{'numpy': 1}\n"
+
+
 def test_the_engine_is_chosen_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ENGINE", raising=False)
     assert chosen_engine() is processes.run
@@ -151,7 +173,7 @@ def test_shares_are_disjoint_whole_and_balanced() -> None:
     assert parse_share("2/4") == Share(2, 4)
 
 
-@pytest.mark.parametrize("text", ["0/4", "5/4", "a/b", "3", "/", "1/", "-1/4", "1/2/3", ""])
+@pytest.mark.parametrize("text", ["0/4", "5/4", "a/4", "4/a", "3", "/", "1/", "-1/4", "1/2/3", ""])
 def test_a_share_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(ParamsError, match=f"--shard '{text}'; expected I/N, such as 2/4, with I from 1 to N"):
         parse_share(text)

@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,17 @@ def test_what_is_kept_of_a_clip_is_the_resized_pictures_and_their_times() -> Non
     expected = np.stack([np.asarray(Image.fromarray(p).resize((64, 64), Image.Resampling.BILINEAR)) for p in pictures])
     assert kept["seconds"].tolist() == [0.5, 1.5, 2.5]
     assert np.abs(decode_jpegs(kept["jpeg"], kept["lengths"]) - expected.astype(int)).mean() < 4
+
+
+def test_one_picture_and_the_files_are_in_memory_at_a_time() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)  # 230 kB
+    pictures = ((float(k), np.roll(noise, k)) for k in range(300))
+    tracemalloc.start()
+    kept = picture_arrays("clip", pictures, FramesParams(**SECTION | {"size": 128}))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert kept["jpeg"].nbytes > 3e6
+    assert peak < 1.5 * kept["jpeg"].nbytes
 
 
 def test_a_video_without_a_picture_is_refused() -> None:

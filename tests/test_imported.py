@@ -119,12 +119,16 @@ def test_refused_clips_of_the_data_set_are_counted_with_all_others() -> None:
 def test_the_export_of_a_run_is_imported_as_the_same_table() -> None:
     write_params(write_h5(Path("x.h5"), arrays_b(make_pairs())))
     table = run_up_to_the_features()
+    models, embeddings = DATA / "models" / "c_cca", DATA / "embeddings" / "c_cca.npz"
+    train.main(TABLE, "c_cca", "baselines.c_cca", models)
+    embed.main(TABLE, "c_cca", models, embeddings)
     export.main(Path("exported"))
     write_params(Path("exported/features.h5"))
     back = run_up_to_the_features()
     for name in ("clip_ids", "splits", "labels", "classes", "audio", "visual"):
         np.testing.assert_array_equal(getattr(back, name), getattr(table, name))
     assert sorted(path.name for path in Path("exported").iterdir()) == [
+        "c_cca.parquet",
         "features.h5",
         "features.npz",
         "features.parquet",

@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,17 @@ def test_blocks_of_any_length_give_the_examples_of_the_whole(cuts: list[int], ho
     arrays = streamed_arrays("clip", ((0.25, block) for block in blocks), params)
     np.testing.assert_array_equal(arrays["examples"], log_mel_examples(waveform, params))
     np.testing.assert_allclose(arrays["seconds"], 0.25 + hop_seconds * np.arange(len(arrays["examples"])))
+
+
+def test_the_examples_of_a_stream_are_never_in_memory_twice() -> None:
+    params = with_changes(example_hop_seconds=0.01)  # as many examples in half a minute as usually in most of an hour
+    noise = np.random.default_rng(0).uniform(-1, 1, 16_000).astype(np.float32)
+    tracemalloc.start()
+    arrays = streamed_arrays("clip", ((float(second), noise) for second in range(30)), params)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert arrays["examples"].nbytes > 70e6
+    assert peak < 1.5 * arrays["examples"].nbytes
 
 
 def test_a_sound_without_an_example_is_refused() -> None:

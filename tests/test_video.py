@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ClipError, DataError, ParamsError
 from pipeline.video import iter_frames, read_waveform, sample_frames, write_mp4
+from pipeline.video.media import Media
 from tests.synthetic import OPEN_GOP_H264, OPEN_GOP_HEVC, cut, number_of, numbered_picture, sine, write_clip
 
 Reader = Callable[[Path], NDArray[Any]]
@@ -248,10 +249,17 @@ def test_a_picture_that_the_decoder_guessed_is_refused(tmp_path: Path) -> None:
         sample_frames(path)
 
 
+def test_a_picture_that_never_comes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_clip(tmp_path / "clip.mp4", PICTURES[:25])
+    monkeypatch.setattr(Media, "decode", lambda *_: [])  # no decoder passes over a packet at our command
+    with pytest.raises(ClipError, match=r"no picture decoded for 0\.50 s; expected one in its turn"):
+        sample_frames(path)
+
+
 def test_a_refusal_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = cut(write_clip(tmp_path / "clip.mp4", PICTURES, STEREO), 0.5)
     capfd.readouterr()
-    with pytest.raises(ClipError):
+    with pytest.raises(ClipError, match="without its index"):
         read_waveform(path)
     assert capfd.readouterr() == ("", "")
 

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import ClipError
 from pipeline.video import read_waveform, sample_frames
+from pipeline.video.whole import check_whole_file
 from tests.synthetic import OPEN_GOP_H264, cut, number_of, numbered_picture, sine, write_clip
 
 PICTURES = [numbered_picture(k) for k in range(100)]
@@ -38,22 +39,33 @@ def test_many_channels_are_averaged(n_channels: int, tmp_path: Path) -> None:
     np.testing.assert_allclose(read_waveform(tmp_path / "clip.wav", 44100), 8000 / 32768 / n_channels, atol=1e-6)
 
 
-@pytest.mark.parametrize(("lost_seconds", "is_refused"), [(0.5, False), (1.5, True)])
-def test_lost_sound_is_silence_up_to_a_second(lost_seconds: float, is_refused: bool, tmp_path: Path) -> None:
-    whole = write_clip(tmp_path / "whole.mkv", waveform=STEREO)
-    path = tmp_path / "clip.mkv"
-    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+def with_a_hole(folder: Path, lost_seconds: float) -> Path:
+    """Four seconds of sound whose packets are missing from 1.3 s on."""
+    path = folder / "clip.mkv"
+    with av.open(str(write_clip(folder / "whole.mkv", waveform=STEREO))) as source, av.open(str(path), "w") as target:
         stream = target.add_stream_from_template(source.streams[0])
         for packet in source.demux(audio=0):
-            if packet.pts is not None and not 1000 <= packet.pts < 1000 * (1 + lost_seconds):
+            if packet.pts is not None and not 1300 <= packet.pts < 1300 + 1000 * lost_seconds:
                 packet.stream = stream
                 target.mux(packet)
-    if is_refused:
-        with pytest.raises(ClipError, match=r"1\.\d\d s of sound missing at 1\.\d\d s; expected at most 1 s missing"):
-            read_waveform(path)
-    else:
-        assert abs(len(read_waveform(path)) - 64000) < 500
-        assert not read_waveform(path)[17600:22400].any()
+    return path
+
+
+def test_lost_sound_is_silence_where_it_was(tmp_path: Path) -> None:
+    waveform = read_waveform(with_a_hole(tmp_path, 0.5))
+    assert abs(len(waveform) - 64000) < 500
+    assert not waveform[22400:27200].any()  # 1.4 to 1.7 s
+    assert np.abs(waveform[:20000]).reshape(-1, 100).max(axis=1).min() > 0.2
+
+
+def test_a_gap_below_a_tenth_of_a_second_is_not_filled(tmp_path: Path) -> None:
+    n_left = len(read_waveform(with_a_hole(tmp_path, 0.07)))  # three packets of 1024 samples less
+    assert len(read_waveform(tmp_path / "whole.mkv")) - n_left == pytest.approx(3 * 1024 * 16000 / 44100, abs=2)
+
+
+def test_more_than_a_second_of_lost_sound_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match=r"1\.\d\d s of sound missing at 1\.\d\d s; expected at most 1 s missing"):
+        read_waveform(with_a_hole(tmp_path, 1.5))
 
 
 def test_a_playlist_is_no_clip(tmp_path: Path) -> None:
@@ -70,8 +82,9 @@ def test_a_codec_without_a_decoder_is_refused(tmp_path: Path) -> None:
         sample_frames(path)
 
 
-def test_a_clip_whose_first_picture_is_no_key_frame_is_refused(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "clip.mkv", PICTURES, options=OPEN_GOP_H264, drop_first=5)
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.avi"])
+def test_a_clip_whose_first_picture_is_no_key_frame_is_refused(name: str, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / name, PICTURES, options=OPEN_GOP_H264, drop_first=5)
     with pytest.raises(ClipError, match="the first picture is no key frame; expected a key frame first"):
         sample_frames(path)
 
@@ -79,7 +92,7 @@ def test_a_clip_whose_first_picture_is_no_key_frame_is_refused(tmp_path: Path) -
 def test_a_header_cut_short_is_refused(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.flv", PICTURES[:25], STEREO)
     path.write_bytes(path.read_bytes()[:9])
-    with pytest.raises(ClipError, match="expected"):
+    with pytest.raises(ClipError, match="no format that FFmpeg knows; expected a media file"):
         read_waveform(path)
 
 
@@ -90,10 +103,66 @@ def test_a_file_that_ends_inside_its_header_is_refused(tmp_path: Path) -> None:
         read_waveform(path)
 
 
+def test_a_packet_cut_short_is_refused(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.flv", PICTURES[:25], STEREO)  # a format that does not state its size
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(ClipError, match="a packet is incomplete; expected a whole file"):
+        sample_frames(path)
+
+
+def flash_cut_at(path: Path, seconds: float) -> Path:
+    """Four seconds that end with a whole packet; only the header of a Flash video tells how long it was."""
+    with av.open(str(write_clip(path, PICTURES, STEREO))) as container:
+        places = [packet.pos for packet in container.demux() if packet.size and packet.dts * packet.time_base < seconds]
+    path.write_bytes(path.read_bytes()[: max(places)])
+    return path
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 3.65])
+def test_the_header_tells_that_packets_are_missing_at_the_end(seconds: float, tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match=r"\d\.\d\d s of audio; expected 4\.\d\d s by its header"):
+        sample_frames(flash_cut_at(tmp_path / "clip.flv", seconds))
+
+
+def test_a_header_may_overstate_a_length_by_a_quarter_of_a_second(tmp_path: Path) -> None:
+    assert len(sample_frames(flash_cut_at(tmp_path / "clip.flv", 3.85))) == 4
+
+
+def test_a_tag_in_another_encoding_is_passed_over(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", PICTURES)
+    data = path.read_bytes()
+    assert b"Lavf" in data  # the name of the writer
+    path.write_bytes(data.replace(b"Lavf", "Läv".encode("latin-1") + b"f"))
+    assert len(sample_frames(path)) == 4
+
+
 def test_junk_behind_an_mp4_is_passed_over(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", PICTURES)
     path.write_bytes(path.read_bytes() + b"junk" * 100)
     assert len(sample_frames(path)) == 4
+
+
+FILE_START = b"\0\0\0\x08ftyp" + b"\0\0\0\x08moov"
+LIKE_A_BOX = b"\x7f\xff\xff\xffmoov"  # of two gigabytes
+
+
+@pytest.mark.parametrize(
+    "data",
+    [bytes(4) + b"mdat" + LIKE_A_BOX, b"\0\0\0\x01mdat" + (24).to_bytes(8) + LIKE_A_BOX, b"\0\0\0\x01mdat" + bytes(8)],
+    ids=["reaches to the end", "64 bits", "64 bits that are 0"],
+)
+def test_the_size_of_a_box_may_be_written_in_other_ways(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(FILE_START + data)
+    check_whole_file(path)
+    path.write_bytes(FILE_START + b"\0\0\0\x01mdat" + (1 << 32).to_bytes(8))
+    with pytest.raises(ClipError, match="32 bytes; expected 4294967312 bytes by its header"):
+        check_whole_file(path)
+
+
+def test_a_live_recording_does_not_know_its_size(tmp_path: Path) -> None:
+    (tmp_path / "clip.wav").write_bytes(b"RIFF\xff\xff\xff\xffWAVE")
+    check_whole_file(tmp_path / "clip.wav")
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.avi", "clip.mkv"])

@@ -74,6 +74,7 @@ SOUNDS = {
     "long_sound.mp4": Specimen(tracks=(Sight(), Sound(waveform=tone(4.0, 44100)))),
     "long_pictures.mkv": Specimen(tracks=(Sight(), Sound(waveform=tone(1.2, 44100))), padding_seconds=0.008),
     "no_sound.mp4": Specimen(tracks=(Sight(),), sound="no_audio"),
+    "empty_sound.mp4": Specimen(tracks=(Sight(), Sound(edit=drop(slice(None)))), sound="no_audio"),
     "unknown_sound.mkv": Specimen(damage=rename(b"A_AAC", b"A_ZZZ"), sound="undecodable"),
     "channels_change.mkv": Specimen(
         tracks=(

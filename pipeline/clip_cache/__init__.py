@@ -25,7 +25,7 @@ from pipeline.shards import Arrays, arrays_sha256, stored_rows
 
 ENTRY = "entry"  # the one key of the metadata: with two of them the bytes of a file would not be the same every time
 LAYOUT = 2  # of an entry; those of another layout are not found
-DAMAGE = (SafetensorError, ValueError, KeyError, TypeError)  # what reading a damaged file raises
+DAMAGE = (SafetensorError, ValueError, KeyError, TypeError)  # of reading a damaged file; a DataError is a ValueError
 
 
 def cache_folder() -> Path:
@@ -115,7 +115,7 @@ class ClipCache:
                 raise ValueError("its content has another hash")
         except FileNotFoundError as error:
             raise DataError(f"clip {clip_id!r}: {path}: gone; expected the entry that was just there") from error
-        except (*DAMAGE, DataError) as error:
+        except DAMAGE as error:
             path.unlink(missing_ok=True)
             raise DataError(f"clip {clip_id!r}: {path}: damaged ({error}); expected an intact entry") from error
         _mark_as_used(path)

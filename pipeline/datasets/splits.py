@@ -80,7 +80,7 @@ def _by_class(groups: Iterable[Group], seed: int) -> dict[str, list[Group]]:
     by_class = defaultdict(list)
     for group in groups:
         by_class[group[0].label].append(group)
-    return {label: sorted(by_class[label], key=lambda group: _hash(seed, _name(group))) for label in sorted(by_class)}
+    return {label: sorted(ranked, key=lambda group: _hash(seed, _name(group))) for label, ranked in by_class.items()}
 
 
 def _hash(seed: int, name: str) -> bytes:

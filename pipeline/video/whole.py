@@ -61,7 +61,7 @@ def _riff_end(file: BinaryIO, n_bytes: int) -> int:
     while position + 8 <= n_bytes:
         file.seek(position)
         name, size = file.read(4), int.from_bytes(file.read(4), "little")
-        if name != b"RIFF" or size in (0, 0xFFFFFFFF):
+        if name != b"RIFF" or size == 0xFFFFFFFF:
             return end
         end = position + 8 + size
         position = end + size % 2

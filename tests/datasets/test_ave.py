@@ -173,6 +173,7 @@ def test_a_fold_is_refused_as_the_split_is_published(tmp_path: Path) -> None:
         ("Bark&FFFFFFFFFFF&good&zero&1", "expected category&ID&quality&start&end, the times in seconds"),
         ("Bark&../FFFFFFFF&good&0&1", "expected a category, a YouTube ID, and 0 <= start <= end"),
         ("Bark&FFFFFFFFFFF&good&2&1", "expected a category, a YouTube ID, and 0 <= start <= end"),
+        ("Bark&FFFFFFFFFFF&good&0&inf", "expected a category, a YouTube ID, and 0 <= start <= end"),
         ("&FFFFFFFFFFF&good&1&2", "expected a category, a YouTube ID, and 0 <= start <= end"),
     ],
 )

@@ -51,6 +51,7 @@ def test_our_importer_reads_the_same_table_back(tmp_path: Path) -> None:
     write_schema_a(table, tmp_path / "x.h5")
     back = import_table(dataset_params(path=tmp_path / "x.h5")).table
     assert back.provenance["imported"]["made_by"] == PROVENANCE
+    assert {"clip_ids_train", "split_test"} < set(back.provenance["imported"]["keys"].split())
     split = dict(zip(back.clip_ids, back.splits, strict=True))
     assert [split[clip_id] for clip_id in table.clip_ids] == table.splits
     order = np.argsort(back.clip_ids)

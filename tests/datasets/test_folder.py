@@ -89,9 +89,10 @@ def test_labels_that_differ_in_case_or_white_space_are_grouped() -> None:
     assert similar_labels(labels) == [("Car\tHorn", "car horn", "carhorn"), ("Dog", "dog", "dog ")]
 
 
-def test_a_protocol_left_over_from_another_source_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match=r"dataset.protocol='cml': source 'folder' has none; expected null"):
-        find_clips(dataset_params(source="folder", path=tmp_path, protocol="cml"))
+@pytest.mark.parametrize("source", ["folder", "table", "vegas", "vggsound"])
+def test_a_protocol_left_over_from_another_source_is_refused(source: str, tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=rf"dataset.protocol='cml': source '{source}' has none; expected null"):
+        source_module(source).find_clips(dataset_params(source=source, path=tmp_path, protocol="cml"))
 
 
 def test_no_path_says_how_to_give_one() -> None:

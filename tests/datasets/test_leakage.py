@@ -47,7 +47,9 @@ def test_the_warning_names_the_first_few() -> None:
 
 
 def test_what_is_unknown_leaks_nothing() -> None:
-    assert leakage_warnings([clip("a", "train"), clip("b", "test")]) == []
+    clips = [clip("a", "train"), clip("b", "test")]
+    assert leakage_warnings(clips) == []
+    assert leakage_counts(clips)["duplicate_groups"] == 0
 
 
 @pytest.mark.parametrize("splits", list(pairwise(["train", "validation", "train"])))

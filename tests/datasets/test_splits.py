@@ -117,6 +117,12 @@ def test_one_clip_more_moves_few_others(n_clips: int, fold: int | None) -> None:
     assert sum(after[clip_id] != side for clip_id, side in before.items()) <= 4
 
 
+def test_clips_of_known_sources_may_change_their_names() -> None:
+    clips = make_clips(2, 40, clips_a_source=3)
+    renamed = [replace(clip, clip_id=f"new {clip.clip_id}") for clip in clips]
+    assert [clip.split for clip in split(renamed)] == [clip.split for clip in split(clips)]
+
+
 @pytest.mark.parametrize("fold", [None, 2])
 def test_the_order_of_the_clips_does_not_matter(fold: int | None) -> None:
     clips = make_clips(3, 20, clips_a_source=2)
@@ -180,6 +186,13 @@ def test_validation_is_carved_out_of_train_and_test_stays() -> None:
     }
 
 
+def test_validation_takes_one_of_two_recordings_and_never_the_only_one() -> None:
+    rows = [("c0", "train"), ("c0", "train"), ("c0", "test"), ("c1", "train"), ("c1", "test")]
+    clips = [Clip(clip_id=str(i), path="", label=label, split=side) for i, (label, side) in enumerate(rows)]
+    assert sorted(clip.split for clip in split(clips) if clip.label == "c0") == ["test", "train", "validation"]
+    assert sorted(clip.split for clip in split(clips) if clip.label == "c1") == ["test", "train"]
+
+
 @quick
 @given(tangled_clips, st.integers(0, 5))
 def test_validation_shares_nothing_with_train_or_test(clips: list[Clip], seed: int) -> None:
@@ -200,9 +213,10 @@ def test_a_published_validation_split_stays_as_it_is() -> None:
     assert split(clips) == clips
 
 
-@pytest.mark.parametrize("n_clips", [3, 4, 5])
-def test_a_small_class_still_has_a_clip_on_every_side(n_clips: int) -> None:
-    assert {clip.split for clip in split(make_clips(1, n_clips))} == set(SPLITS)
+@pytest.mark.parametrize(("n_clips", "fraction"), [(3, 0.25), (4, 0.25), (5, 0.99)])
+def test_a_small_class_still_has_a_clip_on_every_side(n_clips: int, fraction: float) -> None:
+    clips = [clip for clip in make_clips(2, 30) if clip.label == "c1" or clip.clip_id < f"c0/{n_clips:03}"]
+    assert {clip.split for clip in split(clips, test_fraction=fraction) if clip.label == "c0"} == set(SPLITS)
 
 
 def test_a_class_that_is_too_small_is_named() -> None:

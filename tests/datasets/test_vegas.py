@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,17 @@ from tests.datasets.settings import dataset_params
 CLASSES = ("baby_cry", "drum")
 
 
-def make(root: Path, n_lists: int = 5) -> Path:
+def make(root: Path, n_lists: int = 5, classes: Sequence[str] = CLASSES) -> Path:
     """Two classes of ten videos; list k has those whose number leaves k when divided by the number of lists."""
-    for name in CLASSES:
+    for name in classes:
         (root / "videos" / name).mkdir(parents=True)
         for number in range(10):
             (root / "videos" / name / f"{name}_{number}.mp4").touch()
     (root / "folds").mkdir()
     for fold in range(n_lists):
-        ids = [f"{name}_{number}" for name in CLASSES for number in range(10) if number % n_lists == fold]
-        (root / "folds" / f"fold_{fold}").write_text("\n".join(ids) + "\n")
+        ids = [f"{name}_{number}" for name in classes for number in range(10) if number % n_lists == fold]
+        (root / "folds" / f"fold_{fold}").write_text("\n".join(ids) + "\n\n")
+    (root / "folds" / ".hidden").touch()
     return root
 
 
@@ -56,12 +58,18 @@ def test_lists_are_counted_by_their_numbers(tmp_path: Path) -> None:
 
 def test_an_id_without_a_video_is_refused_once(tmp_path: Path) -> None:
     make(tmp_path)
-    (tmp_path / "videos/drum/drum_0.mp4").unlink()
-    (tmp_path / "videos/drum/drum_1.mp4").unlink()
+    for name in ("drum/drum_0", "drum/drum_1", "drum/drum_2", "baby_cry/baby_cry_9"):
+        (tmp_path / "videos" / f"{name}.mp4").unlink()
     (tmp_path / "videos/drum/drum_1.mp4").mkdir()
     _, clips, refused = found(tmp_path)
-    assert len(clips) == 18
-    assert [(row.clip_id, row.kind) for row in refused] == [("drum/drum_1.mp4", "unreadable"), ("drum_0", "missing")]
+    assert len(clips) == 16
+    missing = [(clip_id, "missing") for clip_id in ("baby_cry_9", "drum_0", "drum_2")]
+    assert [(row.clip_id, row.kind) for row in refused] == [("drum/drum_1.mp4", "unreadable"), *missing]
+
+
+def test_one_class_is_not_enough(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"10 videos of classes \['drum'\]; expected DIR/videos/CLASS/ID.mp4"):
+        found(make(tmp_path, classes=("drum",)))
 
 
 def test_a_video_in_no_list_is_named(tmp_path: Path) -> None:
@@ -90,8 +98,13 @@ def test_another_number_of_lists_is_named(tmp_path: Path) -> None:
         found(tmp_path)
 
 
-def test_a_list_that_is_no_text_is_named(tmp_path: Path) -> None:
-    (make(tmp_path) / "folds/fold_4").write_bytes(b"\xff\xfe")
+@pytest.mark.parametrize("kind", ["bytes", "folder"])
+def test_a_list_that_is_no_text_is_named(kind: str, tmp_path: Path) -> None:
+    path = make(tmp_path) / "folds/fold_4"
+    path.write_bytes(b"\xff\xfe")
+    if kind == "folder":
+        path.unlink()
+        path.mkdir()
     with pytest.raises(DataError, match=r"fold_4: .*; expected a text file, an ID a line"):
         found(tmp_path)
 

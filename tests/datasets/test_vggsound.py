@@ -58,9 +58,15 @@ def test_a_bad_line_is_named(row: list[str], problem: str, tmp_path: Path) -> No
         found(tmp_path, *ROWS, row)
 
 
-def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+def test_one_class_is_not_enough(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"2 videos of classes \['waterfall burbling'\]; expected DIR/vggsound.csv"):
+        found(tmp_path, *ROWS[:2])
+
+
+@pytest.mark.parametrize("line", [b"--0PQM4-hqg,1,caf\xe9,test\n", b'--0PQM4-hqg,1,"cat,test\n'])
+def test_a_file_in_another_encoding_or_with_an_open_quote_is_named(line: bytes, tmp_path: Path) -> None:
     (tmp_path / "video").mkdir()
-    (tmp_path / "vggsound.csv").write_bytes(b"--0PQM4-hqg,1,caf\xe9,test\n")
+    (tmp_path / "vggsound.csv").write_bytes(line)
     with pytest.raises(DataError, match=r"vggsound.csv: .*; expected lines of ID,start,label,split in UTF-8"):
         find_clips(dataset_params(source="vggsound", path=tmp_path))
 
