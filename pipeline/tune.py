@@ -99,7 +99,7 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
     module = model_module(name)
     base = load_params(section, module.Params)
     folds = {"n_folds": budget.n_folds, "seed": budget.seed} | ({"by_cluster": True} if budget.by_cluster else {})
-    made_with = json.dumps({"features": file_sha256(features), **folds, "base": base.model_dump()}, sort_keys=True)
+    made_with = json.dumps({"features": _sha256(features), **folds, "base": base.model_dump()}, sort_keys=True)
     table = out / f"{name}.csv"
     done = _trials_so_far(table, made_with)
     drawn = [(number, draw(module, base, budget.seed, number)) for number in range(len(done), budget.n_trials)]
@@ -107,6 +107,14 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
         done.append(trial)
         _write_table(table, made_with, done)
     return best_trial(done[: budget.n_trials])
+
+
+def _sha256(features: Path) -> str:
+    """Hash of the features."""
+    try:
+        return file_sha256(features)
+    except OSError as error:
+        raise DataError(f"{features}: {error.strerror}; expected a table that the stage `features` wrote") from error
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial:

@@ -177,6 +177,12 @@ def test_a_budget_that_buys_nothing_is_refused(project: Path, budget: Budget) ->
         search(project, budget)
 
 
+def test_features_that_are_not_there_are_named(project: Path) -> None:
+    (project / "features.safetensors").unlink()
+    with pytest.raises(DataError, match=r"features\.safetensors: No such file or directory; expected a table"):
+        search(project)
+
+
 def test_a_single_cluster_is_refused(project: Path) -> None:
     with pytest.raises(ParamsError, match="expected at least 2 folds, a cluster each"):
         search(project, Budget(1, 1, 0, by_cluster=True))
