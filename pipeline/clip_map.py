@@ -95,7 +95,7 @@ def map_videos(
 
     refused = _map_clips(job, {clip.clip_id: clip.sha256 for clip in clips.values()}, compute)
     if job.is_whole:
-        rejects.check_fraction(job.stage, refused, len(clips), max_rejected_fraction)
+        rejects.check_fraction(job.out / rejects.FILE, refused, len(clips), max_rejected_fraction)
 
 
 def map_shards(

@@ -128,7 +128,7 @@ def test_a_refused_clip_is_not_tried_again_unless_asked_for(tmp_path: Path, monk
 def test_too_many_refused_clips_stop_the_run(tmp_path: Path) -> None:
     folder = Folder(tmp_path, {**CONTENTS, "b.mp4": b"bad"})
     with pytest.raises(
-        DataError, match=r"stage: 1 of 10 clips rejected, such as no_audio: .*max_rejected_fraction=0.05"
+        DataError, match=r"1 of 10 clips rejected \(1 no_audio\), such as no_audio: .*max_rejected_fraction=0.05"
     ):
         folder.run(max_rejected_fraction=0.05)
 
