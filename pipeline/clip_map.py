@@ -145,6 +145,9 @@ def _map_clips(job: Job, inputs: Mapping[str, str], compute: Compute) -> list[Re
         write_shards(job.out, finished, lambda clip_id: _finished(clip_id, inputs[clip_id], compute, job.cache))
         rejects.write(job.out / rejects.FILE, refused)
         print(f"{job.stage}: computed {len(todo)} of {len(inputs)} clips")
+        if refused:
+            kinds = rejects.kinds_in_words(refused)
+            print(f"{job.stage}: {len(refused)} of them refused ({kinds}): {job.out / rejects.FILE}")
     else:
         _say_what_was_done(job, len(mine), len(todo), len(refused))
     return refused

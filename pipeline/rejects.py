@@ -50,13 +50,17 @@ def check_fraction(file: Path, rows: Sequence[Reject], n_clips: int, max_fractio
     """
     n_refused = len({row.clip_id for row in rows})
     if n_refused > max_fraction * n_clips:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in count_kinds(rows).items())
         raise DataError(
-            f"{n_refused} of {n_clips} clips rejected ({kinds}), such as {rows[0].kind}: {rows[0].reason}; expected at "
-            f"most dataset.max_rejected_fraction={max_fraction} of them; {file} lists all"
+            f"{n_refused} of {n_clips} clips rejected ({kinds_in_words(rows)}), such as {rows[0].kind}: "
+            f"{rows[0].reason}; expected at most dataset.max_rejected_fraction={max_fraction} of them; {file} lists all"
         )
 
 
 def count_kinds(rows: Iterable[Reject]) -> dict[str, int]:
     """Return how many clips were refused for each kind of damage, by name; a clip counts once for a kind."""
     return dict(sorted(Counter(kind for _, kind in {(row.clip_id, row.kind) for row in rows}).items()))
+
+
+def kinds_in_words(rows: Iterable[Reject]) -> str:
+    """Return the same as ``2 not_media, 1 truncated``."""
+    return ", ".join(f"{count} {kind}" for kind, count in count_kinds(rows).items())

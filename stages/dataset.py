@@ -73,11 +73,12 @@ def report(clips: "Sequence[Clip]") -> dict[str, Any]:
 def summary(clips: "Sequence[Clip]", refused: "Sequence[Reject]") -> str:
     """Return a line that says what was found."""
     from pipeline.clips import SPLITS
+    from pipeline.rejects import kinds_in_words
 
     splits = [clip.split for clip in clips]
     counts = ", ".join(f"{splits.count(split)} {split}" for split in SPLITS)
-    n_classes, n_refused = len({clip.label for clip in clips}), len({row.clip_id for row in refused})
-    return f"dataset: {len(clips)} clips of {n_classes} classes: {counts}; {n_refused} more refused"
+    others = f"; {len({row.clip_id for row in refused})} more refused ({kinds_in_words(refused)})" if refused else ""
+    return f"dataset: {len(clips)} clips of {len({clip.label for clip in clips})} classes: {counts}{others}"
 
 
 def check_networks(source: str) -> None:

@@ -125,6 +125,14 @@ def test_a_refused_clip_is_not_tried_again_unless_asked_for(tmp_path: Path, monk
     assert folder.asked() == ["b.mp4"]
 
 
+def test_a_run_says_how_many_clips_it_refused_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Folder(tmp_path, {**CONTENTS, "b.mp4": b"bad"})
+    folder.run()
+    assert "\nstage: 1 of them refused (1 no_audio): " in capsys.readouterr().out
+    folder.run()
+    assert "stage: computed 0 of 10 clips\nstage: 1 of them refused" in capsys.readouterr().out
+
+
 def test_too_many_refused_clips_stop_the_run(tmp_path: Path) -> None:
     folder = Folder(tmp_path, {**CONTENTS, "b.mp4": b"bad"})
     with pytest.raises(

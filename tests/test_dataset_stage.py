@@ -100,5 +100,5 @@ def test_a_split_without_leaks_is_reported_in_silence(capsys: pytest.CaptureFixt
 def test_the_last_line_says_what_was_found() -> None:
     clips = [make_clip("a"), make_clip("b", "y", "validation"), make_clip("c", split="test"), make_clip("d")]
     refused = [Reject("e", "dataset", "missing", "why")]
-    found = "4 clips of 2 classes: 2 train, 1 validation, 1 test; 1 more refused"
+    found = "4 clips of 2 classes: 2 train, 1 validation, 1 test; 1 more refused (1 missing)"
     assert stage.summary(clips, refused) == f"dataset: {found}"
