@@ -11,7 +11,6 @@ import argparse
 import csv
 import io
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple
 
 from pipeline.clip_cache import write_atomically
 from pipeline.clips import file_sha256
+from pipeline.engines import chosen_workers
 from pipeline.errors import DataError, ParamsError, PipelineError
 
 COLUMNS = ["trial", "validation_map", "validation_map_sd", "params"]
@@ -61,10 +61,12 @@ def main() -> None:
     arguments = _arguments()
     from pipeline.params import model_sections
 
-    sections = model_sections()
+    budget = Budget(arguments.trials, arguments.folds, arguments.seed, arguments.by_cluster)
     try:
+        sections = model_sections()
         for name in arguments.models or sections:
-            budget = Budget(arguments.trials, arguments.folds, arguments.seed, arguments.by_cluster)
+            table = arguments.out / f"{name}.csv"
+            print(f"{name}: {budget.n_trials} trials; {table} has a row for each that has ended", flush=True)
             best = tune(arguments.features, name, sections.get(name, f"baselines.{name}"), budget, arguments.out)
             section = sections.get(name, name)
             written = {key: "null" if value is None else value for key, value in best.params.items()}
@@ -87,7 +89,8 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
     Raises:
         DataError: the features cannot be read, a class has fewer clips than folds, or the table was made with other
             features, folds, seed or parameters.
-        ParamsError: there is no such model or section, no drawn parameters are valid, or the budget is too small.
+        ParamsError: there is no such model or section, no drawn parameters are valid, the budget is too small, or
+            WORKERS is not a whole number above 0.
     """
     from pipeline.models.base import model_module
     from pipeline.params import load_params
@@ -172,7 +175,7 @@ def read_trials(table: Path) -> list[Trial]:
 
 def _in_order(run: Callable[[Drawn], Trial], drawn: Sequence[Drawn]) -> Iterator[Trial]:
     """The trials as they end, in order, $WORKERS at a time (default: one a core), each on one thread."""
-    n_workers = min(int(os.environ.get("WORKERS") or os.cpu_count() or 1), len(drawn))
+    n_workers = min(chosen_workers(), len(drawn))
     if n_workers <= 1:
         yield from map(run, drawn)
     else:

@@ -146,6 +146,19 @@ def test_a_null_stays_one_in_the_table_and_in_the_flags(
     assert "-S baselines.kcca.n_landmarks=null" in capsys.readouterr().out
 
 
+def test_outside_a_project_the_command_says_what_it_needs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "params.yaml").unlink()
+    monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out"])
+    with pytest.raises(SystemExit, match=r"tune: ParamsError: params\.yaml: .*; expected a params file in the current"):
+        main()
+
+
+def test_a_number_of_workers_that_is_none_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKERS", "many")
+    with pytest.raises(ParamsError, match="WORKERS='many'; expected a whole number above 0"):
+        search(project)
+
+
 def test_test_rows_are_not_looked_at(project: Path) -> None:
     trials = read_trials(search(project))
     table(noise_in_test=True).save(project / "features.safetensors")
