@@ -62,6 +62,7 @@ def write_nothing(out: Path) -> None:
     """Write the out of a stage that has no clips: no shards, and nobody is refused."""
     out.mkdir(parents=True, exist_ok=True)
     rejects.write(out / rejects.FILE, [])
+    print(f"{out.name}: nothing to do, no clip has a video")
 
 
 def map_videos(

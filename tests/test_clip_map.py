@@ -133,6 +133,12 @@ def test_a_run_says_how_many_clips_it_refused_and_why(tmp_path: Path, capsys: py
     assert "stage: computed 0 of 10 clips\nstage: 1 of them refused" in capsys.readouterr().out
 
 
+def test_a_stage_that_has_nothing_to_do_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_nothing(tmp_path / "logmel")
+    assert capsys.readouterr().out == "logmel: nothing to do, no clip has a video\n"
+    assert rejects.read(tmp_path / "logmel" / "rejected.csv") == []
+
+
 def test_too_many_refused_clips_stop_the_run(tmp_path: Path) -> None:
     folder = Folder(tmp_path, {**CONTENTS, "b.mp4": b"bad"})
     with pytest.raises(
