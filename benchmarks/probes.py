@@ -37,7 +37,9 @@ def main() -> None:
     arguments = _arguments()
     from pipeline.weights import read_provenance
 
-    weights = {name: read_provenance(arguments.data_folder / name)["weights"] for name in ("vggish", "inception")}
+    weights = {name: read_provenance(arguments.data_folder / name).get("weights") for name in ("vggish", "inception")}
+    if None in weights.values():
+        sys.exit(f"probes: {arguments.data_folder}: features were imported; expected a run that started from videos")
     try:
         labels, all_features = read_features(arguments.data_folder)
     except PipelineError as error:

@@ -62,6 +62,7 @@ def write_nothing(out: Path) -> None:
     """Write the out of a stage that has no clips: no shards, and nobody is refused."""
     out.mkdir(parents=True, exist_ok=True)
     rejects.write(out / rejects.FILE, [])
+    print(f"{out.name}: nothing to do, no clip has a video")
 
 
 def map_videos(
@@ -95,7 +96,7 @@ def map_videos(
 
     refused = _map_clips(job, {clip.clip_id: clip.sha256 for clip in clips.values()}, compute)
     if job.is_whole:
-        rejects.check_fraction(job.stage, refused, len(clips), max_rejected_fraction)
+        rejects.check_fraction(job.out / rejects.FILE, refused, len(clips), max_rejected_fraction)
 
 
 def map_shards(
@@ -145,6 +146,9 @@ def _map_clips(job: Job, inputs: Mapping[str, str], compute: Compute) -> list[Re
         write_shards(job.out, finished, lambda clip_id: _finished(clip_id, inputs[clip_id], compute, job.cache))
         rejects.write(job.out / rejects.FILE, refused)
         print(f"{job.stage}: computed {len(todo)} of {len(inputs)} clips")
+        if refused:
+            kinds = rejects.kinds_in_words(refused)
+            print(f"{job.stage}: {len(refused)} of them refused ({kinds}): {job.out / rejects.FILE}")
     else:
         _say_what_was_done(job, len(mine), len(todo), len(refused))
     return refused

@@ -81,13 +81,17 @@ def read_clips(path: Path) -> list[Clip]:
     """Return the clips of a clips.csv.
 
     Raises:
-        DataError: the columns are not those of ``Clip``, a time is no number, or a clip_id comes twice.
+        DataError: there is no such file, its columns are not those of ``Clip``, a time is no number, or a clip_id comes
+            twice.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise DataError(f"{path}: columns {reader.fieldnames}; expected {list(COLUMNS)}")
-        clips = [_clip(path, row) for row in reader]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise DataError(f"{path}: columns {reader.fieldnames}; expected {list(COLUMNS)}")
+            clips = [_clip(path, row) for row in reader]
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: missing; expected `dvc repro dataset` to have run here") from error
     for clip_id, count in Counter(clip.clip_id for clip in clips).items():
         if count > 1:
             raise DataError(f"{path}: clip {clip_id!r} stands in {count} rows; expected one row a clip")

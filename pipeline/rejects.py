@@ -36,20 +36,31 @@ def read(path: Path) -> list[Reject]:
         return [Reject(**row) for row in csv.DictReader(file)]
 
 
-def check_fraction(stage: str, rows: Sequence[Reject], n_clips: int, max_fraction: float) -> None:
+def check_fraction(file: Path, rows: Sequence[Reject], n_clips: int, max_fraction: float) -> None:
     """Stop a run that would go on with too few clips.
 
+    Args:
+        file: the rejected.csv that has been written already, so that a user finds all rows after the stop.
+        rows: what is refused.
+        n_clips: the clips, refused ones included.
+        max_fraction: share of them, in [0, 1], that may be refused.
+
     Raises:
-        DataError: more than ``max_fraction`` of ``n_clips`` clips are refused; the first is shown.
+        DataError: more than that are refused; the kinds are counted, and the first row is shown.
     """
     n_refused = len({row.clip_id for row in rows})
     if n_refused > max_fraction * n_clips:
         raise DataError(
-            f"{stage}: {n_refused} of {n_clips} clips rejected, such as {rows[0].kind}: {rows[0].reason}; "
-            f"expected at most dataset.max_rejected_fraction={max_fraction} of them"
+            f"{n_refused} of {n_clips} clips rejected ({kinds_in_words(rows)}), such as {rows[0].kind}: "
+            f"{rows[0].reason}; expected at most dataset.max_rejected_fraction={max_fraction} of them; {file} lists all"
         )
 
 
 def count_kinds(rows: Iterable[Reject]) -> dict[str, int]:
     """Return how many clips were refused for each kind of damage, by name; a clip counts once for a kind."""
     return dict(sorted(Counter(kind for _, kind in {(row.clip_id, row.kind) for row in rows}).items()))
+
+
+def kinds_in_words(rows: Iterable[Reject]) -> str:
+    """Return the same as ``2 not_media, 1 truncated``."""
+    return ", ".join(f"{count} {kind}" for kind, count in count_kinds(rows).items())

@@ -61,10 +61,12 @@ def main() -> None:
     arguments = _arguments()
     from pipeline.params import model_sections
 
-    sections = model_sections()
+    budget = Budget(arguments.trials, arguments.folds, arguments.seed, arguments.by_cluster)
     try:
+        sections = model_sections()
         for name in arguments.models or sections:
-            budget = Budget(arguments.trials, arguments.folds, arguments.seed, arguments.by_cluster)
+            table = arguments.out / f"{name}.csv"
+            print(f"{name}: {budget.n_trials} trials; {table} has a row for each that has ended", flush=True)
             section = sections.get(name, f"baselines.{name}")
             best = tune(arguments.features, name, section, budget, arguments.out)
             written = {key: "null" if value is None else value for key, value in best.params.items()}
@@ -87,7 +89,8 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
     Raises:
         DataError: the features cannot be read, a class has fewer clips than folds, or the table was made with other
             features, folds, seed or parameters.
-        ParamsError: there is no such model or section, no drawn parameters are valid, or the budget is too small.
+        ParamsError: there is no such model or section, no drawn parameters are valid, the budget is too small, or
+            WORKERS is not a whole number above 0.
     """
     from pipeline.models.base import model_module
     from pipeline.params import load_params
@@ -99,7 +102,7 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
     module = model_module(name)
     base = load_params(section, module.Params)
     folds = {"n_folds": budget.n_folds, "seed": budget.seed} | ({"by_cluster": True} if budget.by_cluster else {})
-    made_with = json.dumps({"features": file_sha256(features), **folds, "base": base.model_dump()}, sort_keys=True)
+    made_with = json.dumps({"features": _sha256(features), **folds, "base": base.model_dump()}, sort_keys=True)
     table = out / f"{name}.csv"
     done = _trials_so_far(table, made_with)
     drawn = [(number, draw(module, base, budget.seed, number)) for number in range(len(done), budget.n_trials)]
@@ -107,6 +110,14 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
         done.append(trial)
         _write_table(table, made_with, done)
     return best_trial(done[: budget.n_trials])
+
+
+def _sha256(features: Path) -> str:
+    """Hash of the features."""
+    try:
+        return file_sha256(features)
+    except OSError as error:
+        raise DataError(f"{features}: {error.strerror}; expected a table that the stage `features` wrote") from error
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pipeline.clips import Clip
     from pipeline.datasets.base import DatasetParams, Found
     from pipeline.features import FeatureTable
+    from pipeline.rejects import Reject
 
 REPORT = "report.json"
 
@@ -29,14 +30,15 @@ def main(clips_csv: Path, imported: Path, out: Path) -> None:
     params = load_params("dataset", DatasetParams)
     (root, clips, refused), table = find(params)
     n_named = len({clip.clip_id for clip in clips} | {row.clip_id for row in refused})
-    rejects.check_fraction("dataset", refused, n_named, params.max_rejected_fraction)
-    clips = assign_splits(clips, params)
     out.mkdir(parents=True, exist_ok=True)
+    rejects.write(out / rejects.FILE, refused)
+    rejects.check_fraction(out / rejects.FILE, refused, n_named, params.max_rejected_fraction)
+    clips = assign_splits(clips, params)
     write_clips(clips_csv, clips)
     write_root(clips_csv, root)
     with_splits_of(table, clips).save(imported)
-    rejects.write(out / rejects.FILE, refused)
     (out / REPORT).write_text(json.dumps(report(clips), indent=2) + "\n", encoding="utf-8")
+    print(summary(clips, refused))
 
 
 def find(params: "DatasetParams") -> "tuple[Found, FeatureTable]":
@@ -59,13 +61,24 @@ def find(params: "DatasetParams") -> "tuple[Found, FeatureTable]":
 def report(clips: "Sequence[Clip]") -> dict[str, Any]:
     """Return what metrics.json says about the split and the labels, after loud words about what is wrong with them."""
     from pipeline.datasets.base import similar_labels
-    from pipeline.datasets.leakage import leakage_counts, leakage_warnings
+    from pipeline.datasets.leakage import leakage_counts, leakage_warnings, untrained_warnings
 
     alike = similar_labels({clip.label for clip in clips})
     spellings = [f"SIMILAR LABELS: {' and '.join(map(repr, labels))} count as different classes" for labels in alike]
-    for line in [*leakage_warnings(clips), *spellings]:
+    for line in [*leakage_warnings(clips), *untrained_warnings(clips), *spellings]:
         print(f"dataset: {line}", file=sys.stderr)
     return {"leakage": leakage_counts(clips), "similar_labels": len(alike)}
+
+
+def summary(clips: "Sequence[Clip]", refused: "Sequence[Reject]") -> str:
+    """Return a line that says what was found."""
+    from pipeline.clips import SPLITS
+    from pipeline.rejects import kinds_in_words
+
+    splits = [clip.split for clip in clips]
+    counts = ", ".join(f"{splits.count(split)} {split}" for split in SPLITS)
+    others = f"; {len({row.clip_id for row in refused})} more refused ({kinds_in_words(refused)})" if refused else ""
+    return f"dataset: {len(clips)} clips of {len({clip.label for clip in clips})} classes: {counts}{others}"
 
 
 def check_networks(source: str) -> None:

@@ -50,6 +50,16 @@ def main(features: Path, rejected: Path, dataset: Path, embeddings: Path, metric
         }
         for table_name, rows in tables.items():
             _write_csv(plots / table_name / f"{name}.csv", list(rows[0]), rows)
+    print(summary(report, metrics))
+
+
+def summary(report: dict[str, Any], metrics: Path) -> str:
+    """Return a line a model, best first: its MAP, the mean of both directions; and what chance gets."""
+    maps = {name: of_model["average"]["map"] for name, of_model in report["models"].items()}
+    maps["chance"] = report["chance"]["map"]
+    lines = [f"  {name:20} {maps[name]:.3f}" for name in sorted(maps, key=lambda name: -maps[name])]
+    n_test = report["dataset"]["n_test"]
+    return "\n".join([f"evaluate: MAP over {n_test} test clips; all else stands in {metrics}", *lines])
 
 
 def _against_first(differences: list[dict[str, Any]], names: Iterable[str]) -> dict[str, dict[str, float]]:

@@ -18,9 +18,10 @@ def main(out_dir: Path) -> None:
     feature_export.write_schema_a(table, out_dir / "features.h5")
     feature_export.write_npz(table, out_dir / "features.npz")
     feature_export.write_parquet(table, out_dir / "features.parquet")
-    for name in model_sections():
-        if (embeddings := EMBEDDINGS / f"{name}.npz").exists():
-            feature_export.write_embeddings_parquet(embeddings, out_dir / f"{name}.parquet")
+    embedded = [name for name in model_sections() if (EMBEDDINGS / f"{name}.npz").exists()]
+    for name in embedded:
+        feature_export.write_embeddings_parquet(EMBEDDINGS / f"{name}.npz", out_dir / f"{name}.parquet")
+    print(f"export: {len(table.clip_ids)} clips, embeddings of {', '.join(embedded) or 'no model'}: {out_dir}")
 
 
 if __name__ == "__main__":

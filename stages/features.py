@@ -36,14 +36,15 @@ def main(
     refused_ids = {row.clip_id for row in refused}
     clips = read_clips(clips_csv)
     n_clips = len({clip.clip_id for clip in clips} | refused_ids)
-    rejects.check_fraction("features", refused, n_clips, load_params("dataset", DatasetParams).max_rejected_fraction)
+    rejected = out.with_name(rejects.FILE)
+    rejects.write(rejected, refused)
+    rejects.check_fraction(rejected, refused, n_clips, load_params("dataset", DatasetParams).max_rejected_fraction)
 
     table, fitted = FeatureTable.load(imported), pca.NO_PCA
     if not table.clip_ids:
         table, fitted = from_networks([clip for clip in clips if clip.clip_id not in refused_ids], vggish, inception)
     table.save(out)
     pca.save_pca(fitted, out.with_name("pca.safetensors"))
-    rejects.write(out.with_name(rejects.FILE), refused)
 
 
 def from_networks(clips: "Sequence[Clip]", vggish: Path, inception: Path) -> "tuple[FeatureTable, Pca]":

@@ -59,7 +59,8 @@ def make_embed(lazy: "LazyWeights") -> "Embed":
     from pipeline import inception, inference
     from pipeline.device import chosen_device
 
-    network, device = inception.build(lazy.state), chosen_device()
+    device = chosen_device()  # before weights are made: a wrong name should not take a minute to show
+    network = inception.build(lazy.state)
     batch_size = inception.BATCH_SIZES[device.type]
     return partial(inference.embed_clips, network=network, batch_size=batch_size, device=device)
 

@@ -53,7 +53,8 @@ def make_embed(lazy: "LazyWeights", params: "VggishParams", pca: "VggishPca | No
     from pipeline import inference, vggish, vggish_postprocess
     from pipeline.device import chosen_device
 
-    network, device = vggish.build(lazy.state, params.final_relu), chosen_device()
+    device = chosen_device()  # before weights are made: a wrong name should not take a minute to show
+    network = vggish.build(lazy.state, params.final_relu)
     raw = partial(inference.embed_clips, network=network, batch_size=vggish.BATCH_SIZES[device.type], device=device)
     if pca is None:
         return raw

@@ -139,10 +139,24 @@ def test_a_refused_clip_is_not_tried_again_unless_asked_for(tmp_path: Path, monk
     assert folder.asked() == ["b.mp4"]
 
 
+def test_a_run_says_how_many_clips_it_refused_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Folder(tmp_path, {**CONTENTS, "b.mp4": b"bad"})
+    folder.run()
+    assert "\nstage: 1 of them refused (1 no_audio): " in capsys.readouterr().out
+    folder.run()
+    assert "stage: computed 0 of 10 clips\nstage: 1 of them refused" in capsys.readouterr().out
+
+
+def test_a_stage_that_has_nothing_to_do_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_nothing(tmp_path / "logmel")
+    assert capsys.readouterr().out == "logmel: nothing to do, no clip has a video\n"
+    assert rejects.read(tmp_path / "logmel" / "rejected.csv") == []
+
+
 def test_too_many_refused_clips_stop_the_run(tmp_path: Path) -> None:
     folder = Folder(tmp_path, {**CONTENTS, "b.mp4": b"bad"})
     with pytest.raises(
-        DataError, match=r"stage: 1 of 10 clips rejected, such as no_audio: .*max_rejected_fraction=0.05"
+        DataError, match=r"1 of 10 clips rejected \(1 no_audio\), such as no_audio: .*max_rejected_fraction=0.05"
     ):
         folder.run(max_rejected_fraction=0.05)
 

@@ -33,6 +33,11 @@ def test_other_columns_are_refused(text: str, columns: str, tmp_path: Path) -> N
         read_clips(tmp_path / "clips.csv")
 
 
+def test_a_missing_file_says_which_stage_writes_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"clips.csv: missing; expected `dvc repro dataset`"):
+        read_clips(tmp_path / "clips.csv")
+
+
 def test_a_clip_that_comes_twice_is_named(tmp_path: Path) -> None:
     write_clips(tmp_path / "clips.csv", make_clips(1) * 2)
     with pytest.raises(DataError, match=r"clip 'c0/000.mp4' stands in 2 rows"):

@@ -67,9 +67,10 @@ def test_too_many_missing_files_stop_the_run(tmp_path: Path, monkeypatch: pytest
     videos = make_videos(tmp_path / "videos")
     for i in range(5):
         (videos / "cat" / f"gone{i}.mp4").symlink_to("nowhere")
-    with pytest.raises(DataError, match=r"dataset: 5 of 21 clips rejected, such as missing: .*gone\d.mp4"):
+    with pytest.raises(DataError, match=r"5 of 21 clips rejected \(5 missing\), such as missing: .*gone\d.mp4"):
         run(tmp_path, videos, monkeypatch)
     assert not Path("data/clips.csv").exists()
+    assert len(Path("data/dataset/rejected.csv").read_text().splitlines()) == 1 + 5
 
 
 def test_copies_of_a_file_are_counted_and_stay_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,3 +95,10 @@ def test_a_split_without_leaks_is_reported_in_silence(capsys: pytest.CaptureFixt
     counts = stage.report(clips)["leakage"]
     assert [counts[f"test_same_{name}"] for name in ("clip_id", "sha256", "source_id")] == [0, 0, 0]
     assert capsys.readouterr().err == ""
+
+
+def test_the_last_line_says_what_was_found() -> None:
+    clips = [make_clip("a"), make_clip("b", "y", "validation"), make_clip("c", split="test"), make_clip("d")]
+    refused = [Reject("e", "dataset", "missing", "why")]
+    found = "4 clips of 2 classes: 2 train, 1 validation, 1 test; 1 more refused (1 missing)"
+    assert stage.summary(clips, refused) == f"dataset: {found}"

@@ -90,3 +90,15 @@ def test_the_same_embeddings_give_the_same_bytes(folder: Path) -> None:
         run(folder / out)
     for path in filter(Path.is_file, (folder / "one").rglob("*")):
         assert path.read_bytes() == (folder / "other" / path.relative_to(folder / "one")).read_bytes(), path
+
+
+def test_the_models_are_printed_best_first_and_chance_among_them(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = run(folder / "out")
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith("evaluate: MAP over 30 test clips;")
+    assert [line.split()[0] for line in lines][:2] == ["good", "worse"]
+    maps = {name: of_model["average"]["map"] for name, of_model in metrics["models"].items()}
+    printed = {name: float(number) for name, number in map(str.split, lines)}
+    assert printed == pytest.approx(maps | {"chance": metrics["chance"]["map"]}, abs=5e-4)

@@ -116,13 +116,14 @@ def test_refused_clips_of_the_data_set_are_counted_with_all_others() -> None:
     assert metrics["dataset"]["n_clips"] == 29
 
 
-def test_the_export_of_a_run_is_imported_as_the_same_table() -> None:
+def test_the_export_of_a_run_is_imported_as_the_same_table(capsys: pytest.CaptureFixture[str]) -> None:
     write_params(write_h5(Path("x.h5"), arrays_b(make_pairs())))
     table = run_up_to_the_features()
     models, embeddings = DATA / "models" / "c_cca", DATA / "embeddings" / "c_cca.npz"
     train.main(TABLE, "c_cca", "baselines.c_cca", models)
     embed.main(TABLE, "c_cca", models, embeddings)
     export.main(Path("exported"))
+    assert "export: 36 clips, embeddings of no model: exported\n" in capsys.readouterr().out
     write_params(Path("exported/features.h5"))
     back = run_up_to_the_features()
     for name in ("clip_ids", "splits", "labels", "classes", "audio", "visual"):

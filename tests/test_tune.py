@@ -174,6 +174,13 @@ def test_classes_that_no_clip_has_change_nothing(project: Path) -> None:
     assert read_trials(search(project, budget, "others")) == expected
 
 
+def test_outside_a_project_the_command_says_what_it_needs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "params.yaml").unlink()
+    monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out"])
+    with pytest.raises(SystemExit, match=r"tune: ParamsError: params\.yaml: .*; expected a params file in the current"):
+        main()
+
+
 def test_test_rows_are_not_looked_at(project: Path) -> None:
     trials = read_trials(search(project))
     table(noise_in_test=True).save(project / "features.safetensors")
@@ -203,6 +210,12 @@ def test_the_best_trial_is_the_first_of_the_highest_score(project: Path) -> None
 def test_a_budget_that_buys_nothing_is_refused(project: Path, budget: Budget) -> None:
     with pytest.raises(ParamsError, match="expected at least 1 trial and 1 fold"):
         search(project, budget)
+
+
+def test_features_that_are_not_there_are_named(project: Path) -> None:
+    (project / "features.safetensors").unlink()
+    with pytest.raises(DataError, match=r"features\.safetensors: No such file or directory; expected a table"):
+        search(project)
 
 
 def test_a_single_cluster_is_refused(project: Path) -> None:

@@ -135,6 +135,12 @@ def test_a_torch_file_is_refused_wherever_it_is_cut(
     assert_nothing_is_left(weights_dir)
 
 
+def test_text_under_the_name_of_a_torch_file_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "page.pth").write_text("junk\n")
+    with pytest.raises(DataError, match=r"page\.pth: [A-Z]\w+Error: "):
+        import_file("vggish", tmp_path / "page.pth")
+
+
 @pytest.mark.parametrize("content", [[torch.zeros(3)], {"epoch": 3}, {3: torch.zeros(3)}])
 def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "other.pth")

@@ -186,10 +186,18 @@ def test_the_command_line_imports_lists_and_verifies(
     printed = capsys.readouterr().out
     assert f"{file}: {kept}\n" in printed
     assert "inception.weights=imagenet1k_v1: not fetched; https://" in printed
+    assert f"{kept.parent} ($WEIGHTS_DIR) holds:\n  {kept.name}\n" in printed
     assert f"{kept.name}: as noted on " in printed
     kept.write_bytes(kept.read_bytes()[:-1])
     with pytest.raises(SystemExit, match=r"weights: DataError: .*vggish\.mine-\w{12}\.safetensors"):
         run(monkeypatch, "verify")
+
+
+def test_verifying_nothing_is_said_aloud(
+    weights_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, "verify")
+    assert capsys.readouterr().out == f"{weights_dir}: no weights to verify\n"
 
 
 def test_the_command_line_refuses_the_wrong_bytes_under_a_published_name(

@@ -60,7 +60,7 @@ def read_f(root: Path) -> Imported:
         if labels[order[i]] == NO_EVENT
     ]
     source_ids = [annotations[row][1] for row in order[kept].tolist()]
-    return Imported(rows.table(_provenance(root), class_names), source_ids, refused)
+    return Imported(rows.table(root, _provenance(root), class_names), source_ids, refused)
 
 
 def _provenance(root: Path) -> dict[str, Any]:

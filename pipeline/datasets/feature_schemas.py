@@ -180,4 +180,4 @@ def _imported(
         "files": {path.name: file_sha256(path) for path in files},
         **(more or {}),
     }
-    return Imported(rows.table(provenance, class_names), [""] * len(rows.clip_ids), [])
+    return Imported(rows.table(files[0], provenance, class_names), [""] * len(rows.clip_ids), [])

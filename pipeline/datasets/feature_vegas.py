@@ -69,7 +69,7 @@ def read_d(root: Path, fold: int) -> Imported:
         "scaling": "mean over time, of 8-bit numbers then (x - 128) / 256",
         "files": {root.name: digest.hexdigest()},
     }
-    return Imported(rows.table(provenance), [""] * len(clips), refused)
+    return Imported(rows.table(root, provenance), [""] * len(clips), refused)
 
 
 def _folds(folder: Path, fold: int) -> tuple[dict[str, int], int]:

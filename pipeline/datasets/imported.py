@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,10 +40,11 @@ class Rows(NamedTuple):
     clip_ids: list[str]
     splits: list[str]
 
-    def table(self, provenance: dict[str, Any], class_names: Sequence[str] | None = None) -> FeatureTable:
+    def table(self, place: Path, provenance: dict[str, Any], class_names: Sequence[str] | None = None) -> FeatureTable:
         """Return them as a feature table whose classes are those that occur.
 
         Args:
+            place: the file or folder they were read from, for messages.
             provenance: stands in the table under ``imported``.
             class_names: sorted names, label 0 first; None: the numbers themselves, with zeros in front.
 
@@ -52,10 +54,12 @@ class Rows(NamedTuple):
         numbers, labels = np.unique(self.labels, return_inverse=True)
         width = len(str(numbers.max(initial=0)))
         if class_names is not None and numbers.max(initial=0) >= len(class_names):
-            raise DataError(f"label {numbers.max()}; expected 0 to {len(class_names) - 1}, the classes that have names")
+            raise DataError(
+                f"{place}: label {numbers.max()}; expected 0 to {len(class_names) - 1}, the classes that have names"
+            )
         classes = [class_names[i] if class_names else f"{i:0{width}d}" for i in numbers.tolist()]
         if len(classes) < MIN_CLASSES:
-            raise DataError(f"classes {classes}; expected at least {MIN_CLASSES}")
+            raise DataError(f"{place}: classes {classes}; expected at least {MIN_CLASSES}")
         return FeatureTable(
             clip_ids=self.clip_ids,
             splits=self.splits,

@@ -1,4 +1,4 @@
-"""What test clips share with the clips that a model learns from."""
+"""What test clips share with the clips that a model learns from: too much, or not even their classes."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -43,4 +43,16 @@ def leakage_warnings(clips: Sequence[Clip]) -> list[str]:
         f"such as {', '.join(map(repr, clip_ids[:N_NAMED]))}: scores on them flatter the model"
         for relation, clip_ids in leaks(clips).items()
         if clip_ids
+    ]
+
+
+def untrained_warnings(clips: Sequence[Clip]) -> list[str]:
+    """Return a line that names classes of test without a clip in train, as labels counted from 0 and from 1 give."""
+    trained = {clip.label for clip in clips if clip.split == "train"}
+    untrained = sorted({clip.label for clip in clips if clip.split == "test"} - trained)
+    if not untrained:
+        return []
+    return [
+        f"UNTRAINED CLASSES: {len(untrained)} of the test split, such as {', '.join(map(repr, untrained[:N_NAMED]))}: "
+        "no clip of them is in train"
     ]

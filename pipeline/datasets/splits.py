@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import TypeAlias
@@ -14,6 +14,8 @@ from scipy.sparse.csgraph import connected_components
 from pipeline.clips import SPLITS, Clip
 from pipeline.datasets.base import DatasetParams
 from pipeline.errors import DataError
+
+N_NAMED = 5  # of classes that are too small
 
 Group: TypeAlias = list[Clip]  # what must stay together, sorted by clip_id
 
@@ -37,16 +39,31 @@ def assign_splits(clips: Sequence[Clip], params: DatasetParams) -> list[Clip]:
     groups = related(clips)
     side = {clip.clip_id: clip.split for group in groups for clip in _joined(group)}
     open_groups = [group for group in groups if not side[group[0].clip_id]]
-    for label, ranked in _by_class(open_groups, params.seed).items():
-        if len(ranked) < len(SPLITS):
-            raise DataError(f"class {label!r}: {len(ranked)} recording(s); expected at least {len(SPLITS)}")
+    classes = _by_class(open_groups, params.seed)
+    _check_sizes({label: len(ranked) for label, ranked in classes.items()})
+    for label, ranked in classes.items():
         side |= _sides(label, ranked, params)
     if "validation" not in side.values():
         side |= _validation_of(groups, side, params)
     for split in SPLITS:
         if split not in side.values():
-            raise DataError(f"split {split!r}: none of {len(clips)} clips; expected at least one")
+            raise DataError(
+                f"split {split!r}: none of {len(clips)} clips; expected at least one, which shares no recording (a "
+                "source, or the bytes of a file) with another split"
+            )
     return [replace(clip, split=side[clip.clip_id]) for clip in clips]
+
+
+def _check_sizes(n_groups: Mapping[str, int]) -> None:
+    """Refuse classes that are too small to be split; all of them at once, as a user mends them at once."""
+    small = [f"{label!r} has {count}" for label, count in n_groups.items() if count < len(SPLITS)]
+    if small:
+        raise DataError(
+            f"{len(small)} of {len(n_groups)} classes are too small to be split: {', '.join(small[:N_NAMED])}"
+            f"{', ...' if len(small) > N_NAMED else ''}; expected at least {len(SPLITS)} recordings of each (clips of "
+            "one source or of the same bytes count as one): add clips, take these classes out, or give their clips a "
+            "split in a table"
+        )
 
 
 def related(clips: Iterable[Clip]) -> list[Group]:

@@ -28,7 +28,10 @@ def verify() -> None:
     """Read every set of weights; the first one that is damaged stops the program."""
     from pipeline.weights import store
 
-    for path in store.kept_files():
+    kept = store.kept_files()
+    if not kept:
+        print(f"{store.weights_folder()}: no weights to verify")
+    for path in kept:
         _, record = store.read(path)
         print(f"{path.name}: as noted on {record['date']}, SHA-256 of its tensors {record['state_sha256']}")
 
@@ -53,8 +56,9 @@ def list_all() -> None:
     for name, source in SOURCES.items():
         there = "here" if store.kept_file(source.network, name).exists() else "not fetched"
         print(f"{source.network}.weights={name}: {there}; {source.url}; {source.licence}")
+    print(f"\n{store.weights_folder()} ($WEIGHTS_DIR) holds:")
     for path in store.kept_files():
-        print(path)
+        print(f"  {path.name}")
 
 
 def _chosen() -> list[str]:

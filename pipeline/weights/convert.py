@@ -111,8 +111,8 @@ def _read_tensorflow(checkpoint: Path) -> State:
 
 
 def _first_line(error: Exception) -> str:
-    """What a library says first; torch goes on for a page, and some say nothing."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    """What a library says first, behind its error's name: torch goes on for a page, some say nothing or a number."""
+    return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
 
 
 def import_extra(package: str, item: object) -> ModuleType:

@@ -65,7 +65,7 @@ def test_our_importer_reads_the_same_table_back(tmp_path: Path) -> None:
     [
         ("split_test", [b"train"] * 3, "split_test: 'train'; expected test"),
         ("clip_ids_test", [b"a", b"a", b"b"], "clip 'a' stands in 2 rows; expected one row a clip"),
-        ("lab_test", [0, 1, 2], "label 2; expected 0 to 1, the classes that have names"),
+        ("lab_test", [0, 1, 2], r"\.h5: label 2; expected 0 to 1, the classes that have names"),
         ("split_train", [b"train"] * 8, "'audio_train': 9, 'clip_ids_train': 9, 'split_train': 8}; expected the same"),
     ],
 )

@@ -110,7 +110,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("minus", {"Label_ID": np.arange(36) - 1}, "Label_ID: row 0 is -1; expected a whole number from 0 on"),
     ("no label", {"Label_ID": np.full(36, np.nan)}, "Label_ID: row 0 is nan; expected a whole number"),
     ("one-hot", {"Label_ID": np.eye(36)}, r"shape \(36, 36\); expected numbers of shape \(n,\) or \(n, 1\)"),
-    ("one class", {"Label_ID": np.zeros(36)}, r"classes \['0'\]; expected at least 2"),
+    ("one class", {"Label_ID": np.zeros(36)}, r"x\.h5: classes \['0'\]; expected at least 2"),
     ("third side", {"Train_test": np.full(36, 2)}, r"Train_test: '2'; expected '1' \(train\) or '0' \(test\)"),
     ("no test", {"Train_test": np.ones(36)}, "Train_test: every row is train; expected rows of train and of test"),
     ("odd side", {"Train_test": np.ones(36, complex)}, "Train_test: complex128; expected text or numbers"),

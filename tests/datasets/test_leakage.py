@@ -1,9 +1,10 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from pipeline.clips import Clip
-from pipeline.datasets.leakage import leakage_counts, leakage_warnings
+from pipeline.datasets.leakage import leakage_counts, leakage_warnings, untrained_warnings
 
 
 def clip(clip_id: str, split: str, sha256: str = "", source_id: str = "") -> Clip:
@@ -55,3 +56,11 @@ def test_what_is_unknown_leaks_nothing() -> None:
 @pytest.mark.parametrize("splits", list(pairwise(["train", "validation", "train"])))
 def test_train_and_validation_may_be_compared_freely(splits: tuple[str, str]) -> None:
     assert leakage_warnings([clip("a", splits[0], "1"), clip("b", splits[1], "1"), clip("c", "test", "2")]) == []
+
+
+def test_a_class_that_is_tested_but_not_trained_is_named() -> None:
+    clips = [replace(clip(name, name), label=label) for name, label in (("train", "cat"), ("validation", "dog"))]
+    tested = [replace(clip(label, "test"), label=label) for label in ("cat", "dog", "rain")]
+    (line,) = untrained_warnings([*clips, *tested])
+    assert line.startswith("UNTRAINED CLASSES: 2 of the test split, such as 'dog', 'rain'")
+    assert untrained_warnings([*clips, tested[0]]) == []

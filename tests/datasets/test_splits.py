@@ -219,9 +219,10 @@ def test_a_small_class_still_has_a_clip_on_every_side(n_clips: int, fraction: fl
     assert {clip.split for clip in split(clips, test_fraction=fraction) if clip.label == "c0"} == set(SPLITS)
 
 
-def test_a_class_that_is_too_small_is_named() -> None:
-    with pytest.raises(DataError, match=r"class 'c0': 2 recording\(s\); expected at least 3"):
-        split(make_clips(1, 2))
+def test_classes_that_are_too_small_are_named_all_at_once() -> None:
+    message = r"2 of 2 classes are too small to be split: 'c0' has 2, 'c1' has 2; expected at least 3 recordings"
+    with pytest.raises(DataError, match=message):
+        split(make_clips(2, 2))
 
 
 @pytest.mark.parametrize(("given_split", "missing"), [("train", "test"), ("test", "train")])
