@@ -100,7 +100,7 @@ class Model(DeepModel):
     score of latents and generated pairs. Our choices: the latent distance is the closed form of the 2-Wasserstein
     distance, a mean over clips, where the code takes draws of a batch; the score is a cosine of both parts, where it is
     a distance; the targets are the features as the encoders see them, standardised or whitened; and in params.yaml
-    AdamW's learning rate, the epochs and fewer layers, one a modality, which makes linear encoders (the paper's:
+    AdamW's learning rate, the epochs and fewer layers, two a modality and one for the decoder (the paper's:
     512-512-128-128 above features 512 wide, 128-128 above features 128 wide, 512-512-512-640-640 above 100 latents).
 
     References:
