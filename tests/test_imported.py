@@ -123,7 +123,7 @@ def test_the_export_of_a_run_is_imported_as_the_same_table(capsys: pytest.Captur
     train.main(TABLE, "c_cca", "baselines.c_cca", models)
     embed.main(TABLE, "c_cca", models, embeddings)
     export.main(Path("exported"))
-    assert "export: 36 clips, embeddings of no model: exported\n" in capsys.readouterr().out
+    assert "export: 36 clips, embeddings of c_cca: exported\n" in capsys.readouterr().out
     write_params(Path("exported/features.h5"))
     back = run_up_to_the_features()
     for name in ("clip_ids", "splits", "labels", "classes", "audio", "visual"):
