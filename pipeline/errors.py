@@ -39,6 +39,10 @@ class DataError(PipelineError, ValueError):
     """A data set, a feature file or an array cannot be used; the stage stops."""
 
 
+class DivergenceError(DataError):
+    """A training whose numbers grow without bound; other parameters may train."""
+
+
 class ClipError(PipelineError, ValueError):
     """One clip cannot be used; the run goes on without it.
 

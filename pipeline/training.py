@@ -12,7 +12,7 @@ from torch.optim.adamw import adamw
 from tqdm import tqdm
 
 from pipeline import distributed
-from pipeline.errors import DataError
+from pipeline.errors import DataError, DivergenceError
 from pipeline.params import StageParams
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8  # of AdamW, as in the paper
@@ -155,8 +155,8 @@ def fit(
         one dict an epoch: epoch (from 0), loss (mean over rows), validation_map.
 
     Raises:
-        DataError: fewer than 2 train rows, or the training diverges: a loss is not finite, or a matrix or an embedding
-            made of the weights.
+        DataError: fewer than 2 train rows.
+        DivergenceError: the training diverges: a loss is not finite, or a matrix or an embedding made of the weights.
     """
     if len(train[0]) < 2:
         raise DataError(f"train: {len(train[0])} rows; expected at least 2 to learn from")
@@ -216,7 +216,7 @@ def _named(epoch: int) -> Iterator[None]:
     try:
         yield
     except (DataError, torch.linalg.LinAlgError) as error:  # type: ignore[attr-defined]  # public, but not in the stub
-        raise DataError(f"epoch {epoch}: {error} (where the training diverges, lower learning_rate)") from error
+        raise DivergenceError(f"epoch {epoch}: {error} (where the training diverges, lower learning_rate)") from error
 
 
 def _validate(network: nn.Module, validation_map: Callable[[], float]) -> float:

@@ -4,13 +4,15 @@ usage: python -m pipeline.tune FEATURES OUT MODEL... [--trials N] [--folds K] [-
 
 Trial 0 is what params.yaml says; the others draw the parameters that the model's ``SEARCH`` names. The score of a trial
 is the MAP of the held-out fold (average of both directions, mean over the folds), which also stops the training early.
-OUT/MODEL.csv has a row a trial. It grows as trials end, and the command started again goes on behind its last row.
+OUT/MODEL.csv has a row a trial. It grows as trials end, and the command started again goes on behind its last row. A
+trial whose training diverges has no score: nan.
 """
 
 import argparse
 import csv
 import io
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,7 +24,7 @@ from typing import Any, NamedTuple
 from pipeline.clip_cache import write_atomically
 from pipeline.clips import file_sha256
 from pipeline.engines import chosen_workers
-from pipeline.errors import DataError, ParamsError, PipelineError
+from pipeline.errors import DataError, DivergenceError, ParamsError, PipelineError
 
 COLUMNS = ["trial", "validation_map", "validation_map_sd", "params"]
 _N_DRAWS = 1000
@@ -121,8 +123,15 @@ def _sha256(features: Path) -> str:
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial:
-    """Return the trial of the highest validation MAP; among equals the first."""
-    return max(trials, key=lambda trial: (trial.validation_map, -trial.number))
+    """Return the trial of the highest validation MAP; among equals the first.
+
+    Raises:
+        DataError: no trial has one.
+    """
+    trained = [trial for trial in trials if not math.isnan(trial.validation_map)]
+    if not trained:
+        raise DataError(f"all {len(trials)} trials diverged; expected one that trains (lower learning_rate)")
+    return max(trained, key=lambda trial: (trial.validation_map, -trial.number))
 
 
 def draw(module: Any, base: Any, seed: int, number: int) -> dict[str, Any]:  # noqa: ANN401 - a model's module, its Params
@@ -195,9 +204,13 @@ def _run(features: Path, name: str, section: str, budget: Budget, drawn: Drawn) 
     number, values = drawn
     module = model_module(name)
     params = module.Params.model_validate(load_params(section, module.Params).model_dump() | values)
-    with one_thread():
-        scores = list(_fold_scores(FeatureTable.load(features), module.Model, params, budget))
-    spread = float(np.std(scores, ddof=1)) if len(scores) > 1 else float("nan")
+    try:
+        with one_thread():
+            scores = list(_fold_scores(FeatureTable.load(features), module.Model, params, budget))
+    except DivergenceError as error:
+        print(f"{name}: trial {number}: {error}", file=sys.stderr)
+        return Trial(number, math.nan, math.nan, values)
+    spread = float(np.std(scores, ddof=1)) if len(scores) > 1 else math.nan
     return Trial(number, float(np.mean(scores)), spread, values)
 
 

@@ -16,10 +16,12 @@ from pipeline import linalg
 from pipeline.errors import DataError, ParamsError
 from pipeline.features import FeatureTable
 from pipeline.held_out import residual_clusters
+from pipeline.models import dscmr
 from pipeline.params import StageParams
-from pipeline.search_space import Choice, LogUniform
-from pipeline.tune import Budget, best_trial, draw, main, read_trials, tune
+from pipeline.search_space import Choice, LogUniform, SearchSpace
+from pipeline.tune import Budget, Trial, best_trial, draw, main, read_trials, tune
 
+ROOT = Path(__file__).parent.parent
 Rows = NDArray[Any]
 BUDGET = Budget(n_trials=4, n_folds=3, seed=0)
 
@@ -179,6 +181,35 @@ def test_outside_a_project_the_command_says_what_it_needs(project: Path, monkeyp
     monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out"])
     with pytest.raises(SystemExit, match=r"tune: ParamsError: params\.yaml: .*; expected a params file in the current"):
         main()
+
+
+def test_a_trial_that_diverges_has_no_score_and_the_search_goes_on(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rates = (1e-3, 1e30)
+    trials = dscmr_trials(project, monkeypatch, {"learning_rate": Choice(rates)}, n_trials=6)
+    diverged = [trial.params["learning_rate"] == 1e30 for trial in trials]
+    assert any(diverged)
+    assert [np.isnan(trial.validation_map) for trial in trials] == diverged
+    assert best_trial(trials).params["learning_rate"] != 1e30
+    first = diverged.index(True)
+    assert f"dscmr: trial {first}: epoch 0: " in capsys.readouterr().err
+
+
+def test_a_search_in_which_every_trial_diverges_says_so(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match="all 1 trials diverged; expected one that trains"):
+        dscmr_trials(project, monkeypatch, {}, n_trials=1, learning_rate=1e30)
+
+
+def dscmr_trials(
+    project: Path, monkeypatch: pytest.MonkeyPatch, space: SearchSpace, n_trials: int, **changes: float
+) -> list[Trial]:
+    section = yaml.safe_load((ROOT / "params.yaml").read_text())["baselines"]["dscmr"] | {"epochs": 2, **changes}
+    (project / "params.yaml").write_text(yaml.safe_dump({"baselines": {"dscmr": section}}))
+    monkeypatch.setattr(dscmr, "SEARCH", space)
+    budget = BUDGET._replace(n_trials=n_trials)
+    tune(project / "features.safetensors", "dscmr", "baselines.dscmr", budget, project / "out")
+    return read_trials(project / "out" / "dscmr.csv")
 
 
 def test_test_rows_are_not_looked_at(project: Path) -> None:
