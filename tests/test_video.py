@@ -9,8 +9,8 @@ import pytest
 import soxr
 from numpy.typing import NDArray
 
-from pipeline.errors import ClipError, DataError, ParamsError
-from pipeline.video import iter_frames, read_waveform, sample_frames, write_mp4
+from pipeline.errors import ClipError, ParamsError
+from pipeline.video import iter_frames, read_waveform, sample_frames
 from pipeline.video.media import Media
 from tests.synthetic import OPEN_GOP_H264, OPEN_GOP_HEVC, cut, number_of, numbered_picture, sine, write_clip
 
@@ -282,29 +282,3 @@ def test_a_colon_in_a_name_is_no_protocol(tmp_path: Path, monkeypatch: pytest.Mo
     write_clip(tmp_path / "clip.mp4", PICTURES[:25]).rename(tmp_path / "http:clip.mp4")
     monkeypatch.chdir(tmp_path)
     assert len(sample_frames(Path("http:clip.mp4"))) == 1
-
-
-def test_write_mp4_writes_the_same_bytes_again(tmp_path: Path) -> None:
-    for name in ("a.mp4", "b.mp4"):
-        write_mp4(tmp_path / name, PICTURES, 25, STEREO[0], 44100)
-    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
-
-
-def test_write_mp4_keeps_pictures_and_sound(tmp_path: Path) -> None:
-    write_mp4(tmp_path / "clip.mp4", PICTURES, 25, STEREO[0], 44100)
-    assert [number_of(picture) for picture in sample_frames(tmp_path / "clip.mp4")] == [12, 37, 62, 87]
-    waveform = read_waveform(tmp_path / "clip.mp4", 44100)
-    assert waveform.shape == STEREO[0].shape
-    np.testing.assert_allclose(waveform[INSIDE], STEREO[0][INSIDE], atol=0.05)
-
-
-def test_write_mp4_leaves_nothing_behind_when_it_fails(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="pictures: none; expected at least one"):
-        write_mp4(tmp_path / "clip.mp4", [], 25, STEREO[0], 44100)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_write_mp4_refuses_an_odd_size(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="pictures: 65 x 47; expected an even width and height"):
-        write_mp4(tmp_path / "clip.mp4", [numbered_picture(0, 47, 65)], 25, STEREO[0], 44100)
