@@ -13,7 +13,7 @@ from av.stream import Disposition
 
 from pipeline.errors import ClipError
 from pipeline.video.track import Stream, Track
-from pipeline.video.whole import check_whole_file, is_mp4
+from pipeline.video.whole import check_whole_file, mp4_boxes
 
 HELD_BYTES = 32 << 20  # packets of one track are kept up to this size; those of a larger one are read a second time
 _FORMATS = (  # playlists are not among them: their sound and pictures lie in other files
@@ -21,7 +21,7 @@ _FORMATS = (  # playlists are not among them: their sound and pictures lie in ot
     "mpeg,mpegts,mpegvideo,mxf,nut,ogg,png_pipe,rawvideo,rm,svg_pipe,tiff_pipe,w64,wav,webp_pipe,wtv"
 )
 _CUT_AT_KEYS = ("mov", "matroska", "avi")  # formats whose writers begin with a key frame, unlike broadcasts
-_TIMES_ONLY = {"skip_frame": "all"}  # opening decodes no picture; the header of an MP4 has the order of display anyway
+_TIMES_ONLY = {"skip_frame": "all"}  # opening decodes no picture
 _SLACK_SECONDS, _SLACK_FRACTION = 0.25, 0.01  # how far the header of a whole file may overstate its length
 
 
@@ -67,8 +67,9 @@ class Media:
             ClipError: the decoder guessed one of them.
         """
         frames = track.stream.codec_context.decode(packet)
-        if any(frame.is_corrupt for frame in frames):
-            raise ClipError(str(self.path), "undecodable", "damaged data (a concealed frame)", "intact packets")
+        for frame in frames:
+            if frame.is_corrupt:
+                raise ClipError(str(self.path), "undecodable", "damaged data (a concealed frame)", "intact packets")
         return frames
 
     def since_start_seconds(self, track: Track) -> float:
@@ -106,13 +107,27 @@ def reading(path: Path, kind: str) -> Iterator[Media]:
     """Give the open file; what FFmpeg cannot read or decode inside the block becomes a ClipError."""
     try:
         check_whole_file(path)
-        options = _TIMES_ONLY if kind == "audio" and is_mp4(path) else {}
-        with _open(path, options) as container:
+        with _opened(path, kind) as container:
             yield Media(path, container, kind)
     except av.error.FFmpegError as error:
         raise ClipError(str(path), "undecodable", f"damaged data ({error.strerror})", "intact packets") from error
     except OSError as error:
         raise ClipError(str(path), "unreadable", f"{error.strerror}", "a file that can be read") from error
+
+
+def _opened(path: Path, kind: str) -> InputContainer:
+    """The open file.
+
+    FFmpeg decodes the first pictures of H.264 to learn how far their order of display differs from that of decoding.
+    The index of an MP4 tells it, unless the times are spread over fragments (moof).
+    """
+    if boxes := mp4_boxes(path):
+        container = _open(path, _TIMES_ONLY)
+        is_h264 = all(video.codec_context and video.name == "h264" for video in container.streams.video)
+        if kind == "audio" or (is_h264 and b"moof" not in boxes):
+            return container
+        container.close()
+    return _open(path, {})
 
 
 def _open(path: Path, options: dict[str, str]) -> InputContainer:

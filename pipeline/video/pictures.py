@@ -47,7 +47,7 @@ def iter_frames(path: Path, frames_per_second: float, offset_of: Offset) -> Iter
     """Yield the picture on display at each t_k = k / frames_per_second + offset_of(k), decoding as it goes.
 
     t_k counts from the video's first picture, and the last one lasts its own duration. A picture on display at several
-    t_k comes several times; one of another size than the header states is scaled.
+    t_k comes several times; one of another size than the first is scaled.
 
     Args:
         path: the media file.
@@ -70,9 +70,9 @@ def iter_frames(path: Path, frames_per_second: float, offset_of: Offset) -> Iter
             raise ClipError(str(path), "undecodable", "the first picture is no key frame", "a key frame first")
         targets = list(_schedule(track, frames_per_second, offset_of))[::-1]  # the earliest last
         begin_seconds = media.since_start_seconds(track)
-        context: Any = track.stream.codec_context
-        to_rgb, size = VideoReformatter(), (context.width, context.height)
+        to_rgb, size = VideoReformatter(), None
         for place, frame in _frames_at(media, track, {place for _, place in targets}):
+            size = size or (frame.width, frame.height)
             picture = _upright(to_rgb.reformat(frame, *size, "rgb24", threads=1), frame)
             while targets and targets[-1][1] == place:
                 yield begin_seconds + targets.pop()[0], picture

@@ -36,10 +36,11 @@ def check_whole_file(path: Path) -> None:
         raise ClipError(str(path), "truncated", f"{n_bytes} bytes", f"{stated} bytes by its header")
 
 
-def is_mp4(path: Path) -> bool:
-    """Return whether a file begins as MP4 and MOV do."""
+def mp4_boxes(path: Path) -> set[bytes]:
+    """Return the names of the boxes at the top level of an MP4 or MOV; none of another format."""
     with path.open("rb") as file:
-        return file.read(8)[4:] in _MP4_BOXES
+        is_mp4 = file.read(8)[4:] in _MP4_BOXES
+        return {name for name, _ in _mp4_boxes(file, path.stat().st_size)} if is_mp4 else set()
 
 
 def _mp4_boxes(file: BinaryIO, n_bytes: int) -> Iterator[tuple[bytes, int]]:
