@@ -66,9 +66,11 @@ def iter_waveform(
         start_seconds, n_done = media.since_start_seconds(media.sound), 0
         every_part = _parts(media, media.sound, min(block_seconds, _MIXED_SECONDS))
         for (_, _, rate), parts in itertools.groupby(every_part, lambda part: part[0]):
-            blocks = _blocks((samples for _, samples in parts), round(block_seconds * rate))
-            for block in blocks if rate == sample_rate else _resampled(blocks, rate, sample_rate):
-                yield start_seconds + n_done / sample_rate, np.clip(block, -1, 1)
+            samples: Iterator[NDArray[np.float32]] = (samples for _, samples in parts)
+            if rate != sample_rate:
+                samples = _resampled(samples, rate, sample_rate)
+            for block in _blocks(samples, round(block_seconds * sample_rate)):
+                yield start_seconds + n_done / sample_rate, np.clip(block, -1, 1, out=block)
                 n_done += len(block)
 
 
@@ -164,9 +166,9 @@ def _blocks(parts: Iterable[NDArray[np.float32]], block_length: int) -> Iterator
         yield np.concatenate(waiting)
 
 
-def _resampled(blocks: Iterable[NDArray[np.float32]], rate: int, sample_rate: int) -> Iterator[NDArray[np.float32]]:
-    """The blocks at another rate, as if they had been one."""
+def _resampled(parts: Iterable[NDArray[np.float32]], rate: int, sample_rate: int) -> Iterator[NDArray[np.float32]]:
+    """The parts at another rate, as if they had been one."""
     resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
-    for block in blocks:
-        yield resampler.resample_chunk(block)
+    for part in parts:
+        yield resampler.resample_chunk(part)
     yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
