@@ -1,11 +1,11 @@
 """What one picture a second and the whole sound of a clip cost, beside the usual ways to get them.
 
-The clips are made here: 10 s of H.264 by x264's defaults and AAC, three sizes and three key frame intervals. They show
-moving detail under fresh noise or, with --source, the first pictures of a real video, scaled. The noise is as strong as
-it is because the pictures then take about as many bits a pixel (printed too) as those of real videos do. The ways take
-turns, round after round; the table has medians of CPU seconds, and ratios within a round. Each way has a process of its
-own that goes through the clips, as a user's loop over a folder does: none finds the memory that another has left.
-Everything runs on one codec thread, FFmpeg's command line too.
+The clips are made here: 10 s of H.264 by x264's defaults and AAC, three sizes and three key frame intervals. Nine show
+moving detail under fresh noise and nine more, for each --source, the first pictures of a real video, scaled. The noise
+is as strong as it is because the pictures then take about as many bits a pixel (printed too) as real ones do.
+The ways take turns, round after round; the table has medians of CPU seconds, and ratios within a round. Each way has a
+process of its own that goes through the clips, as a user's loop over a folder does: none finds the memory that another
+has left. Everything runs on one codec thread, FFmpeg's command line too.
 """
 
 import argparse
@@ -47,12 +47,13 @@ def main() -> None:
     if torchcodec_works():
         ways["torchcodec"] = torchcodec
     with tempfile.TemporaryDirectory() as folder:
-        clips = [make_clip(Path(folder), *size, gop, arguments.source) for size in SIZES for gop in GOPS]
+        clips = [clip for source in [None, *arguments.source] for clip in make_clips(Path(folder), source)]
         for clip in clips:
             check_same_pictures(clip)
         print(f"pictures of {len(clips)} clips: the bytes of decoding everything")
-        bits = sorted(map(bits_per_pixel, clips))
-        print(f"bits a pixel: {bits[0]:.3f} to {bits[-1]:.3f}, median {bits[len(bits) // 2]:.3f}")
+        for name, numbers in of_each_source(clips).items():
+            bits = sorted(bits_per_pixel(clips[number]) for number in numbers)
+            print(f"{name}: {bits[0]:.3f} to {bits[-1]:.3f} bits a pixel, median {bits[len(bits) // 2]:.3f}")
         print(f"load average of the minute before: {os.getloadavg()[0]:.2f}, {arguments.rounds} rounds")
         print(table(list(ways), clips, cpu_seconds(ways, clips, arguments.rounds)))
 
@@ -147,21 +148,38 @@ def cpu_seconds(ways: dict[str, Way], clips: list[Path], n_rounds: int) -> "NDAr
 
 
 def table(ways: list[str], clips: list[Path], seconds: "NDArray[np.float64]") -> str:
-    """Return a markdown table: ours in ms, and ours as a share of each other way, per clip and for all together."""
+    """Return a markdown table: ours in ms, and ours as a share of each other way.
+
+    A row has one clip, all clips of a source together, or all together.
+    """
     import numpy as np
 
-    shares = seconds[:, :, :1] / seconds  # (n_rounds, n_clips, n_ways)
+    rows = {f"{clip.parent.name} {clip.stem}": [number] for number, clip in enumerate(clips)}
+    rows |= {f"{name}, all": numbers for name, numbers in of_each_source(clips).items()}
+    rows["all"] = list(range(len(clips)))
     lines = ["| clip | ours, ms | " + " | ".join(f"ours / {way}" for way in ways[1:]) + " |"]
     lines.append("|---" * (len(ways) + 1) + "|")
-    for c, clip in enumerate(clips):
-        cells = [f"{np.median(seconds[:, c, 0]) * 1e3:.0f}", *(f"{x:.2f}" for x in np.median(shares[:, c, 1:], axis=0))]
-        lines.append(f"| {clip.stem} | " + " | ".join(cells) + " |")
-    total = seconds.sum(axis=1)  # (n_rounds, n_ways)
-    together = np.median(total[:, :1] / total, axis=0)
-    lines.append(
-        f"| all | {np.median(total[:, 0]) * 1e3:.0f} | " + " | ".join(f"{share:.2f}" for share in together[1:]) + " |"
-    )
+    for name, numbers in rows.items():
+        total = seconds[:, numbers].sum(axis=1)  # (n_rounds, n_ways)
+        shares = np.median(total[:, :1] / total, axis=0)[1:]
+        cells = [name, f"{np.median(total[:, 0]) * 1e3:.0f}", *(f"{share:.2f}" for share in shares)]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def of_each_source(clips: list[Path]) -> dict[str, list[int]]:
+    """Return the numbers of the clips that were made of each source."""
+    numbers: dict[str, list[int]] = {}
+    for number, clip in enumerate(clips):
+        numbers.setdefault(clip.parent.name, []).append(number)
+    return numbers
+
+
+def make_clips(folder: Path, source: Path | None) -> list[Path]:
+    """Write the nine clips of a source into a folder of its name, and return their paths."""
+    own = folder / (source.stem if source else "made")
+    own.mkdir()
+    return [make_clip(own, *size, gop, source) for size in SIZES for gop in GOPS]
 
 
 def make_clip(folder: Path, width: int, height: int, gop: int, source: Path | None) -> Path:
@@ -235,7 +253,9 @@ def _arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decode", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="times that each way is measured (default: 3)")
-    parser.add_argument("--source", type=Path, help="a video to make the clips of (default: made pictures)")
+    parser.add_argument(
+        "--source", type=Path, default=[], action="append", help="a video to make clips of, too; may be given again"
+    )
     return parser.parse_args()
 
 
