@@ -11,18 +11,19 @@ def main(features: Path, name: str, models: Path, out: Path) -> None:
 
     from pipeline.features import FeatureTable
     from pipeline.models.base import model_module
+    from pipeline.npz import write_arrays
 
     table = FeatureTable.load(features)
     fitted = [model_module(name).Model.load(path) for path in sorted(models.glob("seed-*.safetensors"))]
     out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(
-        out,
-        audio=np.stack([model.embed_audio(table.audio) for model in fitted]),
-        visual=np.stack([model.embed_visual(table.visual) for model in fitted]),
-        clip_ids=np.array(table.clip_ids),
-        splits=np.array(table.splits),
-        labels=np.array(table.classes)[table.labels],
-    )
+    arrays = {
+        "audio": np.stack([model.embed_audio(table.audio) for model in fitted]),
+        "visual": np.stack([model.embed_visual(table.visual) for model in fitted]),
+        "clip_ids": np.array(table.clip_ids),
+        "splits": np.array(table.splits),
+        "labels": np.array(table.classes)[table.labels],
+    }
+    write_arrays(out, arrays)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.datasets.feature_schemas import SIDE_SPLITS, sides_of
 from pipeline.errors import DataError
 from pipeline.features import FeatureTable
+from pipeline.npz import write_arrays
 
 
 def write_schema_a(table: FeatureTable, path: Path) -> None:
@@ -38,17 +39,17 @@ def write_schema_a(table: FeatureTable, path: Path) -> None:
 def write_npz(table: FeatureTable, path: Path) -> None:
     """Write audio, visual, labels, clip_ids, splits and classes, and the facts as JSON, to one npz without pickles."""
     facts = _facts(table)
-    np.savez(
-        path,
-        audio=table.audio,
-        visual=table.visual,
-        labels=table.labels,
-        clip_ids=np.array(table.clip_ids),
-        splits=np.array(table.splits),
-        classes=np.array(table.classes),
-        provenance=np.array(facts["provenance"]),
-        scaling=np.array(facts["scaling"]),
-    )
+    arrays: dict[str, NDArray[Any]] = {
+        "audio": table.audio,
+        "visual": table.visual,
+        "labels": table.labels,
+        "clip_ids": np.array(table.clip_ids),
+        "splits": np.array(table.splits),
+        "classes": np.array(table.classes),
+        "provenance": np.array(facts["provenance"]),
+        "scaling": np.array(facts["scaling"]),
+    }
+    write_arrays(path, arrays)
 
 
 def write_parquet(table: FeatureTable, path: Path) -> None:
