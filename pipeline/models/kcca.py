@@ -14,7 +14,7 @@ from sklearn.metrics.pairwise import pairwise_kernels
 from pipeline import linalg
 from pipeline.encoders import INPUT_SEARCH, InputParams, whitening_within_classes
 from pipeline.errors import DataError
-from pipeline.models.base import History, Pairs, check_features, check_pairs, load_model, save_model
+from pipeline.models.base import History, Pairs, SeededParams, check_features, check_pairs, load_model, save_model
 from pipeline.search_space import Choice, IntUniform, LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
@@ -29,7 +29,7 @@ SEARCH: SearchSpace = {
 _N_MEDIAN_ROWS = 1000
 
 
-class Params(InputParams):
+class Params(InputParams, SeededParams):
     """Section ``baselines.kcca`` of params.yaml.
 
     Attributes:

@@ -18,7 +18,7 @@ from pipeline.models.kcca import KernelMap, Model, Params, fit_kernel_map
 Array = NDArray[Any]
 VALUES: dict[str, Any] = {
     "inputs": "standardised", "whitening_ridge": 1.0, "kernel": "rbf", "width_factor": 1.0, "n_landmarks": None,
-    "n_components": 2, "ridge": 1.0,
+    "n_components": 2, "ridge": 1.0, "seeds": [0],
 }  # fmt: skip
 
 
@@ -163,3 +163,16 @@ def test_train_rows_that_are_all_alike_are_refused() -> None:
 def test_a_ridge_of_nothing_is_refused_because_kernels_fit_anything() -> None:
     with pytest.raises(ValidationError, match=r"ridge\n.*greater than 0"):
         params(ridge=0)
+
+
+def test_without_landmarks_the_seed_changes_nothing_but_signs_and_rounding() -> None:
+    train, models = pairs(), [Model(params(), seed) for seed in (0, 1)]
+    for model in models:
+        model.fit(train, train)
+    one, other = (model.embed_audio(train.audio) @ model.embed_visual(train.visual).T for model in models)
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_a_seed_that_stands_twice_is_refused() -> None:
+    with pytest.raises(ValidationError, match="expected each seed once"):
+        params(seeds=[0, 0])
