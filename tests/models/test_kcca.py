@@ -165,6 +165,18 @@ def test_a_ridge_of_nothing_is_refused_because_kernels_fit_anything() -> None:
         params(ridge=0)
 
 
+@pytest.mark.parametrize("width_factor", [1e-320, 1e-7, 1e7])
+def test_a_width_that_leaves_the_kernel_nothing_to_tell_apart_is_refused(width_factor: float) -> None:
+    with pytest.raises(ValidationError, match=r"width_factor\n.*(greater|less) than or equal to"):
+        params(width_factor=width_factor)
+
+
+@pytest.mark.parametrize("width_factor", [1e-6, 1e6])
+def test_the_widest_and_the_narrowest_kernel_give_finite_embeddings(width_factor: float) -> None:
+    model = fitted(pairs(), width_factor=width_factor)
+    assert np.isfinite(model.embed_audio(pairs(seed=1).audio)).all()
+
+
 def test_without_landmarks_the_seed_changes_nothing_but_signs_and_rounding() -> None:
     train, models = pairs(), [Model(params(), seed) for seed in (0, 1)]
     for model in models:
