@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.results import jobs, page, sets, tables
+from benchmarks.results import fits, jobs, page, sets, tables
 from pipeline.errors import DataError, ParamsError
 from pipeline.tune import Budget
 from tests.project import ROOT
@@ -66,7 +66,7 @@ def test_the_interval_over_queries_is_near_that_of_the_normal_distribution() -> 
 
 def test_alike_embeddings_correlate_on_train_and_test_and_unlike_ones_on_train_alone(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    fit = jobs.Fit(Path("tiny.safetensors"), "", "cca", "{}", 0, tmp_path)
+    fit = fits.Fit(Path("tiny.safetensors"), "", "cca", "{}", 0, "", tmp_path)
     train, test, other = (rng.standard_normal((50, 3)) for _ in range(3))
     fit.file("embeddings").parent.mkdir(parents=True)
     for pair, correlation in ((test, 1), (other, 0)):
