@@ -190,3 +190,10 @@ def test_a_file_that_holds_no_pca_is_refused(damage: str, tmp_path: Path) -> Non
         save_file({"weights": np.ones(3)}, path)
     with pytest.raises(DataError, match=r"pca.safetensors: .*; expected a PCA that the stage `features` wrote"):
         load_pca(path)
+
+
+def test_a_row_to_transform_that_is_not_finite_is_named() -> None:
+    rows = np.eye(3)
+    rows[1, 2] = np.nan
+    with pytest.raises(DataError, match=r"row 1 has NaN or infinite values"):
+        transform(fit_pca([np.eye(3)], 2), rows, whiten=False, epsilon=0.0)
