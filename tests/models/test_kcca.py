@@ -96,6 +96,17 @@ def test_coordinates_have_the_dot_products_of_the_kernel() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_whitened_inputs_are_compared_by_the_inverse_covariance_within_the_classes() -> None:
+    train = pairs(n=40)
+    kernel_map = fit_kernel_map(train.audio, train.labels, params(inputs="whitened", kernel="linear"), "audio")
+    standard = StandardScaler().fit_transform(train.audio.astype(np.float64))
+    within = sum(np.cov(standard[train.labels == c], rowvar=False, bias=True) for c in (0, 1)) / 2  # 20 rows each
+    ridged = within + params().whitening_ridge * np.diag(within).mean() * np.eye(3)
+    expected = standard @ np.linalg.inv(ridged) @ standard.T
+    found = kernel_map(train.audio, "linear") @ kernel_map(train.audio, "linear").T
+    np.testing.assert_allclose(found, expected / np.trace(expected) * standard.size, atol=1e-6)
+
+
 def test_landmarks_give_the_best_kernel_that_their_columns_allow() -> None:
     train = pairs(n=40)
     few: KernelMap = fit_kernel_map(train.audio, train.labels, params(n_landmarks=12), "audio")
