@@ -161,6 +161,13 @@ def test_cluster_components_are_capped_at_the_shared_classes_less_one() -> None:
     assert cluster_cca(*clusters(), 5, ridge=0.01).correlations.shape == (2,)
 
 
+def test_cluster_components_are_capped_at_the_width_of_the_narrower_view() -> None:
+    x, y = views(n=30)
+    classes = np.arange(30)
+    assert cluster_cca(x, y, classes, classes, 9, ridge=0.01).correlations.shape == (4,)
+    assert cluster_cca(y, x, classes, classes, 9, ridge=0.01).correlations.shape == (4,)
+
+
 def test_beyond_the_cap_nothing_correlates() -> None:
     assert cca(*written_out(*clusters()), 3, ridge=0.01).correlations[2] == pytest.approx(0, abs=1e-9)
 

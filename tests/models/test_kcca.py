@@ -171,6 +171,12 @@ def test_train_rows_that_are_all_alike_are_refused() -> None:
         fitted(train._replace(visual=np.ones_like(train.visual)))
 
 
+def test_train_rows_that_a_far_one_makes_look_close_are_not_alike() -> None:
+    train = pairs()
+    train.audio[0] *= 1e4
+    assert np.isfinite(fitted(train).embed_audio(train.audio)).all()
+
+
 def test_a_ridge_of_nothing_is_refused_because_kernels_fit_anything() -> None:
     with pytest.raises(ValidationError, match=r"ridge\n.*greater than 0"):
         params(ridge=0)
