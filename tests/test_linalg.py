@@ -133,6 +133,13 @@ def test_cluster_covariances_are_those_of_all_pairs_of_a_class() -> None:
     assert_same(cluster_covariances(*clusters()), expected, 1e-12)
 
 
+def test_cluster_covariances_of_float32_rows_are_summed_in_float64() -> None:
+    x, y, *labels = clusters()
+    rows = [(view + 100).astype(np.float32) for view in (x, y)]
+    expected = covariances(*written_out(*(view.astype(np.float64) for view in rows), *labels))
+    assert_same(cluster_covariances(*rows, *labels), expected, 1e-11)
+
+
 def test_cluster_covariances_are_exact_over_several_blocks_of_rows() -> None:
     x, y = views(n=10_000)
     x_labels, y_labels = np.arange(10_000) % 7 // 2, np.array([0, 0, 1, 2, 3])
