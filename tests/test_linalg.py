@@ -119,6 +119,7 @@ def test_covariances_agree_with_numpy_over_several_blocks_of_float32() -> None:
     expected = np.cov(np.hstack([x, y]).astype(np.float64), rowvar=False, bias=True)
     found = covariances(x, y)
     np.testing.assert_allclose(np.block([[found.xx, found.xy], [found.xy.T, found.yy]]), expected, atol=1e-12)
+    np.testing.assert_allclose(found.x_mean, x.astype(np.float64).mean(axis=0), rtol=1e-12)
 
 
 def test_a_far_mean_costs_no_precision() -> None:
@@ -130,6 +131,13 @@ def test_a_far_mean_costs_no_precision() -> None:
 def test_cluster_covariances_are_those_of_all_pairs_of_a_class() -> None:
     expected = covariances(*written_out(*clusters()))
     assert_same(cluster_covariances(*clusters()), expected, 1e-12)
+
+
+def test_cluster_covariances_of_float32_rows_are_summed_in_float64() -> None:
+    x, y, *labels = clusters()
+    rows = [(view + 100).astype(np.float32) for view in (x, y)]
+    expected = covariances(*written_out(*(view.astype(np.float64) for view in rows), *labels))
+    assert_same(cluster_covariances(*rows, *labels), expected, 1e-11)
 
 
 def test_cluster_covariances_are_exact_over_several_blocks_of_rows() -> None:
@@ -150,8 +158,21 @@ def test_cluster_cca_of_one_clip_a_class_is_cca() -> None:
     assert_same(cluster_cca(x, y, classes, classes, 4, ridge=0.01), cca(x, y, 4, ridge=0.01), 1e-9)
 
 
+def test_two_shared_classes_are_enough() -> None:
+    x, y, x_labels, y_labels = clusters()
+    two = x[x_labels != 0], y, x_labels[x_labels != 0], y_labels
+    assert_same(cluster_cca(*two, 3, ridge=0.01), cca(*written_out(*two), 1, ridge=0.01), 1e-9)
+
+
 def test_cluster_components_are_capped_at_the_shared_classes_less_one() -> None:
     assert cluster_cca(*clusters(), 5, ridge=0.01).correlations.shape == (2,)
+
+
+def test_cluster_components_are_capped_at_the_width_of_the_narrower_view() -> None:
+    x, y = views(n=30)
+    classes = np.arange(30)
+    assert cluster_cca(x, y, classes, classes, 9, ridge=0.01).correlations.shape == (4,)
+    assert cluster_cca(y, x, classes, classes, 9, ridge=0.01).correlations.shape == (4,)
 
 
 def test_beyond_the_cap_nothing_correlates() -> None:
@@ -222,6 +243,12 @@ def test_rows_that_do_not_pair_are_refused() -> None:
         cca(x, y[:-1], 2, ridge=0)
 
 
+def test_two_rows_correlate_but_for_what_the_ridges_take() -> None:
+    x, y = views(n=2)  # a single direction each, of all the variance: 6 and 4 times the mean
+    expected = 1 / np.sqrt((1 + 0.1 / 6) * (1 + 0.1 / 4))
+    np.testing.assert_allclose(cca(x, y, 1, ridge=0.1).correlations, expected, rtol=1e-9)
+
+
 def test_one_row_is_refused() -> None:
     with pytest.raises(DataError, match="1 rows of x, 1 rows of y; expected as many of both, at least 2"):
         cca(*views(n=1), 1, ridge=0.1)
@@ -232,12 +259,25 @@ def test_a_view_that_is_no_matrix_is_refused() -> None:
         cca(views()[0], views()[1][:, 0], 1, ridge=0)
 
 
+def test_a_view_without_features_is_refused() -> None:
+    x, y = views()
+    with pytest.raises(DataError, match=r"x: shape \(200, 0\); expected \(n, d\), neither of them 0"):
+        cca(x[:, :0], y, 1, ridge=0)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_feature_that_is_not_finite_is_named(value: float) -> None:
     x, y = views()
     y[11, 3] = value
     with pytest.raises(DataError, match="y: feature 3 has NaN or infinite values"):
         cca(x, y, 1, ridge=0)
+
+
+def test_a_feature_of_clusters_that_is_not_finite_is_named() -> None:
+    x, y, x_labels, y_labels = clusters()
+    x[4, 2] = np.nan
+    with pytest.raises(DataError, match="x: feature 2 has NaN or infinite values"):
+        cluster_cca(x, y, x_labels, y_labels, 2, ridge=0.1)
 
 
 def test_labels_that_do_not_match_their_rows_are_refused() -> None:

@@ -1,14 +1,16 @@
 import tracemalloc
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 from sklearn.decomposition import PCA
 
 from pipeline import pca as room
 from pipeline.errors import DataError
-from pipeline.pca import fit_pca, transform
+from pipeline.pca import fit_pca, load_pca, save_pca, transform
 
 
 def correlated_rows(n: int, d: int, seed: int = 0) -> NDArray[np.float64]:
@@ -157,3 +159,41 @@ def test_equal_rows_in_many_chunks_are_refused(monkeypatch: pytest.MonkeyPatch) 
 def test_rows_of_another_width_than_the_fitted_ones_are_refused() -> None:
     with pytest.raises(DataError, match=r"width 4; expected 3, as in the rows it is fitted on"):
         transform(fit_pca([np.eye(3)], 2), np.eye(4), whiten=False, epsilon=0.0)
+
+
+def test_two_rows_have_one_component_along_their_difference() -> None:
+    rows = np.array([[1.0, 2.0], [4.0, 6.0]])  # 3, 4 and 5
+    pca = fit_pca([rows], 2)
+    np.testing.assert_allclose(pca.components, [[0.6, 0.8]])
+    np.testing.assert_allclose(pca.eigenvalues, [12.5])
+
+
+def test_a_constant_feature_has_no_part_in_a_component() -> None:
+    rows = np.column_stack([np.full(3, 0.1), [1.0, 2.0, 4.0]])  # the mean of three times 0.1 is off by rounding
+    assert fit_pca([rows], 2).components.tolist() == [[0.0, 1.0]]
+
+
+def test_a_saved_pca_comes_back_bit_by_bit(tmp_path: Path) -> None:
+    pca = fit_pca([correlated_rows(20, 4)], 3)
+    save_pca(pca, tmp_path / "pca.safetensors")
+    for kept, loaded in zip(pca, load_pca(tmp_path / "pca.safetensors"), strict=True):
+        np.testing.assert_array_equal(loaded, kept, strict=True)
+    assert load_file(tmp_path / "pca.safetensors")["components"].shape == (3, 4)
+
+
+@pytest.mark.parametrize("damage", ["missing", "no tensors", "other tensors"])
+def test_a_file_that_holds_no_pca_is_refused(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "pca.safetensors"
+    if damage == "no tensors":
+        path.write_bytes(b"no tensors here")
+    if damage == "other tensors":
+        save_file({"weights": np.ones(3)}, path)
+    with pytest.raises(DataError, match=r"pca.safetensors: .*; expected a PCA that the stage `features` wrote"):
+        load_pca(path)
+
+
+def test_a_row_to_transform_that_is_not_finite_is_named() -> None:
+    rows = np.eye(3)
+    rows[1, 2] = np.nan
+    with pytest.raises(DataError, match=r"row 1 has NaN or infinite values"):
+        transform(fit_pca([np.eye(3)], 2), rows, whiten=False, epsilon=0.0)

@@ -1,5 +1,7 @@
+import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -13,7 +15,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from benchmarks.ablation import PRESETS
 from benchmarks.results import __main__ as results
-from benchmarks.results import jobs, lines, sets, tables
+from benchmarks.results import code, fits, jobs, lines, sets, tables
 from pipeline.errors import ParamsError
 from pipeline.features import FeatureTable
 from pipeline.linalg import cluster_cca
@@ -106,6 +108,12 @@ def scores(name: str, folder: Path, seeds: Sequence[int]) -> NDArray[np.float64]
     return np.stack([average_precisions(*fitted(name, folder, seed)) for seed in seeds])
 
 
+def trial_table(work: Path, name: str) -> Path:
+    """The table of a model's search."""
+    [table] = (work / "tune/tiny").glob(f"*/{name}.csv")
+    return table
+
+
 def modified(folder: Path) -> dict[str, int]:
     """When each file of searches and fits was written."""
     files = [path for kind in ("tune", "scores", "embeddings") for path in (folder / "work" / kind).rglob("*.*")]
@@ -151,7 +159,7 @@ def test_p_values_are_those_of_a_paired_permutation_test_of_the_queries_times_ho
     todo = lines.searches(Path("work/sets/tiny.safetensors"), SECTIONS, Budget(2, 2, 0), Path("work"))
     presets = [line for line in lines.set_lines(todo, SEEDS, Path("work")).presets if line.form == "shipped"]
     full, *others = [
-        np.mean([tables.read(fit, "scores")[f"{way}.map"] for fit in line.fits for way in jobs.DIRECTIONS], axis=0)
+        np.mean([tables.read(fit, "scores")[f"{way}.map"] for fit in line.fits for way in fits.DIRECTIONS], axis=0)
         for line in presets
     ]
     options = {"permutation_type": "samples", "n_resamples": 5000, "vectorized": True, "rng": 1}
@@ -177,7 +185,7 @@ def test_the_verdict_names_the_best_published_rival(
 
 
 def test_the_validation_map_and_the_tuned_params_are_those_of_the_best_trial(finished: Path) -> None:
-    trials = read_trials(finished / "work/tune/tiny/dual_subspace.csv")
+    trials = read_trials(trial_table(finished / "work", "dual_subspace"))
     best = max(trials, key=lambda trial: trial.validation_map)
     assert len(trials) == 2
     assert cells(finished, "Tuned", "`dual_subspace`")[1] == f"{best.validation_map:.3f}"
@@ -190,7 +198,7 @@ def test_the_validation_map_and_the_tuned_params_are_those_of_the_best_trial(fin
 def test_the_tables_of_all_trials_stand_beside_the_page(finished: Path) -> None:
     for name in SECTIONS:
         table = finished / "docs/results/trials/tiny" / f"{name}.csv"
-        assert table.read_bytes() == (finished / f"work/tune/tiny/{name}.csv").read_bytes()
+        assert table.read_bytes() == trial_table(finished / "work", name).read_bytes()
 
 
 def test_every_preset_has_a_line_and_one_that_changes_nothing_the_numbers_of_the_whole(finished: Path) -> None:
@@ -214,6 +222,25 @@ def test_a_run_after_a_killed_one_computes_what_is_missing_alone_and_writes_the_
     assert len(page_before) == 4 + len(SECTIONS)  # the page, three pictures, the trials
 
 
+def test_after_an_edit_of_a_model_its_search_and_its_fits_are_missing_and_no_others(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, project = Path(shutil.copytree(finished / "work", tmp_path / "work")), tmp_path / "project"
+    for name in ("pipeline", "benchmarks"):
+        shutil.copytree(ROOT / name, project / name)
+    with (project / "pipeline/models/c_cca.py").open("a") as file:
+        file.write("TWO = 1 + 1\n")
+    monkeypatch.chdir(finished)
+    monkeypatch.setattr(code, "code_hash", partial(code.code_hash, project=project))
+    todo = lines.searches(Path("work/sets/tiny.safetensors"), SECTIONS, Budget(2, 1, 0), work)
+    missing = [job for job in todo if not (job.out / f"{job.model}.csv").exists()]
+    assert [job.model for job in missing] == ["c_cca"]
+    monkeypatch.setenv("WORKERS", "1")
+    jobs.run(jobs.search, missing)
+    of_set = lines.set_lines(todo, SEEDS, work)
+    assert {fit.model for fit in of_set.fits if not fit.file("scores").exists()} == {"c_cca"}
+
+
 def test_test_rows_play_no_part_in_the_search(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     features(noise_in_test=True).save(tmp_path / "tiny.safetensors")
     monkeypatch.chdir(finished)
@@ -221,8 +248,7 @@ def test_test_rows_play_no_part_in_the_search(finished: Path, tmp_path: Path, mo
     todo = lines.searches(tmp_path / "tiny.safetensors", SECTIONS, Budget(2, 1, 0), tmp_path)
     jobs.run(jobs.search, todo)
     for name in SECTIONS:
-        table = Path("tune/tiny") / f"{name}.csv"
-        noisy, clean = ((folder / table).read_text().splitlines() for folder in (tmp_path, finished / "work"))
+        noisy, clean = (trial_table(work, name).read_text().splitlines() for work in (tmp_path, finished / "work"))
         assert noisy[1:] == clean[1:]  # the first line names the features
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.results import jobs, sets, tables
+from benchmarks.results import fits, jobs, page, sets, tables
 from pipeline.errors import DataError, ParamsError
 from pipeline.tune import Budget
+from tests.project import ROOT
 
 
 @pytest.mark.parametrize("words", [["name"], ["name="], ["a/b=file"], ["a=x", "a=y"]])
@@ -65,7 +66,7 @@ def test_the_interval_over_queries_is_near_that_of_the_normal_distribution() -> 
 
 def test_alike_embeddings_correlate_on_train_and_test_and_unlike_ones_on_train_alone(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    fit = jobs.Fit(Path("tiny.safetensors"), "", "cca", "{}", 0, tmp_path)
+    fit = fits.Fit(Path("tiny.safetensors"), "", "cca", "{}", 0, "", tmp_path)
     train, test, other = (rng.standard_normal((50, 3)) for _ in range(3))
     fit.file("embeddings").parent.mkdir(parents=True)
     for pair, correlation in ((test, 1), (other, 0)):
@@ -73,3 +74,11 @@ def test_alike_embeddings_correlate_on_train_and_test_and_unlike_ones_on_train_a
         on_train, on_test = tables.correlations(fit)
         assert on_train == pytest.approx(np.ones(3))
         assert on_test == pytest.approx(np.full(3, correlation), abs=0.4)
+
+
+def test_the_words_of_the_page_in_docs_are_those_that_the_template_gives() -> None:
+    template = (Path(page.__file__).parent / page.TEMPLATE).read_text().partition("\n# Results\n")[2]
+    lines_left = iter((ROOT / "docs/results.md").read_text().splitlines())
+    words = [line for line in template.splitlines() if line and "{" not in line]
+    assert len(words) > 80
+    assert [line for line in words if line not in lines_left] == []  # each behind the one before

@@ -4,7 +4,7 @@ usage: python -m benchmarks.results WORK NAME=FILE... [--trials N] [--folds K] [
 
 FILE is data/features.safetensors of a finished run, or published features that the project can import. Searches and
 fits leave files in WORK, $WORKERS at a time; a run that was killed goes on where it stopped, and one that finds all of
-them only writes the page.
+them only writes the page. Files of other code, parameters or features stay in WORK and are not looked at.
 """
 
 import argparse
@@ -19,7 +19,7 @@ SEARCH_SEED = 0
 def main() -> None:
     """Search, fit, write the page."""
     arguments = _arguments()
-    from benchmarks.results import jobs, lines, page, sets
+    from benchmarks.results import fits, jobs, lines, page, sets
     from pipeline.params import model_sections
     from pipeline.tune import Budget
 
@@ -35,10 +35,10 @@ def main() -> None:
         searches = [job for of_set in todo for job in of_set]
         jobs.run(jobs.search, searches)
         of_sets = [lines.set_lines(of_set, arguments.seeds, work) for of_set in todo]
-        fits = [fit for of_set in of_sets for fit in of_set.fits]
-        jobs.run(jobs.score, [fit for fit in fits if not fit.file("scores").exists()])
+        all_fits = [fit for of_set in of_sets for fit in of_set.fits]
+        jobs.run(fits.score, [fit for fit in all_fits if not fit.file("scores").exists()])
         shown = [fit for of_set in of_sets for fit in page.shown(of_set).values()]
-        jobs.run(jobs.embed, [fit for fit in shown if not fit.file("embeddings").exists()])
+        jobs.run(fits.embed, [fit for fit in shown if not fit.file("embeddings").exists()])
         page.write(arguments.out, page.Run(sources, budget, clusters, arguments.seeds), of_sets)
         page.write_trials(arguments.out, searches)
     except PipelineError as error:

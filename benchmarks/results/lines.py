@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from benchmarks.ablation import MODEL, PRESETS
-from benchmarks.results.jobs import Fit, Search
+from benchmarks.results import code
+from benchmarks.results.fits import Fit
+from benchmarks.results.jobs import Search
 from pipeline.clips import file_sha256
 from pipeline.errors import ParamsError
 from pipeline.models.base import model_module
@@ -59,15 +61,16 @@ class SetLines(NamedTuple):
 
 
 def searches(features: Path, sections: Mapping[str, str], budget: Budget, work: Path) -> list[Search]:
-    """Return the searches for the parameters of every model on one table.
+    """Return the searches for the parameters of every model on one table, each in a folder of its code.
 
     Raises:
         ParamsError: the model that the others are compared with is not among them.
     """
     if MODEL not in sections:
         raise ParamsError(f"models: {', '.join(sections)}; expected {MODEL} too, with which the others are compared")
-    out = work / "tune" / features.stem
-    return [Search(features, model, section, budget, out) for model, section in sections.items()]
+    of_table = work / "tune" / features.stem
+    folders = {model: of_table / code.code_hash(code.SEARCH, model)[:16] for model in sections}
+    return [Search(features, model, section, budget, folders[model]) for model, section in sections.items()]
 
 
 def set_lines(done: Sequence[Search], seeds: Sequence[int], work: Path) -> SetLines:
@@ -102,4 +105,5 @@ def _fits(sha256: str, seeds: Sequence[int], work: Path, job: Search, changes: M
     params = params_class.model_validate(values).model_dump(mode="json")
     own_seeds = seeds if params.pop("seeds", None) else seeds[:1]
     text = json.dumps(params, sort_keys=True)
-    return [Fit(job.features, sha256, job.model, text, seed, work) for seed in own_seeds]
+    made_by = code.code_hash(code.FIT, job.model)
+    return [Fit(job.features, sha256, job.model, text, seed, made_by, work) for seed in own_seeds]

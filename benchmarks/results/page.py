@@ -10,7 +10,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.ablation import MODEL, PRESETS
 from benchmarks.results import pictures, tables
-from benchmarks.results.jobs import Fit, Search
+from benchmarks.results.code import PACKAGES
+from benchmarks.results.fits import Fit
+from benchmarks.results.jobs import Search
 from benchmarks.results.lines import FORMS, Form, Line, SetLines
 from benchmarks.results.sets import Source
 from benchmarks.results.tables import Array, Row
@@ -21,7 +23,6 @@ from pipeline.tune import Budget
 TEMPLATE = "page.md.jinja"
 NAME = "results"  # of the page, and of the folder of its pictures
 COMPARED = (MODEL, "cca", "c_cca")  # whose canonical correlations are shown
-PACKAGES = ("numpy", "scipy", "scikit-learn", "torch")
 
 
 class Run(NamedTuple):

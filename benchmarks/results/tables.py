@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.results.jobs import DIRECTIONS, METRICS, Fit
+from benchmarks.results.fits import DIRECTIONS, METRICS, Fit
 from benchmarks.results.lines import Line, SetLines
 from pipeline import linalg
 from pipeline.evaluate import Direction, Measured, clip_scores, model_metrics

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py  # type: ignore[import-untyped]  # ships no types
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]  # it has no type stubs
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 

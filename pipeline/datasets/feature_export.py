@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]  # it has no type stubs
+import h5py
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]  # it has no type stubs
-import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no type stubs
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.datasets.feature_schemas import SIDE_SPLITS, sides_of

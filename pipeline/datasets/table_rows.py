@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
-import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
 

@@ -5,11 +5,11 @@ from abc import ABC, abstractmethod
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -24,6 +24,7 @@ History = list[dict[str, float]]
 """One dict a training epoch, such as ``{"epoch": 0, "loss": 1.2, "validation_map": 0.4}``; empty for a closed form."""
 
 Params = TypeVar("Params", bound=StageParams)
+Seed = Annotated[int, Field(ge=0, lt=2**64)]  # as torch takes them
 
 
 class Pairs(NamedTuple):
@@ -191,6 +192,23 @@ def with_equal_norms(rows: Array, longest: float, modality: Literal["audio", "vi
     none = np.zeros_like(rest)
     extra = [rest, none] if modality == "audio" else [none, rest]
     return np.hstack([exact, *extra]).astype(np.float32)
+
+
+class SeededParams(StageParams):
+    """What a model is made with that draws random numbers.
+
+    Attributes:
+        seeds: one model is fitted for each.
+    """
+
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+
+    @field_validator("seeds")
+    @classmethod
+    def _each_once(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("expected each seed once, since the same seed gives the same model")
+        return seeds
 
 
 class LinearParams(StageParams):

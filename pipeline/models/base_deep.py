@@ -3,12 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,7 +15,7 @@ from pipeline import distributed, training
 from pipeline.device import chosen_device
 from pipeline.encoders import INPUT_SEARCH, Encoder, InputParams
 from pipeline.errors import DataError
-from pipeline.models.base import History, Pairs, check_features, check_pairs, load_model, save_model
+from pipeline.models.base import History, Pairs, SeededParams, check_features, check_pairs, load_model, save_model
 from pipeline.retrieval import mean_average_precision
 from pipeline.search_space import Choice, LogUniform, SearchSpace
 
@@ -27,27 +26,12 @@ DEEP_SEARCH: SearchSpace = INPUT_SEARCH | {
 }
 """What a search varies of every deep model: none loses because another was searched more widely."""
 
-Seed = Annotated[int, Field(ge=0, lt=2**64)]  # as torch takes them
-
 _ROWS_AT_ONCE = 4096
 _N_WATCHED = 1000  # validation rows whose MAP is followed where it chooses nothing
 
 
-class DeepParams(training.TrainingParams, InputParams):
-    """What every deep rival is made with.
-
-    Attributes:
-        seeds: one model is trained for each.
-    """
-
-    seeds: Annotated[list[Seed], Field(min_length=1)]
-
-    @field_validator("seeds")
-    @classmethod
-    def _each_once(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) < len(seeds):
-            raise ValueError("expected each seed once, since the same seed gives the same model")
-        return seeds
+class DeepParams(training.TrainingParams, InputParams, SeededParams):
+    """What every deep rival is made with."""
 
 
 class Network(nn.Module, ABC):

@@ -1,12 +1,12 @@
 """Kernel CCA: CCA in the feature spaces of two kernels, exact or through landmarks (Nystrom)."""
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from scipy.linalg import eigh
 from scipy.spatial.distance import pdist
 from sklearn.metrics.pairwise import pairwise_kernels
@@ -14,7 +14,7 @@ from sklearn.metrics.pairwise import pairwise_kernels
 from pipeline import linalg
 from pipeline.encoders import INPUT_SEARCH, InputParams, whitening_within_classes
 from pipeline.errors import DataError
-from pipeline.models.base import History, Pairs, check_features, check_pairs, load_model, save_model
+from pipeline.models.base import History, Pairs, SeededParams, check_features, check_pairs, load_model, save_model
 from pipeline.search_space import Choice, IntUniform, LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
@@ -29,12 +29,13 @@ SEARCH: SearchSpace = {
 _N_MEDIAN_ROWS = 1000
 
 
-class Params(InputParams):
+class Params(InputParams, SeededParams):
     """Section ``baselines.kcca`` of params.yaml.
 
     Attributes:
         kernel: of features prepared as ``inputs`` says.
-        width_factor: standard deviation of the kernel ``rbf``, as a share of the median distance of train rows.
+        width_factor: standard deviation of the kernel ``rbf``, as a share of the median distance of train rows; beyond
+            its limits clips are near themselves alone, or all of them near each other.
         n_landmarks: train rows that span the feature spaces; null for all of them, which is exact and takes time with
             the cube of their number.
         n_components: directions, at most; more than there are, are left out.
@@ -42,7 +43,7 @@ class Params(InputParams):
     """
 
     kernel: Literal["linear", "cosine", "rbf"]
-    width_factor: PositiveFloat
+    width_factor: Annotated[float, Field(ge=1e-6, le=1e6)]
     n_landmarks: PositiveInt | None
     n_components: PositiveInt
     ridge: PositiveFloat
@@ -200,5 +201,7 @@ def _scaling(centred: linalg.Array, labels: NDArray[np.int64], params: Params) -
 
 def _kernel(rows: linalg.Array, landmarks: linalg.Array, kernel: str, gamma: linalg.Array) -> linalg.Array:
     """Kernel values (n, m) of prepared rows with the landmarks."""
+    if not len(rows):  # which scikit-learn refuses
+        return np.empty((0, len(landmarks)))
     width = {"gamma": gamma.item()} if kernel == "rbf" else {}
     return np.asarray(pairwise_kernels(rows, landmarks, metric=kernel, **width))

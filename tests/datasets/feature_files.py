@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py  # type: ignore[import-untyped]  # it has no type stubs
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py  # type: ignore[import-untyped]  # it has no type stubs
+import h5py
 import numpy as np
-import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no type stubs
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.datasets.feature_export import write_embeddings_parquet, write_npz, write_parquet, write_schema_a

@@ -2,7 +2,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]  # it has no type stubs
+import h5py
 import numpy as np
 import pytest
 

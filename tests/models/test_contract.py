@@ -108,6 +108,14 @@ def test_a_clip_is_embedded_alike_among_other_clips(name: str, modality: str) ->
 
 @each_model
 @each_modality
+def test_no_clips_have_no_embeddings_of_the_width_of_others(name: str, modality: str) -> None:
+    embedded = embed(fitted(name), modality, features(TEST, modality))
+    none = embed(fitted(name), modality, features(TEST, modality)[:0])
+    assert (none.shape, none.dtype) == ((0, embedded.shape[1]), np.float32)
+
+
+@each_model
+@each_modality
 def test_embedding_other_clips_leaves_the_model_as_it_was(name: str, modality: str) -> None:
     before = embed(fitted(name), modality, features(TEST, modality))
     embed(fitted(name), modality, 50 * features(TRAIN, modality))

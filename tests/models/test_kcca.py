@@ -18,7 +18,7 @@ from pipeline.models.kcca import KernelMap, Model, Params, fit_kernel_map
 Array = NDArray[Any]
 VALUES: dict[str, Any] = {
     "inputs": "standardised", "whitening_ridge": 1.0, "kernel": "rbf", "width_factor": 1.0, "n_landmarks": None,
-    "n_components": 2, "ridge": 1.0,
+    "n_components": 2, "ridge": 1.0, "seeds": [0],
 }  # fmt: skip
 
 
@@ -96,6 +96,17 @@ def test_coordinates_have_the_dot_products_of_the_kernel() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_whitened_inputs_are_compared_by_the_inverse_covariance_within_the_classes() -> None:
+    train = pairs(n=40)
+    kernel_map = fit_kernel_map(train.audio, train.labels, params(inputs="whitened", kernel="linear"), "audio")
+    standard = StandardScaler().fit_transform(train.audio.astype(np.float64))
+    within = sum(np.cov(standard[train.labels == c], rowvar=False, bias=True) for c in (0, 1)) / 2  # 20 rows each
+    ridged = within + params().whitening_ridge * np.diag(within).mean() * np.eye(3)
+    expected = standard @ np.linalg.inv(ridged) @ standard.T
+    found = kernel_map(train.audio, "linear") @ kernel_map(train.audio, "linear").T
+    np.testing.assert_allclose(found, expected / np.trace(expected) * standard.size, atol=1e-6)
+
+
 def test_landmarks_give_the_best_kernel_that_their_columns_allow() -> None:
     train = pairs(n=40)
     few: KernelMap = fit_kernel_map(train.audio, train.labels, params(n_landmarks=12), "audio")
@@ -160,6 +171,37 @@ def test_train_rows_that_are_all_alike_are_refused() -> None:
         fitted(train._replace(visual=np.ones_like(train.visual)))
 
 
+def test_train_rows_that_a_far_one_makes_look_close_are_not_alike() -> None:
+    train = pairs()
+    train.audio[0] *= 1e4
+    assert np.isfinite(fitted(train).embed_audio(train.audio)).all()
+
+
 def test_a_ridge_of_nothing_is_refused_because_kernels_fit_anything() -> None:
     with pytest.raises(ValidationError, match=r"ridge\n.*greater than 0"):
         params(ridge=0)
+
+
+@pytest.mark.parametrize("width_factor", [1e-320, 1e-7, 1e7])
+def test_a_width_that_leaves_the_kernel_nothing_to_tell_apart_is_refused(width_factor: float) -> None:
+    with pytest.raises(ValidationError, match=r"width_factor\n.*(greater|less) than or equal to"):
+        params(width_factor=width_factor)
+
+
+@pytest.mark.parametrize("width_factor", [1e-6, 1e6])
+def test_the_widest_and_the_narrowest_kernel_give_finite_embeddings(width_factor: float) -> None:
+    model = fitted(pairs(), width_factor=width_factor)
+    assert np.isfinite(model.embed_audio(pairs(seed=1).audio)).all()
+
+
+def test_without_landmarks_the_seed_changes_nothing_but_signs_and_rounding() -> None:
+    train, models = pairs(), [Model(params(), seed) for seed in (0, 1)]
+    for model in models:
+        model.fit(train, train)
+    one, other = (model.embed_audio(train.audio) @ model.embed_visual(train.visual).T for model in models)
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_a_seed_that_stands_twice_is_refused() -> None:
+    with pytest.raises(ValidationError, match="expected each seed once"):
+        params(seeds=[0, 0])
