@@ -2,6 +2,7 @@
 
 import wave
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -170,3 +171,40 @@ def test_the_container_tells_what_a_broken_download_lost(name: str, tmp_path: Pa
     path = cut(write_clip(tmp_path / name, PICTURES, STEREO, container_options=INDEX_FIRST), 0.97)
     with pytest.raises(ClipError, match=r"\d+ bytes; expected \d+ bytes by its header"):
         sample_frames(path)
+
+
+def with_an_empty_track(path: Path, codec: str) -> Path:
+    """A clip with sound or pictures, and a track of the other kind in which nothing was recorded."""
+    source = write_clip(path.with_name(f"whole{path.suffix}"), PICTURES[:50], STEREO)
+    with av.open(str(source)) as container, av.open(str(path), "w") as out:
+        empty: Any = out.add_stream(codec)
+        empty.open()
+        kept = container.streams.video[0] if empty.type == "audio" else container.streams.audio[0]
+        stream = out.add_stream_from_template(kept)
+        for packet in container.demux(kept):
+            if packet.size:
+                packet.stream = stream
+                out.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("says_lengths", [True, False])
+def test_a_track_of_a_matroska_file_may_be_empty(says_lengths: bool, tmp_path: Path) -> None:
+    paths = {codec: with_an_empty_track(tmp_path / f"{codec}.mkv", codec) for codec in ("aac", "libx264")}
+    for path in paths.values():
+        assert path.read_bytes().count(b"DURATION") == 2
+        path.write_bytes(path.read_bytes().replace(b"DURATION", b"DURATION" if says_lengths else b"SOMEWHAT"))
+    assert len(sample_frames(paths["aac"])) == 2
+    assert abs(len(read_waveform(paths["libx264"])) - 64000) < 500
+    with pytest.raises(ClipError, match="no audio in the file"):
+        read_waveform(paths["aac"])
+    with pytest.raises(ClipError, match="no video in the file"):
+        sample_frames(paths["libx264"])
+
+
+def test_a_few_pictures_may_stand_beside_a_long_sound(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", PICTURES[:2], STEREO, options=B_PYRAMID)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].duration > 4000  # what FFmpeg makes up, in milliseconds
+    assert [number_of(picture) for picture in sample_frames(path, 25.0, 0.0)] == [0, 1]
+    assert abs(len(read_waveform(path)) - 64000) < 500
