@@ -1,5 +1,6 @@
 """Odd streams come out right, and what only looks like a clip is refused."""
 
+import itertools
 import wave
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 from pipeline.errors import ClipError
 from pipeline.video import read_waveform, sample_frames
+from pipeline.video.media import Media
+from pipeline.video.track import Track
 from pipeline.video.whole import check_whole_file, mp4_boxes
 from tests.synthetic import OPEN_GOP_H264, cut, number_of, numbered_picture, sine, write_clip
 
@@ -72,6 +75,21 @@ def test_a_gap_below_a_tenth_of_a_second_is_not_filled(tmp_path: Path) -> None:
 def test_a_gap_above_a_tenth_of_a_second_is_filled(tmp_path: Path) -> None:
     n_left = len(read_waveform(with_a_hole(tmp_path, 0.12)))
     assert len(read_waveform(tmp_path / "whole.mkv")) == pytest.approx(n_left, abs=20)  # times of whole milliseconds
+
+
+def test_frames_without_a_time_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_clip(tmp_path / "clip.mov", waveform=STEREO, audio_codec="pcm_s16le")
+    whole, decode, numbers = read_waveform(path), Media.decode, itertools.count()
+
+    def untimed(media: Media, track: Track, packet: "av.Packet[Any] | None") -> list[Any]:
+        """As codecs of several frames a packet do, of which only the first has a time; we cannot write those."""
+        frames = decode(media, track, packet)
+        for frame in frames:
+            frame.pts = None if next(numbers) % 8 else frame.pts
+        return frames
+
+    monkeypatch.setattr(Media, "decode", untimed)
+    np.testing.assert_array_equal(read_waveform(path), whole)
 
 
 def test_more_than_a_second_of_lost_sound_is_refused(tmp_path: Path) -> None:

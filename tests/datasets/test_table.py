@@ -181,12 +181,18 @@ def test_times_that_are_no_event_are_named(times: list[str], tmp_path: Path) -> 
         clips_of(tmp_path, ["path", "label", "start", "end"], ["a", "cat", *times], ["b", "dog", "", ""])
 
 
-@pytest.mark.parametrize("name", ["Split", "spilt", " split", "splits", "split_name"])
+@pytest.mark.parametrize("name", ["Split", "SPLIT", "spilt", " split", "   split   ", "splits", "split_name"])
 def test_a_misspelt_column_is_an_error_not_a_split_forgotten(name: str, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=rf"like a known one: '{name}' \(is it 'split'\?\); expected \['path', 'label'\]"
     ):
         clips_of(tmp_path, ["path", "label", name], ["a", "cat", "train"], ["b", "dog", "test"])
+
+
+def test_a_column_with_a_name_of_its_own_is_passed_over(tmp_path: Path) -> None:
+    header = ["path", "label", "clip", "endangered"]
+    clips = clips_of(tmp_path, header, ["a", "cat", "1", "no"], ["b", "dog", "2", "yes"])
+    assert [(clip.clip_id, clip.end_seconds) for clip in clips] == [("a", None), ("b", None)]
 
 
 def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> None:
