@@ -190,8 +190,8 @@ def test_a_misspelt_column_is_an_error_not_a_split_forgotten(name: str, tmp_path
 
 
 def test_a_column_with_a_name_of_its_own_is_passed_over(tmp_path: Path) -> None:
-    header = ["path", "label", "clip", "endangered"]
-    clips = clips_of(tmp_path, header, ["a", "cat", "1", "no"], ["b", "dog", "2", "yes"])
+    header = ["path", "label", "clip", "endangered", "labels"]
+    clips = clips_of(tmp_path, header, ["a", "cat", "1", "no", "all"], ["b", "dog", "2", "yes", "two"])
     assert [(clip.clip_id, clip.end_seconds) for clip in clips] == [("a", None), ("b", None)]
 
 
@@ -205,9 +205,10 @@ def test_a_column_that_comes_twice_is_named(tmp_path: Path) -> None:
         clips_of(tmp_path, ["path", "label", "label"], ["a", "cat", "dog"])
 
 
-def test_a_row_of_another_length_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"line 5: 3 fields; expected 2, as the header has"):
-        clips_of(tmp_path, *PLAIN, [], ["c.mp4", "cat", "train"])
+@pytest.mark.parametrize("fields", [["c.mp4", "cat", "train"], ["c.mp4"]])
+def test_a_row_of_another_length_is_named(fields: list[str], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"line 5: {len(fields)} fields; expected 2, as the header has"):
+        clips_of(tmp_path, *PLAIN, [], fields)
 
 
 @pytest.mark.parametrize("path", ["", "a\0b"])
@@ -217,10 +218,16 @@ def test_a_row_without_a_usable_path_is_named(path: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.parquet"])
-def test_a_damaged_table_is_named(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(b'path\xff,"label')
+@pytest.mark.parametrize("data", [b"path\xff,label", b'"path'])
+def test_a_damaged_table_is_named(name: str, data: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match=rf"{name}: .*; expected (a Parquet file|a header and rows in UTF-8)"):
         found(tmp_path / name)
+
+
+def test_a_table_without_a_header_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"columns \[\], missing \['path', 'label'\]"):
+        found(write(tmp_path / "t.csv", []))
 
 
 def test_a_table_of_another_kind_lists_the_known_ones(tmp_path: Path) -> None:
