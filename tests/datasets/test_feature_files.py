@@ -105,6 +105,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("short", {"visual_feat": np.ones((35, 3))}, "'visual_feat': 35, 'Label_ID': 36}; expected the same number"),
     ("cube", {"audio_feat": np.ones((36, 2, 4))}, r"shape \(36, 2, 4\); expected numbers of shape \(n, width\)"),
     ("text", {"audio_feat": np.full((36, 4), b"x")}, r"audio_feat: \|S1 of shape .*; expected numbers"),
+    ("flags", {"audio_feat": np.ones((36, 4), bool)}, "audio_feat: bool of shape .*; expected numbers"),
     ("words", {"Label_ID": np.full(36, b"x")}, r"Label_ID: \|S1 of shape \(36,\); expected numbers of shape \(n,\)"),
     ("halves", {"Label_ID": np.full(36, 1.5)}, "Label_ID: row 0 is 1.5; expected a whole number from 0 on"),
     ("minus", {"Label_ID": np.arange(36) - 1}, "Label_ID: row 0 is -1; expected a whole number from 0 on"),

@@ -150,6 +150,30 @@ def test_a_parquet_column_of_anything_but_text_and_numbers_is_refused(paths: lis
         found(tmp_path / "t.parquet")
 
 
+def test_a_parquet_table_is_checked_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"path": ["a", "b"], "class": ["cat", "dog"]}), path)
+    with pytest.raises(DataError, match=r"columns \['path', 'class'\], missing \['label'\]"):
+        found(path)
+    pq.write_table(pa.table({"path": ["a", "b"], "label": ["cat", "dog"], "split": ["train", "dev"]}), path)
+    with pytest.raises(DataError, match=r"t\.parquet: row 2: split 'dev'"):
+        found(path)
+
+
+def test_a_parquet_column_of_its_own_may_hold_anything(tmp_path: Path) -> None:
+    own = {"embedding": [[1.0], [2.0]], "thumbnail": [b"x", b"y"]}
+    pq.write_table(pa.table({"path": ["a", "b"], "label": ["cat", "dog"], **own}), tmp_path / "t.parquet")
+    assert [clip.clip_id for clip in found(tmp_path / "t.parquet").clips] == ["a", "b"]
+
+
+def test_a_parquet_file_with_damage_inside_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"path": ["a", "b"], "label": ["cat", "dog"]}), path)
+    path.write_bytes(b"PAR1" + b"\xff" * 16 + path.read_bytes()[20:])
+    with pytest.raises(DataError, match=r"(?s)t\.parquet: .*; expected a Parquet file"):
+        found(path)
+
+
 @pytest.mark.parametrize("times", [["", ""], ["1", "2"]], ids=["no times", "equal times"])
 def test_a_file_of_two_labels_is_refused_unless_they_have_times_of_their_own(times: list[str], tmp_path: Path) -> None:
     header = ["path", "label", "start", "end"]
