@@ -9,7 +9,7 @@ import pytest
 from pipeline.datasets.features import import_table
 from pipeline.datasets.imported import Imported, clips_of
 from pipeline.datasets.leakage import leakage_counts
-from pipeline.errors import DataError
+from pipeline.errors import DataError, ParamsError
 from tests.datasets.feature_files import write_f, write_h5
 from tests.datasets.settings import dataset_params
 
@@ -106,6 +106,12 @@ def test_every_file_is_in_the_provenance(tmp_path: Path) -> None:
 def test_a_row_number_has_no_more_digits_than_the_last_one(tmp_path: Path) -> None:
     write_f(tmp_path, n=10, with_names=False)
     assert sorted(read(tmp_path).table.clip_ids) == [str(row) for row in range(10)]
+
+
+def test_a_fold_that_would_change_nothing_is_refused(tmp_path: Path) -> None:
+    write_f(tmp_path)
+    with pytest.raises(ParamsError, match=r"dataset.fold=1; expected null: only schema D has folds"):
+        import_table(dataset_params(source="features", path=tmp_path, fold=1))
 
 
 def test_validation_is_optional(tmp_path: Path) -> None:

@@ -141,9 +141,10 @@ def test_a_pickle_is_refused_before_it_is_opened(tmp_path: Path) -> None:
     assert "allow_pickle=False" in row.reason
 
 
-def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
-    (tmp_path / "vgg").mkdir()
-    with pytest.raises(DataError, match=r"schema D without \['inception', 'VEGAS_classes', 'folds'\]; expected"):
+@pytest.mark.parametrize(("present", "missing"), [("vgg", "inception"), ("inception", "vgg")])
+def test_a_folder_that_is_missing_is_named(present: str, missing: str, tmp_path: Path) -> None:
+    (tmp_path / present).mkdir()
+    with pytest.raises(DataError, match=rf"schema D without \['{missing}', 'VEGAS_classes', 'folds'\]; expected"):
         read(tmp_path)
 
 
