@@ -79,6 +79,15 @@ def test_schema_c_takes_a_validation_file_where_there_is_one(tmp_path: Path) -> 
         np.testing.assert_array_equal(table.rows(split)[0], PAIRS.audio[parts == i])
 
 
+@pytest.mark.parametrize("given", [".", "AVE_TRAIN.hdf5"])
+def test_the_names_of_schema_c_may_be_spelt_in_any_case(tmp_path: Path, given: str) -> None:
+    parts = np.arange(36) // 12
+    for i, name in enumerate(("TRAIN", "Validation", "TEST")):
+        write_h5(tmp_path / f"AVE_{name}.hdf5", arrays_c(PAIRS, parts == i))
+    table = read(tmp_path / given).table
+    assert [table.splits.count(split) for split in SPLITS] == [12, 12, 12]
+
+
 def test_the_clips_stand_for_the_rows_and_hash_their_bytes(tmp_path: Path) -> None:
     imported = read(write_h5(tmp_path / "x.h5", arrays_b(PAIRS)))
     for i, clip in enumerate(clips_of(imported)):
