@@ -268,7 +268,9 @@ def test_a_refusal_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[s
     ("frames_per_second", "offset_seconds", "message"),
     [
         (0.0, 0.5, r"frames_per_second=0\.0; expected more than 0"),
+        (math.nan, 0.5, "frames_per_second=nan; expected more than 0"),
         (1.0, -0.1, r"offset_seconds=-0\.1; expected 0 or more"),
+        (1.0, math.nan, "offset_seconds=nan; expected 0 or more"),
     ],
 )
 def test_times_that_make_no_sense_are_refused(

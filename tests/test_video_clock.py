@@ -1,6 +1,7 @@
 """Times of sound and pictures stand on one clock, whose zero is the earlier of the two starts."""
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -86,3 +87,32 @@ def test_a_file_of_one_kind_starts_at_zero(tmp_path: Path) -> None:
     assert next(iter_frames(write_clip(tmp_path / "a.mp4", PICTURES, times=times), 1.0, lambda _: 0.0))[0] == 0.0
     sound = write_clip(tmp_path / "b.mp4", waveform=SOUND, sound_seconds=5.0)
     assert next(iter_waveform(sound))[0] == 0.0
+
+
+NO_B_FITS = "keyint=2:min-keyint=2:bframes=3:open-gop=0"  # the header allows B pictures, key frames leave them no room
+H264_WITHOUT_B: dict[str, Any] = {"options": {"x264-params": f"{NO_B_FITS}:scenecut=0"}}
+HEVC_WITHOUT_B: dict[str, Any] = {
+    "codec": "libx265",
+    "options": {"x265-params": f"log-level=none:pools=none:{NO_B_FITS}"},
+}
+WITHOUT_B = [("a.mp4", H264_WITHOUT_B), ("a.mkv", H264_WITHOUT_B), ("a.ts", H264_WITHOUT_B), ("b.mp4", HEVC_WITHOUT_B)]
+
+
+@pytest.mark.parametrize(("name", "encoder"), WITHOUT_B)
+def test_pictures_that_could_change_places_and_do_not_keep_their_times(
+    name: str, encoder: dict[str, Any], tmp_path: Path
+) -> None:
+    times = (np.cumsum(np.random.default_rng(0).integers(3, 12, 50)) / 100).tolist()
+    path = write_clip(tmp_path / name, PICTURES[:50], SOUND, times=times, audio_codec="libmp3lame", **encoder)
+    pictures = iter_frames(path, 5.0, lambda _: 0.105)
+    seconds, shown = zip(*((seconds, number_of(picture)) for seconds, picture in pictures), strict=True)
+    moments = times[0] + 0.105 + np.arange(len(shown)) / 5
+    assert list(shown) == [int(np.searchsorted(times, moment, side="right")) - 1 for moment in moments]
+    assert seconds[0] - next(iter_waveform(path))[0] == pytest.approx(times[0] + 0.105, abs=0.03)
+
+
+def test_an_edit_list_counts_where_pictures_could_change_places_and_do_not(tmp_path: Path) -> None:
+    times = [k / 25 - 1.0 for k in range(100)]
+    edited = {"use_editlist": "1"}
+    path = write_clip(tmp_path / "clip.mp4", PICTURES, times=times, container_options=edited, **HEVC_WITHOUT_B)
+    assert [number_of(picture) for picture in sample_frames(path, 25.0, 0.02)] == list(range(25, 100))

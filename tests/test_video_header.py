@@ -81,12 +81,15 @@ def test_a_picture_has_its_own_size_whatever_the_container_says(options: dict[st
     assert sample_frames(path)[0].shape == (height, width, 3)
 
 
+@pytest.mark.parametrize("options", [NO_B, {"bf": "3"}])
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_pictures_of_another_size_are_scaled_to_that_of_the_first(order: tuple[int, int], tmp_path: Path) -> None:
+def test_pictures_of_another_size_are_scaled_to_that_of_the_first(
+    order: tuple[int, int], options: dict[str, str], tmp_path: Path
+) -> None:
     height, width, _ = PICTURES[0].shape
     larger = [numbered_picture(k, 2 * height, 2 * width) for k in range(25, 50)]
     clips = [
-        write_clip(tmp_path / f"{number}.h264", pictures, options=NO_B)
+        write_clip(tmp_path / f"{number}.h264", pictures, options=options)
         for number, pictures in enumerate([PICTURES[:25], larger])
     ]
     path = tmp_path / "clip.h264"

@@ -3,11 +3,14 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from pipeline.video import iter_frames, iter_waveform, media, read_waveform, sample_frames
+from pipeline.video.track import Track
 from tests.looped import write_looped
 from tests.synthetic import OPEN_GOP_H264, OPEN_GOP_HEVC, number_of, numbered_picture, sine, write_clip
 
@@ -65,12 +68,29 @@ def test_a_block_starts_where_the_samples_before_it_end(tmp_path: Path) -> None:
     times, blocks = zip(*iter_waveform(path, block_seconds=0.25), strict=True)
     n_before = np.cumsum([0, *map(len, blocks)])[:-1]
     np.testing.assert_allclose(times, n_before / 16000)
+    assert min(map(len, blocks[:-1])) >= 0.25 * 16000
 
 
 def test_a_looped_clip_repeats_its_pictures(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "short.mp4", PICTURES)
     path = write_looped(tmp_path / "long.mp4", source, 3)
     assert [number_of(picture) for _, picture in iter_frames(path, 25.0, lambda _: 0.0)] == 3 * list(range(50))
+
+
+def test_only_packets_from_a_key_frame_to_the_wanted_picture_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"x264-params": "keyint=12:min-keyint=12:scenecut=0:bframes=0"}
+    path = write_clip(tmp_path / "clip.mp4", PICTURES, options=options)
+    decode, n_packets = media.Media.decode, [0]
+
+    def counted(self: media.Media, track: Track, packet: "av.Packet[Any] | None") -> list[Any]:
+        n_packets[0] += packet is not None
+        return decode(self, track, packet)
+
+    monkeypatch.setattr(media.Media, "decode", counted)
+    shown = [number_of(picture) for _, picture in iter_frames(path, 1.0, lambda _: 0.62)]
+    assert (shown, n_packets) == ([15, 40], [4 + 5])  # pictures 12 and 36 are key frames
 
 
 @pytest.mark.slow

@@ -1,7 +1,9 @@
 """Odd streams come out right, and what only looks like a clip is refused."""
 
+import itertools
 import wave
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -9,13 +11,20 @@ import pytest
 
 from pipeline.errors import ClipError
 from pipeline.video import read_waveform, sample_frames
-from pipeline.video.whole import check_whole_file
+from pipeline.video.media import Media
+from pipeline.video.track import Track
+from pipeline.video.whole import check_whole_file, mp4_boxes
 from tests.synthetic import OPEN_GOP_H264, cut, number_of, numbered_picture, sine, write_clip
 
 PICTURES = [numbered_picture(k) for k in range(100)]
 STEREO = np.stack([sine(1000, 0.4, 4.0, 44100), sine(1000, 0.2, 4.0, 44100)])
 INDEX_FIRST = {"movflags": "faststart"}
 B_PYRAMID = {"x264-params": "keyint=250:bframes=8:b-adapt=0:b-pyramid=normal:scenecut=0"}
+
+
+def keys_every(n: int) -> dict[str, str]:
+    """Options of x264: one key frame in so many pictures, and no B pictures."""
+    return {"x264-params": f"keyint={n}:min-keyint={n}:scenecut=0:bframes=0"}
 
 
 @pytest.mark.parametrize("options", [B_PYRAMID, {"bf": "2", "g": "12"}, {"bf": "0"}])
@@ -63,6 +72,26 @@ def test_a_gap_below_a_tenth_of_a_second_is_not_filled(tmp_path: Path) -> None:
     assert len(read_waveform(tmp_path / "whole.mkv")) - n_left == pytest.approx(3 * 1024 * 16000 / 44100, abs=2)
 
 
+def test_a_gap_above_a_tenth_of_a_second_is_filled(tmp_path: Path) -> None:
+    n_left = len(read_waveform(with_a_hole(tmp_path, 0.12)))
+    assert len(read_waveform(tmp_path / "whole.mkv")) == pytest.approx(n_left, abs=20)  # times of whole milliseconds
+
+
+def test_frames_without_a_time_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_clip(tmp_path / "clip.mov", waveform=STEREO, audio_codec="pcm_s16le")
+    whole, decode, numbers = read_waveform(path), Media.decode, itertools.count()
+
+    def untimed(media: Media, track: Track, packet: "av.Packet[Any] | None") -> list[Any]:
+        """As codecs of several frames a packet do, of which only the first has a time; we cannot write those."""
+        frames = decode(media, track, packet)
+        for frame in frames:
+            frame.pts = None if next(numbers) % 8 else frame.pts
+        return frames
+
+    monkeypatch.setattr(Media, "decode", untimed)
+    np.testing.assert_array_equal(read_waveform(path), whole)
+
+
 def test_more_than_a_second_of_lost_sound_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=r"1\.\d\d s of sound missing at 1\.\d\d s; expected at most 1 s missing"):
         read_waveform(with_a_hole(tmp_path, 1.5))
@@ -83,10 +112,24 @@ def test_a_codec_without_a_decoder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.avi"])
-def test_a_clip_whose_first_picture_is_no_key_frame_is_refused(name: str, tmp_path: Path) -> None:
-    path = write_clip(tmp_path / name, PICTURES, options=OPEN_GOP_H264, drop_first=5)
+@pytest.mark.parametrize(("options", "drop_first"), [(OPEN_GOP_H264, 5), (keys_every(2), 1)])
+def test_a_clip_whose_first_picture_is_no_key_frame_is_refused(
+    name: str, options: dict[str, str], drop_first: int, tmp_path: Path
+) -> None:
+    path = write_clip(tmp_path / name, PICTURES[:50], options=options, drop_first=drop_first)
     with pytest.raises(ClipError, match="the first picture is no key frame; expected a key frame first"):
         sample_frames(path)
+
+
+def test_pictures_without_a_key_frame_are_no_video(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.ts", PICTURES[:50], options=keys_every(250), drop_first=1)
+    with pytest.raises(ClipError, match="no video in the file; expected a video stream with a key frame"):
+        sample_frames(path)
+
+
+def test_a_bare_stream_is_shown_from_its_first_key_frame_on(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.h264", PICTURES[:50], options=keys_every(12), drop_first=5)
+    assert [number_of(picture) for picture in sample_frames(path, 5.0, 0.05)] == list(range(13, 50, 5))
 
 
 def test_a_header_cut_short_is_refused(tmp_path: Path) -> None:
@@ -160,6 +203,19 @@ def test_the_size_of_a_box_may_be_written_in_other_ways(data: bytes, tmp_path: P
         check_whole_file(path)
 
 
+@pytest.mark.parametrize(
+    ("data", "names"),
+    [
+        (b"\0\0\0\x08wide" + FILE_START[8:], {b"wide", b"moov"}),
+        (b"RIFF0000AVI " + bytes(99), set()),  # of 808 MB: a size in letters
+    ],
+    ids=["an old MOV", "an AVI"],
+)
+def test_only_what_starts_like_an_mp4_has_boxes(data: bytes, names: set[bytes], tmp_path: Path) -> None:
+    (tmp_path / "clip").write_bytes(data)
+    assert mp4_boxes(tmp_path / "clip") == names
+
+
 def test_a_live_recording_does_not_know_its_size(tmp_path: Path) -> None:
     (tmp_path / "clip.wav").write_bytes(b"RIFF\xff\xff\xff\xffWAVE")
     check_whole_file(tmp_path / "clip.wav")
@@ -170,3 +226,40 @@ def test_the_container_tells_what_a_broken_download_lost(name: str, tmp_path: Pa
     path = cut(write_clip(tmp_path / name, PICTURES, STEREO, container_options=INDEX_FIRST), 0.97)
     with pytest.raises(ClipError, match=r"\d+ bytes; expected \d+ bytes by its header"):
         sample_frames(path)
+
+
+def with_an_empty_track(path: Path, codec: str) -> Path:
+    """A clip with sound or pictures, and a track of the other kind in which nothing was recorded."""
+    source = write_clip(path.with_name(f"whole{path.suffix}"), PICTURES[:50], STEREO)
+    with av.open(str(source)) as container, av.open(str(path), "w") as out:
+        empty: Any = out.add_stream(codec)
+        empty.open()
+        kept = container.streams.video[0] if empty.type == "audio" else container.streams.audio[0]
+        stream = out.add_stream_from_template(kept)
+        for packet in container.demux(kept):
+            if packet.size:
+                packet.stream = stream
+                out.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("says_lengths", [True, False])
+def test_a_track_of_a_matroska_file_may_be_empty(says_lengths: bool, tmp_path: Path) -> None:
+    paths = {codec: with_an_empty_track(tmp_path / f"{codec}.mkv", codec) for codec in ("aac", "libx264")}
+    for path in paths.values():
+        assert path.read_bytes().count(b"DURATION") == 2
+        path.write_bytes(path.read_bytes().replace(b"DURATION", b"DURATION" if says_lengths else b"SOMEWHAT"))
+    assert len(sample_frames(paths["aac"])) == 2
+    assert abs(len(read_waveform(paths["libx264"])) - 64000) < 500
+    with pytest.raises(ClipError, match="no audio in the file"):
+        read_waveform(paths["aac"])
+    with pytest.raises(ClipError, match="no video in the file"):
+        sample_frames(paths["libx264"])
+
+
+def test_a_few_pictures_may_stand_beside_a_long_sound(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", PICTURES[:2], STEREO, options=B_PYRAMID)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].duration > 4000  # what FFmpeg makes up, in milliseconds
+    assert [number_of(picture) for picture in sample_frames(path, 25.0, 0.0)] == [0, 1]
+    assert abs(len(read_waveform(path)) - 64000) < 500

@@ -79,7 +79,7 @@ def checked_labels(array: NDArray[Any], name: str) -> NDArray[np.int64]:
     if array.dtype.kind not in NUMBERS or array.ndim not in (1, 2) or array.size != len(array):
         raise DataError(f"{name}: {array.dtype} of shape {array.shape}; expected numbers of shape (n,) or (n, 1)")
     flat = array.reshape(-1)
-    is_label = np.isfinite(flat) & (flat == np.floor(flat)) & (flat >= 0) & (flat < np.iinfo(np.int32).max)
+    is_label = (flat == np.floor(flat)) & (flat >= 0) & (flat < np.iinfo(np.int32).max)
     if not is_label.all():
         row = int(np.argmin(is_label))
         raise DataError(f"{name}: row {row} is {flat[row]}; expected a whole number from 0 on")

@@ -39,7 +39,8 @@ def read_d(root: Path, fold: int) -> Imported:
         The clips whose three arrays are sound; the others are refused.
 
     Raises:
-        DataError: a folder is missing, an id stands in two lists, no clip is sound, or clips differ in width or type.
+        DataError: a folder is missing, a list is damaged, an id stands in two lists, no clip is sound, or clips differ
+            in width or type.
         ParamsError: there is no such fold.
     """
     if missing := [name for name in FOLDERS if not (root / name).is_dir()]:
@@ -85,10 +86,13 @@ def _folds(folder: Path, fold: int) -> tuple[dict[str, int], int]:
 
 def _ids(path: Path) -> list[str]:
     """A list of ids: text with one a line, or an array of text."""
-    if path.suffix == ".npy":
-        ids = [str(clip_id) for clip_id in np.load(path, allow_pickle=False).reshape(-1)]
-    else:
-        ids = path.read_text(encoding="utf-8").split()
+    try:
+        if path.suffix == ".npy":
+            ids = [str(clip_id) for clip_id in np.load(path, allow_pickle=False).reshape(-1)]
+        else:
+            ids = path.read_text(encoding="utf-8").split()
+    except ValueError as error:
+        raise DataError(f"{path}: {error}; expected ids, as text in UTF-8 or in a NumPy array") from error
     return [clip_id.removesuffix(".npy") for clip_id in ids]
 
 

@@ -42,7 +42,8 @@ class Media:
     def __init__(self, path: Path, container: InputContainer, kind: str) -> None:
         self.path = path
         self.is_cut_at_keys = container.format.name.startswith(_CUT_AT_KEYS)
-        self._tracks = {stream.index: Track(stream) for stream in _streams(container)}
+        has_display_times = container.format.name != "avi"
+        self._tracks = {stream.index: Track(stream, has_display_times) for stream in _streams(container)}
         self.sound, self.pictures = self._chosen("audio"), self._chosen("video")
         wanted = self.sound if kind == "audio" else self.pictures
         if wanted is not None and not wanted.is_decodable:

@@ -138,7 +138,7 @@ def _runs(track: Track, wanted: dict[int, int]) -> list[tuple[int, int]]:
     numbers = np.flatnonzero(np.isin(pts, list(wanted)))
     numbers = numbers[numbers >= keys[0]]
     nearest = np.searchsorted(keys, numbers, side="right") - 1
-    is_leading = (nearest > 0) & (pts[numbers] < pts[keys[nearest]])  # in an open GOP: needs the key frame before that
+    is_leading = pts[numbers] < pts[keys[nearest]]  # in an open GOP: needs the key frame before that
     runs: list[tuple[int, int]] = []
     for start, number in sorted(zip(keys[nearest - is_leading].tolist(), numbers.tolist(), strict=True)):
         if runs and start <= runs[-1][1]:

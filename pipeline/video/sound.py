@@ -87,8 +87,7 @@ def _parts(media: Media, track: Track, mixed_seconds: float) -> Iterator[Part]:
             mixer = _Mixer(kind, mixed_seconds)
         if is_after_hole:
             yield kind, _silence(media, kind, end_seconds, start_seconds)
-        if frame.pts is not None:
-            end_seconds = start_seconds + frame.samples / frame.sample_rate
+        end_seconds = start_seconds + frame.samples / frame.sample_rate
         mixer.add(frame, _n_kept(frame, track))
     yield from mixer.mixed()
 

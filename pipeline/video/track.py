@@ -31,10 +31,15 @@ class Timeline(NamedTuple):
 
 
 class Track:
-    """A stream and the times of its packets; a packet's number is its place in decoding order."""
+    """A stream and the times of its packets; a packet's number is its place in decoding order.
 
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
+    Args:
+        stream: one of an open file.
+        has_display_times: whether the file says when each packet is presented; FFmpeg makes up what an AVI does not.
+    """
+
+    def __init__(self, stream: Stream, has_display_times: bool) -> None:
+        self.stream, self._has_display_times = stream, has_display_times
         self._tick_seconds = float(stream.time_base or 0)
         self.n_priming = 0  # samples at the start that only warm the decoder up
         self._pts, self._dts, self._durations, self._flags = array("q"), array("q"), array("q"), bytearray()
@@ -61,13 +66,14 @@ class Track:
 
     @property
     def stated_seconds(self) -> float:
-        """How long the header says the stream is, 0 where it does not: MKV has it in a tag that its writers keep."""
-        if self.stream.duration:
-            return self.seconds(self.stream.duration)
+        """How long the header says the stream is, 0 where it does not: MKV has it in a tag that its writers keep.
+
+        FFmpeg gives a stream of few packets or none the length of the file, where only that tag says another.
+        """
         hours = self.stream.metadata.get("DURATION", "").split(":")  # 00:00:02.500000000
-        if len(hours) != 3 or not all(part.replace(".", "", 1).isdecimal() for part in hours):
-            return 0.0
-        return sum(float(part) * unit for part, unit in zip(hours, (3600, 60, 1), strict=True))
+        if len(hours) == 3 and all(part.replace(".", "", 1).isdecimal() for part in hours):
+            return sum(float(part) * unit for part, unit in zip(hours, (3600, 60, 1), strict=True))
+        return self.seconds(self.stream.duration or 0) if len(self) else 0.0
 
     def seconds(self, ticks: int) -> float:
         """Return ticks of the stream's time base as seconds."""
@@ -115,17 +121,19 @@ class Track:
             return Timeline(np.empty(0, np.int64), 0, np.empty(0, np.int64))
         first = int(self.keys[0])
         pts = self.pts[first:]
-        if self._is_order_hidden(pts):
-            starts, packets = self._evenly_in_decoding_order(first), None
+        is_order_hidden = self._is_order_hidden(pts)
+        is_shown = ~self._has(_DISCARD)[first:]
+        if is_order_hidden:
+            packets = first + np.flatnonzero(is_shown)
+            starts = self._in_decoding_order(packets)
         else:
-            shown = np.flatnonzero((pts >= pts[0]) & ~self._has(_DISCARD)[first:])
+            shown = np.flatnonzero((pts >= pts[0]) & is_shown)
             packets = first + shown[np.argsort(pts[shown], kind="stable")]
             starts = self.pts[packets]
         if not len(starts):
             return Timeline(starts, 0, packets)
-        last = self._durations[first - 1 + len(starts) if packets is None else packets[-1]]
-        last = last or int(starts[-1] - starts[0]) // max(1, len(starts) - 1)
-        return Timeline(starts, int(starts[-1]) + last, packets)
+        last = self._durations[packets[-1]] or int(starts[-1] - starts[0]) // max(1, len(starts) - 1)
+        return Timeline(starts, int(starts[-1]) + last, None if is_order_hidden else packets)
 
     def _has(self, flag: int) -> NDArray[np.bool_]:
         """Which packets carry a flag."""
@@ -137,11 +145,12 @@ class Track:
         context: Any = self.stream.codec_context
         return bool((pts == _NO_TIME).any() or (context.has_b_frames and (np.diff(pts) >= 0).all()))
 
-    def _evenly_in_decoding_order(self, first: int) -> Ticks:
-        """The decoding times from a packet on, which its pictures take in turn; without any, times at an even rate."""
-        dts = np.array(self._dts[first:], np.int64)
-        if (dts == _NO_TIME).any():
-            stream: Any = self.stream
-            rate = stream.average_rate or stream.guessed_rate or _USUAL_RATE
-            dts = (np.arange(len(dts)) / float(rate * stream.time_base)).astype(np.int64)
-        return np.sort(dts)
+    def _in_decoding_order(self, packets: NDArray[np.int64]) -> Ticks:
+        """The times that the pictures of these packets take in turn: of display, of decoding, or at an even rate."""
+        dts = np.array(self._dts, np.int64)[packets]
+        for times in (self.pts[packets], dts) if self._has_display_times else (dts,):
+            if not (times == _NO_TIME).any():
+                return np.sort(times)
+        stream: Any = self.stream
+        rate = stream.average_rate or stream.guessed_rate or _USUAL_RATE
+        return (np.arange(len(packets)) / float(rate * stream.time_base)).astype(np.int64)

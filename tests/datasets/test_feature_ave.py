@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from pipeline.datasets.features import import_table
 from pipeline.datasets.imported import Imported, clips_of
 from pipeline.datasets.leakage import leakage_counts
-from pipeline.errors import DataError
+from pipeline.errors import DataError, ParamsError
 from tests.datasets.feature_files import write_f, write_h5
 from tests.datasets.settings import dataset_params
 
@@ -23,9 +24,9 @@ def test_a_video_is_the_mean_over_all_its_seconds_and_places(tmp_path: Path, wit
     table = read(tmp_path).table
     for i, clip_id in enumerate(table.clip_ids):
         row = int(clip_id.partition("_")[0])
-        np.testing.assert_allclose(table.audio[i], arrays["audio_feature"][row].sum(axis=0) / 10, atol=1e-6)
-        vectors = arrays["visual_feature"][row].reshape(-1, 5).astype(np.float64)
-        np.testing.assert_allclose(table.visual[i], vectors.sum(axis=0) / len(vectors), atol=1e-6)
+        for mean, name in ((table.audio[i], "audio_feature"), (table.visual[i], "visual_feature")):
+            vectors = arrays[name][row].reshape(-1, len(mean)).astype(np.float64)
+            np.testing.assert_array_equal(mean, (vectors.sum(axis=0) / len(vectors)).astype(np.float32))
 
 
 def test_the_order_files_are_the_splits_and_what_they_do_not_name_is_left_out(tmp_path: Path) -> None:
@@ -75,18 +76,42 @@ def test_a_video_without_an_event_has_the_class_of_the_annotations(tmp_path: Pat
 
 
 def test_a_video_without_an_event_or_annotations_is_refused(tmp_path: Path) -> None:
-    without_event(tmp_path, write_f(tmp_path, with_names=False), 5)
+    arrays = write_f(tmp_path, with_names=False)
+    without_event(tmp_path, arrays, 5)
     imported = read(tmp_path)
     assert [(row.clip_id, row.kind) for row in imported.refused] == [("05", "bad_label")]
     assert "labels.h5: no event, in any second; expected one class a video" in imported.refused[0].reason
-    assert len(imported.table.clip_ids) == len(imported.source_ids) == 23
+    names = {"train": "train", "val": "validation", "test": "test"}
+    kept = [(f"{row:02d}", names[name]) for name in names for row in arrays[f"{name}_order"] if row != 5]
+    assert list(zip(imported.table.clip_ids, imported.table.splits, strict=True)) == kept
+    assert len(imported.source_ids) == 23
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["audio_feature", "visual_feature", "labels", "train_order", "test_order"])
+def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
     write_f(tmp_path)
-    (tmp_path / "labels.h5").unlink()
-    with pytest.raises(DataError, match=r"schema F without \['labels.h5'\]; expected audio_feature.h5 visual_feature"):
+    (tmp_path / f"{name}.h5").unlink()
+    with pytest.raises(DataError, match=rf"schema F without \['{name}.h5'\]; expected audio_feature.h5 visual_feature"):
         read(tmp_path)
+
+
+def test_every_file_is_in_the_provenance(tmp_path: Path) -> None:
+    write_f(tmp_path)
+    facts = read(tmp_path).table.provenance["imported"]
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in tmp_path.iterdir()}
+    assert (facts["schema"], facts["files"]) == ("F", files)
+    assert len(files) == 7
+
+
+def test_a_row_number_has_no_more_digits_than_the_last_one(tmp_path: Path) -> None:
+    write_f(tmp_path, n=10, with_names=False)
+    assert sorted(read(tmp_path).table.clip_ids) == [str(row) for row in range(10)]
+
+
+def test_a_fold_that_would_change_nothing_is_refused(tmp_path: Path) -> None:
+    write_f(tmp_path)
+    with pytest.raises(ParamsError, match=r"dataset.fold=1; expected null: only schema D has folds"):
+        import_table(dataset_params(source="features", path=tmp_path, fold=1))
 
 
 def test_validation_is_optional(tmp_path: Path) -> None:
@@ -117,8 +142,14 @@ def with_value(place: Any, value: float) -> Callable[[Any], Any]:  # noqa: ANN40
 BROKEN = {
     "NaN": (change("audio_feature", "avadataset", with_value((67, 4, 1), np.nan)), "avadataset: row 67 has NaN"),
     "flat": (change("visual_feature", "avadataset", lambda a: a[:, 0, 0, 0]), r"shape \(70, 5\); expected \(n, sec"),
+    "a row of places": (change("visual_feature", "avadataset", lambda a: a[:, :, 0]), r"shape \(70, 10, 7, 5\); exp"),
     "key": (change("visual_feature", "features", lambda a: a), "avadataset: not there, or no array"),
     "short": (change("audio_feature", "avadataset", lambda a: a[:20]), "{'audio_feature.h5': 20, 'visual_feature.h5'"),
+    "few labels": (change("labels", "avadataset", lambda a: a[:20]), "'labels.h5': 20}; expected the same number"),
+    "text": (
+        change("labels", "avadataset", lambda a: a.astype(int).astype("S1")),
+        "expected .n, seconds, classes. of 0",
+    ),
     "soft": (change("labels", "avadataset", lambda a: a * 0.5), "expected .n, seconds, classes. of 0 and 1"),
     "flat labels": (change("labels", "avadataset", lambda a: a[:, 0]), r"shape \(70, 3\); expected \(n, seconds"),
     "two classes": (
@@ -142,17 +173,30 @@ def test_an_array_that_cannot_be_right_is_named(tmp_path: Path, case: str) -> No
         read(tmp_path)
 
 
+def test_empty_lines_in_the_annotations_are_passed_over(tmp_path: Path) -> None:
+    write_f(tmp_path)
+    text = (tmp_path / "Annotations.txt").read_text()
+    (tmp_path / "Annotations.txt").write_text(text.replace("\n", "\n\n"))
+    assert read(tmp_path).table.classes == ["Bark", "Violin, fiddle"]
+
+
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
+        (lambda lines: [*lines, lines[-1]], "25 rows; expected 24 of CATEGORY&VIDEO"),
         (lambda lines: lines[:-1], r"23 rows; expected 24 of CATEGORY&VIDEO&\.\.\., one for each row of labels.h5"),
         (lambda lines: [*lines[:-1], "Bark"], "24 rows; expected 24 of CATEGORY&VIDEO"),
         (
             lambda lines: [*lines[:-1], "Violin, fiddle&x"],
             "Annotations.txt and labels.h5 disagree",
         ),
+        (lambda lines: [*lines[:-1], "Cello&x"], "Annotations.txt and labels.h5 disagree"),
+        (
+            lambda lines: [line.replace("Bark", "Violin, fiddle") for line in lines],
+            "Annotations.txt and labels.h5 disag",
+        ),
     ],
-    ids=["a row less", "no video", "another class"],
+    ids=["a row more", "a row less", "no video", "another class", "two names for a class", "a name for two classes"],
 )
 def test_annotations_that_do_not_fit_are_refused(tmp_path: Path, edit: Any, message: str) -> None:  # noqa: ANN401 - a lambda
     write_f(tmp_path)

@@ -1,7 +1,10 @@
 """Exported files, read with the libraries of their formats and with our own importer."""
 
 import json
+import struct
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -78,6 +81,20 @@ def test_names_that_cannot_be_right_are_refused(tmp_path: Path, key: str, values
         import_table(dataset_params(path=tmp_path / "x.h5"))
 
 
+def test_what_was_imported_says_how_it_was_scaled(tmp_path: Path) -> None:
+    table = replace(make(), provenance={"imported": {"scaling": "as published"}})
+    write_schema_a(table, tmp_path / "x.h5")
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert json.loads(file.attrs["scaling"]) == "as published"
+
+
+def test_the_time_of_writing_is_not_kept(tmp_path: Path) -> None:
+    before = int(time.time())
+    write_schema_a(make(), tmp_path / "x.h5")
+    data = (tmp_path / "x.h5").read_bytes()
+    assert not [second for second in range(before, int(time.time()) + 1) if struct.pack("<I", second) in data]
+
+
 def test_npz_holds_the_table_without_pickles(tmp_path: Path) -> None:
     table = make()
     write_npz(table, tmp_path / "x.npz")
@@ -85,6 +102,7 @@ def test_npz_holds_the_table_without_pickles(tmp_path: Path) -> None:
         for name in ("audio", "visual", "labels", "clip_ids", "splits", "classes"):
             np.testing.assert_array_equal(file[name], np.array(getattr(table, name)))
         assert json.loads(str(file["provenance"])) == PROVENANCE
+        assert json.loads(str(file["scaling"])) == PROVENANCE["features"]
 
 
 def test_parquet_holds_a_row_a_clip(tmp_path: Path) -> None:
@@ -121,14 +139,16 @@ def test_embeddings_have_a_row_a_seed_and_clip(tmp_path: Path) -> None:
         assert (row["label"], row["split"]) == (arrays["labels"][place[1]], arrays["splits"][place[1]])
 
 
-def test_a_file_without_embeddings_is_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "x.npz", audio=np.ones(3))
+@pytest.mark.parametrize("kind", ["other arrays", "a pickle", "nothing"])
+def test_a_file_without_embeddings_is_refused(kind: str, tmp_path: Path) -> None:
+    if kind != "nothing":
+        np.savez(tmp_path / "x.npz", audio=np.ones(3) if kind == "other arrays" else np.array([{}]))
     with pytest.raises(DataError, match=r"x\.npz: .*; expected embeddings that the stage `embed` wrote"):
         write_embeddings_parquet(tmp_path / "x.npz", tmp_path / "x.parquet")
 
 
 @pytest.mark.parametrize("write", [write_schema_a, write_npz, write_parquet])
 def test_the_same_table_gives_the_same_bytes(tmp_path: Path, write: Callable[[FeatureTable, Path], None]) -> None:
-    for name in ("a", "b"):
-        write(make(), tmp_path / f"{name}.npz")
+    for name, facts in (("a", PROVENANCE), ("b", dict(reversed(PROVENANCE.items())))):
+        write(replace(make(), provenance=facts), tmp_path / f"{name}.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()

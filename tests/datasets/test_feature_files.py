@@ -79,6 +79,15 @@ def test_schema_c_takes_a_validation_file_where_there_is_one(tmp_path: Path) -> 
         np.testing.assert_array_equal(table.rows(split)[0], PAIRS.audio[parts == i])
 
 
+@pytest.mark.parametrize("given", [".", "AVE_TRAIN.hdf5"])
+def test_the_names_of_schema_c_may_be_spelt_in_any_case(tmp_path: Path, given: str) -> None:
+    parts = np.arange(36) // 12
+    for i, name in enumerate(("TRAIN", "Validation", "TEST")):
+        write_h5(tmp_path / f"AVE_{name}.hdf5", arrays_c(PAIRS, parts == i))
+    table = read(tmp_path / given).table
+    assert [table.splits.count(split) for split in SPLITS] == [12, 12, 12]
+
+
 def test_the_clips_stand_for_the_rows_and_hash_their_bytes(tmp_path: Path) -> None:
     imported = read(write_h5(tmp_path / "x.h5", arrays_b(PAIRS)))
     for i, clip in enumerate(clips_of(imported)):
@@ -105,6 +114,10 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("short", {"visual_feat": np.ones((35, 3))}, "'visual_feat': 35, 'Label_ID': 36}; expected the same number"),
     ("cube", {"audio_feat": np.ones((36, 2, 4))}, r"shape \(36, 2, 4\); expected numbers of shape \(n, width\)"),
     ("text", {"audio_feat": np.full((36, 4), b"x")}, r"audio_feat: \|S1 of shape .*; expected numbers"),
+    ("no width", {"audio_feat": np.ones((36, 0))}, r"audio_feat: float64 of shape \(36, 0\); expected numbers"),
+    ("deep", {"Label_ID": np.zeros((36, 1, 1))}, r"Label_ID: float64 of shape \(36, 1, 1\); expected numbers"),
+    ("endless", {"Label_ID": np.full(36, np.inf)}, "Label_ID: row 0 is inf; expected a whole number"),
+    ("flags", {"audio_feat": np.ones((36, 4), bool)}, "audio_feat: bool of shape .*; expected numbers"),
     ("words", {"Label_ID": np.full(36, b"x")}, r"Label_ID: \|S1 of shape \(36,\); expected numbers of shape \(n,\)"),
     ("halves", {"Label_ID": np.full(36, 1.5)}, "Label_ID: row 0 is 1.5; expected a whole number from 0 on"),
     ("minus", {"Label_ID": np.arange(36) - 1}, "Label_ID: row 0 is -1; expected a whole number from 0 on"),
@@ -119,6 +132,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("arrays", "message"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
 def test_an_array_that_cannot_be_right_is_named(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
     path = write_h5(tmp_path / "x.h5", arrays_b(PAIRS) | arrays)

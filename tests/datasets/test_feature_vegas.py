@@ -1,3 +1,4 @@
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ def test_eight_bits_are_averaged_and_brought_near_zero(tmp_path: Path) -> None:
     table = read(write_d(tmp_path, CLIPS, FOLDS)).table
     for i, clip_id in enumerate(table.clip_ids):
         audio, visual, label = CLIPS[clip_id]
-        np.testing.assert_allclose(table.audio[i], (audio.sum(axis=0) / len(audio) - 128) / 256, atol=1e-7)
-        np.testing.assert_allclose(table.visual[i], (visual.sum(axis=0) / len(visual) - 128) / 256, atol=1e-7)
+        for mean, vectors in ((table.audio[i], audio), (table.visual[i], visual)):
+            expected = (vectors.sum(axis=0) / len(vectors) - 128) / 256
+            np.testing.assert_array_equal(mean, expected.astype(np.float32))
         assert table.classes[table.labels[i]] == str(label)
     assert "(x - 128) / 256" in table.provenance["imported"]["scaling"]
 
@@ -40,16 +42,55 @@ def test_the_fold_that_is_asked_for_is_test_and_all_others_train(tmp_path: Path,
     table = read(write_d(tmp_path, CLIPS, FOLDS), fold=fold).table
     tested = {i for i, split in zip(table.clip_ids, table.splits, strict=True) if split == "test"}
     assert tested == set(FOLDS[fold or 0])
+    assert table.clip_ids == sorted(CLIPS)
+    assert table.provenance["imported"]["split"] == f"folds: number {fold or 0} of 5 is test"
     assert set(table.splits) == {"train", "test"}
 
 
 def test_lists_may_be_arrays_and_labels_one_hot(tmp_path: Path) -> None:
-    clips = {i: [*arrays[:2], np.eye(3)[int(arrays[2])]] for i, arrays in CLIPS.items()}
+    one_hot = [np.eye(3)[number % 3] for number in range(len(CLIPS))]
+    labels = [row[None] if number % 2 else row for number, row in enumerate(one_hot)]  # also as a row of a matrix
+    clips = {i: [*arrays[:2], label] for (i, arrays), label in zip(CLIPS.items(), labels, strict=True)}
     root = write_d(tmp_path, clips, [])
     for i, ids in enumerate(FOLDS):
         np.save(root / "folds" / f"{i}.npy", np.array(ids))
     table = read(root).table
+    assert table.clip_ids == sorted(CLIPS)
     assert [int(table.classes[label]) for label in table.labels] == [int(CLIPS[i][2]) for i in table.clip_ids]
+
+
+def test_a_list_may_name_files_and_hold_several_in_a_line(tmp_path: Path) -> None:
+    table = read(write_d(tmp_path, CLIPS, [["v00.npy v01.npy", "v02"], ["v03"]])).table
+    assert dict(zip(table.clip_ids, table.splits, strict=True)) == dict.fromkeys(("v00", "v01", "v02"), "test") | {
+        "v03": "train"
+    }
+
+
+@pytest.mark.parametrize("name", ["pickle.npy", "latin_1.txt"])
+def test_a_list_that_cannot_be_read_is_named(name: str, tmp_path: Path) -> None:
+    root = write_d(tmp_path / "root", CLIPS, FOLDS)
+    np.save(tmp_path / "pickle.npy", np.array([{}]), allow_pickle=True)
+    (tmp_path / "latin_1.txt").write_bytes(b"\xe9t\xe9")
+    (tmp_path / name).rename(root / "folds" / name)
+    with pytest.raises(DataError, match=rf"{name}: .*; expected ids, as text in UTF-8 or in a NumPy array"):
+        read(root)
+
+
+def test_a_hidden_file_is_no_list(tmp_path: Path) -> None:
+    root = write_d(tmp_path, CLIPS, FOLDS)
+    (root / "folds" / ".notes").write_text("v00")
+    assert read(root).table.provenance["imported"]["split"] == "folds: number 0 of 5 is test"
+
+
+def test_every_byte_of_the_listed_clips_counts_in_the_provenance(tmp_path: Path) -> None:
+    root = write_d(tmp_path, CLIPS, FOLDS)
+    files = [
+        root / folder / f"{clip_id}.npy"
+        for clip_id in sorted(CLIPS)
+        for folder in ("vgg", "inception", "VEGAS_classes")
+    ]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    assert read(root).table.provenance["imported"]["files"] == {root.name: digest}
 
 
 def test_a_clip_in_no_list_is_left_out(tmp_path: Path) -> None:
@@ -60,6 +101,7 @@ def test_a_clip_in_no_list_is_left_out(tmp_path: Path) -> None:
 BROKEN: list[tuple[str, int, Any, str]] = [
     ("too_short", 0, np.zeros((0, 4), np.uint8), "clip 'v01': vgg: no vector; expected at least one"),
     ("undecodable", 1, np.array([[1.0, np.nan, 0]]), "inception/v01.npy: row 0 has NaN"),
+    ("undecodable", 0, np.array(1.0), r"vgg/v01.npy: float64 of shape \(1,\)"),
     ("undecodable", 1, np.array(["x"]), "inception/v01.npy: <U1 of shape"),
     ("bad_label", 2, np.array(0.5), "VEGAS_classes/v01.npy: row 0 is 0.5"),
     ("bad_label", 2, np.array([1, 1, 0]), r"VEGAS_classes: \[1, 1, 0\]; expected one whole number, or one-hot"),
@@ -99,9 +141,10 @@ def test_a_pickle_is_refused_before_it_is_opened(tmp_path: Path) -> None:
     assert "allow_pickle=False" in row.reason
 
 
-def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
-    (tmp_path / "vgg").mkdir()
-    with pytest.raises(DataError, match=r"schema D without \['inception', 'VEGAS_classes', 'folds'\]; expected"):
+@pytest.mark.parametrize(("present", "missing"), [("vgg", "inception"), ("inception", "vgg")])
+def test_a_folder_that_is_missing_is_named(present: str, missing: str, tmp_path: Path) -> None:
+    (tmp_path / present).mkdir()
+    with pytest.raises(DataError, match=rf"schema D without \['{missing}', 'VEGAS_classes', 'folds'\]; expected"):
         read(tmp_path)
 
 
@@ -111,8 +154,8 @@ def test_an_id_in_two_lists_is_named(tmp_path: Path) -> None:
 
 
 def test_a_fold_without_a_list_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match=r"dataset.fold=4; expected 0 to 1, the lists in"):
-        read(write_d(tmp_path, CLIPS, [["v00"], ["v01"]]), fold=4)
+    with pytest.raises(ParamsError, match=r"dataset.fold=2; expected 0 to 1, the lists in"):
+        read(write_d(tmp_path, CLIPS, [["v00"], ["v01"]]), fold=2)
 
 
 def test_a_folder_without_a_sound_clip_is_refused(tmp_path: Path) -> None:
@@ -125,4 +168,10 @@ def test_a_folder_without_a_sound_clip_is_refused(tmp_path: Path) -> None:
 def test_clips_of_different_types_are_refused(tmp_path: Path) -> None:
     clips = CLIPS | {"v03": [CLIPS["v03"][0] / 2, *CLIPS["v03"][1:]]}
     with pytest.raises(DataError, match="vgg: float64 of width 4 and uint8 of width 4; expected one width and type"):
+        read(write_d(tmp_path, clips, FOLDS))
+
+
+def test_clips_of_different_widths_are_refused(tmp_path: Path) -> None:
+    clips = CLIPS | {"v03": [CLIPS["v03"][0][:, :2], *CLIPS["v03"][1:]]}
+    with pytest.raises(DataError, match="vgg: uint8 of width 2 and uint8 of width 4; expected one width and type"):
         read(write_d(tmp_path, clips, FOLDS))

@@ -150,6 +150,30 @@ def test_a_parquet_column_of_anything_but_text_and_numbers_is_refused(paths: lis
         found(tmp_path / "t.parquet")
 
 
+def test_a_parquet_table_is_checked_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"path": ["a", "b"], "class": ["cat", "dog"]}), path)
+    with pytest.raises(DataError, match=r"columns \['path', 'class'\], missing \['label'\]"):
+        found(path)
+    pq.write_table(pa.table({"path": ["a", "b"], "label": ["cat", "dog"], "split": ["train", "dev"]}), path)
+    with pytest.raises(DataError, match=r"t\.parquet: row 2: split 'dev'"):
+        found(path)
+
+
+def test_a_parquet_column_of_its_own_may_hold_anything(tmp_path: Path) -> None:
+    own = {"embedding": [[1.0], [2.0]], "thumbnail": [b"x", b"y"]}
+    pq.write_table(pa.table({"path": ["a", "b"], "label": ["cat", "dog"], **own}), tmp_path / "t.parquet")
+    assert [clip.clip_id for clip in found(tmp_path / "t.parquet").clips] == ["a", "b"]
+
+
+def test_a_parquet_file_with_damage_inside_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"path": ["a", "b"], "label": ["cat", "dog"]}), path)
+    path.write_bytes(b"PAR1" + b"\xff" * 16 + path.read_bytes()[20:])
+    with pytest.raises(DataError, match=r"(?s)t\.parquet: .*; expected a Parquet file"):
+        found(path)
+
+
 @pytest.mark.parametrize("times", [["", ""], ["1", "2"]], ids=["no times", "equal times"])
 def test_a_file_of_two_labels_is_refused_unless_they_have_times_of_their_own(times: list[str], tmp_path: Path) -> None:
     header = ["path", "label", "start", "end"]
@@ -181,12 +205,18 @@ def test_times_that_are_no_event_are_named(times: list[str], tmp_path: Path) -> 
         clips_of(tmp_path, ["path", "label", "start", "end"], ["a", "cat", *times], ["b", "dog", "", ""])
 
 
-@pytest.mark.parametrize("name", ["Split", "spilt", " split", "splits", "split_name"])
+@pytest.mark.parametrize("name", ["Split", "SPLIT", "spilt", " split", "   split   ", "splits", "split_name"])
 def test_a_misspelt_column_is_an_error_not_a_split_forgotten(name: str, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=rf"like a known one: '{name}' \(is it 'split'\?\); expected \['path', 'label'\]"
     ):
         clips_of(tmp_path, ["path", "label", name], ["a", "cat", "train"], ["b", "dog", "test"])
+
+
+def test_a_column_with_a_name_of_its_own_is_passed_over(tmp_path: Path) -> None:
+    header = ["path", "label", "clip", "endangered", "labels"]
+    clips = clips_of(tmp_path, header, ["a", "cat", "1", "no", "all"], ["b", "dog", "2", "yes", "two"])
+    assert [(clip.clip_id, clip.end_seconds) for clip in clips] == [("a", None), ("b", None)]
 
 
 def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> None:
@@ -199,9 +229,10 @@ def test_a_column_that_comes_twice_is_named(tmp_path: Path) -> None:
         clips_of(tmp_path, ["path", "label", "label"], ["a", "cat", "dog"])
 
 
-def test_a_row_of_another_length_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"line 5: 3 fields; expected 2, as the header has"):
-        clips_of(tmp_path, *PLAIN, [], ["c.mp4", "cat", "train"])
+@pytest.mark.parametrize("fields", [["c.mp4", "cat", "train"], ["c.mp4"]])
+def test_a_row_of_another_length_is_named(fields: list[str], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"line 5: {len(fields)} fields; expected 2, as the header has"):
+        clips_of(tmp_path, *PLAIN, [], fields)
 
 
 @pytest.mark.parametrize("path", ["", "a\0b"])
@@ -211,10 +242,16 @@ def test_a_row_without_a_usable_path_is_named(path: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.parquet"])
-def test_a_damaged_table_is_named(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(b'path\xff,"label')
+@pytest.mark.parametrize("data", [b"path\xff,label", b'"path'])
+def test_a_damaged_table_is_named(name: str, data: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match=rf"{name}: .*; expected (a Parquet file|a header and rows in UTF-8)"):
         found(tmp_path / name)
+
+
+def test_a_table_without_a_header_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"columns \[\], missing \['path', 'label'\]"):
+        found(write(tmp_path / "t.csv", []))
 
 
 def test_a_table_of_another_kind_lists_the_known_ones(tmp_path: Path) -> None:
