@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -99,19 +100,33 @@ def test_only_what_killed_runs_left_over_a_day_ago_is_removed(tmp_path: Path) ->
     assert [path.exists() for path in (old, new, video)] == [False, True, False]
 
 
+def act_after_the_look_around(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Have a prune find the entries as they are before something happens to them."""
+
+    def found_just_before(folder: Path) -> dict[str, list[File]]:
+        found = entries(folder)
+        act()
+        return found
+
+    monkeypatch.setattr(upkeep, "entries", found_just_before)
+
+
 def test_an_entry_that_is_used_while_a_prune_looks_around_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = filled(tmp_path, "logmel", 10)
-
-    def found_just_before_a_use(folder: Path) -> dict[str, list[upkeep.File]]:
-        found = entries(folder)
-        cache.read("clip", "0")
-        return found
-
-    monkeypatch.setattr(upkeep, "entries", found_just_before_a_use)
+    act_after_the_look_around(monkeypatch, lambda: cache.read("clip", "0"))
     assert prune(tmp_path, 0, dry_run=False).n_entries == 9
     assert kept(cache, 10) == [0]
+
+
+def test_an_entry_that_another_prune_removes_first_is_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = filled(tmp_path, "logmel", 10)
+    n_bytes = size_of(cache)
+    act_after_the_look_around(monkeypatch, cache.path("3").unlink)
+    assert prune(tmp_path, 0, dry_run=False) == Pruned(9, 0, 9 * n_bytes)
 
 
 def test_runs_beside_a_prune_find_intact_entries_or_none(tmp_path: Path) -> None:
@@ -182,6 +197,12 @@ def test_entries_without_a_folder_for_their_stage_are_found_too(tmp_path: Path) 
     assert {stage: [file.path for file in files] for stage, files in entries(tmp_path).items()}["other"] == [
         cache.path("0")
     ]
+
+
+def test_a_name_without_a_file_is_no_entry(tmp_path: Path) -> None:
+    filled(tmp_path, "logmel", 2)
+    (tmp_path / "clips" / "logmel" / "gone.safetensors").symlink_to(tmp_path / "gone")
+    assert {stage: len(files) for stage, files in entries(tmp_path).items()} == {"logmel": 2}
 
 
 def test_an_entry_that_vanishes_is_no_reject(tmp_path: Path) -> None:

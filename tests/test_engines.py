@@ -18,7 +18,7 @@ from pipeline.engines import ENGINES, chosen_engine, chosen_workers, prepare, pr
 from pipeline.engines.base import Stopped
 from pipeline.errors import ClipError, ParamsError
 from pipeline.share import Share, parse_share
-from tests.clip_work import obey
+from tests.clip_work import meet, obey
 
 ROOT = Path(__file__).parent.parent
 WORDS = ["segfault", "a", "hang", *"bcdefgh"]
@@ -51,6 +51,29 @@ def test_an_error_of_the_function_comes_back_whole() -> None:
     with pytest.raises(ClipError, match="clip 'a path': no sound in it; expected an audio stream") as caught:
         list(processes.run(obey, ["bad"], 1, 60))
     assert (caught.value.kind, caught.value.clip_id) == ("no_audio", "a path")
+
+
+def test_as_many_calls_run_at_a_time_as_there_are_workers_forked_from_a_process_of_their_own(tmp_path: Path) -> None:
+    calls = dict(processes.run(meet, [tmp_path / name for name in "123"], 3, 60)).values()
+    workers, parents = zip(*calls, strict=True)
+    assert len({os.getpid(), *workers, *parents}) == 1 + 3 + 1
+
+
+@pytest.mark.slow
+def test_ray_runs_as_many_calls_at_a_time_reports_to_nobody_and_stops_at_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "200")  # a busy machine takes longer than Ray expects
+    answers = ray_cluster.run(meet, [tmp_path / name for name in ("1", "2", "3", "bad")], 3, 60)
+    assert len({next(answers)[1] for _ in range(3)}) == 3
+    with pytest.raises(ClipError, match="clip 'a path': no sound in it; expected an audio stream") as caught:
+        next(answers)
+    assert (caught.value.kind, caught.value.clip_id) == ("no_audio", "a path")
+    assert (os.environ["RAY_USAGE_STATS_ENABLED"], ray.is_initialized()) == ("0", False)
 
 
 def test_workers_that_cannot_start_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

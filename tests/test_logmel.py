@@ -116,6 +116,12 @@ def test_blocks_of_any_length_give_the_examples_of_the_whole(cuts: list[int], ho
     np.testing.assert_allclose(arrays["seconds"], 0.25 + hop_seconds * np.arange(len(arrays["examples"])))
 
 
+def test_a_stream_starts_when_its_first_samples_do() -> None:
+    noise = np.random.default_rng(0).uniform(-1, 1, 16_000).astype(np.float32)
+    blocks = [(0.125, noise[:0]), (0.25, noise), (1.25, noise), (2.25, noise[:0])]
+    assert streamed_arrays("clip", blocks, PARAMS)["seconds"].tolist() == [0.25, 0.25 + 0.96]
+
+
 def test_the_examples_of_a_stream_are_never_in_memory_twice() -> None:
     params = with_changes(example_hop_seconds=0.01)  # as many examples in half a minute as usually in most of an hour
     noise = np.random.default_rng(0).uniform(-1, 1, 16_000).astype(np.float32)
@@ -135,6 +141,13 @@ def test_a_sound_without_an_example_is_refused() -> None:
 def test_two_channels_are_refused() -> None:
     with pytest.raises(DataError, match=r"waveform has shape \(2, 16000\); expected \(n_samples,\)"):
         log_mel_examples(np.zeros((2, 16_000), np.float32), PARAMS)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"fmax_hz": 8000.0}, {"window_seconds": 0.000125}, {"fmin_hz": 0.0}, {"hop_seconds": 0.0000625}]
+)
+def test_params_at_the_edge_of_what_is_possible_are_taken(changes: dict[str, float]) -> None:
+    assert len(log_mel_spectrogram(np.zeros(400, np.float32), with_changes(**changes))) > 0
 
 
 @pytest.mark.parametrize(
