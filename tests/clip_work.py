@@ -42,12 +42,12 @@ def obey(word: str) -> str:
     return word
 
 
-def meet(place: Path) -> tuple[int, int]:
-    """Come to a place of a folder, wait until three have come, and return one's own process and its parent."""
+def meet(place: Path, n_calls: int) -> tuple[int, int]:
+    """Come to a place of a folder, wait until all have come, and return one's own process and its parent."""
     if place.name == "bad":
         obey("bad")
     place.touch()
-    while len(list(place.parent.iterdir())) < 3:
+    while len(list(place.parent.iterdir())) < n_calls:
         time.sleep(0.01)
     return os.getpid(), os.getppid()
 
