@@ -70,9 +70,9 @@ def test_ray_runs_as_many_calls_at_a_time_reports_to_nobody_and_stops_at_an_erro
     monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
     monkeypatch.setenv("RAY_raylet_start_wait_time_s", "200")  # a busy machine takes longer than Ray expects
     answers = ray_cluster.run(partial(meet, n_calls=2), [tmp_path / name for name in ("1", "2", "bad")], 2, 60)
-    assert len({next(answers)[1] for _ in range(2)}) == 2
+    assert not isinstance(next(answers)[1], Stopped)  # so both have met; the third call may overtake the other answer
     with pytest.raises(ClipError, match="clip 'a path': no sound in it; expected an audio stream") as caught:
-        next(answers)
+        list(answers)
     assert (caught.value.kind, caught.value.clip_id) == ("no_audio", "a path")
     assert (os.environ["RAY_USAGE_STATS_ENABLED"], ray.is_initialized()) == ("0", False)
 
