@@ -73,6 +73,7 @@ def test_ray_runs_as_many_calls_at_a_time_reports_to_nobody_and_stops_at_an_erro
     assert not isinstance(next(answers)[1], Stopped)  # so both have met; the third call may overtake the other answer
     with pytest.raises(ClipError, match="clip 'a path': no sound in it; expected an audio stream") as caught:
         list(answers)
+    assert type(caught.value) is ClipError  # Ray's own error would be one too, of a class made for it
     assert (caught.value.kind, caught.value.clip_id) == ("no_audio", "a path")
     assert (os.environ["RAY_USAGE_STATS_ENABLED"], ray.is_initialized()) == ("0", False)
 
