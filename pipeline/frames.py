@@ -153,6 +153,6 @@ def _decode_jpeg(file: NDArray[np.uint8], k: int) -> NDArray[np.uint8]:
     """One picture, uint8 (size, size, 3)."""
     try:
         with Image.open(io.BytesIO(file.tobytes()), formats=["JPEG"]) as image:
-            return np.asarray(image.convert("RGB"))
+            return np.asarray(image)
     except OSError as error:
         raise DataError(f"picture {k}: {error}; expected a whole JPEG file") from error

@@ -190,9 +190,7 @@ def mel_matrix(params: LogMelParams) -> NDArray[np.float64]:
     edges = np.linspace(_mel(params.fmin_hz), _mel(params.fmax_hz), params.n_mels + 2)
     rising = (bins - edges[:-2]) / np.diff(edges)[:-1]
     falling = (edges[2:] - bins) / np.diff(edges)[1:]
-    weights = np.maximum(0.0, np.minimum(rising, falling))
-    weights[0] = 0.0
-    return weights
+    return np.maximum(0.0, np.minimum(rising, falling))
 
 
 def _window(length: int) -> NDArray[np.float64]:

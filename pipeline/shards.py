@@ -99,7 +99,7 @@ def write_shards(folder: Path, clip_ids: Iterable[str], load: Callable[[str], Ar
     for clip_id in clip_ids:
         members[_shard(clip_id)].append(clip_id)
     for name, ids in members.items():
-        arrays = {f"{key}:{i}": np.ascontiguousarray(array) for i in sorted(ids) for key, array in load(i).items()}
+        arrays = {f"{key}:{i}": np.ascontiguousarray(array) for i in ids for key, array in load(i).items()}
         with disk_errors(folder / name):
             save_file(arrays, folder / name)  # safetensors would write the bytes of a view in their wrong order
 
@@ -124,7 +124,7 @@ def open_shards(
     """
     for path in sorted(folder.glob("shard-*.safetensors")):
         clips = defaultdict[str, dict[str, StoredRows]](dict)
-        for key, rows in sorted(stored_rows(path).items()):
+        for key, rows in stored_rows(path).items():
             name, _, clip_id = key.partition(":")
             clips[clip_id][name] = rows
         for clip_id in filter(wanted, sorted(clips)):
@@ -154,7 +154,7 @@ def arrays_sha256(arrays: Mapping[str, NDArray[Any] | StoredRows]) -> str:
         digest.update(f"{name}:{array.dtype}:{array.shape}".encode())
         numbers = array.ravel()
         for start in range(0, len(numbers), HASHED_AT_A_TIME):
-            digest.update(numbers[start : start + HASHED_AT_A_TIME].view(np.uint8).data)
+            digest.update(numbers[start : start + HASHED_AT_A_TIME].data)
     return digest.hexdigest()
 
 

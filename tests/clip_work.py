@@ -42,6 +42,16 @@ def obey(word: str) -> str:
     return word
 
 
+def meet(place: Path, n_calls: int) -> tuple[int, int]:
+    """Come to a place of a folder, wait until all have come, and return one's own process and its parent."""
+    if place.name == "bad":
+        obey("bad")
+    place.touch()
+    while len(list(place.parent.iterdir())) < n_calls:
+        time.sleep(0.01)
+    return os.getpid(), os.getppid()
+
+
 def n_threads(_: str) -> int:
     """How many threads NumPy's library for arithmetic would use."""
     return max(int(pool["num_threads"]) for pool in threadpool_info())

@@ -8,17 +8,18 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pebble import ProcessPool
 
-from pipeline.engines import ENGINES, chosen_engine, chosen_workers, prepare, processes, ray_cluster
+from pipeline.engines import chosen_engine, chosen_workers, prepare, processes, ray_cluster
 from pipeline.engines.base import Stopped
 from pipeline.errors import ClipError, ParamsError
 from pipeline.share import Share, parse_share
-from tests.clip_work import obey
+from tests.clip_work import meet, obey
 
 ROOT = Path(__file__).parent.parent
 WORDS = ["segfault", "a", "hang", *"bcdefgh"]
@@ -53,6 +54,30 @@ def test_an_error_of_the_function_comes_back_whole() -> None:
     assert (caught.value.kind, caught.value.clip_id) == ("no_audio", "a path")
 
 
+def test_as_many_calls_run_at_a_time_as_there_are_workers_forked_from_a_process_of_their_own(tmp_path: Path) -> None:
+    calls = dict(processes.run(partial(meet, n_calls=3), [tmp_path / name for name in "123"], 3, 60)).values()
+    workers, parents = zip(*calls, strict=True)
+    assert len({os.getpid(), *workers, *parents}) == 1 + 3 + 1
+
+
+@pytest.mark.slow
+def test_ray_runs_as_many_calls_at_a_time_reports_to_nobody_and_stops_at_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "200")  # a busy machine takes longer than Ray expects
+    answers = ray_cluster.run(partial(meet, n_calls=2), [tmp_path / name for name in ("1", "2", "bad")], 2, 60)
+    assert not isinstance(next(answers)[1], Stopped)  # so both have met; the third call may overtake the other answer
+    with pytest.raises(ClipError, match="clip 'a path': no sound in it; expected an audio stream") as caught:
+        list(answers)
+    assert type(caught.value) is ClipError  # Ray's own error would be one too, of a class made for it
+    assert (caught.value.kind, caught.value.clip_id) == ("no_audio", "a path")
+    assert (os.environ["RAY_USAGE_STATS_ENABLED"], ray.is_initialized()) == ("0", False)
+
+
 def test_workers_that_cannot_start_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_start_worker", os.abort)
     with pytest.raises(BrokenProcessPool, match=r"All workers expired|the workers cannot start"):  # pebble's or ours
@@ -67,7 +92,13 @@ def test_a_call_that_a_broken_pool_forgot_is_not_waited_for(monkeypatch: pytest.
         list(processes._finished(pool, {Future(): "a"}, 60))
 
 
-def test_no_more_than_two_items_a_worker_are_taken_ahead() -> None:
+def test_a_call_may_take_longer_than_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "HEARTBEAT_SECONDS", 0.01)
+    ((_, answer),) = processes.run(obey, ["hang"], 1, 0.2)
+    assert answer == Stopped("timeout", "not done after 0.2 s")
+
+
+def test_two_items_a_worker_are_taken_ahead_and_no_more() -> None:
     taken = 0
 
     def items() -> Iterator[str]:
@@ -76,8 +107,9 @@ def test_no_more_than_two_items_a_worker_are_taken_ahead() -> None:
             taken += 1
             yield str(number)
 
-    for done, _ in enumerate(processes.run(obey, items(), 2, 60)):
-        assert taken <= done + 2 * 2
+    taken_at_an_answer = [taken for _ in processes.run(obey, items(), 2, 60)]
+    assert taken_at_an_answer[0] == 2 * 2
+    assert all(taken <= done + 2 * 2 for done, taken in enumerate(taken_at_an_answer))
 
 
 def is_held(path: Path) -> bool:
@@ -133,21 +165,34 @@ print(dict(processes.run(n_threads, ["numpy"], 1, 60)))
 def test_the_engine_is_chosen_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ENGINE", raising=False)
     assert chosen_engine() is processes.run
-    for name, run in ENGINES.items():
+    for name, run in (("", processes.run), ("processes", processes.run), ("ray", ray_cluster.run)):
         monkeypatch.setenv("ENGINE", name)
         assert chosen_engine() is run
 
 
 def test_an_unknown_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENGINE", "spark")
-    with pytest.raises(ParamsError, match="ENGINE='spark'; expected one of: processes, ray"):
+    with pytest.raises(ParamsError, match=r"ENGINE='spark'; expected one of: processes, ray$"):
         chosen_engine()
+
+
+@pytest.mark.parametrize(
+    ("workers", "n_cores", "n_workers"), [("1", 5, 1), ("12", 5, 12), (None, 5, 5), ("", 5, 5), (None, None, 1)]
+)
+def test_there_are_as_many_workers_as_asked_for_or_one_a_core(
+    monkeypatch: pytest.MonkeyPatch, workers: str | None, n_cores: int | None, n_workers: int
+) -> None:
+    monkeypatch.delenv("WORKERS", raising=False)
+    if workers is not None:
+        monkeypatch.setenv("WORKERS", workers)
+    monkeypatch.setattr(os, "cpu_count", lambda: n_cores)
+    assert chosen_workers() == n_workers
 
 
 @pytest.mark.parametrize("workers", ["0", "-1", "many"])
 def test_workers_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
     monkeypatch.setenv("WORKERS", workers)
-    with pytest.raises(ParamsError, match=f"WORKERS='{workers}'; expected a whole number above 0"):
+    with pytest.raises(ParamsError, match=f"WORKERS='{workers}'; expected a whole number above 0$"):
         chosen_workers()
 
 

@@ -46,6 +46,10 @@ def test_a_value_out_of_range_is_refused_by_name(key: str, value: object) -> Non
         FramesParams(**(SECTION | {key: value}))
 
 
+def test_qualities_from_1_to_100_are_taken() -> None:
+    assert [FramesParams(**SECTION | {"jpeg_quality": quality}).jpeg_quality for quality in (1, 100)] == [1, 100]
+
+
 def test_middle_looks_at_half_of_every_period() -> None:
     offset_of = offsets(FramesParams(**SECTION | {"choice": "middle"}), "clip")
     assert [offset_of(k) for k in range(3)] == [0.25, 0.25, 0.25]
@@ -107,7 +111,8 @@ def test_a_slice_of_pictures_is_that_of_all_of_them(rows: slice) -> None:
     data, lengths = jpegs([picture(64, 64, seed) for seed in range(5)])
     pictures = JpegPictures(data, lengths)
     assert (pictures.shape, len(pictures)) == ((5, 64, 64, 3), 5)
-    np.testing.assert_array_equal(pictures[rows], decode_jpegs(data, lengths)[rows])
+    np.testing.assert_array_equal(pictures[rows], decode_jpegs(data, lengths)[rows], strict=True)
+    assert pictures[rows].dtype == pictures.dtype == np.uint8
 
 
 def test_a_slice_decodes_no_other_picture() -> None:
@@ -117,6 +122,31 @@ def test_a_slice_decodes_no_other_picture() -> None:
     assert pictures[:1].shape == (1, 64, 64, 3)
     with pytest.raises(DataError, match="picture 1: "):
         pictures[1:]
+
+
+class Noted:
+    """Bytes of JPEG files that note which of them are read."""
+
+    def __init__(self, data: NDArray[np.uint8]) -> None:
+        self.shape, self.dtype, self.data = data.shape, data.dtype, data
+        self.reads: list[tuple[int, int]] = []
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, rows: slice) -> NDArray[np.uint8]:
+        self.reads.append((int(rows.start), int(rows.stop)))
+        return self.data[rows]
+
+
+def test_a_slice_reads_the_bytes_of_its_own_pictures() -> None:
+    data, lengths = jpegs([picture(64, 64, seed) for seed in range(3)])
+    noted = Noted(data)
+    pictures = JpegPictures(noted, lengths)
+    assert noted.reads == [(0, lengths[0])]  # for the shape
+    noted.reads.clear()
+    pictures[1:3]
+    assert noted.reads == [(lengths[0], lengths[:2].sum()), (lengths[:2].sum(), len(data))]
 
 
 def test_what_is_kept_of_a_clip_is_the_resized_pictures_and_their_times() -> None:
@@ -139,19 +169,28 @@ def test_one_picture_and_the_files_are_in_memory_at_a_time() -> None:
 
 
 def test_a_video_without_a_picture_is_refused() -> None:
-    with pytest.raises(ClipError, match=r"clip 'blink': the video ends before .* one picture at 2 a second"):
+    problem = "clip 'blink': the video ends before its first picture is taken"
+    with pytest.raises(ClipError, match=f"{problem}; .* one picture at 2 a second$") as caught:
         picture_arrays("blink", [], FramesParams(**SECTION))
+    assert caught.value.kind == "too_short"
 
 
-@pytest.mark.parametrize("lengths", [[], [10], [400000]])
-def test_lengths_that_do_not_fill_the_data_are_refused(lengths: list[int]) -> None:
-    data, _ = jpegs([picture(64, 64)])
-    with pytest.raises(DataError, match=rf"{len(lengths)} JPEG files in \d+ bytes; expected at least 1"):
-        decode_jpegs(data, np.array(lengths, np.int64))
+@pytest.mark.parametrize(("lengths", "n_bytes"), [([], 0), ([], 50), ([10], 50), ([60], 50), ([20, 20], 50)])
+def test_lengths_that_do_not_fill_the_data_are_refused(lengths: list[int], n_bytes: int) -> None:
+    problem = f"{len(lengths)} JPEG files in {n_bytes} bytes; expected at least 1, filling all bytes$"
+    with pytest.raises(DataError, match=problem):
+        decode_jpegs(np.zeros(n_bytes, np.uint8), np.array(lengths, np.int64))
+
+
+def test_a_picture_that_is_no_jpeg_is_refused() -> None:
+    png = io.BytesIO()
+    Image.fromarray(picture(64, 64)).save(png, "png")
+    with pytest.raises(DataError, match=r"picture 0: cannot identify .*; expected a whole JPEG file$"):
+        decode_jpegs(np.frombuffer(png.getvalue(), np.uint8), np.array([len(png.getvalue())]))
 
 
 @pytest.mark.parametrize("n_kept", [3, 200])
 def test_a_damaged_jpeg_is_named(n_kept: int) -> None:
     data, lengths = jpegs([picture(64, 64), picture(64, 64)])
-    with pytest.raises(DataError, match=r"picture 1: .*; expected a whole JPEG file"):
+    with pytest.raises(DataError, match=r"picture 1: \w.*; expected a whole JPEG file$"):
         decode_jpegs(data[: lengths[0] + n_kept], np.array([lengths[0], n_kept]))

@@ -76,6 +76,18 @@ def test_mel_weights_are_triangles_straight_in_mel() -> None:
     np.testing.assert_allclose(mel_matrix(PARAMS), naive_mel_matrix(), atol=1e-9)
 
 
+@pytest.mark.parametrize(("window_length", "n_fft"), [(2, 2), (256, 256), (257, 512), (512, 512), (513, 1024)])
+def test_the_fft_is_the_shortest_power_of_two_that_holds_the_window(window_length: int, n_fft: int) -> None:
+    params = with_changes(window_seconds=window_length / 16_000)
+    assert mel_matrix(params).shape == (n_fft // 2 + 1, 64)
+
+
+def test_mel_weights_are_none_at_0_hz_also_where_the_lowest_band_starts_there() -> None:
+    weights = mel_matrix(with_changes(fmin_hz=0.0))
+    assert weights[0].tolist() == [0.0] * 64
+    assert (weights >= 0).all()
+
+
 def test_mel_weights_are_not_librosa_s_which_are_straight_in_hertz() -> None:
     other = librosa.filters.mel(sr=16_000, n_fft=512, n_mels=64, fmin=125, fmax=7500, htk=True, norm=None).T
     assert 1e-3 < np.abs(mel_matrix(PARAMS) - other).max() < 1e-2  # 4.4e-3 is known
@@ -86,6 +98,11 @@ def test_mel_weights_are_not_librosa_s_which_are_straight_in_hertz() -> None:
 )
 def test_the_number_of_examples_follows_from_the_number_of_samples(n_samples: int, n_examples: int) -> None:
     assert log_mel_examples(np.zeros(n_samples, np.float32), PARAMS).shape == (n_examples, 96, 64)
+
+
+@pytest.mark.parametrize(("n_samples", "n_frames"), [(0, 0), (399, 0), (400, 1), (559, 1), (560, 2)])
+def test_a_frame_has_a_whole_window(n_samples: int, n_frames: int) -> None:
+    assert log_mel_spectrogram(np.zeros(n_samples, np.float32), PARAMS).shape == (n_frames, 64)
 
 
 def test_silence_is_the_logarithm_of_the_offset() -> None:
@@ -116,6 +133,12 @@ def test_blocks_of_any_length_give_the_examples_of_the_whole(cuts: list[int], ho
     np.testing.assert_allclose(arrays["seconds"], 0.25 + hop_seconds * np.arange(len(arrays["examples"])))
 
 
+def test_a_stream_starts_when_its_first_samples_do() -> None:
+    noise = np.random.default_rng(0).uniform(-1, 1, 16_000).astype(np.float32)
+    blocks = [(0.125, noise[:0]), (0.25, noise), (1.25, noise), (2.25, noise[:0])]
+    assert streamed_arrays("clip", blocks, PARAMS)["seconds"].tolist() == [0.25, 0.25 + 0.96]
+
+
 def test_the_examples_of_a_stream_are_never_in_memory_twice() -> None:
     params = with_changes(example_hop_seconds=0.01)  # as many examples in half a minute as usually in most of an hour
     noise = np.random.default_rng(0).uniform(-1, 1, 16_000).astype(np.float32)
@@ -138,12 +161,20 @@ def test_two_channels_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    "changes", [{"fmax_hz": 8000.0}, {"window_seconds": 0.000125}, {"fmin_hz": 0.0}, {"hop_seconds": 0.0000625}]
+)
+def test_params_at_the_edge_of_what_is_possible_are_taken(changes: dict[str, float]) -> None:
+    assert len(log_mel_spectrogram(np.zeros(800, np.float32), with_changes(**changes))) > 0
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"fmax_hz": 9000.0}, r"expected fmin_hz < fmax_hz <= 8000.0 \(half of sample_rate\)"),
         ({"fmin_hz": 7500.0}, r"fmin_hz=7500.0, fmax_hz=7500.0; expected fmin_hz < fmax_hz"),
         ({"window_seconds": 0.00006}, r"window_seconds=6e-05; expected at least 0.000125, two samples"),
         ({"hop_seconds": 0.01001}, r"hop_seconds=0.01001; expected a whole number of samples"),
+        ({"hop_seconds": 1e-12}, r"hop_seconds=1e-12; expected a whole number of samples"),
         ({"example_hop_seconds": 0.965}, r"example_hop_seconds=0.965; expected a multiple of hop_seconds=0.01"),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 
 from pipeline import shards
 from pipeline.errors import DataError
@@ -72,6 +73,24 @@ def test_one_clip_more_rewrites_one_shard(tmp_path: Path) -> None:
     assert sum(a.get(name) != data for name, data in b.items()) == 1
 
 
+def test_a_clip_lies_in_the_shard_that_a_hash_of_its_id_names(tmp_path: Path) -> None:
+    clips = make(100)
+    write_shards(tmp_path / "a" / "new" / "folder", clips, clips.__getitem__)
+    for path in (tmp_path / "a" / "new" / "folder").iterdir():
+        with safe_open(path, framework="numpy") as shard:
+            clip_ids = {key.split(":", 1)[1] for key in shard.keys()}  # noqa: SIM118 - no dict
+        numbers = {int(hashlib.sha256(clip_id.encode()).hexdigest()[:16], 16) % 32 for clip_id in clip_ids}
+        assert [path.name] == [f"shard-{number:02}-of-32.safetensors" for number in numbers]
+
+
+def test_clips_come_in_the_order_of_the_shards_and_of_their_ids(tmp_path: Path) -> None:
+    clips = make(100)
+    write_shards(tmp_path, reversed(clips), clips.__getitem__)
+    shard_of = {clip_id: int(hashlib.sha256(clip_id.encode()).hexdigest()[:16], 16) % 32 for clip_id in clips}
+    expected = sorted(clips, key=lambda clip_id: (shard_of[clip_id], clip_id))
+    assert [clip_id for clip_id, _ in read_shards(tmp_path)] == expected
+
+
 def test_only_wanted_clips_are_read(tmp_path: Path) -> None:
     clips = make(20)
     write_shards(tmp_path, clips, clips.__getitem__)
@@ -84,7 +103,7 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
     write_shards(tmp_path, clips, clips.__getitem__)
     path = next(tmp_path.iterdir())
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match=rf"{path.name}: .*expected an intact safetensors file"):
+    with pytest.raises(DataError, match=rf"{path.name}: \S.*; expected an intact safetensors file$"):
         list(read_shards(tmp_path))
 
 
@@ -128,11 +147,18 @@ def test_the_hash_is_that_of_all_bytes_wherever_they_lie(
     assert arrays_sha256({"x": array}) == arrays_sha256({"x": one_clip(tmp_path, array)}) == expected
 
 
+def test_the_hash_does_not_depend_on_the_order_of_the_names() -> None:
+    a, b = np.arange(3), np.arange(4.0)
+    assert arrays_sha256({"a": a, "b": b}) == arrays_sha256({"b": b, "a": a}) != arrays_sha256({"a": b, "b": a})
+
+
 def test_a_shard_that_becomes_shorter_is_named(tmp_path: Path) -> None:
-    stored = one_clip(tmp_path, np.arange(10.0))
+    stored = one_clip(tmp_path, np.arange(20.0).reshape(10, 2))
     path = next(tmp_path.iterdir())
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match=rf"{path.name}: it became shorter while it was read; expected a file that"):
+    with pytest.raises(
+        DataError, match=rf"{path.name}: it became shorter while it was read; expected a file that stays as it is$"
+    ):
         stored[5:10]
 
 
