@@ -6,7 +6,7 @@ from stages.cli import run
 
 
 def main(features: Path, name: str, models: Path, out: Path) -> None:
-    """Write an npz with audio and visual (n_seeds, n, k) float32, clip_ids, splits and labels (n,)."""
+    """Write an npz with audio and visual (n_seeds, n, k) float32, seeds rising, clip_ids, splits and labels (n,)."""
     import numpy as np
 
     from pipeline.features import FeatureTable
@@ -14,7 +14,8 @@ def main(features: Path, name: str, models: Path, out: Path) -> None:
     from pipeline.npz import write_arrays
 
     table = FeatureTable.load(features)
-    fitted = [model_module(name).Model.load(path) for path in sorted(models.glob("seed-*.safetensors"))]
+    files = {int(path.stem.removeprefix("seed-")): path for path in models.glob("seed-*.safetensors")}
+    fitted = [model_module(name).Model.load(path) for _, path in sorted(files.items())]
     out.parent.mkdir(parents=True, exist_ok=True)
     arrays = {
         "audio": np.stack([model.embed_audio(table.audio) for model in fitted]),
