@@ -56,11 +56,11 @@ def test_packets_that_are_read_again_give_the_same_bytes(
 def test_the_length_of_blocks_does_not_change_the_samples(
     sample_rate: int, block_seconds: float, tmp_path: Path
 ) -> None:
-    path = write_clip(tmp_path / "clip.mp4", PICTURES, STEREO)
+    path = write_clip(tmp_path / "clip.mp4", waveform=np.tile(STEREO, 2))
     blocks = [block for _, block in iter_waveform(path, sample_rate, block_seconds)]
     whole = read_waveform(path, sample_rate)
     np.testing.assert_allclose(np.concatenate(blocks), whole, atol=1e-6)
-    assert len(blocks) > 3  # the resampler gives what it has in bursts
+    assert len(blocks) > 5
 
 
 def test_a_block_starts_where_the_samples_before_it_end(tmp_path: Path) -> None:
