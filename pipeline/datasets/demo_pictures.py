@@ -34,7 +34,7 @@ def make_pictures(
     Returns:
         (n, size, size, 3) uint8 RGB.
     """
-    time = seconds.astype(np.float32)[:, None, None]
+    time = seconds[:, None, None]
     dark = bool(rng.random() < 0.5)
     pictures = np.repeat(_place(rng, size, dark)[:, None], len(seconds), axis=1)
     far = str(rng.choice([other for other in SHAPES if other != label]))
@@ -60,12 +60,12 @@ def _place(rng: np.random.Generator, size: int, dark: bool) -> Plane:
         blend = blend + rng.uniform(0.03, 0.13) * np.sin(across * x + down * y + rng.uniform(0, tau))
     brightness = (0.08, 0.4) if dark else (0.65, 0.97)
     first, second = (_colour(rng.random(), rng.uniform(0.1, 0.4), rng.uniform(*brightness)) for _ in range(2))
-    return first + np.clip(blend, 0, 1) * (second - first)
+    return first + np.clip(blend, 0, 1).astype(np.float32) * (second - first)
 
 
 def _axes(size: int) -> tuple[Plane, Plane]:
     """Coordinates (1, size) and (size, 1) from -1 to 1."""
-    axis = np.linspace(-1, 1, size, dtype=np.float32)
+    axis = np.linspace(-1, 1, size)
     return axis[None, :], axis[:, None]
 
 
@@ -77,7 +77,7 @@ def _motif(rng: np.random.Generator, label: str, time: Plane, size: int, difficu
     x, y = (axis / zoom for axis in _axes(size))
     u = np.cos(angle) * x + np.sin(angle) * y + from_x + speed_x * time
     v = np.cos(angle) * y - np.sin(angle) * x + from_y + speed_y * time
-    return SHAPES[label](rng, u.astype(np.float32), v.astype(np.float32), time)
+    return SHAPES[label](rng, u, v, time)
 
 
 def _colours(rng: np.random.Generator, label: str, dark: bool, difficulty: float) -> tuple[Plane, Plane]:
@@ -98,7 +98,7 @@ def _colour(hue: float, saturation: float, brightness: float) -> Plane:
 
 def _paint(pictures: Plane, cover: Plane, top: Plane, bottom: Plane) -> None:
     """Lay a coverage (n, size, size) on the pictures (3, n, size, size) in place, with a soft shadow below it."""
-    size = cover.shape[-1]
+    size, cover = cover.shape[-1], cover.astype(np.float32)
     offset = size // 40
     shadow = 1 - SHADOW_STRENGTH * cover[:, : size - offset, : size - offset]
     down = np.linspace(0, 1, size, dtype=np.float32)[:, None]

@@ -1,7 +1,7 @@
 """The moving shapes of the demo: ten kinds of motif, each a picture of where it covers the place behind it.
 
 A motif takes a generator, the plane's coordinates x (to the right) and y (down), each (n, H, W) with the picture about
-[-1, 1], and the seconds (n, 1, 1); it returns the coverage (n, H, W) in [0, 1]. All arrays are float32.
+[-1, 1], and the seconds (n, 1, 1); it returns the coverage (n, H, W) in [0, 1]. All of them are float64.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def _tiles(
     """The plane cut in cells: coordinates about each cell's own centre, in cells, and whether it is taken."""
     columns, rows = np.floor(x / cell), np.floor(y / cell)
     index = columns.astype(np.int32) % TABLE_SIZE, rows.astype(np.int32) % TABLE_SIZE
-    shifts = rng.uniform(0.35, 0.65, (2, TABLE_SIZE, TABLE_SIZE)).astype(np.float32)
+    shifts = rng.uniform(0.35, 0.65, (2, TABLE_SIZE, TABLE_SIZE))
     taken = rng.random((TABLE_SIZE, TABLE_SIZE)) < presence
     return x / cell - columns - shifts[0][index], y / cell - rows - shifts[1][index], taken[index]
 
@@ -76,7 +76,7 @@ def _birds(rng: np.random.Generator, x: Plane, y: Plane, seconds: Plane) -> Plan
     flap = 0.45 + 0.5 * np.sin(tau * rng.uniform(1.5, 4) * seconds)
     span = rng.uniform(0.28, 0.36)
     wing = rng.uniform(0.045, 0.08) - np.abs(v - 0.1 + 2 * flap * (np.abs(u) - 2 * u * u))
-    return np.where(taken, _inside(np.minimum(wing, span - np.abs(u)), 0.06), np.float32(0))
+    return np.where(taken, _inside(np.minimum(wing, span - np.abs(u)), 0.06), 0)
 
 
 def _clock(rng: np.random.Generator, x: Plane, y: Plane, seconds: Plane) -> Plane:
@@ -127,7 +127,7 @@ def _fire(rng: np.random.Generator, x: Plane, y: Plane, seconds: Plane) -> Plane
         tongue = np.abs(np.sin(frequency * x + rate * seconds + phase + 0.6 * np.sin(4 * y + 5 * seconds)))
         top -= rng.uniform(0.4, 0.7) / frequency**0.7 * tongue
     u, v, taken = _tiles(rng, x + 0.1 * np.sin(6 * y), y + rng.uniform(0.6, 1.4) * seconds, 0.3, 0.35)
-    sparks = np.where(taken, _inside(0.1 - _radius(u, v), 0.08), np.float32(0)) * _inside(y - top + 0.6)
+    sparks = np.where(taken, _inside(0.1 - _radius(u, v), 0.08), 0) * _inside(y - top + 0.6)
     return np.maximum(_inside(y - top, 0.3), sparks)
 
 
@@ -148,7 +148,7 @@ def _rain(rng: np.random.Generator, x: Plane, y: Plane, seconds: Plane) -> Plane
         rng, stretch * (x + slant * y), y - rng.uniform(1.5, 3.5) * seconds, rng.uniform(0.22, 0.45), 0.6
     )
     drops = np.minimum(0.2 - np.abs(u) * (1 + 0.5 * v), 0.33 - np.abs(v))
-    return np.where(taken, _inside(drops, 0.15), np.float32(0))
+    return np.where(taken, _inside(drops, 0.15), 0)
 
 
 def _siren(rng: np.random.Generator, x: Plane, y: Plane, seconds: Plane) -> Plane:

@@ -12,6 +12,7 @@ Sound = Callable[[np.random.Generator, int, int], Wave]
 
 FADE_SECONDS = 0.03
 PEAK = 0.95
+FULL_SCALE = 1 << 15
 ROOM_FREQUENCIES_HZ = np.geomspace(60, 8000, 8)
 
 
@@ -34,7 +35,7 @@ def make_sound(
         rng: where every draw of this sound comes from.
 
     Returns:
-        (n_samples,) float32 in [-1, 1].
+        (n_samples,) float32 in [-1, 1], of 16 bits.
     """
     start, end = (round(seconds * sample_rate) for seconds in event)
     waveform = _place(rng, n_samples, sample_rate, difficulty)
@@ -44,7 +45,7 @@ def make_sound(
     waveform[start:end] += _faded(_unit(SOUNDS[label](rng, end - start, sample_rate)), sample_rate)
     waveform = _gain(rng.uniform(-28, -16)) * _room(rng, waveform, sample_rate, difficulty)
     waveform *= min(1.0, PEAK / np.abs(waveform).max())
-    return waveform.astype(np.float32)
+    return (np.trunc(waveform * FULL_SCALE) / FULL_SCALE).astype(np.float32)
 
 
 def _gain(level_db: float) -> float:

@@ -17,6 +17,7 @@ from pipeline.errors import DataError
 
 Picture = NDArray[np.uint8]  # (height, width, 3) RGB
 _BITEXACT = {"flags": "+bitexact"}  # no encoder name or version in the stream
+_X264 = {"crf": "20", "preset": "veryfast", "mbtree": "0"}  # x264's AVX-512 code for mbtree varies from run to run
 
 
 def write_mp4(
@@ -56,7 +57,7 @@ def _encode_pictures(container: OutputContainer, pictures: Iterable[Picture], ra
     height, width, _ = first.shape
     if height % 2 or width % 2:
         raise DataError(f"pictures: {width} x {height}; expected an even width and height")
-    stream = container.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast", **_BITEXACT})
+    stream = container.add_stream("libx264", rate=rate, options=_X264 | _BITEXACT)
     stream.width, stream.height, stream.pix_fmt, stream.thread_count = width, height, "yuv420p", 1
     packets: list[av.Packet[Any]] = []
     for index, picture in enumerate(itertools.chain([first], pictures)):

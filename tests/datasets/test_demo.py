@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -59,6 +62,18 @@ def easy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[DemoClip]
 
 def test_the_same_parameters_give_the_same_bytes(tmp_path: Path) -> None:
     assert make_demo(tmp_path / "a", small()) == make_demo(tmp_path / "b", small())
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_a_processor_with_fewer_vector_instructions_gives_the_same_bytes(tmp_path: Path) -> None:
+    make_demo(tmp_path / "a", small(n_classes=10, clips_per_class=1))
+    code = (
+        "import sys, pathlib, tests.datasets.test_demo as demo;"
+        "demo.make_demo(pathlib.Path(sys.argv[1]), demo.small(n_classes=10, clips_per_class=1))"
+    )
+    found: Any = np.show_config(mode="dicts")
+    env = os.environ | {"NPY_DISABLE_CPU_FEATURES": " ".join(found["SIMD Extensions"]["found"])}
+    subprocess.run([sys.executable, "-c", code, tmp_path / "b"], check=True, env=env)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
@@ -127,12 +142,12 @@ def test_an_event_is_seen_and_what_is_around_it_stays_the_same(easy: tuple[Path,
 
 @pytest.mark.parametrize("label", CLASS_NAMES)
 def test_a_motif_covers_some_of_the_picture_and_never_more_than_all(label: str) -> None:
-    axis, seconds = np.linspace(-1, 1, 40, dtype=np.float32), np.arange(20, dtype=np.float32)[:, None, None] / 10
+    axis, seconds = np.linspace(-1, 1, 40), np.arange(20)[:, None, None] / 10
     for seed in range(5):
-        x, y = np.broadcast_arrays(axis[None, None, :], axis[None, :, None], np.empty((20, 1, 1), np.float32))[:2]
+        x, y = np.broadcast_arrays(axis[None, None, :], axis[None, :, None], np.empty((20, 1, 1)))[:2]
         cover = SHAPES[label](np.random.default_rng(seed), x, y, seconds)
         assert cover.shape == (20, 40, 40)
-        assert cover.dtype == np.float32
+        assert cover.dtype == np.float64
         assert 0 <= cover.min() < cover.max() <= 1
         assert 0.02 < cover.mean() < 0.9
 
