@@ -37,7 +37,7 @@ def main(features: Path, rejected: Path, dataset: Path, embeddings: Path, metric
         "chance": evaluate.chance(next(iter(models.values())), params),
         "rejected": len({row.clip_id for row in refused}),
         "rejected_kinds": rejects.count_kinds(refused),
-        "provenance": {**table.provenance, "versions": _versions()},
+        "provenance": {**table.provenance, "versions": _versions(), "machine": _machine()},
     }
     metrics.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     _write_csv(plots / "significance.csv", PAIR_COLUMNS, differences)
@@ -92,6 +92,15 @@ def _dataset(table: "FeatureTable") -> dict[str, Any]:
 def _versions() -> dict[str, str]:
     """What the numbers were computed with."""
     return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+
+
+def _machine() -> dict[str, str]:
+    """The kind of processor: another kind rounds otherwise in the last bits, and training carries that on."""
+    import numpy as np
+
+    config: Any = np.show_config(mode="dicts")
+    vectors = config["SIMD Extensions"].get("found") or config["SIMD Extensions"]["baseline"]
+    return {"processor": platform.machine(), "vector_instructions": vectors[-1]}
 
 
 def _write_csv(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:

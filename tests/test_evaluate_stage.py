@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,14 @@ def test_all_models_are_compared_with_the_first_and_corrected_for_all_pairs(fold
 
 def test_metrics_json_holds_nothing_but_scalars(folder: Path) -> None:
     assert all(isinstance(leaf, int | float | str) for leaf in leaves(run(folder / "plots")))
+
+
+def test_metrics_json_says_which_kind_of_processor_made_it(folder: Path) -> None:
+    machine = run(folder / "plots")["provenance"]["machine"]
+    flags = Path("/proc/cpuinfo").read_text().split()
+    assert machine["processor"] == os.uname().machine
+    assert (machine["vector_instructions"].startswith(("AVX512", "X86_V4"))) == ("avx512f" in flags)
+    assert (machine["vector_instructions"] == "X86_V3") == ("avx2" in flags and "avx512f" not in flags)
 
 
 def test_every_model_has_its_tables(folder: Path) -> None:
