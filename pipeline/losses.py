@@ -104,12 +104,7 @@ def cca_loss(audio: Tensor, visual: Tensor, n_components: int, ridge: float) -> 
     """
     audio_centred, visual_centred = _centred(audio.double()), _centred(visual.double())
     cross = audio_centred.T @ visual_centred / len(audio)  # (audio width, visual width)
-    audio_factor = _covariance_factor(audio_centred, ridge)
-    visual_factor = _covariance_factor(visual_centred, ridge)
-    half_whitened = torch.linalg.solve_triangular(audio_factor, cross, upper=False)
-    whitened = torch.linalg.solve_triangular(visual_factor, half_whitened.T, upper=False)  # (visual, audio width)
-    correlations: Tensor = torch.linalg.svdvals(whitened)
-    return -correlations[:n_components].sum().to(audio.dtype)
+    return -_correlations(cross, audio_centred, visual_centred, ridge)[:n_components].sum().to(audio.dtype)
 
 
 def discriminative_loss(audio: Tensor, visual: Tensor, labels_onehot: Tensor, projection: Tensor) -> Tensor:
@@ -166,6 +161,15 @@ def _centred(rows: Tensor) -> Tensor:
     return rows - rows.mean(dim=0)
 
 
+def _correlations(cross: Tensor, audio: Tensor, visual: Tensor, ridge: float) -> Tensor:
+    """Canonical correlations, falling, of ``cross`` (audio width, visual width) and the centred rows of both sides."""
+    audio_factor, visual_factor = (_covariance_factor(rows, ridge) for rows in (audio, visual))
+    half_whitened = torch.linalg.solve_triangular(audio_factor, cross, upper=False)
+    whitened = torch.linalg.solve_triangular(visual_factor, half_whitened.T, upper=False)  # (visual, audio width)
+    correlations: Tensor = torch.linalg.svdvals(whitened)
+    return correlations
+
+
 def _covariance_factor(centred: Tensor, ridge: float) -> Tensor:
     """Lower Cholesky factor of the covariance of centred rows with a ridge relative to its mean variance."""
     covariance = centred.T @ centred / len(centred)  # (width, width)
@@ -206,11 +210,7 @@ def cluster_cca_loss(audio: Tensor, visual: Tensor, labels_onehot: Tensor, n_com
         means.append(onehot.T @ centred / counts.clamp(min=1)[:, None])  # (n_classes, width)
         scaled.append(centred * (row_share * len(rows)).sqrt()[:, None])  # (n, width), for a mean over n rows
     cross = means[0].T @ (share[:, None] * means[1])  # (audio width, visual width)
-    audio_factor, visual_factor = (_covariance_factor(rows, ridge) for rows in scaled)
-    half_whitened = torch.linalg.solve_triangular(audio_factor, cross, upper=False)
-    whitened = torch.linalg.solve_triangular(visual_factor, half_whitened.T, upper=False)  # (visual, audio width)
-    correlations: Tensor = torch.linalg.svdvals(whitened)
-    return -correlations[:n_components].sum().to(audio.dtype)
+    return -_correlations(cross, scaled[0], scaled[1], ridge)[:n_components].sum().to(audio.dtype)
 
 
 def cross_modal_triplet_loss(

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from pipeline.errors import ParamsError
 
@@ -15,9 +15,19 @@ PARAMS_FILE = Path("params.yaml")
 
 
 class StageParams(BaseModel):
-    """Base of every section: frozen, and a key that the section does not know is refused."""
+    """Base of every section: frozen; refuses a key that the section does not know, and true or false for a number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _truth_is_no_number(cls, value: object, checked: ValidatorFunctionWrapHandler) -> object:
+        """Pydantic takes true for 1, as Python does; its strict mode would refuse 1e-3 too, which is text to YAML."""
+        field = checked(value)
+        given = value if isinstance(value, list) else [value]
+        if any(isinstance(item, bool) for item in given) and not isinstance(field, bool):
+            raise ValueError("expected a number, not true or false (to YAML also yes, no, on and off)")
+        return field
 
 
 Params = TypeVar("Params", bound=BaseModel)

@@ -2,12 +2,14 @@
 
 import argparse
 import inspect
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import PipelineError, disk_errors
 
+EXIT_INTERRUPTED = 128 + signal.SIGINT  # as shells count it
 OPTIONS = {"shard": ("I/N", "compute the I-th of N shares of the clips, into the clip cache only; write no OUT")}
 
 
@@ -29,6 +31,9 @@ def run(main: Callable[..., None]) -> None:
             main(**arguments)
     except PipelineError as error:
         sys.exit(f"{name}: {type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        print(f"{name}: stopped by Ctrl-C; run the same command again: finished clips are kept", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pipeline.rejects import Reject
 
 REPORT = "report.json"
+EXAMPLE_SIZES = {"logmel.frames_per_example": 96, "logmel.n_mels": 64}
+MIN_PICTURE_SIDE = 75  # pixels
 
 
 def main(clips_csv: Path, imported: Path, out: Path) -> None:
@@ -95,7 +97,29 @@ def check_networks(source: str) -> None:
             from pipeline.weights.store import fetch_if_missing  # loads torch, which the demo can do without here
 
             fetch_if_missing(network, name)
-    check_audio_scaling(read_section("features.audio_scaling"), read_section("vggish.postprocess"))
+    check_sizes()
+    postprocess = read_section("vggish.postprocess")
+    check_audio_scaling(read_section("features.audio_scaling"), postprocess)
+    if postprocess != "none":
+        from pipeline.vggish_postprocess import FILE, load_vggish_pca
+        from pipeline.weights.store import weights_folder
+
+        load_vggish_pca(weights_folder() / FILE)
+
+
+def check_sizes() -> None:
+    """Refuse examples and pictures of a size that the networks cannot take."""
+    from pipeline.errors import ParamsError
+    from pipeline.params import read_section
+
+    for key, size in EXAMPLE_SIZES.items():
+        if (given := read_section(key)) != size:
+            raise ParamsError(f"{key}: {given!r}; expected {size}: VGGish takes examples of one size")
+    side = read_section("frames.size")
+    if not isinstance(side, int) or side < MIN_PICTURE_SIDE:
+        raise ParamsError(
+            f"frames.size: {side!r}; expected at least {MIN_PICTURE_SIDE} pixels: Inception-v3 takes no smaller picture"
+        )
 
 
 if __name__ == "__main__":

@@ -58,8 +58,8 @@ def summary(report: dict[str, Any], metrics: Path) -> str:
     maps = {name: of_model["average"]["map"] for name, of_model in report["models"].items()}
     maps["chance"] = report["chance"]["map"]
     lines = [f"  {name:20} {maps[name]:.3f}" for name in sorted(maps, key=lambda name: -maps[name])]
-    n_test = report["dataset"]["n_test"]
-    return "\n".join([f"evaluate: MAP over {n_test} test clips; all else stands in {metrics}", *lines])
+    clips = f"{report['dataset']['n_test']} test clips of {report['dataset']['n_test_classes']} classes"
+    return "\n".join([f"evaluate: MAP over {clips}; all else stands in {metrics}", *lines])
 
 
 def _against_first(differences: list[dict[str, Any]], names: Iterable[str]) -> dict[str, dict[str, float]]:
@@ -78,12 +78,14 @@ def _dataset(table: "FeatureTable") -> dict[str, Any]:
     from pipeline.params import read_section
 
     n_clips = {f"n_{split}": table.splits.count(split) for split in SPLITS}
+    tested = {label for label, split in zip(table.labels.tolist(), table.splits, strict=True) if split == "test"}
     return {
         "source": read_section("dataset.source"),
         "split_seed": read_section("dataset.seed"),
         "n_clips": len(table.clip_ids),
         "n_classes": len(table.classes),
         **n_clips,
+        "n_test_classes": len(tested),
         "audio_width": table.audio.shape[1],
         "visual_width": table.visual.shape[1],
     }

@@ -46,6 +46,25 @@ def test_a_known_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "params.yaml"]
 
 
+def test_ctrl_c_ends_a_stage_with_one_line(tmp_path: Path) -> None:
+    lines = [
+        "import os, signal, time",
+        "from pathlib import Path",
+        "from stages.cli import run",
+        "def main(out: Path) -> None:",
+        "    os.kill(os.getpid(), signal.SIGINT)",
+        "    time.sleep(60)",
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts the tests may ignore it",
+        "run(main)",
+    ]
+    (tmp_path / "nap.py").write_text("\n".join(lines))
+    done = subprocess.run(
+        [sys.executable, "nap.py", "out"], capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 130
+    assert done.stderr == "nap: stopped by Ctrl-C; run the same command again: finished clips are kept\n"
+
+
 def test_a_missing_path_shows_the_usage() -> None:
     done = run("-m", "stages.logmel", "data/clips.csv")
     assert done.returncode == 2

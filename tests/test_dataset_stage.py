@@ -1,13 +1,16 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 import yaml
 
+from pipeline import inception
 from pipeline.clips import Clip, read_clips
 from pipeline.datasets.base import Found, without_missing
-from pipeline.errors import DataError
+from pipeline.errors import DataError, ParamsError
 from pipeline.features import FeatureTable
 from pipeline.rejects import Reject
 from stages import dataset as stage
@@ -19,14 +22,16 @@ def make_clip(name: str, label: str = "x", split: str = "train", sha256: str = "
     return Clip(clip_id=name, path=name, label=label, split=split, sha256=sha256)
 
 
-def run(folder: Path, videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stage on a user's folder."""
+def run(folder: Path, videos: Path | None, monkeypatch: pytest.MonkeyPatch, **changed: dict[str, Any]) -> None:
+    """The stage on a user's folder, sections of params.yaml changed."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("CACHE_DIR", str(folder / "cache"))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["dataset"] |= {"source": "folder", "path": str(videos)}
     for network in ("vggish", "inception"):
         params[network]["allow_random"] = True
+    for section, values in changed.items():
+        params[section] |= values
     Path("params.yaml").write_text(yaml.safe_dump(params))
     stage.main(Path("data/clips.csv"), Path("data/imported.safetensors"), Path("data/dataset"))
 
@@ -82,6 +87,51 @@ def test_copies_of_a_file_are_counted_and_stay_together(tmp_path: Path, monkeypa
     assert (leakage["duplicate_groups"], leakage["test_same_sha256"]) == (1, 0)
     copies = [clip for clip in read_clips(Path("data/clips.csv")) if "copy" in clip.path or clip.path == "dog/0.mp4"]
     assert len({clip.split for clip in copies}) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"logmel": {"n_mels": 128}}, r"logmel\.n_mels: 128; expected 64: VGGish takes"),
+        ({"logmel": {"frames_per_example": 48}}, r"logmel\.frames_per_example: 48; expected 96: VGGish takes"),
+        ({"frames": {"size": 74}}, r"frames\.size: 74; expected at least 75 pixels: Inception-v3 takes no smaller"),
+        ({"frames": {"size": "large"}}, r"frames\.size: 'large'; expected at least 75 pixels"),
+    ],
+)
+def test_sizes_that_a_network_cannot_take_stop_before_the_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ParamsError, match=message):
+        run(tmp_path, make_videos(tmp_path / "videos"), monkeypatch, **changed)
+
+
+def test_the_smallest_picture_is_the_smallest_that_inception_takes() -> None:
+    side = stage.MIN_PICTURE_SIDE
+    with torch.device("meta"):
+        trunk = inception._trunk()
+        assert trunk(torch.zeros(1, 3, side, side)).shape == (1, 2048)
+        with pytest.raises(RuntimeError, match="Output size is too small"):
+            trunk(torch.zeros(1, 3, side - 1, side - 1))
+
+
+def test_a_missing_pca_of_audioset_stops_before_the_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIGHTS_DIR", str(tmp_path / "weights"))
+    with pytest.raises(DataError, match=r"weights/vggish_pca_params.npz: missing, and vggish.postprocess needs it"):
+        run(tmp_path, make_videos(tmp_path / "videos"), monkeypatch, vggish={"postprocess": "pca"})
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"path": "videos"}, r"dataset.path=videos: source 'demo' reads no files; expected null, or another source"),
+        ({"path": None, "protocol": "cml"}, r"dataset.protocol='cml': source 'demo' has none; expected null"),
+    ],
+)
+def test_the_demo_does_not_pass_for_videos_that_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ParamsError, match=message):
+        run(tmp_path, None, monkeypatch, dataset={"source": "demo", **setting})
 
 
 def test_labels_that_look_alike_are_named_and_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,15 @@ def test_metrics_json_says_which_kind_of_processor_made_it(folder: Path) -> None
     assert (machine["vector_instructions"] == "X86_V3") == ("avx2" in flags and "avx512f" not in flags)
 
 
+def test_classes_without_a_test_clip_are_told_from_those_that_are_searched(folder: Path) -> None:
+    table = FeatureTable.load(folder / "features.safetensors")
+    replace(table, classes=[*table.classes, "yak"], labels=np.append(table.labels[:-1], 3)).save(
+        folder / "features.safetensors"
+    )
+    counts = run(folder / "plots")["dataset"]
+    assert (counts["n_classes"], counts["n_test_classes"]) == (4, 3)
+
+
 def test_every_model_has_its_tables(folder: Path) -> None:
     run(folder / "plots")
     tables = {"precision_scope", "precision_recall", "class_map", "confusion"}
@@ -106,7 +116,7 @@ def test_the_models_are_printed_best_first_and_chance_among_them(
 ) -> None:
     metrics = run(folder / "out")
     first, *lines = capsys.readouterr().out.splitlines()
-    assert first.startswith("evaluate: MAP over 30 test clips;")
+    assert first.startswith("evaluate: MAP over 30 test clips of 3 classes;")
     assert [line.split()[0] for line in lines][:2] == ["good", "worse"]
     maps = {name: of_model["average"]["map"] for name, of_model in metrics["models"].items()}
     printed = {name: float(number) for name, number in map(str.split, lines)}

@@ -36,6 +36,34 @@ def test_a_value_out_of_range_is_shown(tmp_path: Path) -> None:
         load_params("a", Section, path)
 
 
+class Numbers(StageParams):
+    width: PositiveInt | None
+    share: float
+    seeds: list[int]
+    whiten: bool
+
+
+NUMBERS = {"width": "3", "share": "1e-3", "seeds": "[0]", "whiten": "true"}
+
+
+def numbers(folder: Path, **changed: str) -> Path:
+    values = NUMBERS | changed
+    return write(folder, f"a: {{{', '.join(f'{key}: {value}' for key, value in values.items())}}}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("width", "true"), ("width", "yes"), ("share", "false"), ("seeds", "[0, true]")]
+)
+def test_true_and_false_are_no_numbers(tmp_path: Path, key: str, value: str) -> None:
+    with pytest.raises(ParamsError, match=rf"a\.{key}: expected a number, not true or false .*\(got .*(True|False)"):
+        load_params("a", Numbers, numbers(tmp_path, **{key: value}))
+
+
+def test_a_number_with_an_exponent_needs_no_point(tmp_path: Path) -> None:
+    params = load_params("a", Numbers, numbers(tmp_path))
+    assert (params.width, params.share, params.seeds, params.whiten) == (3, 0.001, [0], True)
+
+
 class Range(StageParams):
     low: int
     high: int

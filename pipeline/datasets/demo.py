@@ -22,6 +22,7 @@ from pipeline.datasets import demo_pictures, demo_shapes, demo_sounds
 from pipeline.datasets.base import DatasetParams, Found
 from pipeline.datasets.demo_pictures import make_pictures
 from pipeline.datasets.demo_sounds import SOUNDS, make_sound
+from pipeline.datasets.locations import refuse_path, refuse_protocol
 from pipeline.params import StageParams, load_params
 
 CLASS_NAMES = tuple(SOUNDS)
@@ -71,7 +72,12 @@ def find_clips(params: DatasetParams) -> Found:
 
     Args:
         params: section ``dataset`` of params.yaml; what the demo is like stands in section ``demo``.
+
+    Raises:
+        ParamsError: a path or a protocol is given, which the demo has no use for.
     """
+    refuse_path(params)
+    refuse_protocol(params)
     demo = load_params("demo", DemoParams)
     modules = (sys.modules[__name__], demo_pictures, demo_shapes, demo_sounds, video)
     folder = cache_folder() / "demo" / fingerprint(demo.model_dump(), modules, PACKAGES)

@@ -122,7 +122,10 @@ def _annotations(path: Path, n_rows: int) -> list[tuple[str, str]]:
     """Category and video of every row; without the file, no names."""
     if not path.is_file():
         return [("", "")] * n_rows
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: {error}; expected rows of CATEGORY&VIDEO&... in UTF-8") from error
     rows = [line.split("&") for line in lines if not line.startswith(HEADER)]
     if len(rows) != n_rows or any(len(row) < len(("category", "video")) for row in rows):
         raise DataError(

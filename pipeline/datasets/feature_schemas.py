@@ -77,9 +77,8 @@ def read_a(path: Path) -> Imported:
                 used += [keys.clip_ids, keys.splits]
                 part = _with_names(part, file, keys, allowed)
             parts.append(part)
-        class_names = json.loads(file.attrs["classes"]) if "classes" in file.attrs else None
-        made_by = {"made_by": json.loads(file.attrs["provenance"])} if "provenance" in file.attrs else {}
-    return _imported([path], "A", used, "in the keys", parts, class_names, made_by)
+        class_names, made_by = _exported(file, "classes", list), _exported(file, "provenance", dict)
+    return _imported([path], "A", used, "in the keys", parts, class_names, {"made_by": made_by} if made_by else {})
 
 
 def read_b(path: Path) -> Imported:
@@ -127,6 +126,19 @@ def _split_files(paths: Iterable[Path]) -> dict[str, Path]:
     if missing := sorted({"train", "test"} - files.keys()):
         raise DataError(f"schema C: no file with {missing[0]} in its name beside {[str(path) for path in paths]}")
     return files
+
+
+def _exported(file: Any, name: str, kind: type) -> Any:  # noqa: ANN401 - h5py has no types
+    """What an attribute of our own export says; None where there is none."""
+    try:
+        value = json.loads(file.attrs.get(name, "null"))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{file.filename}: attribute {name}: {error}; expected JSON, as the export writes it"
+        ) from error
+    if not isinstance(value, kind | None):
+        raise DataError(f"{file.filename}: attribute {name}: {value!r}; expected a JSON {kind.__name__}")
+    return value
 
 
 def _with_names(part: Rows, file: Any, keys: Sides, allowed: tuple[str, ...]) -> Rows:  # noqa: ANN401 - untyped h5py

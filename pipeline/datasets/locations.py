@@ -76,6 +76,15 @@ def chosen_protocol(params: DatasetParams, known: Sequence[str]) -> str:
     return params.protocol
 
 
+def refuse_path(params: DatasetParams) -> None:
+    """Refuse a path where the source reads no files: it looks as if the numbers to come were of those files."""
+    if params.path is not None:
+        raise ParamsError(
+            f"dataset.path={params.path}: source {params.source!r} reads no files; expected null, or another source: "
+            "-S dataset.source=folder"
+        )
+
+
 def refuse_protocol(params: DatasetParams) -> None:
     """Refuse a protocol where the source has none, such as one left over from another source."""
     if params.protocol is not None:

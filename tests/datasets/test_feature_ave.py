@@ -173,6 +173,13 @@ def test_an_array_that_cannot_be_right_is_named(tmp_path: Path, case: str) -> No
         read(tmp_path)
 
 
+def test_annotations_that_are_no_utf_8_are_named(tmp_path: Path) -> None:
+    write_f(tmp_path)
+    (tmp_path / "Annotations.txt").write_bytes("Bébé&id&good&0&1\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"Annotations.txt: 'utf-8' codec .*; expected rows of CATEGORY&VIDEO&"):
+        read(tmp_path)
+
+
 def test_empty_lines_in_the_annotations_are_passed_over(tmp_path: Path) -> None:
     write_f(tmp_path)
     text = (tmp_path / "Annotations.txt").read_text()

@@ -81,6 +81,22 @@ def test_names_that_cannot_be_right_are_refused(tmp_path: Path, key: str, values
         import_table(dataset_params(path=tmp_path / "x.h5"))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("classes", ["cat", "dog"], "attribute classes: the JSON object must be str, .*; expected JSON, as the export"),
+        ("classes", "cat, dog", "attribute classes: Expecting value.*; expected JSON, as the export writes it"),
+        ("provenance", '"mine"', "attribute provenance: 'mine'; expected a JSON dict"),
+    ],
+)
+def test_an_attribute_of_others_is_named(tmp_path: Path, name: str, value: object, message: str) -> None:
+    write_schema_a(make(), tmp_path / "x.h5")
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        file.attrs[name] = value
+    with pytest.raises(DataError, match=message):
+        import_table(dataset_params(path=tmp_path / "x.h5"))
+
+
 def test_what_was_imported_says_how_it_was_scaled(tmp_path: Path) -> None:
     table = replace(make(), provenance={"imported": {"scaling": "as published"}})
     write_schema_a(table, tmp_path / "x.h5")
