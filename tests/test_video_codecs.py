@@ -51,6 +51,15 @@ def test_key_frames_that_are_none_are_seen_through(codec: str, width: int, tmp_p
     np.testing.assert_array_equal(sample_frames(path, 1.0, 0.51), pictures)
 
 
+@pytest.mark.parametrize("offset_seconds", [0.0, 0.5, 0.78])
+def test_pictures_renewed_bit_by_bit_are_those_of_decoding_everything(offset_seconds: float, tmp_path: Path) -> None:
+    options = {"x264-params": "intra-refresh=1:keyint=10:bframes=3:threads=1", "preset": "veryfast"}
+    path = write_clip(tmp_path / "clip.mp4", PICTURES, options=options)
+    with av.open(str(path)) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    np.testing.assert_array_equal(sample_frames(path, 1.0, offset_seconds), pictures[int(offset_seconds * 25) :: 25])
+
+
 def packed(path: Path) -> Path:
     """An AVI as DivX 5 and Xvid write it: a picture and the first of two that are displayed before it in one packet."""
     two_between = {"bf": "2", "b_strategy": "0", "g": "250"}

@@ -128,22 +128,24 @@ def _every_frame(media: Media, track: Track) -> Iterator[av.VideoFrame]:
 def _planned_frames(media: Media, track: Track, wanted: dict[int, int]) -> Iterator[av.VideoFrame]:
     """Frames in the order of display, every one among them whose presentation time is wanted.
 
-    Where a key frame turns out to be none, as in an AVI of H.263, everything is decoded, from the start.
+    Where a key frame turns out to be none everything is decoded, from the start: in an AVI of H.263, and where H.264
+    renews pictures bit by bit (intra refresh).
     """
     packets, n_passed = media.packets(track), 0
     runs, first = _runs(track, wanted), int(track.keys[0])
     for start, stop in runs:
         run = itertools.islice(packets, start - n_passed, stop - n_passed)
-        is_sure, start_tick = start == first, int(track.pts[start])
+        is_key, start_tick = start == first, int(track.pts[start])
         for frame in _decoded(media, track, run, wanted):
-            if not is_sure and (frame.pts or 0) >= start_tick:
-                is_sure = bool(frame.key_frame) or frame.pict_type == PictureType.I
-                if not is_sure:
-                    track.stream.codec_context.flush_buffers()
-                    run = itertools.islice(media.packets(track), first, runs[-1][1])
-                    yield from _decoded(media, track, run, wanted)
-                    return
+            if not is_key and (frame.pts or 0) >= start_tick:
+                is_key = bool(frame.key_frame) or frame.pict_type == PictureType.I
+                if not is_key:
+                    break
             yield frame
+        if not is_key:
+            track.stream.codec_context.flush_buffers()
+            yield from _decoded(media, track, itertools.islice(media.packets(track), first, runs[-1][1]), wanted)
+            return
         n_passed = stop
 
 
