@@ -2,6 +2,7 @@
 
 import itertools
 import struct
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -61,6 +62,23 @@ def test_the_order_of_display_may_be_left_open(container: dict[str, str], tmp_pa
 def test_the_times_of_display_count_where_the_stream_says_that_it_has_no_b_pictures(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", PICTURES, options=B_PYRAMID)
     pictures = sample_frames(restated(path, 0), 5.0, 0.05)
+    assert [number_of(picture) for picture in pictures] == list(range(1, 100, 5))
+
+
+@pytest.mark.parametrize("stated", [None, 2])
+@pytest.mark.parametrize("name", ["copied.mp4", "copied.mkv"])
+def test_the_decoder_finds_the_order_of_display_where_times_leave_it_open(
+    stated: int | None, name: str, tmp_path: Path
+) -> None:
+    path = restated(write_clip(tmp_path / "clip.mp4", PICTURES, options=B_PYRAMID), stated)
+    with av.open(str(path)) as container, av.open(str(tmp_path / name), "w") as out:
+        stream = out.add_stream_from_template(container.streams.video[0])
+        for number, packet in enumerate(packet for packet in container.demux(video=0) if packet.size):
+            packet.stream, packet.time_base = stream, Fraction(1, 25)
+            packet.pts = packet.dts = number  # as a program does that copies out of an AVI
+            packet.duration = 1
+            out.mux(packet)
+    pictures = sample_frames(tmp_path / name, 5.0, 0.05)
     assert [number_of(picture) for picture in pictures] == list(range(1, 100, 5))
 
 

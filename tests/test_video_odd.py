@@ -92,6 +92,12 @@ def test_frames_without_a_time_follow_each_other(tmp_path: Path, monkeypatch: py
     np.testing.assert_array_equal(read_waveform(path), whole)
 
 
+@pytest.mark.parametrize("n_samples", [44100, 30000, 20011])
+def test_times_of_whole_milliseconds_cost_no_sample(n_samples: int, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", waveform=STEREO[:, :n_samples], audio_codec="flac")
+    np.testing.assert_allclose(read_waveform(path, 44100), STEREO[:, :n_samples].mean(axis=0), atol=1e-4)
+
+
 def test_more_than_a_second_of_lost_sound_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=r"1\.\d\d s of sound missing at 1\.\d\d s; expected at most 1 s missing"):
         read_waveform(with_a_hole(tmp_path, 1.5))

@@ -20,6 +20,8 @@ MP3, AC3, PCM = Sound(codec="libmp3lame"), Sound(codec="ac3"), Sound(codec="pcm_
 SILENCE = Sound(waveform=0 * tone(2.5, 44100))
 VP9_SIGHT = Sight(codec="libvpx-vp9", options=VP9)
 MPEG4, MJPEG = Sight(codec="mpeg4", options={}), Sight(codec="mjpeg", pixel_format="yuvj420p", options={})
+AV1 = Sight(codec="libsvtav1", height=64, options={"preset": "12", "svtav1-params": "lp=1"})
+H263 = Sight(codec="h263p", options={"g": "6"})  # its parser takes every picture for a key frame
 COVER = Sight(codec="mjpeg", pixel_format="yuvj420p", options={}, times=(0.0,), is_cover=True)
 
 
@@ -94,6 +96,9 @@ PICTURES = {
     "hevc.mp4": Specimen(
         tracks=(Sight(codec="libx265", options={"x265-params": "log-level=none:pools=none"}), Sound())
     ),
+    "av1.mp4": Specimen(tracks=(AV1, Sound())),
+    "av1.mkv": Specimen(tracks=(AV1, OPUS)),
+    "h263.avi": Specimen(tracks=(H263, PCM)),
     "mjpeg.avi": Specimen(tracks=(MJPEG, PCM)),
     "b_pictures.mp4": Specimen(tracks=(Sight(options=WITH_B), Sound())),
     "b_pictures.avi": Specimen(tracks=(Sight(options=WITH_B), PCM)),

@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
@@ -19,6 +20,7 @@ from pipeline.video.track import Track
 Picture = NDArray[np.uint8]  # (height, width, 3) RGB
 Offset = Callable[[int], float]
 Target = tuple[float, int]  # a wanted time in seconds, the place in the timeline of the picture on display then
+_LONGEST_WAIT = {"strict": "strict"}  # for the order of pictures, where H.264 does not say how long to wait for it
 _ROUNDING_SECONDS = 1e-6  # a picture counts as on display this much early, since k / frames_per_second is rounded
 
 
@@ -99,8 +101,12 @@ def _schedule(track: Track, frames_per_second: float, offset_of: Offset) -> Iter
 
 def _frames_at(media: Media, track: Track, wanted: set[int]) -> Iterator[tuple[int, av.VideoFrame]]:
     """The wanted frames and their places in the timeline, in the order of display."""
-    track.stream.codec_context.thread_count = 1
+    context: Any = track.stream.codec_context
     timeline, last = track.timeline, max(wanted, default=-1)
+    context.thread_count = 1
+    if timeline.packets is None:
+        context.options = _LONGEST_WAIT
+    context.open(strict=False)  # before skip_frame is set: the decoder of AV1 reads that once, when it opens
     if timeline.packets is None:
         for place, frame in enumerate(itertools.islice(_every_frame(media, track), last + 1)):
             if place in wanted:
@@ -120,27 +126,57 @@ def _every_frame(media: Media, track: Track) -> Iterator[av.VideoFrame]:
 
 
 def _planned_frames(media: Media, track: Track, wanted: dict[int, int]) -> Iterator[av.VideoFrame]:
-    """Frames in the order of display, every one among them whose presentation time is wanted."""
+    """Frames in the order of display, every one among them whose presentation time is wanted.
+
+    Where a key frame turns out to be none everything is decoded, from the start: in an AVI of H.263, and where H.264
+    renews pictures bit by bit (intra refresh).
+    """
     packets, n_passed = media.packets(track), 0
-    context: Any = track.stream.codec_context
-    for start, stop in _runs(track, wanted):
-        for packet in itertools.islice(packets, start - n_passed, stop - n_passed):
-            context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
-            yield from media.decode(track, packet)
+    runs, first = _runs(track, wanted), int(track.keys[0])
+    for start, stop in runs:
+        run = itertools.islice(packets, start - n_passed, stop - n_passed)
+        is_key, start_tick = start == first, int(track.pts[start])
+        for frame in _decoded(media, track, run, wanted):
+            if not is_key and (frame.pts or 0) >= start_tick:
+                is_key = bool(frame.key_frame) or frame.pict_type == PictureType.I
+                if not is_key:
+                    break
+            yield frame
+        if not is_key:
+            track.stream.codec_context.flush_buffers()
+            yield from _decoded(media, track, itertools.islice(media.packets(track), first, runs[-1][1]), wanted)
+            return
         n_passed = stop
-        yield from media.decode(track, None)
-        context.flush_buffers()
+
+
+def _decoded(
+    media: Media, track: Track, packets: Iterator[av.Packet[Any]], wanted: dict[int, int]
+) -> Iterator[av.VideoFrame]:
+    """Frames of a stretch of packets but for those that are neither wanted nor referred to by others."""
+    context: Any = track.stream.codec_context
+    start_tick: int | None = None
+    for packet in packets:
+        tick = packet.pts or 0
+        start_tick = tick if start_tick is None else start_tick
+        if context.name == "mpeg4" and tick < start_tick:
+            continue  # its decoder measures field times by the first B picture it sees, which must not be a leading one
+        context.skip_frame = "DEFAULT" if tick in wanted else "NONREF"
+        yield from media.decode(track, packet)
+    yield from media.decode(track, None)
+    context.flush_buffers()
 
 
 def _runs(track: Track, wanted: dict[int, int]) -> list[tuple[int, int]]:
-    """Stretches of packets to decode, each from a key frame to the last wanted picture that depends on it."""
+    """Stretches of packets to decode: from a key frame to the last wanted picture that depends on it, or a setup."""
     pts, keys = track.pts, track.keys
     numbers = np.flatnonzero(np.isin(pts, list(wanted)))
     numbers = numbers[numbers >= keys[0]]
     nearest = np.searchsorted(keys, numbers, side="right") - 1
     is_leading = pts[numbers] < pts[keys[nearest]]  # in an open GOP: needs the key frame before that
+    setups = track.setups[(track.setups >= keys[0]) & (track.setups < numbers.max(initial=0))]
+    starts, numbers = np.concatenate([keys[nearest - is_leading], setups]), np.concatenate([numbers, setups])
     runs: list[tuple[int, int]] = []
-    for start, number in sorted(zip(keys[nearest - is_leading].tolist(), numbers.tolist(), strict=True)):
+    for start, number in sorted(zip(starts.tolist(), numbers.tolist(), strict=True)):
         if runs and start <= runs[-1][1]:
             runs[-1] = runs[-1][0], max(number + 1, runs[-1][1])
         else:
@@ -151,7 +187,10 @@ def _runs(track: Track, wanted: dict[int, int]) -> list[tuple[int, int]]:
 def _upright(rgb: av.VideoFrame, frame: av.VideoFrame) -> Picture:
     """The RGB picture (H, W, 3), turned and mirrored in quarter turns as the frame's display matrix says."""
     picture: Picture = np.asarray(rgb.to_ndarray(), np.uint8)
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV 18 gives none of them where it does not know one, such as the Exif of motion JPEG
+        return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))
     if matrix is None:
         return picture
     a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32)  # (x, y) goes to (a x + c y, b x + d y)

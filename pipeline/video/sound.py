@@ -145,11 +145,15 @@ def _silence(media: Media, kind: Kind, start_seconds: float, end_seconds: float)
 
 
 def _n_kept(frame: av.AudioFrame, track: Track) -> int:
-    """How many samples of a frame are sound: the last packet ends before the padding of the last frame."""
+    """How many samples of a frame are sound: the last packet ends before the padding of the last frame.
+
+    What a time says to within a tick, a millisecond in Matroska, takes nothing away.
+    """
     if frame.pts is None or track.end is None:
         return frame.samples
     n_left = round(track.seconds(track.end - frame.pts) * frame.sample_rate)
-    return n_left if 0 < n_left < frame.samples else frame.samples
+    n_in_tick = max(1, round(track.seconds(1) * frame.sample_rate))
+    return n_left if 0 < n_left <= frame.samples - n_in_tick else frame.samples
 
 
 def _blocks(parts: Iterable[NDArray[np.float32]], block_length: int) -> Iterator[NDArray[np.float32]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from array import array
 from functools import cached_property
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 Stream = av.AudioStream | av.VideoStream
 Ticks = NDArray[np.int64]  # times in units of the stream's time base
 _NO_TIME = -(1 << 63)
-_KEY, _DISCARD = 1, 2
+_KEY, _DISCARD, _SETUP = 1, 2, 4
 _USUAL_RATE = 25  # of a stream that states none
+_PACKED = re.compile(rb"DivX\d+(b|Build)\d+p")  # MPEG-4 with two pictures in one packet and none in another
 
 
 class Timeline(NamedTuple):
@@ -62,7 +64,8 @@ class Track:
         self._pts.append(_NO_TIME if pts is None else pts)
         self._dts.append(_NO_TIME if dts is None else dts)
         self._durations.append(packet.duration or 0)
-        self._flags.append(_KEY * packet.is_keyframe + _DISCARD * packet.is_discard)
+        is_setup = packet.has_sidedata("palette") or packet.has_sidedata("new_extradata")
+        self._flags.append(_KEY * packet.is_keyframe + _DISCARD * packet.is_discard + _SETUP * is_setup)
 
     @property
     def stated_seconds(self) -> float:
@@ -88,6 +91,11 @@ class Track:
     def keys(self) -> NDArray[np.int64]:
         """Numbers of the packets that are key frames."""
         return np.flatnonzero(self._has(_KEY))
+
+    @cached_property
+    def setups(self) -> NDArray[np.int64]:
+        """Numbers of the packets that bring what later ones are decoded with: colours, another header."""
+        return np.flatnonzero(self._has(_SETUP))
 
     @cached_property
     def end(self) -> int | None:
@@ -143,7 +151,9 @@ class Track:
     def _is_order_hidden(self, pts: Ticks) -> bool:
         """Whether pictures change places in the decoder while times are missing or only count packets, as in AVI."""
         context: Any = self.stream.codec_context
-        return bool((pts == _NO_TIME).any() or (context.has_b_frames and (np.diff(pts) >= 0).all()))
+        is_packed = _PACKED.search(context.extradata or b"") is not None
+        has_only_rising_times = is_packed or bool((np.diff(pts) >= 0).all())
+        return bool((pts == _NO_TIME).any() or (context.has_b_frames and has_only_rising_times))
 
     def _in_decoding_order(self, packets: NDArray[np.int64]) -> Ticks:
         """The times that the pictures of these packets take in turn: of display, of decoding, or at an even rate."""
