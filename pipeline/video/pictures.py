@@ -104,7 +104,7 @@ def _frames_at(media: Media, track: Track, wanted: set[int]) -> Iterator[tuple[i
     context: Any = track.stream.codec_context
     timeline, last = track.timeline, max(wanted, default=-1)
     context.thread_count = 1
-    if timeline.packets is None:
+    if timeline.packets is None and context.name == "h264":
         context.options = _LONGEST_WAIT
     context.open(strict=False)  # before skip_frame is set: the decoder of AV1 reads that once, when it opens
     if timeline.packets is None:
