@@ -14,6 +14,7 @@ from safetensors.numpy import save, save_file
 from pipeline.clip_cache import ClipCache, cache_folder, fingerprint, write_atomically
 from pipeline.errors import ClipError, DataError, DiskError
 from pipeline.shards import Arrays
+from pipeline.weights.store import weights_folder
 
 REFUSAL = ClipError("one name", "no_audio", "no sound", "an audio stream")
 
@@ -259,3 +260,14 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
     assert cache_folder() == tmp_path / "xdg" / "dual-subspace-retrieval"
     monkeypatch.setenv("CACHE_DIR", str(tmp_path / "own"))
     assert cache_folder() == tmp_path / "own"
+    monkeypatch.setenv("CACHE_DIR", "relative")
+    assert cache_folder() == Path.cwd() / "relative"
+
+
+@pytest.mark.parametrize("home", ["", "relative", "~/cache"])
+def test_without_a_usable_environment_the_caches_are_in_the_home(monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    for name in ("CACHE_DIR", "WEIGHTS_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", home)
+    assert cache_folder() == Path.home() / ".cache" / "dual-subspace-retrieval"
+    assert weights_folder() == cache_folder() / "weights"

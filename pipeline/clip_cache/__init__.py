@@ -29,11 +29,14 @@ DAMAGE = (SafetensorError, ValueError, KeyError, TypeError)  # of reading a dama
 
 
 def cache_folder() -> Path:
-    """Return the folder for everything that can be computed again: $CACHE_DIR, or the user's cache folder."""
+    """Return the folder for everything that can be computed again: $CACHE_DIR, or one in the user's cache folder.
+
+    A relative $XDG_CACHE_HOME does not count, as its specification demands.
+    """
     if folder := os.environ.get("CACHE_DIR"):
-        return Path(folder)
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "dual-subspace-retrieval"
+        return Path(folder).absolute()  # workers of a cluster may be in another folder
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (home if home.is_absolute() else Path.home() / ".cache") / "dual-subspace-retrieval"
 
 
 def fingerprint(facts: Mapping[str, Any], modules: Iterable[ModuleType], packages: Iterable[str] = ()) -> str:
