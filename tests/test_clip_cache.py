@@ -248,10 +248,18 @@ def test_whoever_may_read_the_folder_may_read_an_entry(tmp_path: Path) -> None:
     assert cache.path("input").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
-def test_an_error_that_is_not_the_disk_s_passes(tmp_path: Path) -> None:
+def test_what_is_no_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(FileExistsError):
-        write_atomically(tmp_path / "file" / "entry", b"data")
+    (tmp_path / "link").symlink_to("nowhere/there")
+    for name, problem in (("file/entry", "File exists"), ("file/a/b", "Not a directory"), ("link/entry", "File exists")):
+        with pytest.raises(DiskError, match=rf"{name}: {problem}; expected a folder that can be written \(CACHE_DIR"):
+            write_atomically(tmp_path / name, b"data")
+
+
+def test_an_error_that_is_not_the_disk_s_passes(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "in it").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        write_atomically(tmp_path / "folder", b"data")
 
 
 def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import stat
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,7 @@ from tqdm import tqdm
 
 from pipeline.clip_cache import write_atomically
 from pipeline.clips import Clip, file_sha256
-from pipeline.errors import ClipError, ParamsError, RejectKind
+from pipeline.errors import ClipError, DiskError, ParamsError, RejectKind
 from pipeline.params import StageParams
 from pipeline.rejects import Reject
 
@@ -105,7 +106,8 @@ def with_hashes(root: Path, clips: Iterable[Clip], memory: Path) -> list[Clip]:
     n_known = len(known)
     hashed = [replace(clip, sha256=_sha256(root / clip.path, known)) for clip in tqdm(clips, "dataset", unit="clip")]
     if len(known) > n_known:
-        write_atomically(memory, json.dumps(known).encode())
+        with suppress(DiskError):  # it only saves time; the stages that need room will say so
+            write_atomically(memory, json.dumps(known).encode())
     return hashed
 
 
