@@ -185,8 +185,21 @@ def test_there_are_as_many_workers_as_asked_for_or_one_a_core(
     monkeypatch.delenv("WORKERS", raising=False)
     if workers is not None:
         monkeypatch.setenv("WORKERS", workers)
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on systems that cannot tell
     monkeypatch.setattr(os, "cpu_count", lambda: n_cores)
     assert chosen_workers() == n_workers
+
+
+def test_cores_that_the_process_may_not_use_get_no_worker() -> None:
+    code = """
+import os
+from pipeline.engines import chosen_workers
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+print(chosen_workers())
+"""
+    env = {name: value for name, value in os.environ.items() if name != "WORKERS"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
 
 
 @pytest.mark.parametrize("workers", ["0", "-1", "many"])
