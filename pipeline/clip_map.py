@@ -153,9 +153,7 @@ def _map_clips(job: Job, inputs: Mapping[str, str], compute: Compute) -> list[Re
     return rows
 
 
-def _finished(
-    clip_id: str, digest: str, compute: Compute, cache: ClipCache, refused: dict[str, ClipError]
-) -> Arrays:
+def _finished(clip_id: str, digest: str, compute: Compute, cache: ClipCache, refused: dict[str, ClipError]) -> Arrays:
     """The arrays of a clip, computed again where its entry turns out to be damaged or gone; none of a refused clip."""
     if clip_id in refused:
         return {}

@@ -251,7 +251,8 @@ def test_whoever_may_read_the_folder_may_read_an_entry(tmp_path: Path) -> None:
 def test_what_is_no_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("nowhere/there")
-    for name, problem in (("file/entry", "File exists"), ("file/a/b", "Not a directory"), ("link/entry", "File exists")):
+    problems = {"file/entry": "File exists", "file/a/b": "Not a directory", "link/entry": "File exists"}
+    for name, problem in problems.items():
         with pytest.raises(DiskError, match=rf"{name}: {problem}; expected a folder that can be written \(CACHE_DIR"):
             write_atomically(tmp_path / name, b"data")
 

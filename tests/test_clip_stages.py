@@ -88,7 +88,7 @@ def test_shares_write_no_out_and_a_plain_run_finds_all_clips_in_the_cache(clips_
     assert sorted(clip_id for clip_id, _ in read_shards(tmp_path / "out")) == ["0.mp4", "1.mp4", "2.mp4"]
 
 
-class Seen(Exception):
+class SeenError(Exception):
     """The modules and packages that a stage's cache is keyed by."""
 
 
@@ -115,12 +115,12 @@ def test_the_rooms_that_compute_a_clip_and_their_packages_are_part_of_its_key(
     def fingerprint(facts: object, modules: list[ModuleType], packages: list[str]) -> str:
         if len(modules) == 1:  # the key of random weights
             return ""
-        raise Seen(modules, packages)
+        raise SeenError(modules, packages)
 
     monkeypatch.setattr(clip_cache, "fingerprint", fingerprint)
     monkeypatch.setattr(LazyWeights, "facts", {})
     setup = "decode" if hasattr(stage, "decode") else "embed"
-    with pytest.raises(Seen) as seen:
+    with pytest.raises(SeenError) as seen:
         getattr(stage, setup)(Path("in"), Path("out"), Share(1, 1))
     modules, packages = seen.value.args
     functions = [node for node in ast.parse(inspect.getsource(stage)).body if isinstance(node, ast.FunctionDef)]
