@@ -132,37 +132,39 @@ def _map_clips(job: Job, inputs: Mapping[str, str], compute: Compute) -> list[Re
     """Compute the clips whose input hash the cache does not know, write all shards, return who is refused and why."""
     mine = job.share.of(list(inputs))
     todo = [clip_id for clip_id in mine if _is_open(job.cache.peek(clip_id, inputs[clip_id]))]
-    refused_now: dict[str, ClipError] = {}
+    refused: dict[str, ClipError] = {}
     with tqdm(total=len(mine), initial=len(mine) - len(todo), desc=job.stage, unit="clip", mininterval=1) as bar:
         for clip_id, error in compute(todo) if todo else ():
             if error is not None:
-                refused_now[clip_id] = error
+                refused[clip_id] = error
             bar.update()
-    known = {clip_id: refused_now.get(clip_id) or job.cache.peek(clip_id, inputs[clip_id]) for clip_id in mine}
-    errors = {clip_id: state for clip_id, state in known.items() if isinstance(state, ClipError)}
-    refused = [Reject(clip_id, job.stage, error.kind, str(error)) for clip_id, error in errors.items()]
-    if job.is_whole:
-        finished = [clip_id for clip_id in mine if clip_id not in errors]
-        write_shards(job.out, finished, lambda clip_id: _finished(clip_id, inputs[clip_id], compute, job.cache))
-        rejects.write(job.out / rejects.FILE, refused)
-        print(f"{job.stage}: computed {len(todo)} of {len(inputs)} clips")
-        if refused:
-            kinds = rejects.kinds_in_words(refused)
-            print(f"{job.stage}: {len(refused)} of them refused ({kinds}): {job.out / rejects.FILE}")
-    else:
+    for clip_id in mine:
+        if clip_id not in refused and isinstance(state := job.cache.peek(clip_id, inputs[clip_id]), ClipError):
+            refused[clip_id] = state
+    if not job.is_whole:
         _say_what_was_done(job, len(mine), len(todo), len(refused))
-    return refused
+        return []
+    write_shards(job.out, mine, lambda clip_id: _finished(clip_id, inputs[clip_id], compute, job.cache, refused))
+    rows = [Reject(clip_id, job.stage, error.kind, str(error)) for clip_id, error in refused.items()]
+    rejects.write(job.out / rejects.FILE, rows)
+    print(f"{job.stage}: computed {len(todo)} of {len(inputs)} clips")
+    if rows:
+        print(f"{job.stage}: {len(rows)} of them refused ({rejects.kinds_in_words(rows)}): {job.out / rejects.FILE}")
+    return rows
 
 
-def _finished(clip_id: str, digest: str, compute: Compute, cache: ClipCache) -> Arrays:
-    """The arrays of a finished clip, computed again where its entry turns out to be damaged or gone."""
+def _finished(clip_id: str, digest: str, compute: Compute, cache: ClipCache, refused: dict[str, ClipError]) -> Arrays:
+    """The arrays of a clip, computed again where its entry turns out to be damaged or gone; none of a refused clip."""
+    if clip_id in refused:
+        return {}
     try:
         return cache.read(clip_id, digest)
     except DataError as error:
         print(f"{error}; computed again")
-    [(_, refused)] = compute([clip_id])
-    if refused is not None:
-        raise refused
+    [(_, problem)] = compute([clip_id])
+    if problem is not None:
+        refused[clip_id] = problem
+        return {}
     return cache.read(clip_id, digest)
 
 
@@ -195,14 +197,34 @@ def _video_result(function: VideoFunction, clip: Clip, root: Path) -> Arrays | C
     """The function's arrays, or the reason why the clip is refused."""
     path = root / clip.path
     try:
+        before = _version(path)
         if file_sha256(path) != clip.sha256:
-            expected = "the bytes that the stage `dataset` saw: run `dvc repro` again"
-            return ClipError(clip.clip_id, "changed", "the file changed during the run", expected)
-        return function(clip, path)
+            return _changed(clip)
+        result = _result(function, clip, path)
+        is_same = _version(path) == before or file_sha256(path) == clip.sha256
     except OSError as error:
         return ClipError(clip.clip_id, "unreadable", f"{clip.path}: {error.strerror}", "a file that can be read")
+    return result if is_same else _changed(clip)
+
+
+def _result(function: VideoFunction, clip: Clip, path: Path) -> Arrays | ClipError:
+    """The same, of a file that stays as it is; the reason has the clip's name in place of the file's."""
+    try:
+        return function(clip, path)
     except ClipError as error:
         return ClipError(clip.clip_id, error.kind, error.problem, error.expected)
+
+
+def _version(path: Path) -> tuple[int, int, int]:
+    """What differs once somebody has written to a file, or put another in its place."""
+    facts = path.stat()
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+def _changed(clip: Clip) -> ClipError:
+    """The refusal of a clip whose file is not, or no longer, the one that was hashed."""
+    expected = "the bytes that the stage `dataset` saw: run `dvc repro` again"
+    return ClipError(clip.clip_id, "changed", "the file changed during the run", expected)
 
 
 def _keep_stop(clip: Clip, stopped: Stopped, cache: ClipCache) -> ClipError:

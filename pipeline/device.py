@@ -1,6 +1,8 @@
 """Where to compute."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -23,3 +25,14 @@ def chosen_device() -> torch.device:
     if chosen.type not in {"cpu", available} or (chosen.index or 0) >= max(1, torch.cuda.device_count()):
         raise ParamsError(problem)
     return chosen
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch's operators of the block on one CPU thread: how many threads share a sum changes its last bits."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)

@@ -65,7 +65,11 @@ class ClipError(PipelineError, ValueError):
 
 
 class DiskError(PipelineError):
-    """A disk is full or fails; the stage stops, and goes on where it stopped when there is room."""
+    """A disk is full, fails or may not be written; the stage stops, and goes on where it stopped when there is room."""
+
+
+FULL_OR_FAILING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)  # a file in a folder's place
 
 
 @contextmanager
@@ -82,9 +86,26 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         number = _system_error(error)
-        if number not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        if number not in FULL_OR_FAILING:
             raise
         raise DiskError(_disk_problem(path, number)) from error
+
+
+@contextmanager
+def cache_errors(path: Path) -> Iterator[None]:
+    """Do the same where the block writes to the cache folder, which may also be one that cannot be written.
+
+    Raises:
+        DiskError: as ``disk_errors``; or the folder is read-only, somebody else's, or no folder.
+    """
+    try:
+        with disk_errors(path):
+            yield
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        expected = "a folder that can be written (CACHE_DIR names that of the caches)"
+        raise DiskError(f"{path}: {os.strerror(error.errno)}; expected {expected}") from error
 
 
 def _system_error(error: Exception) -> int | None:

@@ -1,8 +1,6 @@
 """Inception-v3: one vector of 2048 numbers for each frame."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from pydantic import NonNegativeInt
@@ -11,6 +9,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.inception import BasicConv2d, Inception3
 
+from pipeline.device import one_thread
 from pipeline.params import StageParams
 
 BATCH_SIZES = {"cpu": 8, "cuda": 512}  # more pictures no longer fit the cache of a CPU
@@ -93,7 +92,7 @@ def random_state(seed: int) -> dict[str, Tensor]:
             block.bn.reset_parameters()
             block.bn.bias.data.fill_(LINEAR_BIAS)
             block.bn.register_forward_pre_hook(_measure)
-    with torch.no_grad(), _one_thread():
+    with torch.no_grad(), one_thread():
         trunk(_reference_pictures(generator))
     return {name: weight.detach() for name, weight in trunk.state_dict().items()}
 
@@ -103,17 +102,6 @@ def _trunk() -> Inception3:
     trunk = Inception3(aux_logits=False, transform_input=False, init_weights=False)
     trunk.fc = nn.Identity()
     return trunk.eval()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep sums whole: how many threads share one changes its last bits."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
 
 
 def _measure(norm: nn.Module, inputs: tuple[Tensor]) -> None:

@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 from pipeline.errors import DataError, disk_errors
 
 N_SHARDS = 32
+SHARDS = "shard-*.safetensors"
 HASHED_AT_A_TIME = 1 << 18  # numbers
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 _NUMPY_TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BOOL": "?"} | {
@@ -87,19 +88,23 @@ def write_shards(folder: Path, clip_ids: Iterable[str], load: Callable[[str], Ar
     """Write the arrays of all clips, one shard in memory at a time; the same arrays give the same bytes.
 
     Args:
-        folder: is made if missing.
+        folder: is made if missing; shards of an earlier run are removed.
         clip_ids: in any order, each once.
-        load: gives the arrays of a clip; names must not contain a colon.
+        load: gives the arrays of a clip, none of one to leave out; names must not contain a colon.
 
     Raises:
         DiskError: the disk is full or fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob(SHARDS):
+        path.unlink()
     members = defaultdict(list)
     for clip_id in clip_ids:
         members[_shard(clip_id)].append(clip_id)
     for name, ids in members.items():
         arrays = {f"{key}:{i}": np.ascontiguousarray(array) for i in ids for key, array in load(i).items()}
+        if not arrays:
+            continue
         with disk_errors(folder / name):
             save_file(arrays, folder / name)  # safetensors would write the bytes of a view in their wrong order
 
@@ -122,7 +127,7 @@ def open_shards(
     Raises:
         DataError: a file of the folder is damaged.
     """
-    for path in sorted(folder.glob("shard-*.safetensors")):
+    for path in sorted(folder.glob(SHARDS)):
         clips = defaultdict[str, dict[str, StoredRows]](dict)
         for key, rows in stored_rows(path).items():
             name, _, clip_id = key.partition(":")

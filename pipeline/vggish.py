@@ -8,6 +8,7 @@ from pydantic import NonNegativeInt
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.device import one_thread
 from pipeline.params import StageParams
 
 BATCH_SIZES = {"cpu": 32, "cuda": 512}  # large: the first linear layer streams 200 MB of weights a batch
@@ -87,7 +88,7 @@ def random_state(seed: int) -> dict[str, Tensor]:
     layers do not care when a sound comes, and lose nothing to their ReLUs: they look linear.
 
     Args:
-        seed: any number from 0 up; it fixes every weight.
+        seed: any number from 0 up; it fixes every weight, whatever the number of threads.
 
     References:
         Mishkin & Matas (2016), All you need is a good init, ICLR.
@@ -97,7 +98,7 @@ def random_state(seed: int) -> dict[str, Tensor]:
     with torch.device("meta"):
         network = Vggish(final_relu=False)
     network.to_empty(device="cpu")
-    with torch.no_grad():
+    with torch.no_grad(), one_thread():
         for layer in network.features:
             if isinstance(layer, nn.Conv2d):
                 _draw_filters(layer.weight, generator)

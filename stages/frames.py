@@ -37,7 +37,7 @@ def decode(clips_csv: Path, out: Path, share: Share) -> None:
 
     params = load_params("frames", frames.FramesParams)
     dataset = load_params("dataset", DatasetParams)
-    made_by = fingerprint(params.model_dump(), [video, frames], ["av", "pillow", "torchvision"])
+    made_by = fingerprint(params.model_dump(), [video, frames], ["av", "numpy", "pillow", "torch", "torchvision"])
     job = Job("frames", ClipCache(cache_folder() / "clips" / "frames", made_by), out, share)
     function = partial(pictures, params=params)
     map_videos(job, clips_csv, function, dataset.max_rejected_fraction, dataset.clip_timeout_seconds)

@@ -30,6 +30,7 @@ def main(frames: Path, out: Path, *, shard: str = WHOLE) -> None:
 
 def embed(frames: Path, out: Path, share: Share) -> None:
     """Do the same where there is a clip at all."""
+    from pipeline import frames as frames_room
     from pipeline import inception, inference, weights
     from pipeline.clip_cache import ClipCache, cache_folder, fingerprint
     from pipeline.clip_map import Job, map_shards
@@ -40,7 +41,8 @@ def embed(frames: Path, out: Path, share: Share) -> None:
     weights.check_random_allowed("inception", params.weights, params.allow_random, str(read_section("dataset.source")))
     memory, made_by = cache_folder() / "random_weights.json", fingerprint({}, [inception], ["torch", "torchvision"])
     lazy = LazyWeights("inception", params.weights, params.seed, inception.random_state, memory, made_by)
-    made_by = fingerprint(lazy.facts, [inception, inference], ["torch", "torchvision"])
+    packages = ["numpy", "pillow", "torch", "torchvision"]
+    made_by = fingerprint(lazy.facts, [frames_room, inception, inference], packages)
     job = Job("inception", ClipCache(cache_folder() / "clips" / "inception", made_by), out, share)
     map_shards(job, frames, pictures, lambda: make_embed(lazy))
     if job.is_whole:

@@ -37,7 +37,7 @@ def decode(clips_csv: Path, out: Path, share: Share) -> None:
 
     params = load_params("logmel", logmel.LogMelParams)
     dataset = load_params("dataset", DatasetParams)
-    made_by = fingerprint(params.model_dump(), [video, logmel], ["av", "soxr"])
+    made_by = fingerprint(params.model_dump(), [video, logmel], ["av", "numpy", "scipy", "soxr"])
     job = Job("logmel", ClipCache(cache_folder() / "clips" / "logmel", made_by), out, share)
     function = partial(examples, params=params)
     map_videos(job, clips_csv, function, dataset.max_rejected_fraction, dataset.clip_timeout_seconds)

@@ -41,7 +41,7 @@ def embed(logmel: Path, out: Path, share: Share) -> None:
     lazy = LazyWeights("vggish", params.weights, params.seed, vggish.random_state, memory, made_by)
     facts = lazy.facts | {"final_relu": params.final_relu, "postprocess": params.postprocess}
     pca = audioset_pca(facts) if params.postprocess != "none" else None
-    made_by = fingerprint(facts, [vggish, vggish_postprocess, inference], ["torch"])
+    made_by = fingerprint(facts, [vggish, vggish_postprocess, inference], ["numpy", "torch"])
     job = Job("vggish", ClipCache(cache_folder() / "clips" / "vggish", made_by), out, share)
     map_shards(job, logmel, lambda arrays: arrays["examples"], lambda: make_embed(lazy, params, pca))
     if job.is_whole:

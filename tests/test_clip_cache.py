@@ -14,6 +14,7 @@ from safetensors.numpy import save, save_file
 from pipeline.clip_cache import ClipCache, cache_folder, fingerprint, write_atomically
 from pipeline.errors import ClipError, DataError, DiskError
 from pipeline.shards import Arrays
+from pipeline.weights.store import weights_folder
 
 REFUSAL = ClipError("one name", "no_audio", "no sound", "an audio stream")
 
@@ -247,10 +248,19 @@ def test_whoever_may_read_the_folder_may_read_an_entry(tmp_path: Path) -> None:
     assert cache.path("input").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
-def test_an_error_that_is_not_the_disk_s_passes(tmp_path: Path) -> None:
+def test_what_is_no_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(FileExistsError):
-        write_atomically(tmp_path / "file" / "entry", b"data")
+    (tmp_path / "link").symlink_to("nowhere/there")
+    problems = {"file/entry": "File exists", "file/a/b": "Not a directory", "link/entry": "File exists"}
+    for name, problem in problems.items():
+        with pytest.raises(DiskError, match=rf"{name}: {problem}; expected a folder that can be written \(CACHE_DIR"):
+            write_atomically(tmp_path / name, b"data")
+
+
+def test_an_error_that_is_not_the_disk_s_passes(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "in it").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        write_atomically(tmp_path / "folder", b"data")
 
 
 def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -259,3 +269,14 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
     assert cache_folder() == tmp_path / "xdg" / "dual-subspace-retrieval"
     monkeypatch.setenv("CACHE_DIR", str(tmp_path / "own"))
     assert cache_folder() == tmp_path / "own"
+    monkeypatch.setenv("CACHE_DIR", "relative")
+    assert cache_folder() == Path.cwd() / "relative"
+
+
+@pytest.mark.parametrize("home", ["", "relative", "~/cache"])
+def test_without_a_usable_environment_the_caches_are_in_the_home(monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    for name in ("CACHE_DIR", "WEIGHTS_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", home)
+    assert cache_folder() == Path.home() / ".cache" / "dual-subspace-retrieval"
+    assert weights_folder() == cache_folder() / "weights"

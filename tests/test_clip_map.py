@@ -167,6 +167,35 @@ def test_a_clip_that_changed_since_the_scan_is_refused_for_this_run_only(tmp_pat
     assert "3.mp4" in folder.run()
 
 
+@pytest.mark.parametrize("then", ["fine", "bad"])
+def test_what_comes_of_a_clip_that_is_overwritten_while_it_is_decoded_is_not_kept(tmp_path: Path, then: str) -> None:
+    contents = {**CONTENTS, "b.mp4": f"overwritten {then}".encode()}
+    folder = Folder(tmp_path, contents)
+    assert folder.run() == SIZES
+    assert folder.kinds() == {"b.mp4": "changed"}
+    folder.set(contents)
+    folder.run()
+    assert folder.asked() == ["b.mp4"]
+
+
+def test_a_clip_that_is_only_touched_while_it_is_decoded_is_kept(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, {"a.mp4": b"touched fine", **CONTENTS})
+    assert folder.run() == {"a.mp4": 12, **SIZES}
+    folder.run()
+    assert folder.asked() == []
+
+
+def test_a_damaged_entry_whose_clip_is_gone_costs_that_clip_only(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, CONTENTS)
+    folder.run()
+    entry = ClipCache(tmp_path / "cache", "fingerprint").path(file_sha256(folder.root / "3.mp4"))
+    entry.write_bytes(entry.read_bytes()[:-1] + b"!")  # seen only when its arrays are read
+    (folder.root / "3.mp4").unlink()
+    assert folder.run() == {name: size for name, size in SIZES.items() if name != "3.mp4"}
+    assert folder.kinds() == {"3.mp4": "unreadable"}
+    assert len(folder.out_bytes()) == len(SIZES) - 1 + 1  # no two of them share a shard, and one without clips is none
+
+
 def test_a_clip_that_is_gone_is_refused(tmp_path: Path) -> None:
     folder = Folder(tmp_path, CONTENTS)
     folder.write([*folder.clips, replace(folder.clips[0], clip_id="gone.mp4", path="gone.mp4", sha256="")])

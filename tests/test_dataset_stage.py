@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,19 @@ def test_a_clip_whose_file_is_not_there_is_refused_as_missing(tmp_path: Path) ->
     assert [clip.clip_id for clip in found.clips] == ["here"]
     reason = "clip 'gone': gone: no such file; expected a file for every clip"
     assert found.refused == [before, Reject("gone", "dataset", "missing", reason)]
+
+
+def test_what_is_no_file_and_a_name_that_cannot_be_are_refused_as_unreadable(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    found = without_missing(Found(tmp_path, [make_clip(name) for name in ("pipe", "folder", 256 * "x")], []))
+    assert found.clips == []
+    assert {row.kind for row in found.refused} == {"unreadable"}
+    assert [row.reason.split(": ", 2)[2] for row in found.refused] == [
+        "no file; expected a file for every clip",
+        "no file; expected a file for every clip",
+        "File name too long; expected a file for every clip",
+    ]
 
 
 def test_a_source_of_videos_imports_no_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

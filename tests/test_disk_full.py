@@ -3,6 +3,7 @@
 import errno
 import os
 import pickle
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,8 +37,11 @@ class Disk:
         if done.returncode != 0:
             pytest.skip(f"this machine mounts nothing for the tests ({done.stderr.strip()})")
 
+    def change(self, options: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{options}", str(self.folder)], check=True)
+
     def grow(self) -> None:
-        subprocess.run(["mount", "-o", "remount,size=64m", str(self.folder)], check=True)
+        self.change("size=64m")
 
 
 @pytest.fixture
@@ -94,6 +98,23 @@ def test_a_run_computes_nothing_again_after_a_full_disk_of_outs(roomy: Workspace
     assert "logmel: DiskError: data/logmel/shard-" in output
     assert unfinished(disk.folder) == []
     disk.grow()
+    assert workspace.run("logmel") == {"logmel": 0}
+    assert workspace.outs(["logmel"]) == roomy.outs(["logmel"])
+
+
+def test_a_cache_that_may_only_be_read_serves_what_it_has(roomy: Workspace, disk: Disk, tmp_path: Path) -> None:
+    disk.grow()
+    cache = disk.folder / "cache"
+    shutil.copytree(roomy.cache / "clips", cache / "clips")
+    damaged = min(cache.glob("clips/*/*/*"))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    disk.change("ro")
+    workspace = Workspace(tmp_path / "run", roomy.folder.parent / "videos", cache, CHANGES)
+    workspace.run("dataset")
+    assert f"DiskError: {damaged}: Read-only file system; expected a folder" in failed(workspace, "logmel")
+    disk.change("rw")
+    shutil.copytree(roomy.cache / "clips", cache / "clips", dirs_exist_ok=True)
+    disk.change("ro")
     assert workspace.run("logmel") == {"logmel": 0}
     assert workspace.outs(["logmel"]) == roomy.outs(["logmel"])
 

@@ -19,7 +19,7 @@ from pipeline.engines import chosen_engine, chosen_workers, prepare, processes, 
 from pipeline.engines.base import Stopped
 from pipeline.errors import ClipError, ParamsError
 from pipeline.share import Share, parse_share
-from tests.clip_work import meet, obey
+from tests.clip_work import LoadsTogether, abort, meet, obey
 
 ROOT = Path(__file__).parent.parent
 WORDS = ["segfault", "a", "hang", *"bcdefgh"]
@@ -79,7 +79,7 @@ def test_ray_runs_as_many_calls_at_a_time_reports_to_nobody_and_stops_at_an_erro
 
 
 def test_workers_that_cannot_start_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_start_worker", os.abort)
+    monkeypatch.setattr(processes, "_start_worker", abort)
     with pytest.raises(BrokenProcessPool, match=r"All workers expired|the workers cannot start"):  # pebble's or ours
         list(processes.run(obey, list("abcdef"), 2, 60))
 
@@ -96,6 +96,10 @@ def test_a_call_may_take_longer_than_a_heartbeat(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(processes, "HEARTBEAT_SECONDS", 0.01)
     ((_, answer),) = processes.run(obey, ["hang"], 1, 0.2)
     assert answer == Stopped("timeout", "not done after 0.2 s")
+
+
+def test_workers_do_not_wait_for_each_other_to_load_what_they_run(tmp_path: Path) -> None:
+    assert dict(processes.run(LoadsTogether(tmp_path), list("abcd"), 2, 60)) == {word: word for word in "abcd"}
 
 
 def test_two_items_a_worker_are_taken_ahead_and_no_more() -> None:
@@ -185,8 +189,21 @@ def test_there_are_as_many_workers_as_asked_for_or_one_a_core(
     monkeypatch.delenv("WORKERS", raising=False)
     if workers is not None:
         monkeypatch.setenv("WORKERS", workers)
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on systems that cannot tell
     monkeypatch.setattr(os, "cpu_count", lambda: n_cores)
     assert chosen_workers() == n_workers
+
+
+def test_cores_that_the_process_may_not_use_get_no_worker() -> None:
+    code = """
+import os
+from pipeline.engines import chosen_workers
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+print(chosen_workers())
+"""
+    env = {name: value for name, value in os.environ.items() if name != "WORKERS"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
 
 
 @pytest.mark.parametrize("workers", ["0", "-1", "many"])

@@ -73,6 +73,15 @@ def test_one_clip_more_rewrites_one_shard(tmp_path: Path) -> None:
     assert sum(a.get(name) != data for name, data in b.items()) == 1
 
 
+def test_shards_of_an_earlier_run_and_of_clips_without_arrays_are_not_there(tmp_path: Path) -> None:
+    clips = make(100)
+    write_shards(tmp_path / "a", clips, clips.__getitem__)
+    write_shards(tmp_path / "a", clips, lambda clip_id: clips[clip_id] if clip_id == "c0/clip: 3.mp4" else {})
+    write_shards(tmp_path / "b", ["c0/clip: 3.mp4"], clips.__getitem__)
+    a, b = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in "ab")
+    assert a == b
+
+
 def test_a_clip_lies_in_the_shard_that_a_hash_of_its_id_names(tmp_path: Path) -> None:
     clips = make(100)
     write_shards(tmp_path / "a" / "new" / "folder", clips, clips.__getitem__)

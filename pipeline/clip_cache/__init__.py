@@ -20,7 +20,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pipeline.errors import ClipError, DataError, disk_errors
+from pipeline.errors import ClipError, DataError, cache_errors
 from pipeline.shards import Arrays, arrays_sha256, stored_rows
 
 ENTRY = "entry"  # the one key of the metadata: with two of them the bytes of a file would not be the same every time
@@ -29,11 +29,14 @@ DAMAGE = (SafetensorError, ValueError, KeyError, TypeError)  # of reading a dama
 
 
 def cache_folder() -> Path:
-    """Return the folder for everything that can be computed again: $CACHE_DIR, or the user's cache folder."""
+    """Return the folder for everything that can be computed again: $CACHE_DIR, or one in the user's cache folder.
+
+    A relative $XDG_CACHE_HOME does not count, as its specification demands.
+    """
     if folder := os.environ.get("CACHE_DIR"):
-        return Path(folder)
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "dual-subspace-retrieval"
+        return Path(folder).absolute()  # workers of a cluster may be in another folder
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (home if home.is_absolute() else Path.home() / ".cache") / "dual-subspace-retrieval"
 
 
 def fingerprint(facts: Mapping[str, Any], modules: Iterable[ModuleType], packages: Iterable[str] = ()) -> str:
@@ -95,7 +98,7 @@ class ClipCache:
         except FileNotFoundError:
             return False
         except DAMAGE:
-            path.unlink(missing_ok=True)
+            _remove(path)
             return False
         _mark_as_used(path)
         return True if reason is None else ClipError(clip_id, *reason)
@@ -116,7 +119,7 @@ class ClipCache:
         except FileNotFoundError as error:
             raise DataError(f"clip {clip_id!r}: {path}: gone; expected the entry that was just there") from error
         except DAMAGE as error:
-            path.unlink(missing_ok=True)
+            _remove(path)
             raise DataError(f"clip {clip_id!r}: {path}: damaged ({error}); expected an intact entry") from error
         _mark_as_used(path)
         return arrays
@@ -125,7 +128,7 @@ class ClipCache:
         """Keep the arrays of a clip, or why it is refused.
 
         Raises:
-            DiskError: the disk is full or fails.
+            DiskError: the disk is full or fails, or the folder cannot be written.
         """
         refusal = [result.kind, result.problem, result.expected] if isinstance(result, ClipError) else None
         arrays = {} if isinstance(result, ClipError) else result
@@ -147,6 +150,12 @@ def _digest(arrays: Arrays, reason: list[str] | None) -> str:
     return hashlib.sha256(f"{arrays_sha256(arrays)}:{json.dumps(reason)}".encode()).hexdigest()
 
 
+def _remove(path: Path) -> None:
+    """Remove a damaged entry; where the folder may only be read, writing the next one will say so."""
+    with suppress(OSError):
+        path.unlink()
+
+
 def _mark_as_used(path: Path) -> None:
     """Set the time by which ``prune`` knows what was used last; a folder that may only be read stays as it is."""
     with suppress(OSError):
@@ -157,7 +166,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, also when several processes or machines write the same one.
 
     Raises:
-        DiskError: the disk is full or fails.
+        DiskError: the disk is full or fails, or the folder cannot be written.
     """
     with _replacing(path) as temporary:
         temporary.write_bytes(data)
@@ -167,7 +176,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 def _replacing(path: Path) -> Iterator[Path]:
     """Give the path of a file of its own, which takes the place of another after the block."""
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    with disk_errors(path):
+    with cache_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary

@@ -5,9 +5,11 @@ A source is one file of this folder with ``find_clips(params) -> Found`` or ``im
 
 import importlib
 import json
+import stat
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +20,7 @@ from tqdm import tqdm
 
 from pipeline.clip_cache import write_atomically
 from pipeline.clips import Clip, file_sha256
-from pipeline.errors import ClipError, ParamsError, RejectKind
+from pipeline.errors import ClipError, DiskError, ParamsError, RejectKind
 from pipeline.params import StageParams
 from pipeline.rejects import Reject
 
@@ -98,13 +100,14 @@ def with_hashes(root: Path, clips: Iterable[Clip], memory: Path) -> list[Clip]:
             no video.
     """
     try:
-        known: dict[str, str] = json.loads(memory.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+        known: dict[str, str] = dict(json.loads(memory.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
         known = {}
     n_known = len(known)
     hashed = [replace(clip, sha256=_sha256(root / clip.path, known)) for clip in tqdm(clips, "dataset", unit="clip")]
     if len(known) > n_known:
-        write_atomically(memory, json.dumps(known).encode())
+        with suppress(DiskError):  # it only saves time; the stages that need room will say so
+            write_atomically(memory, json.dumps(known).encode())
     return hashed
 
 
@@ -124,12 +127,18 @@ def _sha256(path: Path, known: dict[str, str]) -> str:
 
 
 def without_missing(found: Found) -> Found:
-    """Return what a source holds, with the clips whose files are not there among the refused."""
-    missing = {clip.clip_id for clip in found.clips if not (found.root / clip.path).exists()}
-    refused = [
-        refusal(clip.clip_id, "missing", f"{clip.path}: no such file", "a file for every clip")
-        for clip in found.clips
-        if clip.clip_id in missing
-    ]
-    clips = [clip for clip in found.clips if clip.clip_id not in missing]
-    return found._replace(clips=clips, refused=[*found.refused, *refused])
+    """Return what a source holds, with the clips that have no file, or no readable one, among the refused."""
+    rejects = [_no_file(found.root, clip) for clip in found.clips]
+    clips = [clip for clip, reject in zip(found.clips, rejects, strict=True) if reject is None]
+    return found._replace(clips=clips, refused=[*found.refused, *filter(None, rejects)])
+
+
+def _no_file(root: Path, clip: Clip) -> Reject | None:
+    """Why a clip has no file, or None where it has one; a pipe would be waited for without end."""
+    try:
+        is_file = stat.S_ISREG((root / clip.path).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return refusal(clip.clip_id, "missing", f"{clip.path}: no such file", "a file for every clip")
+    except OSError as error:
+        return refusal(clip.clip_id, "unreadable", f"{clip.path}: {error.strerror}", "a file for every clip")
+    return None if is_file else refusal(clip.clip_id, "unreadable", f"{clip.path}: no file", "a file for every clip")

@@ -38,15 +38,20 @@ def prepare(modules: Sequence[str]) -> None:
 
 
 def chosen_workers() -> int:
-    """Return how many clips to work on at a time: $WORKERS, or one a core.
+    """Return how many clips to work on at a time: $WORKERS, or one for each core that this process may use.
 
     Raises:
         ParamsError: WORKERS is not a whole number above 0.
     """
-    text = os.environ.get("WORKERS") or str(os.cpu_count() or 1)
+    text = os.environ.get("WORKERS") or str(_n_cores())
     if not text.isdecimal() or int(text) < 1:
         raise ParamsError(f"WORKERS={text!r}; expected a whole number above 0")
     return int(text)
+
+
+def _n_cores() -> int:
+    """The cores of this process: of a machine of a cluster, a job may have but a few."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _chosen_name() -> str:

@@ -45,7 +45,8 @@ def run(
     """
     from pebble import ProcessPool
 
-    pool = ProcessPool(n_workers, initializer=_start_worker, context=multiprocessing.get_context("forkserver"))
+    context = multiprocessing.get_context("forkserver")
+    pool = ProcessPool(n_workers, initializer=_start_worker, initargs=[function], context=context)
     pending: dict[Future[Answer], Item] = {}
     try:
         for item in items:
@@ -88,8 +89,12 @@ def _exit_name(exit_code: int) -> str:
     return signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
 
 
-def _start_worker() -> None:
-    """Make a new process one worker of several: one thread for arithmetic, and an end when the parent ends."""
+def _start_worker(function: Callable[[Item], Answer]) -> None:
+    """Make a new process one worker of several: one thread for arithmetic, and an end when the parent ends.
+
+    The function is here so that its modules are loaded by now. With its first call they would be loaded while pebble
+    keeps the other workers from fetching theirs, which they do not bear for more than a minute.
+    """
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)

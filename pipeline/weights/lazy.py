@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -90,8 +91,9 @@ def _read(memory: Path) -> dict[str, Provenance]:
 
 
 def _write(memory: Path, known: dict[str, Provenance]) -> None:
-    """The file whole or not at all; of two that write at a time the last one wins."""
-    memory.parent.mkdir(parents=True, exist_ok=True)
+    """The file whole or not at all; of two that write at a time the last one wins; where there is no room, nothing."""
     temporary = memory.with_name(f"{memory.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(known, indent=2), encoding="utf-8")
-    temporary.replace(memory)
+    with suppress(OSError):  # it only saves time
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(known, indent=2), encoding="utf-8")
+        temporary.replace(memory)

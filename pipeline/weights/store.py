@@ -27,8 +27,8 @@ def weights_folder() -> Path:
     """Return the folder for weights: $WEIGHTS_DIR, or one in the user's cache folder."""
     if folder := os.environ.get("WEIGHTS_DIR"):
         return Path(folder)
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "dual-subspace-retrieval" / "weights"
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))  # which must be absolute to count
+    return (home if home.is_absolute() else Path.home() / ".cache") / "dual-subspace-retrieval" / "weights"
 
 
 def kept_file(network: str, name: str) -> Path:

@@ -126,6 +126,16 @@ def test_hashes_are_those_of_the_files_and_are_remembered(tmp_path: Path) -> Non
     assert [clip.sha256 for clip in with_hashes(root, clips, tmp_path / "memory.json")] == ["remembered"] * 2
 
 
+@pytest.mark.parametrize("damage", [b"", b'{"half', b"\xff", b"[1]", b"null"])
+def test_a_damaged_memory_of_hashes_is_made_anew(tmp_path: Path, damage: bytes) -> None:
+    root, clips, _ = find_clips(params(make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")))
+    for clip in clips:
+        os.utime(root / clip.path, (1e9, 1e9))
+    (tmp_path / "memory.json").write_bytes(damage)
+    hashed = with_hashes(root, clips, tmp_path / "memory.json")
+    assert [clip.sha256 for clip in hashed] == list(json.loads((tmp_path / "memory.json").read_text()).values())
+
+
 def test_a_file_that_changes_gets_a_new_hash(tmp_path: Path) -> None:
     root, clips, _ = find_clips(params(make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")))
     with_hashes(root, clips, tmp_path / "memory.json")
