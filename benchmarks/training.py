@@ -88,9 +88,9 @@ def table(costs: Mapping[str, Sequence[Cost]]) -> str:
 
 def fit_cost(name: str, seed: int, clips: Clips, batch_size: int | None = None) -> Cost:
     """Fit a model with the parameters of params.yaml, or with another batch size."""
+    from pipeline.device import one_thread
     from pipeline.models.base import model_module
     from pipeline.params import load_params, model_sections
-    from pipeline.training import one_thread
 
     module = model_module(name)
     params = load_params(model_sections()[name], module.Params)

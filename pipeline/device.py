@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from pipeline.errors import ParamsError
 
@@ -29,10 +30,15 @@ def chosen_device() -> torch.device:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run torch's operators of the block on one CPU thread: how many threads share a sum changes its last bits."""
+    """Run the block on one CPU thread, torch's operators and BLAS alike, and give back the number there was.
+
+    How many threads share a sum changes its last bits. And small matrices are not worth sharing: threads would wait for
+    each other most of the time, and on a busy machine make a fit ten times slower.
+    """
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         torch.set_num_threads(n_threads)

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
-from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 from tqdm import tqdm
 
 from pipeline import distributed
+from pipeline.device import one_thread
 from pipeline.errors import DataError, DivergenceError
 from pipeline.params import StageParams
 
@@ -49,22 +49,6 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run the block on one CPU thread, torch's operators and BLAS alike, and give back the number there was.
-
-    The matrices of these networks are too small to share: threads would wait for each other most of the time, and on a
-    busy machine make a fit ten times slower. And sums come out alike whatever the number of cores.
-    """
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(n_threads)
 
 
 def minibatches(n_rows: int, batch_size: int, generator: torch.Generator, device: torch.device) -> list[Tensor]:

@@ -196,10 +196,10 @@ def _run(features: Path, name: str, section: str, budget: Budget, drawn: Drawn) 
     """One trial, in a process of its own."""
     import numpy as np
 
+    from pipeline.device import one_thread
     from pipeline.features import FeatureTable
     from pipeline.models.base import model_module
     from pipeline.params import load_params
-    from pipeline.training import one_thread
 
     number, values = drawn
     module = model_module(name)

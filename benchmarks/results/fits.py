@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.clip_cache import write_atomically
+from pipeline.device import one_thread
 from pipeline.features import FeatureTable
 from pipeline.models.base import Model, Pairs, model_module
 from pipeline.retrieval.metrics import query_metrics
-from pipeline.training import one_thread
 
 DIRECTIONS = ("audio_to_visual", "visual_to_audio")
 METRICS = ("map", "recall_at_1")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline import distributed, training
-from pipeline.device import chosen_device
+from pipeline.device import chosen_device, one_thread
 from pipeline.encoders import INPUT_SEARCH, Encoder, InputParams
 from pipeline.errors import DataError
 from pipeline.models.base import History, Pairs, SeededParams, check_features, check_pairs, load_model, save_model
@@ -74,7 +74,7 @@ class Network(nn.Module, ABC):
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
         """Take the encoders' statistics from all train features, before the training, and return these prepared."""
-        with training.one_thread():
+        with one_thread():
             self.audio.prepare_by(audio, labels_onehot)
             self.visual.prepare_by(visual, labels_onehot)
             return self.audio.prepared(audio), self.visual.prepared(visual)
