@@ -55,7 +55,7 @@ def read_root(clips_csv: Path) -> Path:
         DataError: the note is missing, as in a checkout where the stage ``dataset`` has not run yet.
     """
     try:
-        return Path(clips_csv.with_name(ROOT_FILE).read_text(encoding="utf-8").removesuffix("\n"))
+        return Path(clips_csv.with_name(ROOT_FILE).read_bytes().decode().removesuffix("\n"))  # as it is, also with a \r
     except FileNotFoundError as error:
         raise DataError(f"{error.filename}: missing; expected `dvc repro dataset` to have run here") from error
 

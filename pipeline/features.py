@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,7 +93,7 @@ class FeatureTable:
     def save(self, path: Path) -> None:
         """Write the table to one safetensors file; the same table gives the same bytes."""
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ("audio", "visual", "labels")}
-        texts = {name: value for name, value in asdict(self).items() if name not in arrays}
+        texts = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in arrays}
         save_file(arrays, path, {METADATA_KEY: json.dumps(texts, sort_keys=True)})
 
     @classmethod

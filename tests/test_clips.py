@@ -58,6 +58,12 @@ def test_the_root_is_kept_as_an_absolute_path(tmp_path: Path, monkeypatch: pytes
     assert read_root(tmp_path / "clips.csv") == tmp_path / "videos"
 
 
+@pytest.mark.parametrize("name", ["a\rb", "a\r\nb", "a\nb", " é "])
+def test_the_root_may_have_any_name(name: str, tmp_path: Path) -> None:
+    write_root(tmp_path / "clips.csv", tmp_path / name)
+    assert read_root(tmp_path / "clips.csv") == tmp_path / name
+
+
 def test_a_missing_root_says_which_stage_writes_it(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"videos_root.txt: missing; expected `dvc repro dataset`"):
         read_root(tmp_path / "clips.csv")

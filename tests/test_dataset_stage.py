@@ -54,17 +54,18 @@ def test_a_clip_whose_file_is_not_there_is_refused_as_missing(tmp_path: Path) ->
     assert found.refused == [before, Reject("gone", "dataset", "missing", reason)]
 
 
-def test_what_is_no_file_and_a_name_that_cannot_be_are_refused_as_unreadable(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    found = without_missing(Found(tmp_path, [make_clip(name) for name in ("pipe", "folder", 256 * "x")], []))
-    assert found.clips == []
-    assert {row.kind for row in found.refused} == {"unreadable"}
-    assert [row.reason.split(": ", 2)[2] for row in found.refused] == [
-        "no file; expected a file for every clip",
-        "no file; expected a file for every clip",
-        "File name too long; expected a file for every clip",
-    ]
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    names = ["folder", "pipe", "loop", "n" * 300, "file/inner", "file"]
+    found = without_missing(Found(tmp_path, [make_clip(name) for name in names], []))
+    kinds = ["unreadable", "unreadable", "unreadable", "unreadable", "missing"]
+    assert [(row.clip_id, row.kind) for row in found.refused] == list(zip(names, kinds, strict=False))
+    assert found.refused[0].reason == "clip 'folder': folder: a folder; expected a file for every clip"
+    assert found.refused[1].reason == "clip 'pipe': pipe: neither file nor folder; expected a file for every clip"
+    assert [clip.clip_id for clip in found.clips] == ["file"]
 
 
 def test_a_source_of_videos_imports_no_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 import itertools
 import re
+import tracemalloc
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -69,6 +70,15 @@ def test_views_into_other_arrays_keep_their_values_in_the_file(tmp_path: Path) -
     wide = np.arange(18, dtype=np.float32).reshape(3, 6)
     replace(make(), audio=wide[:, ::2]).save(tmp_path / "t")
     np.testing.assert_array_equal(FeatureTable.load(tmp_path / "t").audio, wide[:, ::2])
+
+
+def test_saving_a_table_copies_no_array(tmp_path: Path) -> None:
+    table = replace(make(), audio=np.ones((3, 100_000), np.float32))
+    tracemalloc.start()
+    table.save(tmp_path / "x")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < table.audio.nbytes / 4
 
 
 def test_a_split_has_its_own_rows() -> None:

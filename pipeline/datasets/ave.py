@@ -54,7 +54,7 @@ def find_clips(params: DatasetParams) -> Found:
     refuse_fold(params)
     protocol = chosen_protocol(params, PROTOCOLS)
     root = given_folder(params, LAYOUT)
-    part_of(root, "AVE", LAYOUT)
+    part_of(root, "AVE/", LAYOUT)
     annotations = read_annotations(part_of(root, "Annotations.txt", LAYOUT))
     splits = read_splits(root, "_match" if protocol == "cml" else "", len(annotations))
     clips = [_clip(row, *pair) for row, pair in enumerate(zip(annotations, splits, strict=True))]

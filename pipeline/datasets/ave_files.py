@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datasets.feature_arrays import dataset, open_hdf5
 from pipeline.datasets.locations import YOUTUBE_ID
 from pipeline.errors import DataError
 
@@ -31,7 +31,7 @@ def read_annotations(path: Path) -> list[Annotation]:
         DataError: a line is no annotation; its number is named.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: {error}; expected lines of {FIELDS} in UTF-8") from error
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
@@ -85,12 +85,9 @@ def read_splits(folder: Path, ending: str, n_rows: int) -> list[str]:
 
 def _read_order(path: Path) -> NDArray[np.integer]:
     """(n,) integers: the rows of a split."""
-    try:
-        with h5py.File(path, "r") as file:
-            order = file["order"]
-            if order.ndim != 1 or order.dtype.kind not in "iu":
-                raise DataError(f"{path}: order has shape {order.shape} of {order.dtype}; expected (n,) of integers")
-            rows: NDArray[np.integer] = order[()]
-            return rows
-    except (OSError, KeyError) as error:
-        raise DataError(f"{path}: {error}; expected an HDF5 file with key 'order'") from error
+    with open_hdf5(path) as file:
+        order = dataset(file, "order")
+        if order.ndim != 1 or order.dtype.kind not in "iu":
+            raise DataError(f"{path}: order has shape {order.shape} of {order.dtype}; expected (n,) of integers")
+        rows: NDArray[np.integer] = order[()]
+        return rows

@@ -7,6 +7,7 @@ import importlib
 import json
 import stat
 import time
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
@@ -83,11 +84,23 @@ def refusal(clip_id: str, kind: RejectKind, problem: str, expected: str) -> Reje
 
 
 def similar_labels(labels: Iterable[str]) -> list[tuple[str, ...]]:
-    """Return the groups of labels that differ only in case or white space, sorted: they may be meant as one class."""
+    """Return the groups of labels that may be meant as one class, sorted.
+
+    They differ in case, white space or the bytes of one letter only (NFC, NFD), or are one number (``1``, ``1.0``).
+    """
     alike = defaultdict(set)
     for label in labels:
-        alike["".join(label.split()).casefold()].add(label)
+        alike[_plain(label)].add(label)
     return sorted(tuple(sorted(group)) for group in alike.values() if len(group) > 1)
+
+
+def _plain(label: str) -> str:
+    """What is left of a label without what a reader does not see; of a number its value."""
+    letters = "".join(unicodedata.normalize("NFKC", label).casefold().split())
+    try:
+        return str(float(letters))
+    except ValueError:
+        return letters
 
 
 def with_hashes(root: Path, clips: Iterable[Clip], memory: Path) -> list[Clip]:
@@ -127,18 +140,21 @@ def _sha256(path: Path, known: dict[str, str]) -> str:
 
 
 def without_missing(found: Found) -> Found:
-    """Return what a source holds, with the clips that have no file, or no readable one, among the refused."""
-    rejects = [_no_file(found.root, clip) for clip in found.clips]
+    """Return what a source holds, with the clips whose files are not there, or are no files, among the refused."""
+    rejects = [_reject(found.root, clip) for clip in found.clips]
     clips = [clip for clip, reject in zip(found.clips, rejects, strict=True) if reject is None]
     return found._replace(clips=clips, refused=[*found.refused, *filter(None, rejects)])
 
 
-def _no_file(root: Path, clip: Clip) -> Reject | None:
-    """Why a clip has no file, or None where it has one; a pipe would be waited for without end."""
+def _reject(root: Path, clip: Clip) -> Reject | None:
+    """Why a path is no file, or None where it is one; a pipe would be waited for without end."""
     try:
-        is_file = stat.S_ISREG((root / clip.path).stat().st_mode)
+        mode = (root / clip.path).stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return refusal(clip.clip_id, "missing", f"{clip.path}: no such file", "a file for every clip")
-    except OSError as error:
+    except OSError as error:  # such as a name that is too long, or a loop of links
         return refusal(clip.clip_id, "unreadable", f"{clip.path}: {error.strerror}", "a file for every clip")
-    return None if is_file else refusal(clip.clip_id, "unreadable", f"{clip.path}: no file", "a file for every clip")
+    if not stat.S_ISREG(mode):
+        problem = "a folder" if stat.S_ISDIR(mode) else "neither file nor folder"
+        return refusal(clip.clip_id, "unreadable", f"{clip.path}: {problem}", "a file for every clip")
+    return None

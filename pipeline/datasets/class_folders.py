@@ -11,13 +11,16 @@ SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
 def list_videos(root: Path) -> tuple[list[str], list[Reject]]:
     """Return the videos of all classes, as sorted ``CLASS/NAME.mp4``, and what has such a name but is no file.
 
-    Hidden files and folders, files of other kinds and deeper folders are passed over.
+    Hidden files and folders, files of other kinds and deeper folders are passed over; a link to a class that is not
+    there is not.
 
     Args:
         root: the folder of the classes' folders.
     """
-    folders = [path for path in _visible(root) if path.is_dir()]
-    paths = [path for folder in folders for path in _visible(folder) if path.suffix.lower() in SUFFIXES]
+    visible = _visible(root)
+    paths = [path for path in visible if path.is_symlink() and not path.exists()]
+    for folder in filter(Path.is_dir, visible):
+        paths += [path for path in _visible(folder) if path.suffix.lower() in SUFFIXES]
     videos, refused = [], []
     for path in paths:
         name = path.relative_to(root).as_posix()

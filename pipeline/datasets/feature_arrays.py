@@ -19,24 +19,24 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     """Give an HDF5 file to read.
 
     Raises:
-        DataError: the file is missing or is no HDF5.
+        DataError: the file is missing or is no HDF5, or what the block reads of it is damaged or needs a filter that is
+            not installed.
     """
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise DataError(f"{path}: {error}; expected an HDF5 file") from error
-    with file:
-        yield file
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError) as error:  # what HDF5 says of a damaged chunk, group and link
+        raise DataError(f"{path}: {error}; expected an HDF5 file that can be read") from error
 
 
 def dataset(file: Any, key: str) -> Any:  # noqa: ANN401 - h5py has no types
     """Return the dataset of an open HDF5 file; its bytes are not read yet.
 
     Raises:
-        DataError: the key is missing, or is a group.
+        DataError: the key is missing, or is a group, a single value or empty.
     """
     found = file.get(key)
-    if not isinstance(found, h5py.Dataset):
+    if not isinstance(found, h5py.Dataset) or not found.shape:
         raise DataError(f"{file.filename}: {key}: not there, or no array; expected an array under this key")
     return found
 
@@ -79,7 +79,8 @@ def checked_labels(array: NDArray[Any], name: str) -> NDArray[np.int64]:
     if array.dtype.kind not in NUMBERS or array.ndim not in (1, 2) or array.size != len(array):
         raise DataError(f"{name}: {array.dtype} of shape {array.shape}; expected numbers of shape (n,) or (n, 1)")
     flat = array.reshape(-1)
-    is_label = (flat == np.floor(flat)) & (flat >= 0) & (flat < np.iinfo(np.int32).max)
+    values = flat.astype(np.float64)
+    is_label = (values == np.floor(values)) & (values >= 0) & (values < np.iinfo(np.int32).max)
     if not is_label.all():
         row = int(np.argmin(is_label))
         raise DataError(f"{name}: row {row} is {flat[row]}; expected a whole number from 0 on")
@@ -109,17 +110,26 @@ def words(array: Any, name: str) -> list[str]:  # noqa: ANN401 - h5py has no typ
         name: file and key, for the message.
 
     Raises:
-        DataError: another shape, or objects that are no text.
+        DataError: another shape, objects that are no text, or text that is no UTF-8.
     """
     if h5py.check_string_dtype(array.dtype) is not None:
-        values: list[str] = array.asstr()[:].reshape(-1).tolist()
+        values = _utf8(array, name)
     elif array.dtype.kind in NUMBERS:
-        values = [f"{value:g}" for value in array[:].reshape(-1).tolist()]
+        values = [str(value).removesuffix(".0") for value in array[:].reshape(-1).tolist()]
     else:
         raise DataError(f"{name}: {array.dtype}; expected text or numbers")
     if len(values) != len(array):
         raise DataError(f"{name}: shape {array.shape}; expected (n,) or (n, 1)")
     return values
+
+
+def _utf8(array: Any, name: str) -> list[str]:  # noqa: ANN401 - h5py has no types
+    """The text of a dataset, whatever encoding it claims: NumPy's bytes are written as ASCII."""
+    try:
+        texts: list[str] = array.asstr("utf-8")[:].reshape(-1).tolist()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name}: {error}; expected text in UTF-8") from error
+    return texts
 
 
 def check_lengths(where: str, arrays: dict[str, Sequence[Any] | NDArray[Any]]) -> None:

@@ -79,9 +79,10 @@ def _means(path: Path) -> NDArray[np.float32]:
     """(n, width): mean over seconds, and over places where there are any."""
     with open_hdf5(path) as file:
         array = dataset(file, KEY)
-        if array.ndim not in (3, 5):
+        if array.ndim not in (3, 5) or array.dtype.kind not in NUMBERS or 0 in array.shape:
             raise DataError(
-                f"{path}: {KEY}: shape {array.shape}; expected (n, seconds, width), or 7 x 7 places between"
+                f"{path}: {KEY}: {array.dtype} of shape {array.shape}; expected (n, seconds, width) numbers, or 7 x 7 "
+                "places between"
             )
         return checked_matrix(np.concatenate(list(_block_means(array))), f"{path}: {KEY}")
 
@@ -96,7 +97,8 @@ def _event_classes(path: Path) -> NDArray[np.int64]:
     """(n,) the one class, besides background, that the seconds of a video have; NO_EVENT where all are background."""
     with open_hdf5(path) as file:
         one_hot = dataset(file, KEY)[()]
-    if one_hot.ndim != 3 or one_hot.dtype.kind not in NUMBERS or not np.isin(one_hot, (0, 1)).all():
+    is_cube = one_hot.ndim == 3 and one_hot.shape[-1] > 1 and one_hot.dtype.kind in NUMBERS
+    if not is_cube or not np.isin(one_hot, (0, 1)).all():
         raise DataError(f"{path}: {KEY}: shape {one_hot.shape}; expected (n, seconds, classes) of 0 and 1")
     has_event = one_hot[:, :, :-1].any(axis=1)  # (n, classes)
     n_classes = has_event.sum(axis=1)
@@ -123,9 +125,9 @@ def _annotations(path: Path, n_rows: int) -> list[tuple[str, str]]:
     if not path.is_file():
         return [("", "")] * n_rows
     try:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: {error}; expected rows of CATEGORY&VIDEO&... in UTF-8") from error
+        raise DataError(f"{path}: {error}; expected CATEGORY&VIDEO&... in UTF-8") from error
     rows = [line.split("&") for line in lines if not line.startswith(HEADER)]
     if len(rows) != n_rows or any(len(row) < len(("category", "video")) for row in rows):
         raise DataError(

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import h5py
 import numpy as np
@@ -78,7 +79,7 @@ def write_embeddings_parquet(npz: Path, path: Path) -> None:
         with np.load(npz, allow_pickle=False) as file:
             audio, visual = file["audio"], file["visual"]  # (n_seeds, n, k)
             texts = {name: file[f"{name}s"] for name in ("clip_id", "label", "split")}
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
         raise DataError(f"{npz}: {error!r}; expected embeddings that the stage `embed` wrote") from error
     n_seeds, n_clips, width = audio.shape
     columns = {

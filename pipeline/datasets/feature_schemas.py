@@ -67,25 +67,24 @@ def schema_of(path: Path) -> str:
 
 
 def read_a(path: Path) -> Imported:
-    """Return the rows of a file whose keys say the split; names and splits of our own export are taken over."""
+    """Return the rows of a file whose keys say the split; names, splits and facts of our own export are taken over."""
     parts, used = [], list(KEYS["A"])
+    added = [key for side in SIDE_SPLITS for key in (sides_of(side).clip_ids, sides_of(side).splits)]
     with open_hdf5(path) as file:
+        is_export = all(key in file for key in added)
         for side, allowed in SIDE_SPLITS.items():
             keys = sides_of(side)
             part = _part(file, keys.audio, keys.visual, keys.labels, side)
-            if keys.clip_ids in file and keys.splits in file:
-                used += [keys.clip_ids, keys.splits]
-                part = _with_names(part, file, keys, allowed)
-            parts.append(part)
-        class_names, made_by = _exported(file, "classes", list), _exported(file, "provenance", dict)
-    return _imported([path], "A", used, "in the keys", parts, class_names, {"made_by": made_by} if made_by else {})
+            parts.append(_with_names(part, file, keys, allowed) if is_export else part)
+        class_names, made_by = _facts(file) if is_export else (None, {})
+    return _imported([path], "A", used + added * is_export, "in the keys", parts, class_names, made_by)
 
 
 def read_b(path: Path) -> Imported:
     """Return the rows of a file with one key for the split: 1 train, 0 test, as number or text."""
     audio, visual, labels, _ = KEYS["B"]
     with open_hdf5(path) as file:
-        key = next(key for key in SPLIT_KEYS if key in file)
+        key = next(key for key in SPLIT_KEYS if key in list(file))  # of a dangling link `in file` is False
         part = _part(file, audio, visual, labels, "")
         sides = [word.strip() for word in words(dataset(file, key), f"{path}: {key}")]
     check_lengths(str(path), {audio: part.audio, key: sides})
@@ -128,19 +127,6 @@ def _split_files(paths: Iterable[Path]) -> dict[str, Path]:
     return files
 
 
-def _exported(file: Any, name: str, kind: type) -> Any:  # noqa: ANN401 - h5py has no types
-    """What an attribute of our own export says; None where there is none."""
-    try:
-        value = json.loads(file.attrs.get(name, "null"))
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"{file.filename}: attribute {name}: {error}; expected JSON, as the export writes it"
-        ) from error
-    if not isinstance(value, kind | None):
-        raise DataError(f"{file.filename}: attribute {name}: {value!r}; expected a JSON {kind.__name__}")
-    return value
-
-
 def _with_names(part: Rows, file: Any, keys: Sides, allowed: tuple[str, ...]) -> Rows:  # noqa: ANN401 - untyped h5py
     """The rows under the names and splits that our own export gives them."""
     clip_ids, splits = (words(dataset(file, key), f"{file.filename}: {key}") for key in (keys.clip_ids, keys.splits))
@@ -148,6 +134,18 @@ def _with_names(part: Rows, file: Any, keys: Sides, allowed: tuple[str, ...]) ->
     if unknown := sorted(set(splits) - set(allowed)):
         raise DataError(f"{file.filename}: {keys.splits}: {unknown[0]!r}; expected {' or '.join(allowed)}")
     return part._replace(clip_ids=clip_ids, splits=splits)
+
+
+def _facts(file: Any) -> tuple[list[str] | None, dict[str, Any]]:  # noqa: ANN401 - h5py has no types
+    """The names of the classes and what made the features, as the attributes of our own export have them in JSON."""
+    try:
+        facts = {name: json.loads(file.attrs[name]) for name in ("classes", "provenance") if name in file.attrs}
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{file.filename}: attributes classes and provenance: {error}; expected JSON") from error
+    names = facts.get("classes", [])
+    if not isinstance(names, list) or len({name for name in names if isinstance(name, str)}) < len(names):
+        raise DataError(f"{file.filename}: attribute classes: {names!r}; expected names, each once")
+    return facts.get("classes"), {"made_by": facts["provenance"]} if "provenance" in facts else {}
 
 
 def _part(file: Any, audio: str, visual: str, labels: str, split: str) -> Rows:  # noqa: ANN401 - h5py has no types

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import posixpath
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.feature_arrays import checked_labels, checked_matrix
 from pipeline.datasets.imported import Imported, Rows
+from pipeline.datasets.locations import fold_lists
 from pipeline.errors import ClipError, DataError, ParamsError
 from pipeline.rejects import Reject
 
@@ -33,7 +35,7 @@ def read_d(root: Path, fold: int) -> Imported:
     Args:
         root: with vgg/ID.npy (n_times, 128), inception/ID.npy (n_times, 1024), VEGAS_classes/ID.npy (one whole number,
             or one-hot) and lists of ids in folds/.
-        fold: place of the test fold among the sorted lists; all others are train.
+        fold: place of the test fold among the lists in the order of their names; all others are train.
 
     Returns:
         The clips whose three arrays are sound; the others are refused.
@@ -75,7 +77,9 @@ def read_d(root: Path, fold: int) -> Imported:
 
 def _folds(folder: Path, fold: int) -> tuple[dict[str, int], int]:
     """The fold of every id, and how many folds there are."""
-    lists = [_ids(path) for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    lists = [_ids(path) for path in fold_lists(folder)]
+    if not lists:
+        raise DataError(f"{folder}: no list; expected lists of ids, one of them the test fold")
     if fold >= len(lists):
         raise ParamsError(f"dataset.fold={fold}; expected 0 to {len(lists) - 1}, the lists in {folder}")
     for clip_id, count in Counter(clip_id for ids in lists for clip_id in ids).items():
@@ -88,16 +92,18 @@ def _ids(path: Path) -> list[str]:
     """A list of ids: text with one a line, or an array of text."""
     try:
         if path.suffix == ".npy":
-            ids = [str(clip_id) for clip_id in np.load(path, allow_pickle=False).reshape(-1)]
+            ids = [str(clip_id) for clip_id in _parsed(path.read_bytes()).reshape(-1)]
         else:
-            ids = path.read_text(encoding="utf-8").split()
-    except ValueError as error:
+            ids = path.read_text(encoding="utf-8-sig").split()
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}; expected ids, as text in UTF-8 or in a NumPy array") from error
     return [clip_id.removesuffix(".npy") for clip_id in ids]
 
 
 def _read_clip(root: Path, clip_id: str, digest: "hashlib._Hash") -> _Clip:
     """The three arrays of a clip, or the reason why it is refused."""
+    if posixpath.isabs(clip_id) or ".." in clip_id.split("/"):
+        raise ClipError(clip_id, "outside_root", "the id leads out of the folder", "the name of a file in it")
     audio, visual, label = (_read_array(root / folder, clip_id, digest) for folder in (AUDIO, VISUAL, LABELS))
     for folder, vectors in ((AUDIO, audio), (VISUAL, visual)):
         if len(vectors) == 0:
@@ -115,7 +121,7 @@ def _read_array(folder: Path, clip_id: str, digest: "hashlib._Hash") -> NDArray[
     try:
         data = path.read_bytes()
         digest.update(data)
-        array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+        array = _parsed(data)
     except FileNotFoundError as error:
         raise ClipError(clip_id, "missing", f"{folder.name}/{path.name}: no such file", "one array a clip") from error
     except OSError as error:
@@ -123,6 +129,15 @@ def _read_array(folder: Path, clip_id: str, digest: "hashlib._Hash") -> NDArray[
     except ValueError as error:
         raise ClipError(clip_id, "undecodable", f"{folder.name}/{path.name}: {error}", "a NumPy array") from error
     return np.atleast_1d(array)
+
+
+def _parsed(data: bytes) -> NDArray[Any]:
+    """The array of a .npy file; a ValueError where it is damaged."""
+    try:
+        array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except Exception as error:  # NumPy takes a header for Python, so that damage can raise nearly anything
+        raise ValueError(str(error)) from error
+    return array
 
 
 def _label(array: NDArray[Any], clip_id: str) -> int:

@@ -52,15 +52,34 @@ def given_file(params: DatasetParams, layout: str) -> Path:
 
 
 def part_of(root: Path, name: str, layout: str) -> Path:
-    """Return a file or folder that a data set must have.
+    """Return a file that a data set must have, or a folder, whose name ends in a slash.
 
     Raises:
-        DataError: it is not there.
+        DataError: it is not there, or is of another kind.
     """
-    path = root / name
-    if not path.exists():
-        raise DataError(f"{path}: missing; expected {layout}")
+    path, is_folder = root / name, name.endswith("/")
+    if not (path.is_dir() if is_folder else path.is_file()):
+        problem = f"no {'folder' if is_folder else 'file'}" if path.exists() else "missing"
+        raise DataError(f"{path}: {problem}; expected {layout}")
     return path
+
+
+def fold_lists(folder: Path) -> list[Path]:
+    """Return the lists of ids in a folder, in the order of their names, numbers in them read as numbers.
+
+    Raises:
+        DataError: one of them is no file; hidden names are passed over.
+    """
+    lists = sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_natural_order)
+    for path in lists:
+        if not path.is_file():
+            raise DataError(f"{path}: no file; expected a text file, an ID a line")
+    return lists
+
+
+def _natural_order(path: Path) -> list[tuple[int, str]]:
+    """A key that puts fold2 before fold10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
 def chosen_protocol(params: DatasetParams, known: Sequence[str]) -> str:

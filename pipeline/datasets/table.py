@@ -6,7 +6,6 @@ import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ LAYOUT = (
 )
 SPLIT_WORDS = {"": "", "train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "validation"), "validation")
 SEVERAL_CLASSES = "|;"
+NO_TIMES = (None, None)
 
 
 class _Entry(NamedTuple):
@@ -137,15 +137,22 @@ def _with_name(entry: _Entry, source_id: str) -> _Entry:
 
 def _check_events(entries: Sequence[_Entry]) -> None:
     """Refuse rows of one file that do not tell two events apart."""
-    for (place, clip), (other_place, other) in combinations(entries, 2):
-        same_times = clip.start_seconds == other.start_seconds and clip.end_seconds == other.end_seconds
-        if clip.label != other.label and (same_times or None in (clip.start_seconds, other.start_seconds)):
-            raise DataError(
-                f"{other_place}: {clip.path!r} is {other.label!r}, and {clip.label!r} in {place}, without times of two "
-                f"events; expected {ONE_CLASS}"
-            )
-        if same_times:
-            raise DataError(f"{other_place}: {clip.path!r} stands in {place} too; expected one row an event")
+    by_times: dict[tuple[float | None, float | None], _Entry] = {}
+    by_label: dict[str, _Entry] = {}
+    for entry in entries:
+        place, clip = entry
+        times = clip.start_seconds, clip.end_seconds
+        rivals = [by_times.get(times), *(by_label.values() if times == NO_TIMES else [by_times.get(NO_TIMES)])]
+        for other_place, other in filter(None, rivals):
+            if other.label != clip.label:
+                raise DataError(
+                    f"{place}: {clip.path!r} is {clip.label!r}, and {other.label!r} in {other_place}, without times of "
+                    f"two events; expected {ONE_CLASS}"
+                )
+        if times in by_times:
+            raise DataError(f"{place}: {clip.path!r} stands in {by_times[times].place} too; expected one row an event")
+        by_times[times] = entry
+        by_label.setdefault(clip.label, entry)
 
 
 def _check_names(entries: Iterable[_Entry]) -> None:

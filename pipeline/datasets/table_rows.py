@@ -18,6 +18,16 @@ COLUMNS = (*REQUIRED, "clip_id", "split", "source_id", "start", "end")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 PARQUET = ".parquet"
 SUFFIXES = (*DELIMITERS, PARQUET)
+KINDS = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_decimal,
+    pa.types.is_boolean,
+    pa.types.is_null,
+)  # of Parquet's types: text, numbers and nothing
 ONE_CLASS = "one class a clip: what is relevant to a query is what has its class"
 
 
@@ -96,18 +106,19 @@ def _read_parquet(path: Path) -> list[Row]:
         file = pq.ParquetFile(path)
         check_columns(path, file.schema_arrow.names)
         _check_types(path, file.schema_arrow)
-        table = file.read(columns=[name for name in COLUMNS if name in file.schema_arrow.names])
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: {error}; expected a Parquet file") from error
-    return [Row(f"{path}: row {number}", _as_text(row)) for number, row in enumerate(table.to_pylist(), start=1)]
+        rows = file.read(columns=[name for name in COLUMNS if name in file.schema_arrow.names]).to_pylist()
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {error}; expected a Parquet file, its text in UTF-8") from error
+    return [Row(f"{path}: row {number}", _as_text(row)) for number, row in enumerate(rows, start=1)]
 
 
 def _check_types(path: Path, schema: Iterable[pa.Field]) -> None:
     """Refuse columns whose cells are no single words or numbers."""
     for field in schema:
-        if field.name == "label" and pa.types.is_nested(field.type):
+        cell = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if field.name == "label" and pa.types.is_nested(cell):
             raise DataError(f"{path}: column 'label' holds {field.type}; expected {ONE_CLASS}")
-        if field.name in COLUMNS and (pa.types.is_nested(field.type) or pa.types.is_binary(field.type)):
+        if field.name in COLUMNS and not any(is_kind(cell) for is_kind in KINDS):
             raise DataError(f"{path}: column {field.name!r} holds {field.type}; expected text or numbers")
 
 

@@ -4,13 +4,12 @@ References:
     Zhou, Wang, Fang, Bui & Berg (2018), Visual to Sound: Generating Natural Sound for Videos in the Wild, CVPR.
 """
 
-import re
 from pathlib import Path, PurePosixPath
 
 from pipeline.clips import Clip
 from pipeline.datasets.base import DatasetParams, Found, refusal
 from pipeline.datasets.class_folders import list_videos
-from pipeline.datasets.locations import check_classes, given_folder, part_of, refuse_protocol
+from pipeline.datasets.locations import check_classes, fold_lists, given_folder, part_of, refuse_protocol
 from pipeline.errors import DataError
 
 LAYOUT = (
@@ -33,8 +32,8 @@ def find_clips(params: DatasetParams) -> Found:
     """
     refuse_protocol(params)
     root = given_folder(params, LAYOUT)
-    videos = part_of(root, "videos", LAYOUT)
-    folds = _read_folds(part_of(root, "folds", LAYOUT), params.n_folds)
+    videos = part_of(root, "videos/", LAYOUT)
+    folds = _read_folds(part_of(root, "folds/", LAYOUT), params.n_folds)
     names, refused = list_videos(videos)
     by_id = _by_id(videos, names)
     if unlisted := sorted(by_id.keys() - folds.keys()):
@@ -70,7 +69,7 @@ def _by_id(videos: Path, names: list[str]) -> dict[str, str]:
 
 def _read_folds(folder: Path, n_folds: int) -> dict[str, int]:
     """The fold of each ID."""
-    lists = sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_natural_order)
+    lists = fold_lists(folder)
     if len(lists) != n_folds:
         names = [path.name for path in lists]
         raise DataError(f"{folder}: {len(lists)} lists {names}; expected dataset.n_folds={n_folds} of them")
@@ -92,8 +91,3 @@ def _ids(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}; expected a text file, an ID a line") from error
     return [line.strip() for line in lines if line.strip()]
-
-
-def _natural_order(path: Path) -> list[tuple[int, str]]:
-    """A key that puts fold2 before fold10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]

@@ -33,7 +33,7 @@ def find_clips(params: DatasetParams) -> Found:
     refuse_protocol(params)
     refuse_fold(params)
     root = given_folder(params, LAYOUT)
-    part_of(root, "video", LAYOUT)
+    part_of(root, "video/", LAYOUT)
     clips = _read_clips(part_of(root, "vggsound.csv", LAYOUT))
     check_classes(root, (clip.label for clip in clips), LAYOUT)
     return Found(root, clips, [])
@@ -44,7 +44,7 @@ def _read_clips(path: Path) -> list[Clip]:
     clips: dict[str, Clip] = {}
     lines: dict[str, int] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
             for fields in filter(None, reader):
                 place = f"{path}: line {reader.line_num}"

@@ -228,7 +228,29 @@ def test_an_order_file_that_cannot_be_read_is_named(damage: str, tmp_path: Path)
         path.write_bytes(b"order")
     if damage == "another key":
         write_order(path, [4, 3], key="ordre")
-    with pytest.raises(DataError, match=r"val_order.h5: .*; expected an HDF5 file with key 'order'"):
+    with pytest.raises(DataError, match=r"val_order.h5: .*; expected an (HDF5 file that can be read|array under this)"):
+        clips_of(tmp_path)
+
+
+def test_an_order_that_is_a_folder_of_hdf5_is_named(tmp_path: Path) -> None:
+    write_order(make(tmp_path) / "val_order.h5", [4, 3], key="order/inner")
+    with pytest.raises(DataError, match=r"val_order.h5: order: not there, or no array"):
+        clips_of(tmp_path)
+
+
+@pytest.mark.parametrize("header", ["", "Category&VideoID&Quality&StartTime&EndTime\n"])
+def test_a_byte_order_mark_and_windows_line_ends_change_no_class(header: str, tmp_path: Path) -> None:
+    expected = clips_of(make(tmp_path))
+    text = f"{header}{(tmp_path / 'Annotations.txt').read_text()}".replace("\n", "\r\n")
+    (tmp_path / "Annotations.txt").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert clips_of(tmp_path) == expected
+
+
+@pytest.mark.parametrize(("name", "kind"), [("AVE", "folder"), ("Annotations.txt", "file")])
+def test_a_part_of_another_kind_is_named(name: str, kind: str, tmp_path: Path) -> None:
+    (make(tmp_path) / name).rename(tmp_path / "elsewhere")
+    (tmp_path / name).touch() if kind == "folder" else (tmp_path / name).mkdir()
+    with pytest.raises(DataError, match=rf"{name}: no {kind}; expected DIR/AVE/ID.mp4, DIR/Annotations.txt and DIR/"):
         clips_of(tmp_path)
 
 

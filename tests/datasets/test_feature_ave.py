@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -143,6 +144,15 @@ BROKEN = {
     "NaN": (change("audio_feature", "avadataset", with_value((67, 4, 1), np.nan)), "avadataset: row 67 has NaN"),
     "flat": (change("visual_feature", "avadataset", lambda a: a[:, 0, 0, 0]), r"shape \(70, 5\); expected \(n, sec"),
     "a row of places": (change("visual_feature", "avadataset", lambda a: a[:, :, 0]), r"shape \(70, 10, 7, 5\); exp"),
+    "audio of text": (
+        change("audio_feature", "avadataset", lambda a: np.full(a.shape, b"x")),
+        r"S1 of shape \(70, 10, 4\); expected \(n, seconds, width\) numbers",
+    ),
+    "complex": (change("audio_feature", "avadataset", lambda a: a.astype(complex)), "complex128 of shape"),
+    "no rows": (change("audio_feature", "avadataset", lambda a: a[:0]), r"shape \(0, 10, 4\); expected \(n, seconds"),
+    "no classes": (change("labels", "avadataset", lambda a: a[:, :, 2:]), r"shape \(70, 10, 1\); expected \(n, sec"),
+    "one word": (change("labels", "avadataset", lambda _: "x"), "avadataset: not there, or no array"),
+    "no order": (change("test_order", "order", lambda _: h5py.Empty(int)), "order: not there, or no array"),
     "key": (change("visual_feature", "features", lambda a: a), "avadataset: not there, or no array"),
     "short": (change("audio_feature", "avadataset", lambda a: a[:20]), "{'audio_feature.h5': 20, 'visual_feature.h5'"),
     "few labels": (change("labels", "avadataset", lambda a: a[:20]), "'labels.h5': 20}; expected the same number"),
@@ -173,10 +183,17 @@ def test_an_array_that_cannot_be_right_is_named(tmp_path: Path, case: str) -> No
         read(tmp_path)
 
 
-def test_annotations_that_are_no_utf_8_are_named(tmp_path: Path) -> None:
+def test_a_byte_order_mark_in_the_annotations_is_no_row(tmp_path: Path) -> None:
     write_f(tmp_path)
-    (tmp_path / "Annotations.txt").write_bytes("Bébé&id&good&0&1\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"Annotations.txt: 'utf-8' codec .*; expected rows of CATEGORY&VIDEO&"):
+    data = (tmp_path / "Annotations.txt").read_bytes()
+    (tmp_path / "Annotations.txt").write_bytes(b"\xef\xbb\xbf" + data.replace(b"\n", b"\r\n"))
+    assert read(tmp_path).table.classes == ["Bark", "Violin, fiddle"]
+
+
+def test_annotations_in_another_encoding_are_named(tmp_path: Path) -> None:
+    write_f(tmp_path)
+    (tmp_path / "Annotations.txt").write_bytes(b"caf\xe9&x\n" * 24)
+    with pytest.raises(DataError, match=r"Annotations.txt: .*; expected CATEGORY&VIDEO&\.\.\. in UTF-8"):
         read(tmp_path)
 
 

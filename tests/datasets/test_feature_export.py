@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.datasets.feature_export import write_embeddings_parquet, write_npz, write_parquet, write_schema_a
 from pipeline.datasets.features import import_table
@@ -81,15 +84,73 @@ def test_names_that_cannot_be_right_are_refused(tmp_path: Path, key: str, values
         import_table(dataset_params(path=tmp_path / "x.h5"))
 
 
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.lists(names, min_size=4, max_size=9, unique=True), st.sets(names, min_size=2, max_size=4), st.integers(0, 99))
+def test_any_table_comes_back_from_every_format(clip_ids: list[str], classes: set[str], seed: int) -> None:
+    rng, n = np.random.default_rng(seed), len(clip_ids)
+    table = FeatureTable(
+        clip_ids=clip_ids,
+        splits=["train", "test", *rng.choice(["train", "validation", "test"], n - 2).tolist()],
+        labels=np.concatenate([np.arange(len(classes)), rng.integers(0, len(classes), n)])[:n],
+        classes=sorted(classes),
+        audio=rng.normal(size=(n, 3)).astype(np.float32),
+        visual=rng.normal(size=(n, 2)).astype(np.float32),
+        provenance=PROVENANCE,
+    )
+    with TemporaryDirectory() as folder:
+        h5, npz, parquet = (Path(folder) / f"x.{suffix}" for suffix in ("h5", "npz", "parquet"))
+        write_schema_a(table, h5)
+        write_npz(table, npz)
+        write_parquet(table, parquet)
+        imported = import_table(dataset_params(path=h5)).table
+        rows = pq.read_table(parquet).to_pylist()
+        with np.load(npz, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("clip_ids", "splits", "labels", "audio", "classes")}
+    expected = {
+        clip_id: (table.splits[i], table.classes[table.labels[i]], table.audio[i].tolist())
+        for i, clip_id in enumerate(clip_ids)
+    }
+    facts = zip(imported.clip_ids, imported.splits, imported.labels, imported.audio, strict=True)
+    assert {clip_id: (side, imported.classes[k], x.tolist()) for clip_id, side, k, x in facts} == expected
+    assert {row["clip_id"]: (row["split"], row["label"], row["audio"]) for row in rows} == expected
+    facts = zip(arrays["clip_ids"], arrays["splits"], arrays["labels"], arrays["audio"], strict=True)
+    assert {clip_id: (side, arrays["classes"][k], x.tolist()) for clip_id, side, k, x in facts} == expected
+
+
+def test_numbers_as_names_keep_all_their_digits(tmp_path: Path) -> None:
+    write_schema_a(make(), tmp_path / "x.h5")
+    names = {"clip_ids_train": 1_000_000 + np.arange(9), "clip_ids_test": np.array([7.0, 8.5, 1e15])}
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        for key, values in names.items():
+            del file[key]
+            file[key] = values
+    clip_ids = import_table(dataset_params(path=tmp_path / "x.h5")).table.clip_ids
+    assert clip_ids == [*map(str, range(1_000_000, 1_000_009)), "7", "8.5", "1000000000000000"]
+
+
+def test_names_in_utf8_are_read_whatever_encoding_the_file_claims(tmp_path: Path) -> None:
+    write_schema_a(make(), tmp_path / "x.h5")
+    names = [f"été {i}" for i in range(9)]
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        del file["clip_ids_train"]
+        file["clip_ids_train"] = np.array([name.encode() for name in names])  # which h5py calls ASCII
+    assert import_table(dataset_params(path=tmp_path / "x.h5")).table.clip_ids[:9] == names
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("classes", ["cat", "dog"], "attribute classes: the JSON object must be str, .*; expected JSON, as the export"),
-        ("classes", "cat, dog", "attribute classes: Expecting value.*; expected JSON, as the export writes it"),
-        ("provenance", '"mine"', "attribute provenance: 'mine'; expected a JSON dict"),
+        ("classes", "cat, dog", "attributes classes and provenance: .*; expected JSON"),
+        ("provenance", 3, "attributes classes and provenance: .*; expected JSON"),
+        ("classes", '["cat", "cat"]', r"attribute classes: \['cat', 'cat'\]; expected names, each once"),
+        ("classes", "[1, 2]", r"attribute classes: \[1, 2\]; expected names, each once"),
+        ("classes", '{"cat": 0, "dog": 1}', r"attribute classes: \{.*\}; expected names, each once"),
     ],
 )
-def test_an_attribute_of_others_is_named(tmp_path: Path, name: str, value: object, message: str) -> None:
+def test_an_attribute_that_cannot_be_right_is_named(tmp_path: Path, name: str, value: object, message: str) -> None:
     write_schema_a(make(), tmp_path / "x.h5")
     with h5py.File(tmp_path / "x.h5", "a") as file:
         file.attrs[name] = value
@@ -155,10 +216,12 @@ def test_embeddings_have_a_row_a_seed_and_clip(tmp_path: Path) -> None:
         assert (row["label"], row["split"]) == (arrays["labels"][place[1]], arrays["splits"][place[1]])
 
 
-@pytest.mark.parametrize("kind", ["other arrays", "a pickle", "nothing"])
+@pytest.mark.parametrize("kind", ["other arrays", "a pickle", "half a file", "nothing"])
 def test_a_file_without_embeddings_is_refused(kind: str, tmp_path: Path) -> None:
     if kind != "nothing":
-        np.savez(tmp_path / "x.npz", audio=np.ones(3) if kind == "other arrays" else np.array([{}]))
+        np.savez(tmp_path / "x.npz", audio=np.array([{}]) if kind == "a pickle" else np.ones(3))
+    if kind == "half a file":
+        (tmp_path / "x.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:100])
     with pytest.raises(DataError, match=r"x\.npz: .*; expected embeddings that the stage `embed` wrote"):
         write_embeddings_parquet(tmp_path / "x.npz", tmp_path / "x.parquet")
 

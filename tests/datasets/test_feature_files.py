@@ -129,6 +129,12 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("odd side", {"Train_test": np.ones(36, complex)}, "Train_test: complex128; expected text or numbers"),
     ("wide side", {"Train_test": np.ones((36, 2))}, r"Train_test: shape \(36, 2\); expected \(n,\) or \(n, 1\)"),
     ("few sides", {"Train_test": np.array([0, 1])}, "{'audio_feat': 36, 'Train_test': 2}; expected the same number"),
+    ("one side", {"Train_test": "1"}, "Train_test: not there, or no array; expected an array under this key"),
+    ("one number", {"audio_feat": 1.5}, "audio_feat: not there, or no array"),
+    ("one word", {"Label_ID": "cat"}, "Label_ID: not there, or no array"),
+    ("nothing", {"visual_feat": h5py.Empty("f4")}, "visual_feat: not there, or no array"),
+    ("Latin sides", {"Train_test": np.full(36, b"\xe9")}, "Train_test: .*; expected text in UTF-8"),
+    ("a link to nothing", {"Train_test": h5py.SoftLink("/gone")}, "Train_test: not there, or no array"),
 ]
 
 
@@ -181,6 +187,32 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.h5").write_bytes(b"\x89HDF no more")
     with pytest.raises(DataError, match=r"x\.h5: .*; expected an HDF5 file"):
         read(tmp_path / "x.h5")
+
+
+@pytest.mark.parametrize("name", ["classes", "provenance"])
+@pytest.mark.parametrize("value", [3, ["a", "b", "c"], "by hand", b"\xff"], ids=["number", "array", "text", "bytes"])
+def test_attributes_of_other_programs_do_no_harm(tmp_path: Path, name: str, value: Any) -> None:  # noqa: ANN401
+    path = write_h5(tmp_path / "x.h5", arrays_a(PAIRS))
+    with h5py.File(path, "a") as file:
+        file.attrs[name] = value
+    assert read(path).table.classes == ["0", "1", "2"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "f2", "u1", ">i2"])
+def test_numbers_of_any_type_come_as_float32(tmp_path: Path, dtype: str) -> None:
+    audio = (10 * abs(PAIRS.audio)).astype(dtype)
+    packed = {"chunks": (5, 2), "compression": "lzf", "shuffle": True}
+    path = write_h5(tmp_path / "x.h5", {key: a for key, a in arrays_b(PAIRS).items() if key != "audio_feat"})
+    with h5py.File(path, "a") as file:
+        file.create_dataset("audio_feat", data=audio, **packed)
+        labels = file["Label_ID"][:]
+        del file["Label_ID"]
+        file["Label_ID"] = labels.astype(dtype)[:, None]
+    table = read(path).table
+    assert table.audio.dtype == np.float32
+    np.testing.assert_array_equal(table.audio, audio.astype(np.float64).astype(np.float32))
+    assert [int(table.classes[label]) for label in table.labels] == PAIRS.labels.tolist()
 
 
 def test_sides_of_different_widths_are_refused(tmp_path: Path) -> None:

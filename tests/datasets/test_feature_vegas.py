@@ -66,8 +66,41 @@ def test_a_list_may_name_files_and_hold_several_in_a_line(tmp_path: Path) -> Non
     }
 
 
-@pytest.mark.parametrize("name", ["pickle.npy", "latin_1.txt"])
+def test_a_byte_order_mark_and_windows_line_ends_lose_no_clip(tmp_path: Path) -> None:
+    root = write_d(tmp_path, CLIPS, FOLDS)
+    for path in (root / "folds").iterdir():
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    imported = read(root)
+    assert (imported.table.clip_ids, imported.refused) == (sorted(CLIPS), [])
+
+
+def test_lists_are_counted_by_their_numbers(tmp_path: Path) -> None:
+    ids = sorted(CLIPS)[:11]
+    table = read(write_d(tmp_path, CLIPS, [[clip_id] for clip_id in ids]), fold=2).table
+    tested = [clip_id for clip_id, split in zip(table.clip_ids, table.splits, strict=True) if split == "test"]
+    assert tested == [ids[2]]  # of fold_2, which comes before fold_10
+
+
+def test_a_folder_among_the_lists_is_named(tmp_path: Path) -> None:
+    (write_d(tmp_path, CLIPS, FOLDS) / "folds" / "__MACOSX").mkdir()
+    with pytest.raises(DataError, match=r"__MACOSX: no file; expected a text file, an ID a line"):
+        read(tmp_path)
+
+
+def test_folds_without_a_list_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"folds: no list; expected lists of ids, one of them the test fold"):
+        read(write_d(tmp_path, CLIPS, []))
+
+
+@pytest.mark.parametrize("clip_id", ["../../secret", "/secret", "x/../../secret"])
+def test_an_id_that_leaves_the_folder_is_refused(clip_id: str, tmp_path: Path) -> None:
+    imported = read(write_d(tmp_path, CLIPS, [*FOLDS, [clip_id]]))
+    assert [(row.clip_id, row.kind) for row in imported.refused] == [(clip_id, "outside_root")]
+
+
+@pytest.mark.parametrize("name", ["pickle.npy", "latin_1.txt", "empty.npy"])
 def test_a_list_that_cannot_be_read_is_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.npy").touch()
     root = write_d(tmp_path / "root", CLIPS, FOLDS)
     np.save(tmp_path / "pickle.npy", np.array([{}]), allow_pickle=True)
     (tmp_path / "latin_1.txt").write_bytes(b"\xe9t\xe9")
@@ -131,6 +164,22 @@ def test_a_damaged_file_costs_that_clip_only(tmp_path: Path, kind: str, damage: 
     root = write_d(tmp_path, CLIPS, FOLDS)
     damage(root / "vgg" / "v02.npy")
     assert [(row.clip_id, row.kind) for row in read(root).refused] == [("v02", kind)]
+
+
+@pytest.mark.parametrize(
+    ("true", "false"),
+    [
+        (b"(4, 4)", b"(4, 4 "),  # NumPy's parser of Python: a TokenError
+        (b"(4, 4), ", b"(9999999999999, 99999999)"),  # more than there is memory
+        (b"'|u1'", b"('u',)"),  # an IndexError
+    ],
+)
+def test_a_damaged_header_costs_that_clip_only(tmp_path: Path, true: bytes, false: bytes) -> None:
+    path = write_d(tmp_path, CLIPS, FOLDS) / "vgg" / "v02.npy"
+    head, rest = path.read_bytes()[:128], path.read_bytes()[128:]
+    assert true in head
+    path.write_bytes(head.replace(true, false)[:127].ljust(127) + b"\n" + rest)
+    assert [(row.clip_id, row.kind) for row in read(tmp_path).refused] == [("v02", "undecodable")]
 
 
 def test_a_pickle_is_refused_before_it_is_opened(tmp_path: Path) -> None:

@@ -54,6 +54,12 @@ def test_what_has_the_name_of_a_video_but_is_no_file_is_refused(tmp_path: Path) 
     assert [clip.clip_id for clip in clips] == ["cat/1.mp4", "dog/1.mp4"]
 
 
+def test_a_class_that_is_a_link_to_nowhere_is_refused_not_forgotten(tmp_path: Path) -> None:
+    make(tmp_path, "cat/1.mp4", "dog/1.mp4")
+    (tmp_path / "rain").symlink_to("unmounted")
+    assert [(row.clip_id, row.kind) for row in find_clips(params(tmp_path)).refused] == [("rain", "missing")]
+
+
 def test_a_link_to_a_video_is_a_clip(tmp_path: Path) -> None:
     make(tmp_path, "cat/1.mp4", "dog/1.mp4", "elsewhere")
     (tmp_path / "dog/2.mp4").symlink_to(tmp_path / "elsewhere")
@@ -87,6 +93,15 @@ def test_a_carriage_return_survives_rejected_csv(tmp_path: Path) -> None:
 def test_labels_that_differ_in_case_or_white_space_are_grouped() -> None:
     labels = ["dog", "Dog", "cat", "dog ", "car horn", "carhorn", "Car\tHorn", "cat"]
     assert similar_labels(labels) == [("Car\tHorn", "car horn", "carhorn"), ("Dog", "dog", "dog ")]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [("cafe\u0301", "caf\u00e9"), ("1", "1.0"), ("01", "1")],
+    ids=["accents", "floats", "zeros"],
+)
+def test_labels_that_look_the_same_or_are_one_number_are_grouped(labels: tuple[str, str]) -> None:
+    assert similar_labels([*labels, "2", "nan", "x"]) == [labels]
 
 
 @pytest.mark.parametrize("source", ["folder", "table", "vegas", "vggsound"])

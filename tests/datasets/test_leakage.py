@@ -2,8 +2,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pipeline.clips import Clip
+from pipeline.clips import SPLITS, Clip
 from pipeline.datasets.leakage import leakage_counts, leakage_warnings, untrained_warnings
 
 
@@ -37,6 +39,28 @@ def test_the_counts_are_those_of_comparing_every_pair() -> None:
     for key in ("clip_id", "sha256"):
         same = {id(one) for one, other in pairs if getattr(one, key) == getattr(other, key)}
         assert leakage_counts(clips)[f"test_same_{key}"] == len(same) > 0
+
+
+few = st.sampled_from(["", "1", "2", "3", "4"])
+any_clips = st.lists(st.builds(clip, few.filter(bool), st.sampled_from(SPLITS), few, few), max_size=12)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(any_clips)
+def test_the_counts_are_those_of_a_naive_double_loop(clips: list[Clip]) -> None:
+    counts = leakage_counts(clips)
+    for key in ("clip_id", "sha256", "source_id"):
+        leaking = 0
+        for one in clips:
+            others = [getattr(other, key) for other in clips if other.split != "test"]
+            leaking += one.split == "test" and getattr(one, key) != "" and getattr(one, key) in others
+        assert counts[f"test_same_{key}"] == leaking
+        assert any(f"{leaking} test clips share their {key} with" in line for line in leakage_warnings(clips)) == (
+            leaking > 0
+        )
+    hashes = [one.sha256 for one in clips if one.sha256]
+    assert counts["duplicate_groups"] == len({one for one in hashes if hashes.count(one) > 1})
+    assert counts["unknown_source"] == [one.source_id for one in clips].count("")
 
 
 def test_the_warning_names_the_first_few() -> None:

@@ -1,6 +1,7 @@
 import hashlib
 from collections import Counter, defaultdict
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,51 @@ def test_clips_of_known_sources_may_change_their_names() -> None:
 def test_the_order_of_the_clips_does_not_matter(fold: int | None) -> None:
     clips = make_clips(3, 20, clips_a_source=2)
     assert split(clips, fold=fold) == split(clips[::-1], fold=fold)[::-1]
+
+
+@quick
+@given(tangled_clips, st.randoms(use_true_random=False), st.sampled_from([None, 1]), st.booleans())
+def test_the_order_of_tangled_clips_does_not_matter(
+    clips: list[Clip], rng: Random, fold: int | None, half: bool
+) -> None:
+    clips = [replace(clip, split="test") if half and i % 5 == 0 else clip for i, clip in enumerate(clips)]
+    shuffled = rng.sample(clips, len(clips))
+    sides_of = [{clip.clip_id: clip.split for clip in split(order, fold=fold)} for order in (clips, shuffled)]
+    assert sides_of[0] == sides_of[1]
+
+
+def make_recordings(sizes: list[int]) -> list[Clip]:
+    """Clips of two classes; recordings of these many clips, in turn of one class and the other."""
+    return [
+        Clip(clip_id=f"{source}/{i}", path="", label=f"c{source % 2}", source_id=f"s{source}")
+        for source, size in enumerate(sizes)
+        for i in range(size)
+    ]
+
+
+recordings = st.lists(st.integers(1, 9), min_size=6, max_size=40)
+
+
+@quick
+@given(recordings, st.floats(0.05, 0.9), st.integers(0, 9))
+def test_recordings_of_any_sizes_give_every_class_to_every_split_in_its_share(
+    sizes: list[int], fraction: float, seed: int
+) -> None:
+    done = split(make_recordings(sizes), test_fraction=fraction, seed=seed)
+    counts = Counter((clip.label, clip.split) for clip in done)
+    for label, own in (("c0", sizes[::2]), ("c1", sizes[1::2])):
+        assert all(counts[label, name] for name in SPLITS)
+        kept_back = sum(sorted(own)[-2:])  # a recording each for train and validation, whatever the share
+        assert -max(max(own), kept_back) - 1 <= counts[label, "test"] - fraction * sum(own) <= max(own) + 1
+
+
+@quick
+@given(recordings, st.integers(1, 9), st.sampled_from([None, 0, 3]))
+def test_one_recording_more_moves_few_others(sizes: list[int], size: int, fold: int | None) -> None:
+    before = {clip.clip_id: clip.split for clip in split(make_recordings(sizes), fold=fold)}
+    after = {clip.clip_id: clip.split for clip in split(make_recordings([*sizes, size]), fold=fold)}
+    moved = {clip_id.partition("/")[0] for clip_id, side in before.items() if after[clip_id] != side}
+    assert len(moved) <= 2 * max(*sizes, size)
 
 
 def test_the_split_takes_the_asked_share_of_every_class() -> None:

@@ -1,9 +1,12 @@
 import csv
 import os
+import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -179,6 +182,29 @@ def test_a_file_of_two_labels_is_refused_unless_they_have_times_of_their_own(tim
     header = ["path", "label", "start", "end"]
     with pytest.raises(DataError, match=r"line 3: 'a' is 'dog', and 'cat' in .*line 2, without times of two events"):
         clips_of(tmp_path, header, ["a", "cat", "1", "2"], ["./a", "dog", *times])
+
+
+@pytest.mark.parametrize("n_events", [1, 12])
+def test_rows_of_a_file_are_told_apart_as_comparing_every_pair_does(n_events: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(n_events)
+    for _ in range(12):
+        times = [("", "")] * (rng.random() < 0.3) + [(str(i), str(i + 1)) for i in range(n_events)]
+        rows = [("a", rng.choice(["x", "y"], p=[0.9, 0.1]), *times[i]) for i in rng.permutation(len(times))]
+        rows += [rows[0][:1] + rows[-1][1:]] * (rng.random() < 0.3)
+        pairs = [(one, other) for i, one in enumerate(rows) for other in rows[:i]]
+        is_wrong = any(
+            one[2:] == other[2:] or (one[1] != other[1] and ("", "") in (one[2:], other[2:])) for one, other in pairs
+        )
+        table = [["path", "label", "start", "end"], *map(list, rows), ["b", "x", "", ""], ["c", "y", "", ""]]
+        with pytest.raises(DataError, match="expected one") if is_wrong else nullcontext():
+            clips_of(tmp_path, *table)
+
+
+def test_ten_thousand_events_of_one_file_take_no_square_of_time(tmp_path: Path) -> None:
+    rows = [["a", f"class {i % 7}", str(i), str(i + 1)] for i in range(10_000)]
+    started = time.perf_counter()
+    assert len(clips_of(tmp_path, ["path", "label", "start", "end"], *rows)) == 10_000
+    assert time.perf_counter() - started < 10  # a pair at a time: half a minute
 
 
 def test_a_row_that_comes_twice_is_named(tmp_path: Path) -> None:

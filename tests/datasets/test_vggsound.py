@@ -71,6 +71,14 @@ def test_a_file_in_another_encoding_or_with_an_open_quote_is_named(line: bytes, 
         find_clips(dataset_params(source="vggsound", path=tmp_path))
 
 
+def test_a_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
+    expected = found(tmp_path, *ROWS).clips
+    data = (tmp_path / "vggsound.csv").read_bytes()
+    assert b"\r\n" in data
+    (tmp_path / "vggsound.csv").write_bytes(b"\xef\xbb\xbf" + data)
+    assert find_clips(dataset_params(source="vggsound", path=tmp_path)).clips == expected
+
+
 def test_a_part_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"/video: missing; expected DIR/vggsound.csv .* and DIR/video/ID_SSSSSS.mp4"):
         find_clips(dataset_params(source="vggsound", path=tmp_path))
