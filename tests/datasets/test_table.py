@@ -1,6 +1,5 @@
 import csv
 import os
-import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -198,13 +197,6 @@ def test_rows_of_a_file_are_told_apart_as_comparing_every_pair_does(n_events: in
         table = [["path", "label", "start", "end"], *map(list, rows), ["b", "x", "", ""], ["c", "y", "", ""]]
         with pytest.raises(DataError, match="expected one") if is_wrong else nullcontext():
             clips_of(tmp_path, *table)
-
-
-def test_ten_thousand_events_of_one_file_take_no_square_of_time(tmp_path: Path) -> None:
-    rows = [["a", f"class {i % 7}", str(i), str(i + 1)] for i in range(10_000)]
-    started = time.perf_counter()
-    assert len(clips_of(tmp_path, ["path", "label", "start", "end"], *rows)) == 10_000
-    assert time.perf_counter() - started < 10  # a pair at a time: half a minute
 
 
 def test_a_row_that_comes_twice_is_named(tmp_path: Path) -> None:
