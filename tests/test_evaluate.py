@@ -136,6 +136,13 @@ def test_chance_is_what_noise_scores() -> None:
     assert chance(made, PARAMS)["map"] == pytest.approx(np.mean(noise), abs=0.01)
 
 
+def test_the_precision_of_chance_is_that_of_the_whole_gallery() -> None:
+    made = make(n=7)  # classes of 3, 2 and 2
+    everything = precision_scope_rows(made, measure(made, PARAMS.model_copy(update={"scope_sizes": (7,)})), (7,))[0]
+    assert chance(made, PARAMS)["precision"] == pytest.approx(everything["audio_to_visual"])
+    assert chance(made, PARAMS)["precision"] == pytest.approx((3 * 3 + 2 * 2 + 2 * 2) / 7**2)
+
+
 def test_the_scope_curve_starts_at_the_share_of_right_first_results_and_stops_at_the_gallery() -> None:
     rows = precision_scope_rows(make(), measure(make(), PARAMS), PARAMS.scope_sizes)
     assert [row["scope"] for row in rows] == [1, 3]

@@ -78,7 +78,8 @@ def warnings(metrics: Row) -> Iterator[tuple[str, str]]:
         what = f"random weights in {' and '.join(untrained)}"
         yield what, "The numbers say that the pipeline works, not how good trained networks are."
     if n_alike := dataset.get("similar_labels", 0):
-        yield f"similar labels: {n_alike}", "Labels of one word in several spellings count as different classes."
+        what = f"similar labels: {n_alike} groups that differ only in case or white space"
+        yield what, "They count as different classes."
     if n_rejected := metrics["rejected"]:
         kinds = ", ".join(f"{count} {kind}" for kind, count in metrics["rejected_kinds"].items())
         yield f"rejected clips: {n_rejected} ({kinds})", "The run went on without them; they are listed below."
