@@ -136,6 +136,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(tmp_path_factory.mktemp("run"), {"main": 1.0, "better": 0.5, "noise": 50.0})
 
 
+@pytest.fixture(scope="module")
+def odd_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Of one model, with labels and rejects that look like HTML."""
+    refused = [Reject(f"bad {i:02}", "logmel", "truncated" if i % 2 else "no_audio", "broken") for i in range(59)]
+    refused.append(Reject(HOSTILE[0], "frames", "not_media", HOSTILE[1]))
+    return Run(tmp_path_factory.mktemp("odd"), {"main": 0.5}, HOSTILE, refused)
+
+
 def test_the_models_stand_best_first_with_the_numbers_of_metrics_json(run: Run) -> None:
     heads, *rows, chance = run.page.table("model")
     models = run.metrics["models"]
@@ -200,9 +208,8 @@ def test_the_same_run_gives_the_same_bytes_in_any_process(run: Run) -> None:
     assert (run.folder / "other" / "index.html").read_bytes() == (run.folder / "report" / "index.html").read_bytes()
 
 
-def test_labels_and_reasons_are_shown_as_they_are(tmp_path: Path) -> None:
-    refused = [Reject(HOSTILE[0], "frames", "not_media", HOSTILE[1])]
-    page = Run(tmp_path, {"main": 0.5}, HOSTILE, refused).page
+def test_labels_and_reasons_are_shown_as_they_are(odd_run: Run) -> None:
+    page = odd_run.page
     assert "script" not in {tag for tag, _ in page.elements}
     assert {row[0] for row in page.table("class")[1:]} == set(HOSTILE)
     assert page.table("query")[0][1:] == sorted(HOSTILE)
@@ -243,11 +250,10 @@ def test_of_309_classes_the_most_frequent_mistakes_are_listed_in_place_of_a_matr
     assert len(run.page.source) < 500_000
 
 
-def test_one_model_is_compared_with_nothing(tmp_path: Path) -> None:
-    page = Run(tmp_path, {"main": 0.5}).page
-    assert page.table("model")[0][-1] == "seeds"
-    assert [len(row) for row in page.table("model")[1:]] == [8, 5]
-    assert "p-value" not in page.text
+def test_one_model_is_compared_with_nothing(odd_run: Run) -> None:
+    assert odd_run.page.table("model")[0][-1] == "seeds"
+    assert [len(row) for row in odd_run.page.table("model")[1:]] == [8, 5]
+    assert "p-value" not in odd_run.page.text
 
 
 def test_of_thirteen_models_the_first_and_the_best_others_have_curves(tmp_path: Path) -> None:
@@ -263,12 +269,11 @@ def test_a_run_without_rejects_says_so(run: Run) -> None:
     assert "rejected clips:" not in run.page.text
 
 
-def test_of_many_rejects_the_first_are_listed_and_all_are_counted(tmp_path: Path) -> None:
-    refused = [Reject(f"bad {i:02}", "logmel", "truncated" if i % 2 else "no_audio", "broken") for i in range(60)]
-    page = Run(tmp_path, {"main": 0.5}, refused=refused).page
-    assert [row[0] for row in page.table("clip")[1:]] == [f"bad {i:02}" for i in range(50)]
-    assert "60 clips: 30 no_audio, 30 truncated. The first 50 of 60 rows" in page.text
-    assert "Warning: rejected clips: 60 (30 no_audio, 30 truncated)." in page.text
+def test_of_many_rejects_the_first_are_listed_and_all_are_counted(odd_run: Run) -> None:
+    counts = "30 no_audio, 1 not_media, 29 truncated"
+    assert [row[0] for row in odd_run.page.table("clip")[2:]] == [f"bad {i:02}" for i in range(49)]
+    assert f"60 clips: {counts}. The first 50 of 60 rows" in odd_run.page.text
+    assert f"Warning: rejected clips: 60 ({counts})." in odd_run.page.text
 
 
 def test_what_is_wrong_with_a_run_stands_before_its_numbers(run: Run) -> None:

@@ -87,11 +87,9 @@ def warnings(metrics: Row) -> Iterator[tuple[str, str]]:
 
 def _curves(table: str, tables: Tables, shown: Sequence[str], x: str, level: float, word: str) -> dict[str, str]:
     """A picture for each direction."""
-    drawn = {}
-    for direction in DIRECTIONS:
-        points = {name: [_point(row, direction) for row in tables[table][name]] for name in shown}
-        drawn[direction] = pictures.curves(f"{table}-{direction}", points, x, level, word)
-    return drawn
+    points = {way: {name: [_point(row, way) for row in tables[table][name]] for name in shown} for way in DIRECTIONS}
+    top = max(precision for of_way in points.values() for curve in of_way.values() for _, precision in curve)
+    return {way: pictures.curves(f"{table}-{way}", points[way], x, max(top, level), level, word) for way in DIRECTIONS}
 
 
 def _point(row: Mapping[str, str], direction: str) -> tuple[float, float]:

@@ -25,7 +25,7 @@ STYLE: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-DRAWN = ["default", STYLE]  # a user's matplotlibrc has no say
+DRAWN: list[str | dict[str, Any]] = ["default", STYLE]  # a user's matplotlibrc has no say
 NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
@@ -39,7 +39,7 @@ def bars(maps: Mapping[str, float], margins: Mapping[str, float], first: str, ch
         first: the model whose bar is darker.
         chance: the MAP of rankings that know nothing.
     """
-    axes = _axes(0.9 + 0.3 * len(maps))
+    figure, axes = _figure(0.9 + 0.3 * len(maps))
     axes.barh(range(len(maps)), list(maps.values()), 0.7, color=[COLOURS[0] if n == first else OTHERS for n in maps])
     for place, (name, value) in enumerate(maps.items()):
         margin = margins.get(name, 0.0)
@@ -48,47 +48,51 @@ def bars(maps: Mapping[str, float], margins: Mapping[str, float], first: str, ch
         end = (value + margin, place)
         axes.annotate(f"{value:.3f}", end, (5, 0), textcoords="offset points", va="center", size="small")
     axes.set_yticks(range(len(maps)), list(maps))
-    axes.set(xlim=(0, 1.15), ylim=(len(maps) - 0.4, -0.6), xlabel="MAP, average of both directions")
-    axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    longest = max(chance, *(value + margins.get(name, 0.0) for name, value in maps.items()))
+    axes.set(xlim=(0, 1.2 * longest), ylim=(len(maps) - 0.4, -0.6), xlabel="MAP, average of both directions")
     axes.axvline(chance, label=f"chance {chance:.3f}", **CHANCE)
-    return _svg("bars", axes)
+    return _svg("bars", figure)
 
 
 @style.context(DRAWN)
-def curves(name: str, of_models: Mapping[str, Points], x: str, level: float, word: str) -> str:
+def curves(name: str, of_models: Mapping[str, Points], x: str, top: float, level: float, word: str) -> str:
     """Return a line a model of precision against x.
 
     Args:
         name: of the picture, which no other one of the page has.
         of_models: the points (x, precision) by model; as many models as there are colours at most.
         x: what the axis says; on a logarithmic scale where it goes beyond 1.
+        top: the highest precision that the picture has to hold.
         level: the precision that every model is compared with.
         word: what that line is called.
     """
-    axes = _axes(3.4)
+    figure, axes = _figure(3.4)
     for (model, points), colour, marker in zip(of_models.items(), COLOURS, MARKERS, strict=False):
         axes.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=5, label=model)
     axes.axhline(level, label=f"{word} {level:.3f}", **CHANCE)
-    axes.set(ylim=(0, 1.05), xlabel=x, ylabel="precision")
+    axes.set(ylim=(0, 1.05 * top), xlabel=x, ylabel="precision")
     places = sorted({place for points in of_models.values() for place, _ in points})
     if places[-1] > 1:
         axes.set_xscale("log")
         axes.minorticks_off()
         axes.set_xticks(places, [f"{place:g}" for place in places])
     axes.grid(alpha=0.3)
-    return _svg(name, axes)
+    return _svg(name, figure)
 
 
-def _axes(height_inches: float) -> Axes:
+def _figure(height_inches: float) -> tuple[Figure, Axes]:
     """What a picture is drawn in."""
-    return Figure((WIDTH_INCHES, height_inches), layout="constrained").subplots()
+    figure = Figure((WIDTH_INCHES, height_inches), layout="constrained")
+    return figure, figure.subplots()
 
 
-def _svg(name: str, axes: Axes) -> str:
+def _svg(name: str, figure: Figure) -> str:
     """The picture as an element of HTML: no prologue, no address, and ids that are the page's only ones."""
-    figure, file = axes.figure, io.StringIO()
+    file = io.StringIO()
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
     figure.savefig(file, format="svg", metadata=NO_METADATA)
     text = file.getvalue()
-    text = re.sub(r' xmlns(:xlink)?="[^"]*"| version="1.1"|<style.*?</style>', "", text[text.index("<svg") :])
+    text = text[text.index("<svg") :]
+    text = re.sub(r'<svg .*?(viewBox="[^"]*").*?>', r"<svg \1>", text, count=1)
+    text = re.sub(r"<style.*?</style>", "", text)
     return re.sub(r'( id="|url\(#|href="#)', rf"\1{name}-", text.replace("xlink:href", "href"))
