@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -24,53 +23,14 @@ from pipeline.features import FeatureTable
 from pipeline.rejects import Reject
 from pipeline.report import warnings
 from stages import evaluate, report
+from tests.html_page import Page
 from tests.project import ROOT
 
 CLASSES = ("cat", "dog", "owl")
 SMALL = {"significance_permutations": 200, "scope_sizes": [1, 2, 5]}
+WAYS = ("audio_to_visual", "visual_to_audio")
 PATHS = (Path("metrics.json"), Path("plots"))
-VOID = {"meta", "link", "img", "br", "hr", "input"}
 HOSTILE = ("<script>alert(1)</script>", "a & \"b\" 'c'", "guitar 🎸")
-
-
-class Page(HTMLParser):
-    """What a browser sees: text, tables as rows of cells, elements with their attributes; tags must be balanced."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.tables: list[list[list[str]]] = []
-        self.text = ""
-        self.source = text
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-        if {"td", "th"} & set(self.open):
-            self.tables[-1][-1][-1] += data
-
-    def table(self, first_cell: str) -> list[list[str]]:
-        return next(table for table in self.tables if table[0][0] == first_cell)
 
 
 class Run:
@@ -198,6 +158,19 @@ def test_the_bars_are_as_long_as_the_maps(run: Run) -> None:
     lengths = np.array([float(end) - float(start) for start, end in bars])
     maps = np.array(sorted((of["average"]["map"] for of in run.metrics["models"].values()), reverse=True))
     assert lengths / lengths[0] == pytest.approx(maps / maps[0], abs=1e-4)
+
+
+def test_the_curves_go_through_the_points_of_the_tables(run: Run) -> None:
+    pictures = run.page.source.split("</svg>")[1:5]
+    places = [(table, way) for table in ("precision_scope", "precision_recall") for way in WAYS]
+    shown = ["main", *sorted(("better", "noise"), key=lambda name: -run.metrics["models"][name]["average"]["map"])]
+    for (table, way), drawing in zip(places, pictures, strict=True):
+        values = [float(row[way]) for name in shown for row in run.rows(table, name)]
+        curves = drawing.partition('axes_1">')[2].partition('legend_1">')[0]
+        heights = [float(y) for y in re.findall(r'<use [^>]*y="([\d.]+)" style="fill: #(?!000000)', curves)]
+        slope, start = np.polyfit(values, heights, 1)
+        assert slope < 0
+        assert slope * np.array(values) + start == pytest.approx(heights, abs=0.01)
 
 
 def test_the_same_run_gives_the_same_bytes_in_any_process(run: Run) -> None:

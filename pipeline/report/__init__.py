@@ -31,13 +31,9 @@ def page(metrics: Row, tables: Tables, refused: Sequence[Reject]) -> str:
         tables: for each of ``TABLES`` the rows of its CSV file by model.
         refused: the rows of rejected.csv.
     """
-    first, chance = next(iter(metrics["models"])), metrics["chance"]
-    maps = {name: of["average"]["map"] for name, of in metrics["models"].items()}
-    ranked = sorted(maps, key=lambda name: -maps[name])
-    shown = [first, *(name for name in ranked if name != first)][:N_CURVES]
-    margins = {name: of["average"].get("map_margin", 0.0) for name, of in metrics["models"].items()}
     n_seeds = {name: len(rows) // (2 * metrics["dataset"]["n_queries"]) for name, rows in tables["confusion"].items()}
-    confusion = Counter((row["actual"], row["predicted"]) for row in tables["confusion"][first])
+    first, ranked = next(iter(metrics["models"])), _ranked(metrics)
+    shown = [first, *(name for name in ranked if name != first)][:N_CURVES]
     return (
         _environment()
         .get_template(TEMPLATE)
@@ -46,22 +42,13 @@ def page(metrics: Row, tables: Tables, refused: Sequence[Reject]) -> str:
             first=first,
             ranked=ranked,
             shown=shown,
-            directions=DIRECTIONS,
             n_seeds=n_seeds,
             cutoffs=_cutoffs(metrics["models"][first]["average"]),
             warnings=list(warnings(metrics)),
-            bars=pictures.bars({name: maps[name] for name in ranked}, margins, first, chance["map"]),
-            scope=_curves(
-                "precision_scope", tables, shown, "K, how many results are looked at", chance["precision"], "chance"
-            ),
-            recall=_curves("precision_recall", tables, shown, "recall", chance["precision"], "relevant clips"),
-            classes=_classes(tables["class_map"][first], confusion, 2 * n_seeds[first]),
-            confusion=confusion,
-            mistakes=_mistakes(confusion)[:N_MISTAKES],
-            max_matrix_classes=MAX_MATRIX_CLASSES,
             refused=refused,
-            n_rejects=N_REJECTS,
             provenance=list(_leaves(metrics["provenance"])),
+            **_pictures(metrics, tables, ranked, shown),
+            **_answers(first, tables, 2 * n_seeds[first]),
         )
     )
 
@@ -85,6 +72,24 @@ def warnings(metrics: Row) -> Iterator[tuple[str, str]]:
         yield f"rejected clips: {n_rejected} ({kinds})", "The run went on without them; they are listed below."
 
 
+def _ranked(metrics: Row) -> list[str]:
+    """The models, the best one first."""
+    return sorted(metrics["models"], key=lambda name: -metrics["models"][name]["average"]["map"])
+
+
+def _pictures(metrics: Row, tables: Tables, ranked: Sequence[str], shown: Sequence[str]) -> dict[str, Any]:
+    """Bars of all models, curves of some."""
+    averages, chance = {name: metrics["models"][name]["average"] for name in ranked}, metrics["chance"]
+    maps = {name: of["map"] for name, of in averages.items()}
+    margins = {name: of.get("map_margin", 0.0) for name, of in averages.items()}
+    level, scope = chance["precision"], "K, how many results are looked at"
+    return {
+        "bars": pictures.bars(maps, margins, shown[0], chance["map"]),
+        "scope": _curves("precision_scope", tables, shown, scope, level, "chance"),
+        "recall": _curves("precision_recall", tables, shown, "recall", level, "relevant clips"),
+    }
+
+
 def _curves(table: str, tables: Tables, shown: Sequence[str], x: str, level: float, word: str) -> dict[str, str]:
     """A picture for each direction."""
     points = {way: {name: [_point(row, way) for row in tables[table][name]] for name in shown} for way in DIRECTIONS}
@@ -97,20 +102,23 @@ def _point(row: Mapping[str, str], direction: str) -> tuple[float, float]:
     return float(next(iter(row.values()))), float(row[direction])
 
 
-def _classes(rows: Sequence[Mapping[str, str]], confusion: Mapping[tuple[str, str], int], n_rounds: int) -> list[Row]:
-    """The MAP of each class, the best one first; a class is asked for in every round of all queries."""
-    n_answers: Counter[str] = Counter()
-    for (actual, _), count in confusion.items():
-        n_answers[actual] += count
+def _answers(first: str, tables: Tables, n_rounds: int) -> dict[str, Any]:
+    """The classes of a model, the best one first, and what is taken for what; all queries are asked in every round."""
+    confusion = Counter((row["actual"], row["predicted"]) for row in tables["confusion"][first])
+    n_answers = Counter(row["actual"] for row in tables["confusion"][first])
     classes = [
         {
             "label": row["class"],
             "n_queries": n_answers[row["class"]] // n_rounds,
             "maps": [float(row[way]) for way in DIRECTIONS],
         }
-        for row in rows
+        for row in tables["class_map"][first]
     ]
-    return sorted(classes, key=lambda of: -sum(of["maps"]))
+    return {
+        "classes": sorted(classes, key=lambda of: -sum(of["maps"])),
+        "confusion": confusion,
+        "mistakes": _mistakes(confusion)[:N_MISTAKES],
+    }
 
 
 def _mistakes(confusion: Mapping[tuple[str, str], int]) -> list[tuple[tuple[str, str], int]]:
@@ -145,5 +153,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.globals |= {"directions": DIRECTIONS, "n_rejects": N_REJECTS, "max_matrix_classes": MAX_MATRIX_CLASSES}
     environment.filters |= {"number": "{:.3f}".format, "p_value": "{:#.2g}".format}
     return environment
