@@ -25,7 +25,7 @@ fuzz: .venv/installed-test  # clips with damaged bytes, other ones each time: so
 legacy: .venv/installed  # audio features in the form of the published VEGAS files: see docs/data.md
 	.venv/bin/dvc exp run -S vggish.final_relu=true -S vggish.postprocess=pca_uint8 -S features.audio_scaling=vegas
 
-results: .venv/installed-benchmarks  # docs/results.md on SETS="NAME=FILE NAME=FILE"; what is finished stays in WORK
+results: .venv/installed  # docs/results.md on SETS="NAME=FILE NAME=FILE"; what is finished stays in WORK
 	OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.results $(WORK) $(SETS) $(WORDS)
 
 ablation: .venv/installed  # a DVC experiment for each preset, on the data set of params.yaml; WORDS="-S KEY=VALUE" for another
@@ -50,10 +50,6 @@ lint: .venv/installed-test
 
 .venv/installed-test: .venv/bin/uv $(PINS)
 	$(UV) --editable '.[test]'
-	@touch $@ .venv/installed .venv/installed-benchmarks
-
-.venv/installed-benchmarks: .venv/bin/uv $(PINS)
-	$(UV) --editable '.[benchmarks]'
 	@touch $@ .venv/installed
 
 check-lock: .venv/installed  # dvc.lock is what the committed code and params make; `dataset` always runs

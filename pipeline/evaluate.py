@@ -165,12 +165,21 @@ def model_metrics(measured: Measured) -> dict[str, dict[str, float]]:
 
 
 def chance(embeddings: Embeddings, params: EvaluateParams) -> dict[str, float]:
-    """Return ``map`` and ``map_std`` of rankings that know nothing; ``map_within`` where the query is not searched."""
+    """Return what rankings get that know nothing.
+
+    ``map`` and ``map_std``; ``precision`` of any number of first results; ``map_within`` where the query is not in the
+    gallery.
+    """
     numbers = embeddings.numbers
     result = chance_map(numbers, numbers, params.chance_permutations, params.seed)
     sizes = np.bincount(numbers)[numbers]
     within = [expected_average_precision(len(numbers) - 1, int(size) - 1) for size in sizes if size > 1]
-    return {"map": result.mean, "map_std": result.sd, **({"map_within": float(np.mean(within))} if within else {})}
+    return {
+        "map": result.mean,
+        "map_std": result.sd,
+        "precision": float(np.mean(sizes / len(numbers))),
+        **({"map_within": float(np.mean(within))} if within else {}),
+    }
 
 
 def significance_rows(models: Mapping[str, Measured], params: EvaluateParams) -> Rows:

@@ -28,10 +28,11 @@ def main(features: Path, rejected: Path, dataset: Path, embeddings: Path, metric
     models = {name: evaluate.Embeddings.load(embeddings / f"{name}.npz") for name in names}
     measured = {name: evaluate.measure(model, params) for name, model in models.items()}
     differences = evaluate.significance_rows(measured, params)
+    n_queries = len(next(iter(measured.values()))[evaluate.CROSS_MODAL[0]].sample.rows)
     table, refused = FeatureTable.load(features), rejects.read(rejected)
 
     report = {
-        "dataset": {**_dataset(table), **json.loads(dataset.read_text(encoding="utf-8"))},
+        "dataset": {**_dataset(table), "n_queries": n_queries, **json.loads(dataset.read_text(encoding="utf-8"))},
         "models": {name: evaluate.model_metrics(of_model) for name, of_model in measured.items()},
         "significance": _against_first(differences, names),
         "chance": evaluate.chance(next(iter(models.values())), params),

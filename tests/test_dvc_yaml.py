@@ -48,12 +48,16 @@ def imports(path: Path) -> set[Path]:
 
 
 def reached(start: Path, also: set[Path]) -> set[str]:
-    """All project files behind a script, relative to the root; empty files cannot change an answer."""
+    """All project files behind a script, relative to the root; empty files cannot change an answer.
+
+    A package's templates are behind whoever imports it.
+    """
     todo, seen = {start} | also, set()
     while todo:
         path = todo.pop()
         seen.add(path)
-        todo |= imports(path) - seen
+        todo |= (imports(path) if path.suffix == ".py" else set()) - seen
+        todo |= set(path.parent.glob("*.jinja")) - seen if path.name == "__init__.py" else set()
     return {path.relative_to(ROOT).as_posix() for path in seen if path.read_text().strip()}
 
 
@@ -73,7 +77,7 @@ def test_deps_of_a_stage_are_the_project_files_it_imports(name: str) -> None:
 @pytest.mark.parametrize("script", sorted({name.partition("@")[0] for name in STAGES}))
 def test_no_stage_waits_for_a_file_that_it_does_not_import(script: str) -> None:
     members = [name for name in STAGES if name.partition("@")[0] == script]  # a foreach has one list for all
-    declared = {dep for name in members for dep in STAGES[name].get("deps", []) if dep.endswith(".py")}
+    declared = {dep for name in members for dep in STAGES[name].get("deps", []) if dep.endswith((".py", ".jinja"))}
     assert declared <= set().union(*map(needed, members))
 
 

@@ -86,7 +86,7 @@ def test_a_clip_alone_in_its_class_is_no_query_within_a_modality() -> None:
 def test_a_split_of_classes_of_one_clip_has_no_metrics_within_a_modality() -> None:
     made = make(n_seeds=1, n=3)
     assert measure(made, PARAMS).keys() == {"audio_to_visual", "visual_to_audio"}
-    assert chance(made, PARAMS).keys() == {"map", "map_std"}
+    assert chance(made, PARAMS).keys() == {"map", "map_std", "precision"}
 
 
 def test_a_sample_of_the_queries_searches_the_whole_gallery_and_says_how_sure_it_is() -> None:
@@ -134,6 +134,13 @@ def test_chance_is_what_noise_scores() -> None:
     rng, made = np.random.default_rng(1), make()
     noise = [sklearn_map(rng.normal(size=(30, 8)), rng.normal(size=(30, 8)), made.labels) for _ in range(30)]
     assert chance(made, PARAMS)["map"] == pytest.approx(np.mean(noise), abs=0.01)
+
+
+def test_the_precision_of_chance_is_that_of_the_whole_gallery() -> None:
+    made = make(n=7)  # classes of 3, 2 and 2
+    everything = precision_scope_rows(made, measure(made, PARAMS.model_copy(update={"scope_sizes": (7,)})), (7,))[0]
+    assert chance(made, PARAMS)["precision"] == pytest.approx(everything["audio_to_visual"])
+    assert chance(made, PARAMS)["precision"] == pytest.approx((3 * 3 + 2 * 2 + 2 * 2) / 7**2)
 
 
 def test_the_scope_curve_starts_at_the_share_of_right_first_results_and_stops_at_the_gallery() -> None:
