@@ -14,22 +14,22 @@ repro: .venv/installed
 	.venv/bin/dvc repro
 
 test: .venv/installed-test
-	$(PYTEST) -m "not slow" tests/test_pipeline.py tests
+	$(PYTEST) -m "not slow" tests/whole tests
 
 test-slow: .venv/installed-test  # what kills runs at random points, fills disks, starts Ray: some minutes more
-	$(PYTEST) -m slow tests/test_pipeline.py tests/test_resume.py tests
+	$(PYTEST) -m slow tests/whole tests
 
 fuzz: .venv/installed-test  # clips with damaged bytes, other ones each time: some minutes
-	FUZZ_EXAMPLES=10000 .venv/bin/python -m pytest --timeout 0 tests/test_fuzz_video.py
+	FUZZ_EXAMPLES=10000 .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py
 
 legacy: .venv/installed  # audio features in the form of the published VEGAS files: see docs/data.md
 	.venv/bin/dvc exp run -S vggish.final_relu=true -S vggish.postprocess=pca_uint8 -S features.audio_scaling=vegas
 
 results: .venv/installed  # docs/results.md on SETS="NAME=FILE NAME=FILE"; what is finished stays in WORK
-	OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.results $(WORK) $(SETS) $(WORDS)
+	OMP_NUM_THREADS=1 .venv/bin/python -m studies.comparison $(WORK) $(SETS) $(WORDS)
 
 ablation: .venv/installed  # a DVC experiment for each preset, on the data set of params.yaml; WORDS="-S KEY=VALUE" for another
-	.venv/bin/python -m benchmarks.ablation $(WORDS)
+	.venv/bin/python -m studies.ablation $(WORDS)
 
 weights: .venv/installed  # what vggish.weights and inception.weights of params.yaml name
 	.venv/bin/python -m pipeline.weights fetch

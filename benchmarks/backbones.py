@@ -42,7 +42,7 @@ def main() -> None:
     arguments = _arguments()
     import torch
 
-    from pipeline.device import chosen_device
+    from pipeline.settings.device import chosen_device
 
     device = chosen_device()
     torch.set_num_threads(arguments.threads)
@@ -94,7 +94,7 @@ def _product(device: "torch.device") -> Way:
     """Square matrix products: the peak that a network could reach; on CUDA in the networks' half precision."""
     import torch
 
-    from pipeline.inference import HALF
+    from pipeline.networks.inference import HALF
 
     on_gpu = device.type == "cuda"
     side, n_products = (CUDA_PRODUCT_SIDE, 20) if on_gpu else (CPU_PRODUCT_SIDE, 4)
@@ -114,9 +114,10 @@ def _vggish_ways(device: "torch.device") -> list[Way]:
     """VGGish both ways."""
     import numpy as np
 
-    from pipeline import vggish
+    from pipeline.networks.vggish import network as vggish
+    from pipeline.networks.vggish import random_weights
 
-    state = vggish.random_state(seed=0)
+    state = random_weights.random_state(seed=0)
     plain = vggish.Vggish(final_relu=False)
     plain.load_state_dict(state)
     plain.eval().to(device)
@@ -140,9 +141,10 @@ def _inception_ways(device: "torch.device") -> list[Way]:
     from torch import nn
     from torchvision.models import inception_v3
 
-    from pipeline import inception
+    from pipeline.networks.inception import network as inception
+    from pipeline.networks.inception import random_weights
 
-    state = inception.random_state(seed=0)
+    state = random_weights.random_state(seed=0)
     plain = inception_v3(weights=None, aux_logits=False, transform_input=False, init_weights=False)
     plain.fc = nn.Identity()
     plain.load_state_dict(state)
@@ -185,7 +187,7 @@ def _ours(
     """As the stages do it: clips that share batches of one size."""
     import numpy as np
 
-    from pipeline.inference import embed_clips
+    from pipeline.networks.inference import embed_clips
 
     clips = [(str(start), rows[start : start + ROWS_PER_CLIP]) for start in range(0, len(rows), ROWS_PER_CLIP)]
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from pipeline.shards import Arrays
+    from pipeline.formats.shards import Arrays
 
 ROOT = Path(__file__).parent.parent
 LONG_SECONDS, SHORT_SECONDS, N_SHORT = 3 * 3600, 10, 6
@@ -83,7 +83,8 @@ def main() -> None:
 def write_videos(clips_csv: Path, source: Path | None) -> None:
     """Write the clips and the list of them, as the stage ``dataset`` does; FFmpeg's command line loops the long one."""
     from benchmarks.decode import make_clip
-    from pipeline.clips import Clip, file_sha256, write_clips, write_root
+    from pipeline.formats.clips import Clip, write_clips, write_root
+    from pipeline.formats.files import file_sha256
 
     short = make_clip(clips_csv.parent, 320, 240, 12, source)
     clips = []
@@ -100,7 +101,7 @@ def write_examples(folder: Path) -> None:
     """Write what the stage ``logmel`` leaves of the clips."""
     import numpy as np
 
-    from pipeline.shards import write_shards
+    from pipeline.formats.shards import write_shards
 
     def examples(clip_id: str) -> "Arrays":
         rng = np.random.default_rng(len(clip_id))
@@ -117,9 +118,9 @@ def write_pictures(folder: Path, source: Path | None, picture_size: int) -> None
     import numpy as np
 
     from benchmarks.decode import made_frames, real_frames
+    from pipeline.formats.shards import write_shards
     from pipeline.frames import FramesParams, picture_arrays
-    from pipeline.params import load_params
-    from pipeline.shards import write_shards
+    from pipeline.settings.params import load_params
 
     params = load_params("frames", FramesParams, ROOT / "params.yaml").model_copy(update={"size": picture_size})
     frames = itertools.islice(made_frames(640, 360) if source is None else real_frames(source), N_PICTURES)
@@ -138,7 +139,7 @@ def write_pictures(folder: Path, source: Path | None, picture_size: int) -> None
 
 def run(stage: str, folder: Path, stop_after_seconds: float | None) -> Run:
     """Run a stage in a folder that holds its ``in``, and watch it."""
-    from pipeline import rejects
+    from pipeline.formats import rejects
 
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     (folder / "params.yaml").write_text(params.replace("allow_random: false", "allow_random: true"), encoding="utf-8")

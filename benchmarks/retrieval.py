@@ -71,8 +71,8 @@ def make_problem(n_items: int, width: int, n_classes: int) -> Problem:
 
 def ways(problem: Problem) -> list[Way]:
     """Return the ways in the order of the table."""
+    from pipeline.evaluate.query_metrics import evaluate_retrieval
     from pipeline.retrieval import mean_average_precision
-    from pipeline.retrieval.metrics import evaluate_retrieval
 
     audio, visual, labels = problem
     return [

@@ -61,7 +61,8 @@ def write_data_set(folder: Path, n_clips: int) -> None:
     """Write clips.csv and its videos: one is encoded, the others differ from it by a note that no decoder looks at."""
     import numpy as np
 
-    from pipeline.clips import Clip, file_sha256, write_clips, write_root
+    from pipeline.formats.clips import Clip, write_clips, write_root
+    from pipeline.formats.files import file_sha256
     from pipeline.video import write_mp4
 
     rng = np.random.default_rng(0)

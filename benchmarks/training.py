@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from pipeline.models.base import Pairs
+    from pipeline.model_parts.base import Pairs
 
 TEST_SHARE, VALIDATION_SHARE = 0.25, 0.2
 LARGE_MODEL = "dual_subspace"
@@ -65,7 +65,7 @@ def large(batch_size: int) -> str:
 
 def zoo(n_seeds: int, n_processes: int) -> str:
     """Return a markdown table of every model's fit of the small set, and how long all seeds of all took."""
-    from pipeline.params import model_sections
+    from pipeline.settings.params import model_sections
 
     start, names = time.perf_counter(), list(model_sections())
     with ProcessPoolExecutor(n_processes, get_context("spawn")) as pool:
@@ -88,9 +88,9 @@ def table(costs: Mapping[str, Sequence[Cost]]) -> str:
 
 def fit_cost(name: str, seed: int, clips: Clips, batch_size: int | None = None) -> Cost:
     """Fit a model with the parameters of params.yaml, or with another batch size."""
-    from pipeline.device import one_thread
-    from pipeline.models.base import model_module
-    from pipeline.params import load_params, model_sections
+    from pipeline.model_parts.base import model_module
+    from pipeline.settings.device import one_thread
+    from pipeline.settings.params import load_params, model_sections
 
     module = model_module(name)
     params = load_params(model_sections()[name], module.Params)
@@ -109,7 +109,7 @@ def make_pairs(n_rows: int, clips: Clips, seed: int) -> "Pairs":
     """Return clips whose classes can be told apart in part."""
     import numpy as np
 
-    from pipeline.models.base import Pairs
+    from pipeline.model_parts.base import Pairs
 
     rng, labels = np.random.default_rng(seed), np.arange(n_rows) % clips.n_classes
     features = []

@@ -1,12 +1,5 @@
 """The errors a user can meet. Each one names the item, what is wrong with it and what was expected."""
 
-import errno
-import os
-import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal
 
 RejectKind = Literal[
@@ -66,61 +59,3 @@ class ClipError(PipelineError, ValueError):
 
 class DiskError(PipelineError):
     """A disk is full, fails or may not be written; the stage stops, and goes on where it stopped when there is room."""
-
-
-FULL_OR_FAILING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)  # a file in a folder's place
-
-
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a failure of the disk inside the block into a DiskError that names the file.
-
-    Args:
-        path: what the block writes.
-
-    Raises:
-        DiskError: the disk or the quota is full, or the device fails; other errors pass.
-    """
-    try:
-        yield
-    except Exception as error:
-        number = _system_error(error)
-        if number not in FULL_OR_FAILING:
-            raise
-        raise DiskError(_disk_problem(path, number)) from error
-
-
-@contextmanager
-def cache_errors(path: Path) -> Iterator[None]:
-    """Do the same where the block writes to the cache folder, which may also be one that cannot be written.
-
-    Raises:
-        DiskError: as ``disk_errors``; or the folder is read-only, somebody else's, or no folder.
-    """
-    try:
-        with disk_errors(path):
-            yield
-    except OSError as error:
-        if error.errno not in NOT_WRITABLE:
-            raise
-        expected = "a folder that can be written (CACHE_DIR names that of the caches)"
-        raise DiskError(f"{path}: {os.strerror(error.errno)}; expected {expected}") from error
-
-
-def _system_error(error: Exception) -> int | None:
-    """The number of the system's error, if it is one; safetensors has it in its message alone."""
-    if isinstance(error, OSError):
-        return error.errno
-    found = re.search(r"\(os error (\d+)\)", str(error))
-    return int(found[1]) if found and not isinstance(error, PipelineError) else None
-
-
-def _disk_problem(path: Path, number: int) -> str:
-    """What the system said of a file, how much room there is, and what to do."""
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    free_megabytes = shutil.disk_usage(folder).free / 1e6
-    return (
-        f"{path}: {os.strerror(number)} ({free_megabytes:.1f} MB free); expected room to write: free some, or name a "
-        "folder on another disk in CACHE_DIR, and run again: it goes on where it stopped"
-    )

@@ -13,7 +13,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validat
 from scipy import fft
 
 from pipeline.errors import ClipError, DataError
-from pipeline.params import StageParams
+from pipeline.settings.params import StageParams
 
 BLOCK = 4096  # spectrogram frames computed at a time
 EXAMPLES_PER_BLOCK = 64  # of a stream, however its samples arrive

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.errors import PipelineError, disk_errors
+from pipeline.errors import PipelineError
+from pipeline.formats.files import disk_errors
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT  # as shells count it
 OPTIONS = {"shard": ("I/N", "compute the I-th of N shares of the clips, into the clip cache only; write no OUT")}

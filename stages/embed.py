@@ -9,9 +9,9 @@ def main(features: Path, name: str, models: Path, out: Path) -> None:
     """Write an npz with audio and visual (n_seeds, n, k) float32, seeds rising, clip_ids, splits and labels (n,)."""
     import numpy as np
 
-    from pipeline.features import FeatureTable
-    from pipeline.models.base import model_module
-    from pipeline.npz import write_arrays
+    from pipeline.formats.embeddings import write_arrays
+    from pipeline.formats.feature_table import FeatureTable
+    from pipeline.model_parts.base import model_module
 
     table = FeatureTable.load(features)
     files = {int(path.stem.removeprefix("seed-")): path for path in models.glob("seed-*.safetensors")}

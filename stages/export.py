@@ -9,9 +9,9 @@ FEATURES, EMBEDDINGS = Path("data/features.safetensors"), Path("data/embeddings"
 
 def main(out_dir: Path) -> None:
     """Write features.h5, features.npz, features.parquet and NAME.parquet for every model that has embeddings."""
-    from pipeline.datasets import feature_export
-    from pipeline.features import FeatureTable
-    from pipeline.params import model_sections
+    from pipeline.dataset.feature_files import export as feature_export
+    from pipeline.formats.feature_table import FeatureTable
+    from pipeline.settings.params import model_sections
 
     table = FeatureTable.load(FEATURES)
     out_dir.mkdir(parents=True, exist_ok=True)

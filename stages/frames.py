@@ -4,18 +4,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.share import WHOLE, Share, parse_share
+from pipeline.clip_jobs.share import WHOLE, Share, parse_share
 from stages.cli import run
 
 if TYPE_CHECKING:
-    from pipeline.clips import Clip
+    from pipeline.formats.clips import Clip
+    from pipeline.formats.shards import Arrays
     from pipeline.frames import FramesParams
-    from pipeline.shards import Arrays
 
 
 def main(clips_csv: Path, out: Path, *, shard: str = WHOLE) -> None:
     """Write shards of jpeg (total bytes,) uint8, lengths (n,) int64 and seconds (n,) float64."""
-    from pipeline.clip_map import has_videos, write_nothing
+    from pipeline.clip_jobs.loop import has_videos, write_nothing
 
     share = parse_share(shard)
     if has_videos(clips_csv):
@@ -26,21 +26,23 @@ def main(clips_csv: Path, out: Path, *, shard: str = WHOLE) -> None:
 
 def decode(clips_csv: Path, out: Path, share: Share) -> None:
     """Do the same where there is a video at all; workers load their libraries while this process loads its own."""
-    from pipeline.engines import prepare
+    from pipeline.clip_jobs.engines import prepare
 
-    prepare(["pipeline.clip_map", "pipeline.frames", "pipeline.video"])
+    prepare(["pipeline.clip_jobs.loop", "pipeline.frames", "pipeline.video"])
     from pipeline import frames, video
-    from pipeline.clip_cache import ClipCache, cache_folder, fingerprint
-    from pipeline.clip_map import Job, map_videos
-    from pipeline.datasets.base import DatasetParams
-    from pipeline.params import load_params
+    from pipeline.clip_jobs.cache import ClipCache
+    from pipeline.clip_jobs.loop import Job, map_videos
+    from pipeline.settings.environment import cache_folder
+    from pipeline.settings.fingerprint import fingerprint
+    from pipeline.settings.limits import clip_limits
+    from pipeline.settings.params import load_params
 
     params = load_params("frames", frames.FramesParams)
-    dataset = load_params("dataset", DatasetParams)
+    limits = clip_limits()
     made_by = fingerprint(params.model_dump(), [video, frames], ["av", "numpy", "pillow", "torch", "torchvision"])
     job = Job("frames", ClipCache(cache_folder() / "clips" / "frames", made_by), out, share)
     function = partial(pictures, params=params)
-    map_videos(job, clips_csv, function, dataset.max_rejected_fraction, dataset.clip_timeout_seconds)
+    map_videos(job, clips_csv, function, limits.max_rejected_fraction, limits.clip_timeout_seconds)
 
 
 def pictures(clip: "Clip", path: Path, params: "FramesParams") -> "Arrays":

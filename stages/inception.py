@@ -4,21 +4,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.share import WHOLE, Share, parse_share
+from pipeline.clip_jobs.share import WHOLE, Share, parse_share
 from stages.cli import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pipeline.clip_map import Embed
-    from pipeline.shards import Rows
+    from pipeline.clip_jobs.loop import Embed
+    from pipeline.formats.shards import Rows
     from pipeline.weights.lazy import LazyWeights
 
 
 def main(frames: Path, out: Path, *, shard: str = WHOLE) -> None:
     """Write shards of embeddings (n, 2048) float32 and seconds (n,) float64, and provenance.json."""
-    from pipeline.clip_map import has_rows, write_nothing
-    from pipeline.weights import write_provenance
+    from pipeline.clip_jobs.loop import has_rows, write_nothing
+    from pipeline.formats.provenance import write_provenance
 
     share = parse_share(shard)
     if has_rows(frames):
@@ -30,36 +30,45 @@ def main(frames: Path, out: Path, *, shard: str = WHOLE) -> None:
 
 def embed(frames: Path, out: Path, share: Share) -> None:
     """Do the same where there is a clip at all."""
-    from pipeline import frames as frames_room
-    from pipeline import inception, inference, weights
-    from pipeline.clip_cache import ClipCache, cache_folder, fingerprint
-    from pipeline.clip_map import Job, map_shards
-    from pipeline.params import load_params, read_section
+    from pipeline import weights
+    from pipeline.clip_jobs.cache import ClipCache
+    from pipeline.clip_jobs.loop import Job, map_shards
+    from pipeline.formats import jpegs, provenance
+    from pipeline.networks import inference
+    from pipeline.networks.inception import network as inception
+    from pipeline.networks.inception import random_weights
+    from pipeline.settings.environment import cache_folder
+    from pipeline.settings.fingerprint import fingerprint
+    from pipeline.settings.params import load_params, read_section
     from pipeline.weights.lazy import LazyWeights
 
     params = load_params("inception", inception.InceptionParams)
     weights.check_random_allowed("inception", params.weights, params.allow_random, str(read_section("dataset.source")))
-    memory, made_by = cache_folder() / "random_weights.json", fingerprint({}, [inception], ["torch", "torchvision"])
-    lazy = LazyWeights("inception", params.weights, params.seed, inception.random_state, memory, made_by)
+    memory, made_by = (
+        cache_folder() / "random_weights.json",
+        fingerprint({}, [inception, random_weights], ["torch", "torchvision"]),
+    )
+    lazy = LazyWeights("inception", params.weights, params.seed, random_weights.random_state, memory, made_by)
     packages = ["numpy", "pillow", "torch", "torchvision"]
-    made_by = fingerprint(lazy.facts, [frames_room, inception, inference], packages)
+    made_by = fingerprint(lazy.facts, [jpegs, inception, inference], packages)
     job = Job("inception", ClipCache(cache_folder() / "clips" / "inception", made_by), out, share)
     map_shards(job, frames, pictures, lambda: make_embed(lazy))
     if job.is_whole:
-        weights.write_provenance(out, lazy.facts)
+        provenance.write_provenance(out, lazy.facts)
 
 
 def pictures(arrays: "Mapping[str, Rows]") -> "Rows":
     """Return the pictures of a clip, decoded a batch at a time."""
-    from pipeline.frames import JpegPictures
+    from pipeline.formats.jpegs import JpegPictures
 
     return JpegPictures(arrays["jpeg"], arrays["lengths"][:])
 
 
 def make_embed(lazy: "LazyWeights") -> "Embed":
     """Return what turns a stream of (clip_id, pictures) into one of (clip_id, embeddings)."""
-    from pipeline import inception, inference
-    from pipeline.device import chosen_device
+    from pipeline.networks import inference
+    from pipeline.networks.inception import network as inception
+    from pipeline.settings.device import chosen_device
 
     device = chosen_device()  # before weights are made: a wrong name should not take a minute to show
     network = inception.build(lazy.state)

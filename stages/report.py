@@ -11,7 +11,8 @@ PAGE = "index.html"
 
 def main(metrics: Path, plots: Path, rejected: Path, out: Path) -> None:
     """Write the folder of the page, from metrics.json, the folder of tables and the list of rejected clips."""
-    from pipeline import rejects, report
+    from pipeline import report
+    from pipeline.formats import rejects
 
     measured = json.loads(metrics.read_text(encoding="utf-8"))
     tables = {

@@ -8,10 +8,10 @@ from stages.cli import run
 
 def main(features: Path, name: str, section: str, out: Path) -> None:
     """Write one file a seed, and history.csv with a row an epoch; of torchrun's ranks the first one does."""
-    from pipeline import distributed
-    from pipeline.features import FeatureTable
-    from pipeline.models.base import Pairs, model_module
-    from pipeline.params import load_params
+    from pipeline.formats.feature_table import FeatureTable
+    from pipeline.model_parts import distributed
+    from pipeline.model_parts.base import Pairs, model_module
+    from pipeline.settings.params import load_params
 
     module = model_module(name)
     params = load_params(section, module.Params)

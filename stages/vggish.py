@@ -4,20 +4,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.share import WHOLE, Share, parse_share
+from pipeline.clip_jobs.share import WHOLE, Share, parse_share
 from stages.cli import run
 
 if TYPE_CHECKING:
-    from pipeline.clip_map import Embed
-    from pipeline.vggish import VggishParams
-    from pipeline.vggish_postprocess import VggishPca
+    from pipeline.clip_jobs.loop import Embed
+    from pipeline.networks.vggish.audioset_pca import VggishPca
+    from pipeline.networks.vggish.network import VggishParams
     from pipeline.weights.lazy import LazyWeights
 
 
 def main(logmel: Path, out: Path, *, shard: str = WHOLE) -> None:
     """Write shards of embeddings (n, 128) float32 and seconds (n,) float64, and provenance.json."""
-    from pipeline.clip_map import has_rows, write_nothing
-    from pipeline.weights import write_provenance
+    from pipeline.clip_jobs.loop import has_rows, write_nothing
+    from pipeline.formats.provenance import write_provenance
 
     share = parse_share(shard)
     if has_rows(logmel):
@@ -29,29 +29,38 @@ def main(logmel: Path, out: Path, *, shard: str = WHOLE) -> None:
 
 def embed(logmel: Path, out: Path, share: Share) -> None:
     """Do the same where there is a clip at all."""
-    from pipeline import inference, vggish, vggish_postprocess, weights
-    from pipeline.clip_cache import ClipCache, cache_folder, fingerprint
-    from pipeline.clip_map import Job, map_shards
-    from pipeline.params import load_params, read_section
+    from pipeline import weights
+    from pipeline.clip_jobs.cache import ClipCache
+    from pipeline.clip_jobs.loop import Job, map_shards
+    from pipeline.formats import provenance
+    from pipeline.networks import inference
+    from pipeline.networks.vggish import audioset_pca as vggish_postprocess
+    from pipeline.networks.vggish import network as vggish
+    from pipeline.networks.vggish import random_weights
+    from pipeline.settings.environment import cache_folder
+    from pipeline.settings.fingerprint import fingerprint
+    from pipeline.settings.params import load_params, read_section
     from pipeline.weights.lazy import LazyWeights
 
     params = load_params("vggish", vggish.VggishParams)
     weights.check_random_allowed("vggish", params.weights, params.allow_random, str(read_section("dataset.source")))
-    memory, made_by = cache_folder() / "random_weights.json", fingerprint({}, [vggish], ["torch"])
-    lazy = LazyWeights("vggish", params.weights, params.seed, vggish.random_state, memory, made_by)
+    memory, made_by = cache_folder() / "random_weights.json", fingerprint({}, [vggish, random_weights], ["torch"])
+    lazy = LazyWeights("vggish", params.weights, params.seed, random_weights.random_state, memory, made_by)
     facts = lazy.facts | {"final_relu": params.final_relu, "postprocess": params.postprocess}
     pca = audioset_pca(facts) if params.postprocess != "none" else None
     made_by = fingerprint(facts, [vggish, vggish_postprocess, inference], ["numpy", "torch"])
     job = Job("vggish", ClipCache(cache_folder() / "clips" / "vggish", made_by), out, share)
     map_shards(job, logmel, lambda arrays: arrays["examples"], lambda: make_embed(lazy, params, pca))
     if job.is_whole:
-        weights.write_provenance(out, facts)
+        provenance.write_provenance(out, facts)
 
 
 def make_embed(lazy: "LazyWeights", params: "VggishParams", pca: "VggishPca | None") -> "Embed":
     """Return what turns a stream of (clip_id, examples) into one of (clip_id, embeddings)."""
-    from pipeline import inference, vggish, vggish_postprocess
-    from pipeline.device import chosen_device
+    from pipeline.networks import inference
+    from pipeline.networks.vggish import audioset_pca as vggish_postprocess
+    from pipeline.networks.vggish import network as vggish
+    from pipeline.settings.device import chosen_device
 
     device = chosen_device()  # before weights are made: a wrong name should not take a minute to show
     network = vggish.build(lazy.state, params.final_relu)
@@ -64,9 +73,9 @@ def make_embed(lazy: "LazyWeights", params: "VggishParams", pca: "VggishPca | No
 
 def audioset_pca(facts: dict[str, Any]) -> "VggishPca":
     """Return AudioSet's PCA from the weights folder, and note its hash among the facts."""
-    from pipeline import vggish_postprocess
-    from pipeline.clips import file_sha256
-    from pipeline.weights.store import weights_folder
+    from pipeline.formats.files import file_sha256
+    from pipeline.networks.vggish import audioset_pca as vggish_postprocess
+    from pipeline.settings.environment import weights_folder
 
     file = weights_folder() / vggish_postprocess.FILE
     pca = vggish_postprocess.load_vggish_pca(file)

@@ -9,7 +9,8 @@ from PIL import Image, JpegImagePlugin
 from pydantic import ValidationError
 
 from pipeline.errors import ClipError, DataError
-from pipeline.frames import FramesParams, JpegPictures, decode_jpegs, encode_jpeg, offsets, picture_arrays, resize
+from pipeline.formats.jpegs import JpegPictures, decode_jpegs, encode_jpeg
+from pipeline.frames import FramesParams, offsets, picture_arrays, resize
 
 SECTION: dict[str, Any] = {
     "frames_per_second": 2.0,

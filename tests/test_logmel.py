@@ -18,7 +18,7 @@ from pipeline.logmel import (
     mel_matrix,
     streamed_arrays,
 )
-from pipeline.params import load_params
+from pipeline.settings.params import load_params
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT.parent / "shared" / "golden" / "vggish_logmel_golden.npz"

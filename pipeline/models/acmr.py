@@ -7,10 +7,10 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline import encoders
-from pipeline.encoders import HIDDEN_SEARCH, HiddenParams, perceptron
-from pipeline.models.base_deep import DEEP_SEARCH, DeepModel, DeepParams, Network
-from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
+from pipeline.model_parts import layers as encoders
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
+from pipeline.model_parts.layers import HIDDEN_SEARCH, HiddenParams, perceptron
+from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace, Uniform
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,

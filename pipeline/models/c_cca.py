@@ -1,8 +1,9 @@
 """Cluster-CCA: CCA of every audio with every visual of its class, so that classes correlate and not clips alone."""
 
 from pipeline import linalg
-from pipeline.models.base import LinearModel, LinearParams, Pairs
-from pipeline.search_space import IntUniform, LogUniform, SearchSpace
+from pipeline.model_parts.base import Pairs
+from pipeline.model_parts.linear import LinearModel, LinearParams
+from pipeline.model_parts.search_space import IntUniform, LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {"n_components": IntUniform(3, 32), "ridge": LogUniform(1e-4, 10.0)}
 

@@ -3,10 +3,10 @@
 from pydantic import PositiveFloat
 from torch import Tensor
 
-from pipeline import losses
-from pipeline.models.base_cca import CCA_SEARCH, CcaNetwork, CcaParams
-from pipeline.models.base_deep import DeepModel
-from pipeline.search_space import LogUniform, SearchSpace
+from pipeline.model_parts import losses
+from pipeline.model_parts.cca_layer import CCA_SEARCH, CcaNetwork, CcaParams
+from pipeline.model_parts.deep import DeepModel
+from pipeline.model_parts.search_space import LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
     **CCA_SEARCH,

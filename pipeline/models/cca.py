@@ -1,8 +1,9 @@
 """CCA: the linear map of each modality under which audio and visual of one clip correlate most."""
 
 from pipeline import linalg
-from pipeline.models.base import LinearModel, LinearParams, Pairs
-from pipeline.search_space import IntUniform, LogUniform, SearchSpace
+from pipeline.model_parts.base import Pairs
+from pipeline.model_parts.linear import LinearModel, LinearParams
+from pipeline.model_parts.search_space import IntUniform, LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {"n_components": IntUniform(5, 40), "ridge": LogUniform(1e-4, 10.0)}
 

@@ -5,10 +5,10 @@ from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline import losses
-from pipeline.encoders import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
-from pipeline.models.base_deep import DEEP_SEARCH, DeepModel, DeepParams, Network
-from pipeline.search_space import LogUniform, SearchSpace, Uniform
+from pipeline.model_parts import losses
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
+from pipeline.model_parts.layers import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
+from pipeline.model_parts.search_space import LogUniform, SearchSpace, Uniform
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,

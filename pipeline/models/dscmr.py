@@ -3,10 +3,11 @@
 from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from pipeline import encoders, losses
-from pipeline.encoders import HIDDEN_SEARCH, HiddenParams, perceptron
-from pipeline.models.base_deep import DEEP_SEARCH, DeepModel, DeepParams, Network
-from pipeline.search_space import Choice, LogUniform, SearchSpace
+from pipeline.model_parts import layers as encoders
+from pipeline.model_parts import losses
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
+from pipeline.model_parts.layers import HIDDEN_SEARCH, HiddenParams, perceptron
+from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,

@@ -12,11 +12,13 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline import encoders, linalg, losses
-from pipeline.encoders import HIDDEN_SEARCH, HiddenParams, kernel_machine, perceptron
-from pipeline.models import base_deep
-from pipeline.models.base import with_equal_norms
-from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
+from pipeline import linalg
+from pipeline.model_parts import deep as base_deep
+from pipeline.model_parts import layers as encoders
+from pipeline.model_parts import losses
+from pipeline.model_parts.base import with_equal_norms
+from pipeline.model_parts.layers import HIDDEN_SEARCH, HiddenParams, kernel_machine, perceptron
+from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace, Uniform
 
 SEARCH: SearchSpace = {
     **base_deep.DEEP_SEARCH,

@@ -12,10 +12,11 @@ from scipy.spatial.distance import pdist
 from sklearn.metrics.pairwise import pairwise_kernels
 
 from pipeline import linalg
-from pipeline.encoders import INPUT_SEARCH, InputParams, whitening_within_classes
 from pipeline.errors import DataError
-from pipeline.models.base import History, Pairs, SeededParams, check_features, check_pairs, load_model, save_model
-from pipeline.search_space import Choice, IntUniform, LogUniform, SearchSpace
+from pipeline.model_parts.base import History, Pairs, SeededParams, check_features, check_pairs
+from pipeline.model_parts.layers import INPUT_SEARCH, InputParams, whitening_within_classes
+from pipeline.model_parts.saving import load_model, save_model
+from pipeline.model_parts.search_space import Choice, IntUniform, LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
     **INPUT_SEARCH,

@@ -10,12 +10,12 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.device import one_thread
-from pipeline.encoders import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
 from pipeline.errors import DataError
-from pipeline.models.base import History, Pairs, check_pairs, with_equal_norms
-from pipeline.models.base_deep import DEEP_SEARCH, DeepModel, DeepParams, Network
-from pipeline.search_space import Choice, LogUniform, SearchSpace
+from pipeline.model_parts.base import History, Pairs, check_pairs, with_equal_norms
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
+from pipeline.model_parts.layers import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
+from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace
+from pipeline.settings.device import one_thread
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,

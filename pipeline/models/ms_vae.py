@@ -8,10 +8,10 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline import losses
-from pipeline.encoders import GaussianEncoder, sampled
-from pipeline.models.base_deep import DEEP_SEARCH, DeepModel, DeepParams, Network
-from pipeline.search_space import Choice, LogUniform, SearchSpace
+from pipeline.model_parts import losses
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
+from pipeline.model_parts.layers import GaussianEncoder, sampled
+from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,

@@ -5,10 +5,10 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
-from pipeline import losses
-from pipeline.models.base_cca import CCA_SEARCH, CcaNetwork, CcaParams
-from pipeline.models.base_deep import DeepModel
-from pipeline.search_space import Choice, LogUniform, SearchSpace, Uniform
+from pipeline.model_parts import losses
+from pipeline.model_parts.cca_layer import CCA_SEARCH, CcaNetwork, CcaParams
+from pipeline.model_parts.deep import DeepModel
+from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace, Uniform
 
 SEARCH: SearchSpace = {
     **CCA_SEARCH,

@@ -6,11 +6,12 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validat
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline import linalg, losses
-from pipeline.encoders import HIDDEN_SEARCH, GaussianEncoder, HiddenParams, hidden_blocks, perceptron, sampled
-from pipeline.models.base_cca import CcaLayer
-from pipeline.models.base_deep import DEEP_SEARCH, DeepModel, DeepParams, Network
-from pipeline.search_space import Choice, IntUniform, LogUniform, SearchSpace
+from pipeline import linalg
+from pipeline.model_parts import losses
+from pipeline.model_parts.cca_layer import CcaLayer
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
+from pipeline.model_parts.layers import HIDDEN_SEARCH, GaussianEncoder, HiddenParams, hidden_blocks, perceptron, sampled
+from pipeline.model_parts.search_space import Choice, IntUniform, LogUniform, SearchSpace
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline.rejects import Reject
+from pipeline.formats.rejects import Reject
 from pipeline.report import pictures
 
 Row = Mapping[str, Any]

@@ -5,20 +5,16 @@ and ``python -m pipeline.weights`` is the command line.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from pipeline.errors import ParamsError
+from pipeline.formats.provenance import Provenance
 from pipeline.weights.sources import RANDOM, names_of
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-PROVENANCE_FILE = "provenance.json"
-
-Provenance: TypeAlias = dict[str, str | float | bool]
 
 
 def check_random_allowed(network: str, weights: str, allow_random: bool, source: str) -> None:
@@ -75,14 +71,3 @@ def state_sha256(state: Mapping[str, "Tensor"]) -> str:
         digest.update(name.encode())
         digest.update(state[name].cpu().contiguous().numpy().data)
     return digest.hexdigest()
-
-
-def write_provenance(folder: Path, facts: Provenance) -> None:
-    """Write what `provenance` returned beside the features that it is about."""
-    (folder / PROVENANCE_FILE).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def read_provenance(folder: Path) -> Provenance:
-    """Return what `write_provenance` wrote."""
-    facts: Provenance = json.loads((folder / PROVENANCE_FILE).read_text(encoding="utf-8"))
-    return facts

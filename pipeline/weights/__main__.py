@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from pipeline.errors import DataError, ParamsError, PipelineError
-from pipeline.params import read_section
+from pipeline.settings.params import read_section
 from pipeline.weights.sources import RANDOM, SOURCES
 
 
@@ -26,11 +26,12 @@ def fetch(names: list[str]) -> None:
 
 def verify() -> None:
     """Read every set of weights; the first one that is damaged stops the program."""
+    from pipeline.settings import environment
     from pipeline.weights import store
 
     kept = store.kept_files()
     if not kept:
-        print(f"{store.weights_folder()}: no weights to verify")
+        print(f"{environment.weights_folder()}: no weights to verify")
     for path in kept:
         _, record = store.read(path)
         print(f"{path.name}: as noted on {record['date']}, SHA-256 of its tensors {record['state_sha256']}")
@@ -51,12 +52,13 @@ def import_path(path: Path) -> None:
 
 def list_all() -> None:
     """Print the known sources and what is in the weights folder."""
+    from pipeline.settings import environment
     from pipeline.weights import store
 
     for name, source in SOURCES.items():
         there = "here" if store.kept_file(source.network, name).exists() else "not fetched"
         print(f"{source.network}.weights={name}: {there}; {source.url}; {source.licence}")
-    print(f"\n{store.weights_folder()} ($WEIGHTS_DIR) holds:")
+    print(f"\n{environment.weights_folder()} ($WEIGHTS_DIR) holds:")
     for path in store.kept_files():
         print(f"  {path.name}")
 

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 from tqdm import tqdm
 
 from pipeline.errors import ParamsError
-from pipeline.weights.convert import import_extra
+from pipeline.weights.readers import import_extra
 from pipeline.weights.sources import Source
 
 TIMEOUT_SECONDS = 30

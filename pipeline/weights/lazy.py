@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from pipeline.errors import DataError
-from pipeline.weights import Provenance
-from pipeline.weights.convert import State
+from pipeline.formats.provenance import Provenance
+from pipeline.weights.readers import State
 from pipeline.weights.sources import RANDOM
 from pipeline.weights.store import kept_file, kept_name, load_or_make, read_record
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,22 +12,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from pipeline.errors import DataError
-from pipeline.weights import Provenance, provenance, state_sha256
-from pipeline.weights.convert import CONVERTER, State, read_any_weights, read_weights
+from pipeline.formats.provenance import Provenance
+from pipeline.settings.environment import weights_folder
+from pipeline.weights import provenance, state_sha256
 from pipeline.weights.download import download
+from pipeline.weights.readers import CONVERTER, State, read_any_weights, read_weights
 from pipeline.weights.sources import RANDOM, SOURCES, Source
 
 EXPECTED = "expected what this program wrote: delete it, then fetch or import it again"
 
 Record: TypeAlias = dict[str, str]
-
-
-def weights_folder() -> Path:
-    """Return the folder for weights: $WEIGHTS_DIR, or one in the user's cache folder."""
-    if folder := os.environ.get("WEIGHTS_DIR"):
-        return Path(folder)
-    home = Path(os.environ.get("XDG_CACHE_HOME", ""))  # which must be absolute to count
-    return (home if home.is_absolute() else Path.home() / ".cache") / "dual-subspace-retrieval" / "weights"
 
 
 def kept_file(network: str, name: str) -> Path:

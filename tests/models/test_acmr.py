@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import ParamsError
+from pipeline.model_parts.training import seeded
 from pipeline.models.acmr import AcmrNetwork, Params, inter_modal_invariance_loss, reverse_gradient
-from pipeline.params import load_params
-from pipeline.training import seeded
+from pipeline.settings.params import load_params
 
 VALUES: dict[str, Any] = {
     "inputs": "standardised", "whitening_ridge": 1.0,

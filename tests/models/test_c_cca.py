@@ -4,8 +4,8 @@ import numpy as np
 from sklearn.metrics import average_precision_score
 from sklearn.metrics.pairwise import cosine_similarity
 
+from pipeline.model_parts.base import Pairs
 from pipeline.models import c_cca, cca
-from pipeline.models.base import Pairs
 
 
 def pairs(n: int = 60, seed: int = 0) -> Pairs:

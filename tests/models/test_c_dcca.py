@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import linalg
-from pipeline.models.base import Pairs
+from pipeline.model_parts.base import Pairs
 from pipeline.models.c_dcca import Model, Params
 
 Array = NDArray[Any]

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 from sklearn.cross_decomposition import CCA
 
-from pipeline.models.base import Pairs
+from pipeline.model_parts.base import Pairs
 from pipeline.models.cca import Model, Params
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from pipeline.model_parts.training import seeded
 from pipeline.models.cctl import CctlNetwork, Params, complete_cross_triplet_loss
-from pipeline.training import seeded
 
 VALUES: dict[str, Any] = {
     "inputs": "standardised", "whitening_ridge": 1.0,

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.models import base
-from pipeline.models.base import Model, Pairs, model_module, model_names
-from pipeline.params import load_params, model_sections
+from pipeline.model_parts import base
+from pipeline.model_parts.base import Model, Pairs, model_module, model_names
+from pipeline.settings.params import load_params, model_sections
 
 Array = NDArray[Any]
 

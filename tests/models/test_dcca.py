@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from pipeline import linalg
-from pipeline.models.base import Pairs
+from pipeline.model_parts.base import Pairs
 from pipeline.models.dcca import Model, Params
 
 Array = NDArray[Any]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.model_parts.training import seeded
 from pipeline.models.dscmr import DscmrNetwork, Params
-from pipeline.training import seeded
 
 VALUES: dict[str, Any] = {
     "inputs": "standardised", "whitening_ridge": 1.0,

@@ -15,10 +15,10 @@ from sklearn.metrics import average_precision_score, log_loss
 from sklearn.metrics.pairwise import cosine_similarity
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.models.base import Pairs
+from pipeline.model_parts.base import Pairs
+from pipeline.model_parts.training import seeded
 from pipeline.models.dual_subspace import Model, Network, Params
-from pipeline.params import load_params
-from pipeline.training import seeded
+from pipeline.settings.params import load_params
 
 VALUES: dict[str, Any] = {
     "seeds": [0], "epochs": 30, "batch_size": 32, "learning_rate": 0.003, "weight_decay": 1e-4, "clip_norm": 1.0,

@@ -12,7 +12,7 @@ from sklearn.preprocessing import KernelCenterer, StandardScaler
 
 from pipeline import linalg
 from pipeline.errors import DataError
-from pipeline.models.base import Pairs
+from pipeline.model_parts.base import Pairs
 from pipeline.models.kcca import KernelMap, Model, Params, fit_kernel_map
 
 Array = NDArray[Any]

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from pipeline.errors import DataError
-from pipeline.models.base import Pairs
+from pipeline.model_parts.base import Pairs
 from pipeline.models.label_probabilities import Model, Params
 
 Array = NDArray[Any]

@@ -8,8 +8,8 @@ import torch
 from scipy.linalg import sqrtm
 from torch import Tensor
 
+from pipeline.model_parts.training import seeded
 from pipeline.models.ms_vae import MsVaeNetwork, Params, wasserstein_distance
-from pipeline.training import seeded
 
 VALUES: dict[str, Any] = {
     "inputs": "standardised", "whitening_ridge": 1.0,

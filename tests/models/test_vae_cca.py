@@ -10,10 +10,10 @@ import torch
 from sklearn.cross_decomposition import CCA
 
 from pipeline.errors import ParamsError
-from pipeline.models.base import Pairs
+from pipeline.model_parts.base import Pairs
+from pipeline.model_parts.training import seeded
 from pipeline.models.vae_cca import Model, Params, VaeCcaNetwork
-from pipeline.params import load_params
-from pipeline.training import seeded
+from pipeline.settings.params import load_params
 
 VALUES: dict[str, Any] = {
     "inputs": "standardised", "whitening_ridge": 1.0,

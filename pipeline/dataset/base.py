@@ -1,0 +1,90 @@
+"""What every source of clips shares: the section ``dataset`` of params.yaml, and finding a source by its name.
+
+A source is one file of this folder with ``find_clips(params) -> Found`` or ``import_table(params) -> Imported``.
+"""
+
+import importlib
+import stat
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, NamedTuple, Self
+
+from pydantic import Field, NonNegativeInt, model_validator
+
+from pipeline.errors import ClipError, ParamsError, RejectKind
+from pipeline.formats.clips import Clip
+from pipeline.formats.rejects import Reject
+from pipeline.settings.limits import ClipLimits
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class DatasetParams(ClipLimits):
+    """Section ``dataset`` of params.yaml."""
+
+    source: str
+    path: Path | None
+    protocol: str | None
+    seed: NonNegativeInt
+    test_fraction: Share
+    validation_fraction: Share
+    n_folds: Annotated[int, Field(ge=2)]
+    fold: NonNegativeInt | None
+
+    @model_validator(mode="after")
+    def _fold_is_one_of_them(self) -> Self:
+        if self.fold is not None and self.fold >= self.n_folds:
+            raise ValueError(f"fold={self.fold}; expected null or 0 to {self.n_folds - 1} (n_folds={self.n_folds})")
+        return self
+
+
+class Found(NamedTuple):
+    """What a source holds.
+
+    Attributes:
+        root: the folder that the clips' paths start from.
+        clips: the clips, with a split where the source has one of its own.
+        refused: what the source names but cannot be a clip, and why.
+    """
+
+    root: Path
+    clips: list[Clip]
+    refused: list[Reject]
+
+
+def source_module(name: str) -> ModuleType:
+    """Return the module of a source.
+
+    Raises:
+        ParamsError: there is no source of that name; the known ones are listed.
+    """
+    known = sorted(path.stem for path in (Path(__file__).parent / "sources").glob("*.py") if path.stem != "__init__")
+    if name not in known:
+        raise ParamsError(f"dataset.source={name!r}; expected one of {known}")
+    return importlib.import_module(f"pipeline.dataset.sources.{name}")
+
+
+def refusal(clip_id: str, kind: RejectKind, problem: str, expected: str) -> Reject:
+    """Return the row of rejected.csv for what a source names but cannot be a clip."""
+    return Reject(clip_id, "dataset", kind, str(ClipError(clip_id, kind, problem, expected)))
+
+
+def without_missing(found: Found) -> Found:
+    """Return what a source holds, with the clips whose files are not there, or are no files, among the refused."""
+    rejects = [_reject(found.root, clip) for clip in found.clips]
+    clips = [clip for clip, reject in zip(found.clips, rejects, strict=True) if reject is None]
+    return found._replace(clips=clips, refused=[*found.refused, *filter(None, rejects)])
+
+
+def _reject(root: Path, clip: Clip) -> Reject | None:
+    """Why a path is no file, or None where it is one; a pipe would be waited for without end."""
+    try:
+        mode = (root / clip.path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return refusal(clip.clip_id, "missing", f"{clip.path}: no such file", "a file for every clip")
+    except OSError as error:  # such as a name that is too long, or a loop of links
+        return refusal(clip.clip_id, "unreadable", f"{clip.path}: {error.strerror}", "a file for every clip")
+    if not stat.S_ISREG(mode):
+        problem = "a folder" if stat.S_ISDIR(mode) else "neither file nor folder"
+        return refusal(clip.clip_id, "unreadable", f"{clip.path}: {problem}", "a file for every clip")
+    return None

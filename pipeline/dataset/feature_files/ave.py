@@ -1,0 +1,161 @@
+"""AVE as its features are published, schema F: a file a modality, labels of every second, and orders as splits."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.dataset.base import refusal
+from pipeline.dataset.feature_files.arrays import (
+    NUMBERS,
+    check_lengths,
+    checked_matrix,
+    checked_order,
+    dataset,
+    open_hdf5,
+)
+from pipeline.dataset.feature_files.imported import Imported, Rows
+from pipeline.errors import DataError
+from pipeline.formats.files import file_sha256
+
+AUDIO, VISUAL, LABELS = "audio_feature.h5", "visual_feature.h5", "labels.h5"
+ORDERS = {"train": "train_order.h5", "validation": "val_order.h5", "test": "test_order.h5"}
+NEEDED = (AUDIO, VISUAL, LABELS, ORDERS["train"], ORDERS["test"])
+ANNOTATIONS, HEADER = "Annotations.txt", "Category&"
+KEY, ORDER_KEY = "avadataset", "order"
+NO_EVENT = -1
+BLOCK_VIDEOS = 64  # at once in memory: the visual features of all are 4 GB
+
+
+def read_f(root: Path) -> Imported:
+    """Return a row a video that an order file names: the mean over all its seconds and the class of its event.
+
+    The mean does not stop at the ends of the event: a query knows of no annotation.
+
+    Args:
+        root: with audio_feature.h5, visual_feature.h5, labels.h5 and the order files, where val_order.h5 may be
+            missing; with Annotations.txt the classes and videos get their names.
+
+    Returns:
+        The videos of a known class. AVE has one without an event: Annotations.txt knows its class, else it is refused.
+
+    Raises:
+        DataError: a file or key is missing, shapes disagree, orders overlap, or a video has events of two classes.
+    """
+    if missing := [name for name in NEEDED if not (root / name).is_file()]:
+        raise DataError(f"{root}: schema F without {missing}; expected {' '.join(NEEDED)}")
+    audio, visual = (_means(root / name) for name in (AUDIO, VISUAL))
+    labels = _event_classes(root / LABELS)
+    check_lengths(str(root), {AUDIO: audio, VISUAL: visual, LABELS: labels})
+    annotations = _annotations(root / ANNOTATIONS, len(labels))
+    labels, class_names = _named(labels, [category for category, _ in annotations])
+    order, splits = _orders(root, len(labels))
+    kept = [i for i, row in enumerate(order) if labels[row] != NO_EVENT]
+    clip_ids = _clip_ids(order, [video for _, video in annotations])
+    rows = Rows(
+        audio=audio[order[kept]],
+        visual=visual[order[kept]],
+        labels=labels[order[kept]],
+        clip_ids=[clip_ids[i] for i in kept],
+        splits=[splits[i] for i in kept],
+    )
+    refused = [
+        refusal(clip_id, "bad_label", f"{LABELS}: no event, in any second", "one class a video")
+        for i, clip_id in enumerate(clip_ids)
+        if labels[order[i]] == NO_EVENT
+    ]
+    source_ids = [annotations[row][1] for row in order[kept].tolist()]
+    return Imported(rows.table(root, _provenance(root), class_names), source_ids, refused)
+
+
+def _provenance(root: Path) -> dict[str, Any]:
+    """Where the table comes from."""
+    files = [name for name in (*NEEDED, ORDERS["validation"], ANNOTATIONS) if (root / name).is_file()]
+    return {
+        "schema": "F",
+        "keys": f"{KEY} {ORDER_KEY}",
+        "split": "order files",
+        "scaling": "mean over all seconds and places",
+        "files": {name: file_sha256(root / name) for name in files},
+    }
+
+
+def _means(path: Path) -> NDArray[np.float32]:
+    """(n, width): mean over seconds, and over places where there are any."""
+    with open_hdf5(path) as file:
+        array = dataset(file, KEY)
+        if array.ndim not in (3, 5) or array.dtype.kind not in NUMBERS or 0 in array.shape:
+            raise DataError(
+                f"{path}: {KEY}: {array.dtype} of shape {array.shape}; expected (n, seconds, width) numbers, or 7 x 7 "
+                "places between"
+            )
+        return checked_matrix(np.concatenate(list(_block_means(array))), f"{path}: {KEY}")
+
+
+def _block_means(array: Any) -> Iterator[NDArray[np.float64]]:  # noqa: ANN401 - h5py has no types
+    """Means of some videos at a time."""
+    for start in range(0, len(array), BLOCK_VIDEOS):
+        yield array[start : start + BLOCK_VIDEOS].mean(axis=tuple(range(1, array.ndim - 1)), dtype=np.float64)
+
+
+def _event_classes(path: Path) -> NDArray[np.int64]:
+    """(n,) the one class, besides background, that the seconds of a video have; NO_EVENT where all are background."""
+    with open_hdf5(path) as file:
+        one_hot = dataset(file, KEY)[()]
+    is_cube = one_hot.ndim == 3 and one_hot.shape[-1] > 1 and one_hot.dtype.kind in NUMBERS
+    if not is_cube or not np.isin(one_hot, (0, 1)).all():
+        raise DataError(f"{path}: {KEY}: shape {one_hot.shape}; expected (n, seconds, classes) of 0 and 1")
+    has_event = one_hot[:, :, :-1].any(axis=1)  # (n, classes)
+    n_classes = has_event.sum(axis=1)
+    if (n_classes > 1).any():
+        row = int(np.argmax(n_classes))
+        raise DataError(f"{path}: {KEY}: row {row} has events of {n_classes[row]} classes; expected one class a video")
+    return np.where(n_classes == 1, has_event.argmax(axis=1), NO_EVENT)
+
+
+def _orders(root: Path, n_rows: int) -> tuple[NDArray[np.int64], list[str]]:
+    """Row numbers and splits of the videos that an order file names."""
+    orders = {}
+    for split, name in ORDERS.items():
+        if (root / name).is_file():
+            with open_hdf5(root / name) as file:
+                orders[split] = checked_order(dataset(file, ORDER_KEY)[()], f"{root / name}: {ORDER_KEY}", n_rows)
+    joined = np.concatenate(list(orders.values()))
+    checked_order(joined, f"{root}: order files together", n_rows)
+    return joined, [split for split, order in orders.items() for _ in order]
+
+
+def _annotations(path: Path, n_rows: int) -> list[tuple[str, str]]:
+    """Category and video of every row; without the file, no names."""
+    if not path.is_file():
+        return [("", "")] * n_rows
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: {error}; expected CATEGORY&VIDEO&... in UTF-8") from error
+    rows = [line.split("&") for line in lines if not line.startswith(HEADER)]
+    if len(rows) != n_rows or any(len(row) < len(("category", "video")) for row in rows):
+        raise DataError(
+            f"{path}: {len(rows)} rows; expected {n_rows} of CATEGORY&VIDEO&..., one for each row of {LABELS}"
+        )
+    return [(row[0], row[1]) for row in rows]
+
+
+def _named(labels: NDArray[np.int64], categories: list[str]) -> tuple[NDArray[np.int64], list[str] | None]:
+    """Places of the categories in their sorted order, or the labels as they are where no category is known."""
+    if not any(categories):
+        return labels, None
+    names = sorted(set(categories))
+    places = np.array([names.index(category) for category in categories])
+    pairs = {(label, place) for label, place in zip(labels.tolist(), places.tolist(), strict=True) if label != NO_EVENT}
+    if not len(pairs) == len({label for label, _ in pairs}) == len({place for _, place in pairs}):
+        raise DataError(f"{ANNOTATIONS} and {LABELS} disagree; expected one category for each class")
+    return places, names
+
+
+def _clip_ids(order: NDArray[np.int64], video_ids: list[str]) -> list[str]:
+    """The row, which is unique, and the video, of which there can be several rows."""
+    width = len(str(len(video_ids) - 1))
+    return ["_".join(filter(None, (f"{row:0{width}d}", video_ids[row]))) for row in order.tolist()]

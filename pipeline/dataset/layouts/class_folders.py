@@ -1,0 +1,55 @@
+"""A folder a class: ROOT/CLASS/*.mp4. What looks like a video and cannot be a clip is refused by name."""
+
+from pathlib import Path
+
+from pipeline.dataset.base import refusal
+from pipeline.formats.rejects import Reject
+
+SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
+
+
+def list_videos(root: Path) -> tuple[list[str], list[Reject]]:
+    """Return the videos of all classes, as sorted ``CLASS/NAME.mp4``, and what has such a name but is no file.
+
+    Hidden files and folders, files of other kinds and deeper folders are passed over; a link to a class that is not
+    there is not.
+
+    Args:
+        root: the folder of the classes' folders.
+    """
+    visible = _visible(root)
+    paths = [path for path in visible if path.is_symlink() and not path.exists()]
+    for folder in filter(Path.is_dir, visible):
+        paths += [path for path in _visible(folder) if path.suffix.lower() in SUFFIXES]
+    videos, refused = [], []
+    for path in paths:
+        name = path.relative_to(root).as_posix()
+        reject = _reject(name, path)
+        if reject:
+            refused.append(reject)
+        else:
+            videos.append(name)
+    return sorted(videos), sorted(refused)
+
+
+def _visible(folder: Path) -> list[Path]:
+    """What a folder holds, but for hidden names; a folder that may not be listed is an error, not empty."""
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
+
+
+def _reject(name: str, path: Path) -> Reject | None:
+    """Why a name is no clip, or None where it is one; a pipe would be waited for without end, so only files count."""
+    printable = _printable(name)
+    if printable != name:
+        return refusal(printable, "bad_name", "the bytes of its name are no UTF-8", "a name that clips.csv can hold")
+    if path.is_symlink() and not path.exists():
+        target = _printable(str(path.readlink()))
+        return refusal(name, "missing", f"a link to {target!r}, which is not there", "a file")
+    if not path.is_file():
+        return refusal(name, "unreadable", "a folder" if path.is_dir() else "neither file nor folder", "a file")
+    return None
+
+
+def _printable(name: str) -> str:
+    """A name with its bytes that are no UTF-8 as backslash escapes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

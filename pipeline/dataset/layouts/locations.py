@@ -1,0 +1,133 @@
+"""Where the files of a source are and which settings it takes: what is missing is named, with what was expected."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pipeline.dataset.base import DatasetParams
+from pipeline.errors import DataError, ParamsError
+
+YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+
+
+def given_path(params: DatasetParams, layout: str) -> Path:
+    """Return ``dataset.path``.
+
+    Raises:
+        ParamsError: it is null.
+    """
+    if params.path is None:
+        raise ParamsError(f"dataset.path is null; expected -S dataset.path=..., for {layout}")
+    return params.path
+
+
+def given_folder(params: DatasetParams, layout: str) -> Path:
+    """Return ``dataset.path``, a folder.
+
+    Args:
+        params: section ``dataset``; a relative path starts from the folder that the command runs in.
+        layout: what the source expects, for the message.
+
+    Raises:
+        ParamsError: no path is given.
+        DataError: there is no such folder.
+    """
+    path = given_path(params, layout)
+    if not path.is_dir():
+        raise DataError(f"dataset.path={path}: no such folder (seen from {Path.cwd()}); expected {layout}")
+    return path
+
+
+def given_file(params: DatasetParams, layout: str) -> Path:
+    """Return ``dataset.path``, a file.
+
+    Raises:
+        ParamsError: no path is given.
+        DataError: there is no such file.
+    """
+    path = given_path(params, layout)
+    if not path.is_file():
+        raise DataError(f"dataset.path={path}: no such file (seen from {Path.cwd()}); expected {layout}")
+    return path
+
+
+def part_of(root: Path, name: str, layout: str) -> Path:
+    """Return a file that a data set must have, or a folder, whose name ends in a slash.
+
+    Raises:
+        DataError: it is not there, or is of another kind.
+    """
+    path, is_folder = root / name, name.endswith("/")
+    if not (path.is_dir() if is_folder else path.is_file()):
+        problem = f"no {'folder' if is_folder else 'file'}" if path.exists() else "missing"
+        raise DataError(f"{path}: {problem}; expected {layout}")
+    return path
+
+
+def fold_lists(folder: Path) -> list[Path]:
+    """Return the lists of ids in a folder, in the order of their names, numbers in them read as numbers.
+
+    Raises:
+        DataError: one of them is no file; hidden names are passed over.
+    """
+    lists = sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_natural_order)
+    for path in lists:
+        if not path.is_file():
+            raise DataError(f"{path}: no file; expected a text file, an ID a line")
+    return lists
+
+
+def _natural_order(path: Path) -> list[tuple[int, str]]:
+    """A key that puts fold2 before fold10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+
+
+def chosen_protocol(params: DatasetParams, known: Sequence[str]) -> str:
+    """Return ``dataset.protocol``, or the first of the known ones where it is null.
+
+    Raises:
+        ParamsError: the source has no protocol of that name.
+    """
+    if params.protocol is None:
+        return known[0]
+    if params.protocol not in known:
+        raise ParamsError(f"dataset.protocol={params.protocol!r}; expected null or one of {list(known)}")
+    return params.protocol
+
+
+def refuse_path(params: DatasetParams) -> None:
+    """Refuse a path where the source reads no files: it looks as if the numbers to come were of those files."""
+    if params.path is not None:
+        raise ParamsError(
+            f"dataset.path={params.path}: source {params.source!r} reads no files; expected null, or another source: "
+            "-S dataset.source=folder"
+        )
+
+
+def refuse_protocol(params: DatasetParams) -> None:
+    """Refuse a protocol where the source has none, such as one left over from another source."""
+    if params.protocol is not None:
+        raise ParamsError(f"dataset.protocol={params.protocol!r}: source {params.source!r} has none; expected null")
+
+
+def refuse_fold(params: DatasetParams) -> None:
+    """Refuse a fold where the source comes with a split, which would win over it."""
+    if params.fold is not None:
+        raise ParamsError(f"dataset.fold={params.fold}: source {params.source!r} has its own split; expected null")
+
+
+def check_classes(place: Path, labels: Iterable[str], layout: str) -> None:
+    """Refuse a data set in which nothing can be told apart.
+
+    Args:
+        place: what the labels come from, for the message.
+        labels: of every clip.
+        layout: what the source expects, for the message.
+
+    Raises:
+        DataError: there are fewer than two classes.
+    """
+    labels = list(labels)
+    classes = sorted(set(labels))
+    if len(classes) < 2:
+        raise DataError(f"dataset.path={place}: {len(labels)} videos of classes {classes}; expected {layout}")

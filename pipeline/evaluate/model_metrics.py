@@ -1,0 +1,179 @@
+"""The numbers of metrics.json, from the embeddings of the test clips."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, NonNegativeInt, PositiveInt
+from scipy import stats
+
+from pipeline.evaluate.chance import chance_map, expected_average_precision
+from pipeline.evaluate.query_metrics import query_metrics
+from pipeline.evaluate.query_sample import QuerySample, sample_queries
+from pipeline.evaluate.significance import holm, sign_flip_test
+from pipeline.formats.embeddings import Embeddings
+from pipeline.settings.params import StageParams
+
+Array = NDArray[np.float64]
+Cutoffs = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+Rows = list[dict[str, Any]]
+
+CROSS_MODAL = ("audio_to_visual", "visual_to_audio")
+WITHIN_MODALITY = ("audio_to_audio", "visual_to_visual")
+
+
+class EvaluateParams(StageParams):
+    """Section ``evaluate`` of params.yaml."""
+
+    recall_at: Cutoffs
+    scope_sizes: Cutoffs
+    max_queries: PositiveInt | None
+    chance_permutations: Annotated[int, Field(ge=2)]
+    significance_permutations: PositiveInt
+    seed: NonNegativeInt
+
+
+class Direction(NamedTuple):
+    """What was measured of one model's queries in one direction.
+
+    Attributes:
+        scalars: (n_seeds, n_queries) each, by name: those of ``QueryMetrics``.
+        precision_at_scope: (n_seeds, n_queries, n_scopes).
+        precision_at_recall: (n_seeds, n_queries, 11).
+        sample: which clips are the queries, and how many each one stands for.
+    """
+
+    scalars: dict[str, Array]
+    precision_at_scope: Array
+    precision_at_recall: Array
+    sample: QuerySample
+
+
+Measured = Mapping[str, Direction]
+
+
+def measure(embeddings: Embeddings, params: EvaluateParams) -> dict[str, Direction]:
+    """Return what is measured across the modalities and within each, by direction.
+
+    Within a modality a query is not searched for itself, and clips that are alone in their class are no queries; a test
+    split of nothing else has no such direction.
+
+    Raises:
+        DataError: an embedding is not finite.
+        ParamsError: all scopes are larger than the gallery, or ``max_queries`` is too small for two a class.
+    """
+    numbers = embeddings.numbers
+    not_alone = np.flatnonzero(np.bincount(numbers)[numbers] > 1)
+    measured = {name: _measure(embeddings, name, np.arange(len(numbers)), params) for name in CROSS_MODAL}
+    if not_alone.size:
+        measured |= {name: _measure(embeddings, name, not_alone, params) for name in WITHIN_MODALITY}
+    return measured
+
+
+def _measure(embeddings: Embeddings, name: str, usable: NDArray[np.int64], params: EvaluateParams) -> Direction:
+    """One direction, with the usable clips as queries."""
+    numbers = embeddings.numbers
+    queries, galleries = (getattr(embeddings, modality) for modality in name.split("_to_"))
+    sample = sample_queries(numbers[usable], params.max_queries, params.seed)
+    rows = usable[sample.rows]
+    own = rows if name in WITHIN_MODALITY else None
+    scopes = embeddings.scopes(params.scope_sizes)
+    seeds = [
+        query_metrics(query[rows], gallery, numbers[rows], numbers, params.recall_at, scopes, own)
+        for query, gallery in zip(queries, galleries, strict=True)
+    ]
+    return Direction(
+        {metric: np.stack([seed.scalars[metric] for seed in seeds]) for metric in seeds[0].scalars},
+        np.stack([seed.precision_at_scope for seed in seeds]),
+        np.stack([seed.precision_at_recall for seed in seeds]),
+        sample._replace(rows=rows),
+    )
+
+
+def model_metrics(measured: Measured) -> dict[str, dict[str, float]]:
+    """Return scalars by direction, and their ``average`` over the two directions across the modalities.
+
+    Every number is the mean over the seeds. ``map_std`` is the standard deviation of the MAP over them, 0 for one seed.
+    ``map_margin`` is half the width of its 95 % interval by Student's t, for two seeds or more.
+    ``map_sampling_margin`` is the same for the draw of the queries, where not all clips are queries.
+    """
+    by_seed = {name: _seed_values(direction) for name, direction in measured.items()}
+    one, other = (by_seed[name] for name in CROSS_MODAL)
+    by_seed["average"] = {metric: (one[metric] + other[metric]) / 2 for metric in one}
+    report = {name: _over_seeds(values) for name, values in by_seed.items()}
+    for name in by_seed:
+        sources = CROSS_MODAL if name == "average" else (name,)
+        sample = measured[sources[0]].sample
+        if len(sample.rows) < sample.class_sizes.sum():
+            report[name]["map_sampling_margin"] = sample.margin(clip_scores(measured, sources))
+    return report
+
+
+def chance(embeddings: Embeddings, params: EvaluateParams) -> dict[str, float]:
+    """Return what rankings get that know nothing.
+
+    ``map`` and ``map_std``; ``precision`` of any number of first results; ``map_within`` where the query is not in the
+    gallery.
+    """
+    numbers = embeddings.numbers
+    result = chance_map(numbers, numbers, params.chance_permutations, params.seed)
+    sizes = np.bincount(numbers)[numbers]
+    within = [expected_average_precision(len(numbers) - 1, int(size) - 1) for size in sizes if size > 1]
+    return {
+        "map": result.mean,
+        "map_std": result.sd,
+        "precision": float(np.mean(sizes / len(numbers))),
+        **({"map_within": float(np.mean(within))} if within else {}),
+    }
+
+
+def significance_rows(models: Mapping[str, Measured], params: EvaluateParams) -> Rows:
+    """Return a row for each pair of models: how far their MAP is apart, and whether the test clips' luck explains it.
+
+    ``difference`` is the MAP of ``model`` minus that of ``other``, the average of both directions across the modalities
+    and of all seeds. ``p`` is the two-sided p-value of a paired permutation test over the clips, ``p_holm`` the same
+    corrected for the number of pairs.
+    """
+    pairs = list(combinations(models, 2))
+    if not pairs:
+        return []
+    scores = {name: clip_scores(measured, CROSS_MODAL) for name, measured in models.items()}
+    weights = next(iter(models.values()))[CROSS_MODAL[0]].sample.weights
+    differences = np.stack([(scores[one] - scores[other]) * weights for one, other in pairs])
+    p_values = sign_flip_test(differences, params.significance_permutations, params.seed)
+    columns = zip(pairs, differences.sum(axis=1).tolist(), p_values.tolist(), holm(p_values).tolist(), strict=True)
+    return [
+        {"model": one, "other": other, "difference": difference, "p": p, "p_holm": p_holm}
+        for (one, other), difference, p, p_holm in columns
+    ]
+
+
+def clip_scores(measured: Measured, names: Sequence[str]) -> Array:
+    """Return each query's average precision, the mean over seeds and directions: (n_queries,).
+
+    Args:
+        measured: of one model.
+        names: the directions.
+    """
+    return np.asarray(np.mean([measured[name].scalars["map"] for name in names], axis=(0, 1)))
+
+
+def _seed_values(direction: Direction) -> dict[str, Array]:
+    """Every metric over the queries, (n_seeds,) each."""
+    weights = direction.sample.weights
+    return {
+        metric: np.median(values, axis=1) if metric == "median_rank" else values @ weights
+        for metric, values in direction.scalars.items()
+    }
+
+
+def _over_seeds(values: Mapping[str, Array]) -> dict[str, float]:
+    """Mean of every metric, and the spread of the MAP."""
+    means = {metric: float(by_seed.mean()) for metric, by_seed in values.items()}
+    n_seeds = len(values["map"])
+    if n_seeds == 1:
+        return {**means, "map_std": 0.0}
+    spread = float(values["map"].std(ddof=1))
+    return {**means, "map_std": spread, "map_margin": float(stats.t.ppf(0.975, n_seeds - 1) * spread / n_seeds**0.5)}

@@ -1,0 +1,59 @@
+"""The tables behind the plots, a row a point, from what was measured on the test clips."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.evaluate.measures import N_RECALL_LEVELS
+from pipeline.evaluate.model_metrics import CROSS_MODAL, Array, Measured, Rows, clip_scores
+from pipeline.evaluate.query_metrics import nearest_class
+from pipeline.evaluate.query_sample import QuerySample
+from pipeline.formats.embeddings import Embeddings
+
+
+def precision_scope_rows(embeddings: Embeddings, measured: Measured, scope_sizes: Sequence[int]) -> Rows:
+    """Return a row a scope K: the mean precision among the first K results, each way; K above the gallery is left out.
+
+    References:
+        Zeng et al. (2023), whose figures show this curve.
+    """
+    curves = {name: _mean(measured[name].sample, measured[name].precision_at_scope) for name in CROSS_MODAL}
+    scopes = embeddings.scopes(scope_sizes)
+    return [{"scope": size, **{name: curve[i] for name, curve in curves.items()}} for i, size in enumerate(scopes)]
+
+
+def precision_recall_rows(measured: Measured) -> Rows:
+    """Return a row a recall of 0, 0.1, ... 1: the mean of the queries' highest precision at it or above, each way."""
+    curves = {name: _mean(measured[name].sample, measured[name].precision_at_recall) for name in CROSS_MODAL}
+    levels = range(N_RECALL_LEVELS)
+    return [{"recall": i / (N_RECALL_LEVELS - 1), **{name: curve[i] for name, curve in curves.items()}} for i in levels]
+
+
+def class_map_rows(embeddings: Embeddings, measured: Measured) -> Rows:
+    """Return a row a class: the MAP of its queries, each way."""
+    rows: Rows = [{"class": label} for label in np.unique(embeddings.labels)]
+    for name in CROSS_MODAL:
+        strata = measured[name].sample.strata
+        means = np.bincount(strata, clip_scores(measured, (name,))) / np.bincount(strata)
+        for row, mean in zip(rows, means, strict=True):
+            row[name] = mean
+    return rows
+
+
+def confusion_rows(embeddings: Embeddings, measured: Measured) -> Rows:
+    """Return a row a query, of both directions and all seeds: its class, and the class of its nearest item."""
+    classes, numbers = np.unique(embeddings.labels), embeddings.numbers
+    rows: Rows = []
+    for name in CROSS_MODAL:
+        drawn = measured[name].sample.rows
+        queries, galleries = (getattr(embeddings, modality) for modality in name.split("_to_"))
+        for query, gallery in zip(queries, galleries, strict=True):
+            nearest = nearest_class(query[drawn], gallery, numbers)
+            pairs = zip(classes[numbers[drawn]], classes[nearest], strict=True)
+            rows += [{"actual": actual, "predicted": predicted} for actual, predicted in pairs]
+    return rows
+
+
+def _mean(sample: QuerySample, values: Array) -> Array:
+    """Mean of (n_seeds, n_queries, ...) over seeds and queries."""
+    return np.tensordot(sample.weights, values.mean(axis=0), axes=1)

@@ -1,0 +1,103 @@
+"""clips.csv: one row a clip."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import DataError
+from pipeline.formats.files import disk_errors
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """One video with its label.
+
+    Attributes:
+        clip_id: unique name; for files in a folder the path itself.
+        path: relative to the root of the data set, with forward slashes, so that clips.csv is the same everywhere.
+        label: name of the class.
+        sha256: of the file's bytes, in hex; empty where the file cannot be read.
+        split: ``train``, ``validation`` or ``test``; empty until it is assigned.
+        source_id: the recording it was cut from; clips of one source stay on one side of the split. Empty: unknown.
+        start_seconds, end_seconds: the labelled event inside the clip, where it is known.
+    """
+
+    clip_id: str
+    path: str
+    label: str
+    sha256: str = ""
+    split: str = ""
+    source_id: str = ""
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+
+
+COLUMNS = tuple(field.name for field in fields(Clip))
+
+
+ROOT_FILE = "videos_root.txt"
+
+
+def write_root(clips_csv: Path, root: Path) -> None:
+    """Note beside clips.csv where the videos are: a fact of this machine, so it is no part of clips.csv itself."""
+    clips_csv.with_name(ROOT_FILE).write_text(f"{root.absolute()}\n", encoding="utf-8")
+
+
+def read_root(clips_csv: Path) -> Path:
+    """Return the folder that the paths of clips.csv start from.
+
+    Raises:
+        DataError: the note is missing, as in a checkout where the stage ``dataset`` has not run yet.
+    """
+    try:
+        return Path(clips_csv.with_name(ROOT_FILE).read_bytes().decode().removesuffix("\n"))  # as it is, also with a \r
+    except FileNotFoundError as error:
+        raise DataError(f"{error.filename}: missing; expected `dvc repro dataset` to have run here") from error
+
+
+def write_clips(path: Path, clips: Iterable[Clip]) -> None:
+    """Write clips.csv, sorted by clip_id: the same clips give the same bytes."""
+    with disk_errors(path), path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        quoting = csv.DictWriter(file, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        writer.writeheader()
+        for clip in sorted(clips, key=lambda clip: clip.clip_id):
+            row = asdict(clip)  # Python 3.11 quotes a bare \r only if told to, and reads it as the end of a row
+            (quoting if "\r" in "".join(map(str, row.values())) else writer).writerow(row)
+
+
+def read_clips(path: Path) -> list[Clip]:
+    """Return the clips of a clips.csv.
+
+    Raises:
+        DataError: there is no such file, its columns are not those of ``Clip``, a time is no number, or a clip_id comes
+            twice.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise DataError(f"{path}: columns {reader.fieldnames}; expected {list(COLUMNS)}")
+            clips = [_clip(path, row) for row in reader]
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: missing; expected `dvc repro dataset` to have run here") from error
+    for clip_id, count in Counter(clip.clip_id for clip in clips).items():
+        if count > 1:
+            raise DataError(f"{path}: clip {clip_id!r} stands in {count} rows; expected one row a clip")
+    return clips
+
+
+def _clip(path: Path, row: dict[str, str]) -> Clip:
+    """One row of the file, its times as numbers."""
+    values: dict[str, Any] = dict(row)
+    try:
+        for name in ("start_seconds", "end_seconds"):
+            values[name] = float(row[name]) if row[name] else None
+    except ValueError as error:
+        raise DataError(f"{path}: clip {row['clip_id']!r}: {error}; expected a time in seconds or nothing") from error
+    return Clip(**values)

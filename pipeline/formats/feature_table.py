@@ -1,0 +1,98 @@
+"""The feature table: paired rows of all clips, in one file that every model starts from."""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from pipeline.errors import DataError
+
+METADATA_KEY = "table"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureTable:
+    """Paired rows of all clips: row i of both modalities comes from clip i.
+
+    Attributes:
+        clip_ids: n names.
+        splits: n times ``train``, ``validation`` or ``test``.
+        labels: (n,) int64 places in ``classes``.
+        classes: names of the classes, sorted.
+        audio: (n, audio width) float32.
+        visual: (n, visual width) float32.
+        provenance: what made the features, as JSON can hold it.
+
+    Raises:
+        DataError: lengths disagree, a modality is no matrix, a label is no place in ``classes``, or a value is NaN or
+            infinite.
+    """
+
+    clip_ids: list[str]
+    splits: list[str]
+    labels: NDArray[np.int64]
+    classes: list[str]
+    audio: NDArray[np.float32]
+    visual: NDArray[np.float32]
+    provenance: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        """Refuse a table that cannot be right."""
+        rows = {name: len(getattr(self, name)) for name in ("clip_ids", "splits", "labels", "audio", "visual")}
+        if len(set(rows.values())) != 1:
+            raise DataError(f"feature table: rows {rows}; expected the same number everywhere")
+        if self.labels.dtype.kind != "i" or not np.isin(self.labels, np.arange(len(self.classes))).all():
+            raise DataError(
+                f"feature table: {self.labels.dtype} labels; expected whole numbers in 0..{len(self.classes) - 1}, "
+                f"places among the {len(self.classes)} classes"
+            )
+        for name in ("audio", "visual"):
+            if (features := getattr(self, name)).ndim != 2:
+                raise DataError(f"feature table: {name} of shape {features.shape}; expected (n, width)")
+            broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
+            if broken.size:
+                clip_id = self.clip_ids[broken[0]]
+                raise DataError(f"clip {clip_id!r}: {name} features with NaN or infinity; expected finite numbers")
+
+    @classmethod
+    def empty(cls) -> "FeatureTable":
+        """Return a table without rows: what stands for imported features where the source has videos."""
+        nothing = np.zeros((0, 0), np.float32)
+        labels = np.zeros(0, np.int64)
+        return cls(clip_ids=[], splits=[], labels=labels, classes=[], audio=nothing, visual=nothing, provenance={})
+
+    def rows(self, split: str) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+        """Return audio, visual and labels of one split.
+
+        Raises:
+            DataError: the split has no row.
+        """
+        mask = np.array(self.splits) == split
+        if not mask.any():
+            raise DataError(f"feature table: no row of split {split!r}; expected at least one")
+        return self.audio[mask], self.visual[mask], self.labels[mask]
+
+    def save(self, path: Path) -> None:
+        """Write the table to one safetensors file; the same table gives the same bytes."""
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ("audio", "visual", "labels")}
+        texts = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in arrays}
+        save_file(arrays, path, {METADATA_KEY: json.dumps(texts, sort_keys=True)})
+
+    @classmethod
+    def load(cls, path: Path) -> "FeatureTable":
+        """Return the table of a file that ``save`` wrote.
+
+        Raises:
+            DataError: the file is missing or is no such table.
+        """
+        try:
+            with safe_open(path, framework="numpy") as file:
+                texts = json.loads(file.metadata()[METADATA_KEY])
+                return cls(**texts, **{name: file.get_tensor(name) for name in ("audio", "visual", "labels")})
+        except (OSError, SafetensorError, json.JSONDecodeError, KeyError, TypeError) as error:
+            raise DataError(f"{path}: {error!r}; expected a table that the stage `features` wrote") from error

@@ -1,0 +1,101 @@
+"""Files written whole or not at all, their hashes, and what a full disk becomes."""
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import DiskError, PipelineError
+
+FULL_OR_FAILING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)  # a file in a folder's place
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, also when several processes or machines write the same one.
+
+    Raises:
+        DiskError: the disk is full or fails, or the folder cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give the path of a file of its own, which takes the place of another after the block."""
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    with cache_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a failure of the disk inside the block into a DiskError that names the file.
+
+    Args:
+        path: what the block writes.
+
+    Raises:
+        DiskError: the disk or the quota is full, or the device fails; other errors pass.
+    """
+    try:
+        yield
+    except Exception as error:
+        number = _system_error(error)
+        if number not in FULL_OR_FAILING:
+            raise
+        raise DiskError(_disk_problem(path, number)) from error
+
+
+@contextmanager
+def cache_errors(path: Path) -> Iterator[None]:
+    """Do the same where the block writes to the cache folder, which may also be one that cannot be written.
+
+    Raises:
+        DiskError: as ``disk_errors``; or the folder is read-only, somebody else's, or no folder.
+    """
+    try:
+        with disk_errors(path):
+            yield
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        expected = "a folder that can be written (CACHE_DIR names that of the caches)"
+        raise DiskError(f"{path}: {os.strerror(error.errno)}; expected {expected}") from error
+
+
+def _system_error(error: Exception) -> int | None:
+    """The number of the system's error, if it is one; safetensors has it in its message alone."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found and not isinstance(error, PipelineError) else None
+
+
+def _disk_problem(path: Path, number: int) -> str:
+    """What the system said of a file, how much room there is, and what to do."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    free_megabytes = shutil.disk_usage(folder).free / 1e6
+    return (
+        f"{path}: {os.strerror(number)} ({free_megabytes:.1f} MB free); expected room to write: free some, or name a "
+        "folder on another disk in CACHE_DIR, and run again: it goes on where it stopped"
+    )

@@ -1,0 +1,221 @@
+"""What the deep rivals share: a network of two encoders, trained on pairs, stopped early, saved with its sizes."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.errors import DataError
+from pipeline.model_parts import distributed, training
+from pipeline.model_parts.base import History, Pairs, SeededParams, check_features, check_pairs
+from pipeline.model_parts.layers import INPUT_SEARCH, Encoder, InputParams
+from pipeline.model_parts.saving import load_model, save_model
+from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace
+from pipeline.retrieval import mean_average_precision
+from pipeline.settings.device import chosen_device, one_thread
+
+DEEP_SEARCH: SearchSpace = INPUT_SEARCH | {
+    "patience": Choice((None, 20)),
+    "learning_rate": LogUniform(3e-4, 1e-2),
+    "weight_decay": LogUniform(1e-5, 0.1),
+}
+"""What a search varies of every deep model: none loses because another was searched more widely."""
+
+_ROWS_AT_ONCE = 4096
+_N_WATCHED = 1000  # validation rows whose MAP is followed where it chooses nothing
+
+
+class DeepParams(training.TrainingParams, InputParams, SeededParams):
+    """What every deep rival is made with."""
+
+
+class Network(nn.Module, ABC):
+    """Two encoders that embed each modality by itself, and the loss that trains them.
+
+    Attributes:
+        audio: encoder of the audio features; a subclass lays it out.
+        visual: likewise of the visual features.
+        sizes: audio width, visual width and number of classes, kept with the weights so that ``load`` can lay the
+            network out again.
+        n_epochs_done: finished epochs, for weights that change in the course of the training.
+    """
+
+    audio: Encoder
+    visual: Encoder
+    sizes: Tensor
+
+    def __init__(self, audio_width: int, visual_width: int, n_classes: int) -> None:
+        """Note the sizes; a subclass takes its ``Params`` as a fourth argument and lays out the layers."""
+        super().__init__()
+        self.register_buffer("sizes", torch.tensor([audio_width, visual_width, n_classes]))
+        self.n_epochs_done = 0
+
+    @abstractmethod
+    def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
+        """Return the training loss, a scalar, of (n, audio width), (n, visual width) and (n, n_classes).
+
+        In training mode the features are those that ``prepare`` returned.
+        """
+
+    def embed_audio(self, audio: Tensor) -> Tensor:
+        """Return (n, k) embeddings of (n, audio width) features."""
+        embedding: Tensor = self.audio(audio)
+        return embedding
+
+    def embed_visual(self, visual: Tensor) -> Tensor:
+        """Return (n, k) embeddings of (n, visual width) features."""
+        embedding: Tensor = self.visual(visual)
+        return embedding
+
+    def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
+        """Take the encoders' statistics from all train features, before the training, and return these prepared."""
+        with one_thread():
+            self.audio.prepare_by(audio, labels_onehot)
+            self.visual.prepare_by(visual, labels_onehot)
+            return self.audio.prepared(audio), self.visual.prepared(visual)
+
+    def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
+        """Count the epoch; called in eval mode with all train features, and what it sets in buffers is kept."""
+        self.n_epochs_done += 1
+
+
+class DeepModel:
+    """A network that learns from the train pairs; the validation MAP, average of both directions, chooses its epoch.
+
+    A subclass names its ``params_class`` and its ``network_class``.
+    """
+
+    params_class: type[DeepParams]
+    network_class: type[Network]
+
+    def __init__(self, params: DeepParams, seed: int) -> None:
+        """Hold the parameters, and the seed of every random number; it computes on a GPU if there is one."""
+        self._params, self._seed, self._device = params, seed, chosen_device()
+        self._network: Network | None = None
+
+    def fit(self, train: Pairs, validation: Pairs) -> History:
+        """Learn from ``train``, stop by ``validation``, and return one dict an epoch.
+
+        Raises:
+            DataError: the pairs cannot be used, or the loss is no longer finite.
+        """
+        check_pairs(train, "train")
+        check_pairs(validation, "validation")
+        audio, visual, labels_onehot = self._on_device(train)
+        network = self._new_network([audio.shape[1], visual.shape[1], labels_onehot.shape[1]])
+        prepared = network.prepare(audio, visual, labels_onehot)
+        self._network = network
+        watched = validation if self._params.patience is not None else _some(validation, self._seed)
+
+        def validation_map() -> float:
+            network.finish_epoch(audio, visual)
+            return distributed.from_first_rank(lambda: self._map_of(watched))
+
+        data = (*prepared, labels_onehot)
+        with distributed.shared_loss(network, network.loss, [network.audio, network.visual]) as loss:
+            return training.fit(network, loss, data, validation_map, self._params, self._seed)
+
+    def embed_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, k) embeddings of (n, audio width) features.
+
+        Raises:
+            DataError: the model is not fitted, or the features have another width or are not finite.
+        """
+        network = self._fitted()
+        check_features(audio, len(network.audio.mean), "audio")
+        with torch.inference_mode():
+            return self._in_blocks(network.embed_audio, audio)
+
+    def embed_visual(self, visual: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, k) embeddings of (n, visual width) features.
+
+        Raises:
+            DataError: as ``embed_audio``.
+        """
+        network = self._fitted()
+        check_features(visual, len(network.visual.mean), "visual")
+        with torch.inference_mode():
+            return self._in_blocks(network.embed_visual, visual)
+
+    def save(self, path: Path) -> None:
+        """Write weights, statistics of the inputs and sizes.
+
+        Raises:
+            DataError: the model is not fitted.
+        """
+        arrays = {name: value.cpu().numpy() for name, value in self._fitted().state_dict().items()}
+        save_model(path, self._params, self._seed, arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Return the model that ``save`` wrote.
+
+        Raises:
+            DataError: the file is missing or is not of this model.
+        """
+        params, seed, arrays = load_model(path, cls.params_class)
+        model = cls(params, seed)
+        model._network = model._new_network(arrays["sizes"].tolist())
+        model._network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        model._network.eval()
+        return model
+
+    def _map_of(self, pairs: Pairs) -> float:
+        """The MAP of the pairs' embeddings."""
+        return average_map(self.embed_audio(pairs.audio), self.embed_visual(pairs.visual), pairs.labels)
+
+    def _on_device(self, pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
+        """Audio, visual and one-hot labels (n, n_classes) of pairs, float32 on the device."""
+        audio, visual = (_tensor(features).to(self._device) for features in (pairs.audio, pairs.visual))
+        labels = torch.from_numpy(np.ascontiguousarray(pairs.labels, np.int64))
+        return audio, visual, functional.one_hot(labels).to(audio)
+
+    def _new_network(self, sizes: list[int]) -> Network:
+        """A network with initial weights of the seed, on the device."""
+        layout: Any = self.network_class  # a subclass of Network takes its Params too
+        with training.seeded(self._seed, torch.device("cpu")):
+            network: Network = layout(*sizes, self._params)
+            return network.to(self._device)
+
+    def _in_blocks(self, embed: Callable[[Tensor], Tensor], features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embeddings of a few thousand rows at a time."""
+        blocks = torch.split(_tensor(features).to(self._device), _ROWS_AT_ONCE)
+        embeddings: NDArray[np.float32] = torch.cat([embed(block) for block in blocks]).cpu().numpy()
+        return embeddings
+
+    def _fitted(self) -> Network:
+        """The network, which must be there."""
+        if self._network is None:
+            raise DataError("model is not fitted; expected fit or load before embed and save")
+        return self._network
+
+
+def average_map(audio: NDArray[np.float32], visual: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Return the MAP of paired embeddings, the average of both directions.
+
+    Args:
+        audio: (n, k).
+        visual: (n, k).
+        labels: (n,).
+    """
+    audio_to_visual = mean_average_precision(audio, visual, labels, labels)
+    return (audio_to_visual + mean_average_precision(visual, audio, labels, labels)) / 2
+
+
+def _tensor(features: NDArray[np.floating]) -> Tensor:
+    """Features as torch takes them: float32, in the order of memory."""
+    return torch.from_numpy(np.ascontiguousarray(features, np.float32))
+
+
+def _some(pairs: Pairs, seed: int) -> Pairs:
+    """All pairs if they are few, else a draw of them in their order."""
+    if len(pairs.labels) <= _N_WATCHED:
+        return pairs
+    rows = np.sort(np.random.default_rng(seed).choice(len(pairs.labels), _N_WATCHED, replace=False))
+    return Pairs(pairs.audio[rows], pairs.visual[rows], pairs.labels[rows])

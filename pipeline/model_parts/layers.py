@@ -1,0 +1,206 @@
+"""Parts that the encoders of deep models are built of: prepared inputs, hidden blocks, Gaussian heads."""
+
+import math
+from typing import Literal
+
+import torch
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from pipeline.model_parts.search_space import Choice, IntUniform, LogUniform, SearchSpace, Uniform
+from pipeline.settings.params import StageParams
+
+_VARIANCE_FLOOR = 1e-9  # keeps the covariance of features invertible that do not vary within a class
+
+
+INPUT_SEARCH: SearchSpace = {
+    "inputs": Choice(("standardised", "whitened")),
+    "whitening_ridge": LogUniform(0.1, 10.0),
+}
+HIDDEN_SEARCH: SearchSpace = {
+    "n_hidden_layers": IntUniform(0, 2),
+    "hidden_width": Choice((64, 128, 256, 512)),
+    "dropout": Uniform(0.0, 0.8),
+}
+
+
+class InputParams(StageParams):
+    """How features come to an encoder.
+
+    Attributes:
+        inputs: standardised by the train rows, or also whitened by their covariance within the classes.
+        whitening_ridge: added to that covariance, relative to its mean variance; ``standardised`` has none.
+    """
+
+    inputs: Literal["standardised", "whitened"]
+    whitening_ridge: PositiveFloat
+
+
+class HiddenParams(StageParams):
+    """The hidden blocks of an encoder.
+
+    Attributes:
+        n_hidden_layers: blocks of linear, layer norm, tanh and dropout; 0 leaves a linear map.
+        hidden_width: outputs of a block.
+        dropout: share of hidden values dropped in training.
+    """
+
+    n_hidden_layers: NonNegativeInt
+    hidden_width: PositiveInt
+    dropout: float = Field(ge=0, lt=1)
+
+
+class Encoder(nn.Module):
+    """An encoder of features that are standardised by the train rows, and whitened too where its params ask for it.
+
+    The standardisation takes the place of the batch normalisation in front of many papers' encoders, with no running
+    statistics to lag behind. A subclass adds its layers and ``forward``, which begins with ``inputs``.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    whitening: Tensor | None
+
+    def __init__(self, width: int, params: InputParams) -> None:
+        """Make room for the statistics of features of ``width``."""
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("deviation", torch.ones(width))
+        self.register_buffer("whitening", torch.eye(width) if params.inputs == "whitened" else None)
+        self._whitening_ridge = params.whitening_ridge
+
+    def prepare_by(self, features: Tensor, labels_onehot: Tensor) -> None:
+        """Take the statistics from (n, width) train features of (n, n_classes) labels.
+
+        A feature that is constant there keeps deviation 1. Labels only count for the whitening.
+        """
+        deviation = features.std(dim=0, correction=0)
+        self.mean.copy_(features.mean(dim=0))
+        self.deviation.copy_(torch.where(deviation > 0, deviation, 1))
+        if self.whitening is not None:
+            standard = ((features - self.mean) / self.deviation).double()
+            self.whitening.copy_(whitening_within_classes(standard, labels_onehot.double(), self._whitening_ridge))
+
+    def prepared(self, features: Tensor) -> Tensor:
+        """Return (n, width) features in deviations from the train mean, whitened where the params ask for it."""
+        standard = (features - self.mean) / self.deviation
+        return standard if self.whitening is None else standard @ self.whitening
+
+    def inputs(self, features: Tensor) -> Tensor:
+        """Return (n, width) inputs of the layers: in training mode the features, which a fit has prepared before."""
+        return features if self.training else self.prepared(features)
+
+
+def whitening_within_classes(standard: Tensor, labels_onehot: Tensor, ridge: float) -> Tensor:
+    """Return the matrix that whitens features by their covariance within the classes; it stands to the right of them.
+
+    It shrinks the directions in which clips of one class differ most, such as who speaks, or how loud. The covariance
+    of the features less their class means gets ``ridge`` times its mean variance on its diagonal. One factor makes the
+    mean square of the whitened rows 1, as that of standardised ones is.
+
+    Args:
+        standard: (n, width) float64 standardised train features.
+        labels_onehot: (n, n_classes) float64; a class may have no row.
+        ridge: above 0.
+
+    Returns:
+        (width, width) float64, symmetric.
+
+    References:
+        Hatch, Kajarekar & Stolcke (2006), Within-Class Covariance Normalization for SVM-based Speaker Recognition,
+        Interspeech.
+    """
+    class_means = labels_onehot.T @ standard / labels_onehot.sum(dim=0).clamp(min=1)[:, None]  # (n_classes, width)
+    within = standard - labels_onehot @ class_means  # (n, width)
+    covariance = within.T @ within / len(within)  # (width, width)
+    covariance.diagonal().add_(ridge * covariance.diagonal().mean() + _VARIANCE_FLOOR)
+    variances, directions = torch.linalg.eigh(covariance)
+    whitening: Tensor = directions * variances.rsqrt() @ directions.T
+    return whitening / (standard @ whitening).square().mean().sqrt().clamp(min=_VARIANCE_FLOOR)
+
+
+def hidden_blocks(width: int, params: HiddenParams) -> list[nn.Module]:
+    """Return the layers of the hidden blocks over inputs of ``width``."""
+    layers: list[nn.Module] = []
+    for _ in range(params.n_hidden_layers):
+        hidden = params.hidden_width
+        layers += [nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.Tanh(), nn.Dropout(params.dropout)]
+        width = hidden
+    return layers
+
+
+def perceptron(width: int, output_width: int, params: HiddenParams) -> nn.Sequential:
+    """Return hidden blocks and then a linear map: (n, width) to (n, output_width)."""
+    last = params.hidden_width if params.n_hidden_layers else width
+    return nn.Sequential(*hidden_blocks(width, params), nn.Linear(last, output_width))
+
+
+class FourierFeatures(nn.Module):
+    """Fixed random cosines: the mean product of two inputs' cosines is near a Gaussian kernel of the inputs.
+
+    The kernel of two inputs is ``exp(-|x - y|^2 / (2 width))``: 1/e at the mean distance of inputs of mean square 1.
+
+    References:
+        Rahimi & Recht (2007), Random Features for Large-Scale Kernel Machines, NIPS.
+    """
+
+    directions: Tensor
+    phases: Tensor
+
+    def __init__(self, width: int, n_features: int) -> None:
+        """Draw directions and phases from torch's generator; they are kept with the weights and not trained."""
+        super().__init__()
+        self.register_buffer("directions", torch.randn(width, n_features) / math.sqrt(width))
+        self.register_buffer("phases", 2 * math.pi * torch.rand(n_features))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (n, n_features) features of (n, width) inputs, each of mean square 1 over its phases."""
+        return math.sqrt(2) * torch.cos(inputs @ self.directions + self.phases)
+
+
+def kernel_machine(width: int, output_width: int, n_features: int, dropout: float) -> nn.Sequential:
+    """Return Fourier features, dropout and a linear map: (n, width) to (n, output_width)."""
+    return nn.Sequential(FourierFeatures(width, n_features), nn.Dropout(dropout), nn.Linear(n_features, output_width))
+
+
+class PerceptronParams(InputParams, HiddenParams):
+    """Inputs and hidden blocks of an encoder."""
+
+
+class PerceptronEncoder(Encoder):
+    """Hidden blocks and a linear map over prepared features."""
+
+    def __init__(self, width: int, output_width: int, params: PerceptronParams) -> None:
+        """Lay out the layers from ``width`` features to ``output_width`` outputs."""
+        super().__init__(width, params)
+        self.layers = perceptron(width, output_width, params)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (n, output_width) outputs of (n, width) features."""
+        outputs: Tensor = self.layers(self.inputs(features))
+        return outputs
+
+
+class GaussianEncoder(Encoder):
+    """An encoder to a normal distribution of independent latents: the recognition model of an autoencoder.
+
+    References:
+        Kingma & Welling (2014), Auto-Encoding Variational Bayes, ICLR.
+    """
+
+    def __init__(self, width: int, body: nn.Module, body_width: int, latent_width: int, params: InputParams) -> None:
+        """Put two linear heads on a body that takes ``width`` features to ``body_width``."""
+        super().__init__(width, params)
+        self.body = body
+        self.latent_mean = nn.Linear(body_width, latent_width)
+        self.latent_log_variance = nn.Linear(body_width, latent_width)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log variance, (n, latent_width) each, of (n, width) features."""
+        hidden = self.body(self.inputs(features))  # (n, body_width)
+        return self.latent_mean(hidden), self.latent_log_variance(hidden)
+
+
+def sampled(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return one draw (n, latent_width) of each row's distribution, through which gradients reach both arguments."""
+    return mean + torch.exp(log_variance / 2) * torch.randn_like(mean)

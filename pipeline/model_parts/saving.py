@@ -1,0 +1,51 @@
+"""The one file format that all models are saved in."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from pipeline.errors import DataError
+from pipeline.model_parts.base import Array, Params
+from pipeline.settings.params import StageParams
+
+_METADATA_KEY = "model"
+
+
+def save_model(path: Path, params: StageParams, seed: int, arrays: dict[str, Array]) -> None:
+    """Write a fitted model: its arrays, with the model's name, params and seed as JSON in the one metadata key.
+
+    Args:
+        path: the safetensors file; its folder exists.
+        params: what the model was made with.
+        seed: likewise.
+        arrays: the fitted arrays by name, any shape and dtype.
+    """
+    made_with = json.dumps(
+        {"model": type(params).__module__, "params": params.model_dump(mode="json"), "seed": seed}, sort_keys=True
+    )
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    save_file(contiguous, path, metadata={_METADATA_KEY: made_with})
+
+
+def load_model(path: Path, params_class: type[Params]) -> tuple[Params, int, dict[str, Array]]:
+    """Return params, seed and arrays of a model that ``save_model`` wrote.
+
+    Args:
+        path: the safetensors file.
+        params_class: the model's own ``Params``.
+
+    Raises:
+        DataError: the file is missing, is no safetensors file, or was written by another model.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            made_with = json.loads(file.metadata()[_METADATA_KEY])
+            if made_with["model"] != params_class.__module__:
+                raise ValueError(f"saved by {made_with['model']}")
+            arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
+        return params_class.model_validate(made_with["params"]), int(made_with["seed"]), arrays
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); expected a file this model saved") from error

@@ -1,0 +1,69 @@
+"""Inception-v3: one vector of 2048 numbers for each frame."""
+
+import torch
+from pydantic import NonNegativeInt
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torchvision.models.inception import BasicConv2d, Inception3
+
+from pipeline.settings.params import StageParams
+
+BATCH_SIZES = {"cpu": 8, "cuda": 512}  # more pictures no longer fit the cache of a CPU
+
+
+class InceptionParams(StageParams):
+    """Section ``inception`` of params.yaml."""
+
+    weights: str
+    allow_random: bool
+    seed: NonNegativeInt
+
+
+class Inception(nn.Module):
+    """torchvision's Inception-v3 up to pool_3, its batch normalisation folded into the convolutions.
+
+    References:
+        Szegedy et al. (2016), Rethinking the Inception architecture for computer vision, CVPR.
+    """
+
+    def __init__(self, trunk: Inception3) -> None:
+        """Take over a trunk without its classifier."""
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return one feature vector a frame.
+
+        Args:
+            frames: (n, 299, 299, 3) uint8 RGB.
+
+        Returns:
+            (n, 2048) float32, not negative: the mean over the last 8 x 8 map.
+        """
+        pictures = frames.permute(0, 3, 1, 2).float()  # (n, 3, 299, 299), in memory channels last
+        features: Tensor = self.trunk(pictures.div_(127.5).sub_(1.0))  # (n, 2048), from -1..1
+        return features
+
+
+def build(state: dict[str, Tensor]) -> Inception:
+    """Return the network with these weights, ready for inference.
+
+    Args:
+        state: the weights under torchvision's names, without ``fc`` and ``AuxLogits``.
+    """
+    with torch.device("meta"):
+        trunk = _trunk()
+    trunk.load_state_dict(state, assign=True)
+    for block in trunk.modules():
+        if isinstance(block, BasicConv2d):
+            block.conv, block.bn = fuse_conv_bn_eval(block.conv, block.bn), nn.Identity()
+    network = Inception(trunk).requires_grad_(False)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stub
+    return network
+
+
+def _trunk() -> Inception3:
+    """The network of torchvision without the classifier and its helper; the input is scaled by `Inception`."""
+    trunk = Inception3(aux_logits=False, transform_input=False, init_weights=False)
+    trunk.fc = nn.Identity()
+    return trunk.eval()

@@ -1,0 +1,109 @@
+"""What stands in the tables of the page: models and presets, with tuned parameters and as params.yaml ships them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pipeline.errors import ParamsError
+from pipeline.formats.files import file_sha256
+from pipeline.model_parts.base import model_module
+from pipeline.settings.params import load_params
+from pipeline.tune.trials import Budget, Trial, best_trial, read_trials
+from studies.ablation import MODEL, PRESETS
+from studies.comparison import code
+from studies.comparison.fits import Fit
+from studies.comparison.jobs import Search
+
+Form = Literal["tuned", "shipped"]
+FORMS: tuple[Form, ...] = ("tuned", "shipped")
+
+
+class Line(NamedTuple):
+    """A line of a table; those of one name have the same model or preset, in each form.
+
+    Attributes:
+        form: where the parameters are from.
+        name: a model, or a preset of ``MODEL``.
+        fits: one for each seed; a model without a parameter ``seeds`` is fitted once.
+    """
+
+    form: Form
+    name: str
+    fits: list[Fit]
+
+
+class SetLines(NamedTuple):
+    """Everything that one feature table is used for.
+
+    Attributes:
+        features: the file of the table; the set has its name.
+        trials: the best trial of each model.
+        models: a line a form and model.
+        presets: a line a form and preset.
+    """
+
+    features: Path
+    trials: dict[str, Trial]
+    models: list[Line]
+    presets: list[Line]
+
+    @property
+    def fits(self) -> list[Fit]:
+        """All of them, each once."""
+        lines = [*self.models, *self.presets]
+        return list({fit.file("scores"): fit for line in lines for fit in line.fits}.values())
+
+    def fits_of(self, form: Form, model: str) -> list[Fit]:
+        """Return the fits of a model."""
+        return next(line.fits for line in self.models if (line.form, line.name) == (form, model))
+
+
+def searches(features: Path, sections: Mapping[str, str], budget: Budget, work: Path) -> list[Search]:
+    """Return the searches for the parameters of every model on one table, each in a folder of its code.
+
+    Raises:
+        ParamsError: the model that the others are compared with is not among them.
+    """
+    if MODEL not in sections:
+        raise ParamsError(f"models: {', '.join(sections)}; expected {MODEL} too, with which the others are compared")
+    of_table = work / "tune" / features.stem
+    folders = {model: of_table / code.code_hash(code.SEARCH, model)[:16] for model in sections}
+    return [Search(features, model, section, budget, folders[model]) for model, section in sections.items()]
+
+
+def set_lines(done: Sequence[Search], seeds: Sequence[int], work: Path) -> SetLines:
+    """Return what one table is used for, after the searches on it.
+
+    Args:
+        done: the searches, whose tables are there.
+        seeds: of the fits.
+        work: folder of the results.
+
+    Raises:
+        DataError: a search has no table.
+        ParamsError: params.yaml has no valid section for a model.
+    """
+    features = done[0].features
+    fits = partial(_fits, file_sha256(features), seeds, work)
+    trials = {job.model: best_trial(read_trials(job.out / f"{job.model}.csv")[: job.budget.n_trials]) for job in done}
+    models, presets = [], []
+    for form in FORMS:
+        for job in done:
+            changes = trials[job.model].params if form == "tuned" else {}
+            models.append(Line(form, job.model, fits(job, changes)))
+            if job.model == MODEL:
+                presets += [Line(form, name, fits(job, changes | preset)) for name, preset in PRESETS.items()]
+    return SetLines(features, trials, models, presets)
+
+
+def _fits(sha256: str, seeds: Sequence[int], work: Path, job: Search, changes: Mapping[str, Any]) -> list[Fit]:
+    """A fit for each seed of a model, its section of params.yaml changed."""
+    params_class = model_module(job.model).Params
+    values = load_params(job.section, params_class).model_dump() | changes
+    params = params_class.model_validate(values).model_dump(mode="json")
+    own_seeds = seeds if params.pop("seeds", None) else seeds[:1]
+    text = json.dumps(params, sort_keys=True)
+    made_by = code.code_hash(code.FIT, job.model)
+    return [Fit(job.features, sha256, job.model, text, seed, made_by, work) for seed in own_seeds]

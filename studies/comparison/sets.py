@@ -1,0 +1,96 @@
+"""The feature tables that the results are measured on, each as a file of the working folder."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.dataset.base import DatasetParams
+from pipeline.dataset.feature_files.imported import clips_of, with_splits_of
+from pipeline.dataset.sources.features import import_table
+from pipeline.dataset.splits import assign_splits
+from pipeline.errors import ParamsError
+from pipeline.formats.feature_table import FeatureTable
+from pipeline.settings.params import load_params
+from pipeline.tune.trials import Budget
+
+
+class Source(NamedTuple):
+    """A word NAME=FILE of the command line."""
+
+    name: str
+    file: Path
+
+
+def parse(words: Sequence[str]) -> list[Source]:
+    """Return the sources that words name.
+
+    Raises:
+        ParamsError: a word has another form, or a name cannot be a file's or stands twice.
+    """
+    sources: list[Source] = []
+    for word in words:
+        name, _, file = word.partition("=")
+        if not file or not name.isidentifier() or name in [source.name for source in sources]:
+            raise ParamsError(f"{word!r}; expected NAME=FILE, NAME of letters, digits and _, each once")
+        sources.append(Source(name, Path(file)))
+    return sources
+
+
+def check_clusters(sources: Sequence[Source], clusters: Mapping[str, int]) -> None:
+    """Refuse clusters of a set that is not there.
+
+    Raises:
+        ParamsError: a name is that of no source.
+    """
+    names = [source.name for source in sources]
+    for name in clusters:
+        if name not in names:
+            raise ParamsError(f"--clusters {name}: no such set; expected some of {', '.join(names)}")
+
+
+def prepare(source: Source, folder: Path) -> Path:
+    """Return the file of the source's feature table, after writing it: the same source gives the same bytes.
+
+    Args:
+        source: its file is ``data/features.safetensors`` of a finished run, or published features, whose split the
+            section ``dataset`` of params.yaml completes with a validation part of train.
+        folder: where the table is written, as NAME.safetensors.
+
+    Raises:
+        DataError: the file cannot be read as either.
+    """
+    table = FeatureTable.load(source.file) if _is_table(source) else _imported(source.file)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{source.name}.safetensors"
+    temporary = path.with_suffix(".tmp")
+    table.save(temporary)
+    return temporary.replace(path)
+
+
+def budget_of(source: Source, budget: Budget, clusters: Mapping[str, int]) -> Budget:
+    """Return the budget of a search on the source's table.
+
+    The features of a finished run hold a PCA that was fitted on its train rows, which makes other rows look different:
+    there the run's own validation rows are held out in place of folds.
+
+    Args:
+        source: of the table.
+        budget: as it is for published features whose test rows are like the others.
+        clusters: how many clusters of sounds a set has, by its name, if its test rows are of other ones.
+    """
+    if source.name in clusters:
+        return budget._replace(n_folds=clusters[source.name], by_cluster=True)
+    return budget._replace(n_folds=1) if _is_table(source) else budget
+
+
+def _is_table(source: Source) -> bool:
+    """Whether the file is of a finished run."""
+    return source.file.suffix == ".safetensors"
+
+
+def _imported(file: Path) -> FeatureTable:
+    """Published features, split as the stage ``dataset`` does it."""
+    section = load_params("dataset", DatasetParams)
+    params = section.model_copy(update={"source": "features", "path": file, "protocol": None, "fold": None})
+    imported = import_table(params)
+    return with_splits_of(imported.table, assign_splits(clips_of(imported), params))

@@ -1,0 +1,175 @@
+"""The numbers of the page, from the scores of the fits."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from pipeline import linalg
+from pipeline.evaluate.chance import expected_average_precision
+from pipeline.evaluate.model_metrics import Direction, Measured, clip_scores, model_metrics
+from pipeline.evaluate.query_sample import sample_queries
+from pipeline.evaluate.significance import holm, sign_flip_test
+from pipeline.formats.feature_table import FeatureTable
+from pipeline.tune.trials import Trial
+from studies.comparison.fits import DIRECTIONS, METRICS, Fit
+from studies.comparison.lines import Line, SetLines
+
+PUBLISHED = ("cca", "kcca", "c_cca", "dcca", "c_dcca", "tnn_c_cca", "acmr", "dscmr", "cctl", "vae_cca")
+N_PERMUTATIONS = 10_000
+N_RESAMPLES = 2_000
+SEED = 0  # of the permutations and of the resamples
+N_CORRELATIONS = 9
+CORRELATION_RIDGE = 0.1
+
+Array = NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """A 95 % interval."""
+
+    low: float
+    high: float
+
+
+class Lead(NamedTuple):
+    """By how much another line is ahead of this one.
+
+    Attributes:
+        difference: of the average MAP.
+        over_queries: interval of that.
+        p_holm: of no difference, corrected for the lines of the table.
+    """
+
+    difference: float
+    over_queries: Interval
+    p_holm: float
+
+
+class Row(NamedTuple):
+    """A line of a table, measured on the test rows.
+
+    Attributes:
+        name: the model, or the preset.
+        n_fits: seeds.
+        metrics: as in metrics.json: of each direction and their average.
+        over_queries: interval of the average MAP.
+        lead: of the line that all others are compared with; None for that line itself.
+    """
+
+    name: str
+    n_fits: int
+    metrics: dict[str, dict[str, float]]
+    over_queries: Interval
+    lead: Lead | None
+
+    @property
+    def map(self) -> float:
+        """Test MAP, the average of both directions and all seeds."""
+        return self.metrics["average"]["map"]
+
+
+def rows(lines: Sequence[Line], reference: Line) -> list[Row]:
+    """Return a row for each line.
+
+    A query's average precision is first averaged over seeds and directions; the test and the intervals over the queries
+    are of these means.
+
+    Args:
+        lines: of one set and form.
+        reference: what they are compared with; it may be one of them.
+    """
+    measures = [measured(line.fits) for line in lines]
+    scores = np.stack([clip_scores(measure, DIRECTIONS) for measure in measures])  # (n_lines, n_queries)
+    ahead = clip_scores(measured(reference.fits), DIRECTIONS) - scores
+    others = [i for i, line in enumerate(lines) if line.name != reference.name]
+    p_values = holm(sign_flip_test(ahead[others], N_PERMUTATIONS, SEED)).tolist() if others else []
+    leads = {i: Lead(float(ahead[i].mean()), over_queries(ahead[i]), p) for i, p in zip(others, p_values, strict=True)}
+    return [
+        Row(line.name, len(line.fits), model_metrics(measures[i]), over_queries(scores[i]), leads.get(i))
+        for i, line in enumerate(lines)
+    ]
+
+
+def measured(fits: Sequence[Fit]) -> Measured:
+    """Return the scores of a model's fits by direction, (n_seeds, n_queries) each."""
+    labels = FeatureTable.load(fits[0].features).rows("test")[2]
+    files = [read(fit, "scores") for fit in fits]
+    sample = sample_queries(labels, None, SEED)
+    curves = np.zeros((len(fits), len(labels), 0))
+    return {
+        way: Direction(
+            {name: np.stack([file[f"{way}.{name}"] for file in files]) for name in METRICS}, curves, curves, sample
+        )
+        for way in DIRECTIONS
+    }
+
+
+def read(fit: Fit, kind: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays that a fit left behind."""
+    with np.load(fit.file(kind), allow_pickle=False) as file:
+        return dict(file)
+
+
+def over_queries(values: Array) -> Interval:
+    """Return the percentile bootstrap interval of a mean over queries.
+
+    Args:
+        values: (n_queries,).
+
+    References:
+        Efron & Tibshirani (1993), An Introduction to the Bootstrap, 13.3.
+    """
+    if np.ptp(values) == 0:
+        return Interval(float(values[0]), float(values[0]))
+    resampled = stats.bootstrap((values,), np.mean, n_resamples=N_RESAMPLES, method="percentile", batch=100, rng=SEED)
+    return Interval(float(resampled.confidence_interval.low), float(resampled.confidence_interval.high))
+
+
+def best_rival(of_models: Sequence[Row]) -> Row | None:
+    """Return the published single-subspace model of the highest test MAP; None where there is none."""
+    return max((row for row in of_models if row.name in PUBLISHED), key=lambda row: row.map, default=None)
+
+
+def likeliest_rival(of_models: Sequence[Row], trials: Mapping[str, Trial]) -> Row | None:
+    """Return the published single-subspace model of the highest validation MAP; None where there is none."""
+    rivals = (row for row in of_models if row.name in PUBLISHED)
+    return max(rivals, key=lambda row: trials[row.name].validation_map, default=None)
+
+
+def correlations(fit: Fit) -> tuple[Array, Array]:
+    """Return the canonical correlations of a model's embeddings: of the train rows, and of the test rows.
+
+    Both are those of the variates of a CCA that is fitted on the embeddings of the train rows, a component each.
+    """
+    of = read(fit, "embeddings")
+    n_components = min(N_CORRELATIONS, of["train_audio"].shape[1])
+    cca = linalg.cca(of["train_audio"], of["train_visual"], n_components, CORRELATION_RIDGE)
+    train, test = (
+        _paired_correlations(cca.x_variates(of[f"{split}_audio"]), cca.y_variates(of[f"{split}_visual"]))
+        for split in ("train", "test")
+    )
+    return train, test
+
+
+def facts(lines: SetLines) -> dict[str, Any]:
+    """Return what a set consists of, and the MAP of a random order of its gallery."""
+    table = FeatureTable.load(lines.features)
+    sizes = np.bincount(table.rows("test")[2])
+    chance = sum(size * expected_average_precision(sizes.sum(), size) for size in sizes if size) / sizes.sum()
+    return {
+        "n_clips": {split: table.splits.count(split) for split in ("train", "validation", "test")},
+        "n_classes": len(table.classes),
+        "audio_width": table.audio.shape[1],
+        "visual_width": table.visual.shape[1],
+        "chance_map": float(chance),
+    }
+
+
+def _paired_correlations(x: Array, y: Array) -> Array:
+    """Pearson's correlation of each column of x with that of y, (k,)."""
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    norms = np.linalg.norm(x, axis=0) * np.linalg.norm(y, axis=0)
+    return np.asarray((x * y).sum(axis=0) / np.maximum(norms, np.finfo(np.float64).tiny))

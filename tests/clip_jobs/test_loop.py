@@ -1,0 +1,291 @@
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pipeline.clip_jobs.cache import ClipCache
+from pipeline.clip_jobs.engines import prepare
+from pipeline.clip_jobs.loop import Job, map_videos, write_nothing
+from pipeline.clip_jobs.share import WHOLE, parse_share
+from pipeline.errors import DataError
+from pipeline.formats import rejects
+from pipeline.formats.clips import Clip, write_clips, write_root
+from pipeline.formats.files import file_sha256
+from pipeline.formats.shards import read_shards
+from tests.helpers.clip_work import measure
+
+
+class Folder:
+    """A data set of small files, its cache, and the stage that runs over them."""
+
+    def __init__(self, root: Path, contents: dict[str, bytes]) -> None:
+        self.root, self.csv, self.out, self.log = root / "videos", root / "clips.csv", root / "out", root / "log"
+        self.root.mkdir()
+        self.log.touch()
+        self.set(contents)
+
+    def set(self, contents: dict[str, bytes]) -> None:
+        clips = []
+        for name, data in contents.items():
+            (self.root / name).write_bytes(data)
+            clips.append(Clip(clip_id=name, path=name, label="x", sha256=file_sha256(self.root / name)))
+        self.write(clips)
+
+    def write(self, clips: list[Clip]) -> None:
+        self.clips = clips
+        write_clips(self.csv, clips)
+        write_root(self.csv, self.root)
+
+    def run(
+        self, max_rejected_fraction: float = 0.5, clip_timeout_seconds: float = 60.0, shard: str = WHOLE
+    ) -> dict[str, int]:
+        """The sizes in the out, after the stage has run."""
+        self.log.write_text("")
+        job = Job("stage", ClipCache(self.root.parent / "cache", "fingerprint"), self.out, parse_share(shard))
+        map_videos(job, self.csv, partial(measure, log=self.log), max_rejected_fraction, clip_timeout_seconds)
+        return {clip_id: int(arrays["size"][0]) for clip_id, arrays in read_shards(self.out)}
+
+    def asked(self) -> list[str]:
+        """The clips that the last run computed."""
+        return sorted(line.split()[0] for line in self.log.read_text().splitlines())
+
+    def kinds(self) -> dict[str, str]:
+        """Who was refused, and for what kind of damage."""
+        return {row.clip_id: row.kind for row in rejects.read(self.out / "rejected.csv")}
+
+    def out_bytes(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.out.iterdir()}
+
+
+CONTENTS = {f"{i}.mp4": bytes(i + 1) for i in range(9)}
+SIZES = {name: len(data) for name, data in CONTENTS.items()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _workers_start_warm() -> None:
+    prepare(["pipeline.clip_jobs.loop", "tests.helpers.clip_work"])
+
+
+@pytest.fixture(autouse=True)
+def _two_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKERS", "2")
+    monkeypatch.delenv("ENGINE", raising=False)
+
+
+def test_every_clip_gets_its_result(tmp_path: Path) -> None:
+    assert Folder(tmp_path, CONTENTS).run() == SIZES
+
+
+def test_a_second_run_computes_nothing_and_writes_the_same_bytes(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, CONTENTS)
+    folder.run()
+    before = folder.out_bytes()
+    for path in folder.out.iterdir():
+        path.unlink()
+    folder.run()
+    assert folder.asked() == []
+    assert folder.out_bytes() == before
+
+
+def test_only_a_new_clip_is_computed(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, CONTENTS)
+    folder.run()
+    folder.set({**CONTENTS, "new.mp4": b"12345"})
+    assert folder.run()["new.mp4"] == 5
+    assert folder.asked() == ["new.mp4"]
+
+
+def test_a_run_that_is_stopped_halfway_keeps_what_it_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKERS", "1")
+    folder = Folder(tmp_path, {**CONTENTS, "8.mp4": b"interrupt"})
+    with pytest.raises(KeyboardInterrupt):
+        folder.run()
+    folder.set(CONTENTS)
+    assert folder.run() == SIZES
+    assert folder.asked() == ["8.mp4"]
+
+
+def test_an_entry_that_is_damaged_or_lost_is_computed_again(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, CONTENTS)
+    folder.run()
+    before = folder.out_bytes()
+    flipped, shortened, lost = sorted(tmp_path.glob("cache/*/*"))[:3]
+    data = flipped.read_bytes()
+    flipped.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))  # seen only when its arrays are read
+    shortened.write_bytes(shortened.read_bytes()[:-1])
+    lost.unlink()
+    assert folder.run() == SIZES
+    assert len(folder.asked()) == 3
+    assert folder.out_bytes() == before
+
+
+def test_a_refused_clip_is_noted_and_the_others_go_on(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, {**CONTENTS, "b.mp4": b"bad"})
+    assert folder.run() == SIZES
+    reason = "clip 'b.mp4': no sound in it; expected an audio stream"
+    assert rejects.read(folder.out / "rejected.csv") == [rejects.Reject("b.mp4", "stage", "no_audio", reason)]
+
+
+def test_a_refused_clip_is_not_tried_again_unless_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Folder(tmp_path, {"a.mp4": b"a", "b.mp4": b"bad"})
+    folder.run()
+    folder.run()
+    assert folder.asked() == []
+    monkeypatch.setenv("RETRY_REJECTED", "1")
+    folder.run()
+    assert folder.asked() == ["b.mp4"]
+
+
+def test_a_run_says_how_many_clips_it_refused_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Folder(tmp_path, {**CONTENTS, "b.mp4": b"bad"})
+    folder.run()
+    assert "\nstage: 1 of them refused (1 no_audio): " in capsys.readouterr().out
+    folder.run()
+    assert "stage: computed 0 of 10 clips\nstage: 1 of them refused" in capsys.readouterr().out
+
+
+def test_a_stage_that_has_nothing_to_do_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_nothing(tmp_path / "logmel")
+    assert capsys.readouterr().out == "logmel: nothing to do, no clip has a video\n"
+    assert rejects.read(tmp_path / "logmel" / "rejected.csv") == []
+
+
+def test_too_many_refused_clips_stop_the_run(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, {**CONTENTS, "b.mp4": b"bad"})
+    with pytest.raises(
+        DataError, match=r"1 of 10 clips rejected \(1 no_audio\), such as no_audio: .*max_rejected_fraction=0.05"
+    ):
+        folder.run(max_rejected_fraction=0.05)
+
+
+def test_a_clip_that_changed_since_the_scan_is_refused_for_this_run_only(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, CONTENTS)
+    (folder.root / "3.mp4").write_bytes(b"other")
+    assert "3.mp4" not in folder.run()
+    assert folder.kinds() == {"3.mp4": "changed"}
+    (folder.root / "3.mp4").write_bytes(CONTENTS["3.mp4"])
+    assert "3.mp4" in folder.run()
+
+
+@pytest.mark.parametrize("then", ["fine", "bad"])
+def test_what_comes_of_a_clip_that_is_overwritten_while_it_is_decoded_is_not_kept(tmp_path: Path, then: str) -> None:
+    contents = {**CONTENTS, "b.mp4": f"overwritten {then}".encode()}
+    folder = Folder(tmp_path, contents)
+    assert folder.run() == SIZES
+    assert folder.kinds() == {"b.mp4": "changed"}
+    folder.set(contents)
+    folder.run()
+    assert folder.asked() == ["b.mp4"]
+
+
+def test_a_clip_that_is_only_touched_while_it_is_decoded_is_kept(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, {"a.mp4": b"touched fine", **CONTENTS})
+    assert folder.run() == {"a.mp4": 12, **SIZES}
+    folder.run()
+    assert folder.asked() == []
+
+
+def test_a_damaged_entry_whose_clip_is_gone_costs_that_clip_only(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, CONTENTS)
+    folder.run()
+    entry = ClipCache(tmp_path / "cache", "fingerprint").path(file_sha256(folder.root / "3.mp4"))
+    entry.write_bytes(entry.read_bytes()[:-1] + b"!")  # seen only when its arrays are read
+    (folder.root / "3.mp4").unlink()
+    assert folder.run() == {name: size for name, size in SIZES.items() if name != "3.mp4"}
+    assert folder.kinds() == {"3.mp4": "unreadable"}
+    assert len(folder.out_bytes()) == len(SIZES) - 1 + 1  # no two of them share a shard, and one without clips is none
+
+
+def test_a_clip_that_is_gone_is_refused(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, CONTENTS)
+    folder.write([*folder.clips, replace(folder.clips[0], clip_id="gone.mp4", path="gone.mp4", sha256="")])
+    folder.run()
+    reason = "clip 'gone.mp4': gone.mp4: No such file or directory; expected a file that can be read"
+    assert rejects.read(folder.out / "rejected.csv") == [rejects.Reject("gone.mp4", "stage", "unreadable", reason)]
+
+
+def test_a_clip_without_a_video_is_no_work(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, CONTENTS)
+    folder.write([*folder.clips, Clip(clip_id="imported", path="", label="x")])
+    assert folder.run(max_rejected_fraction=0.0) == SIZES
+    assert folder.kinds() == {}
+
+
+def test_an_error_that_is_no_clip_error_stops_the_run(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError, match="broken"):
+        Folder(tmp_path, {**CONTENTS, "c.mp4": b"broken"}).run()
+
+
+@pytest.mark.parametrize("how", ["segfault", "abort"])
+def test_a_decoder_that_crashes_costs_its_clip_only_and_is_not_tried_again(tmp_path: Path, how: str) -> None:
+    folder = Folder(tmp_path, {"a-crash.mp4": how.encode(), **CONTENTS})
+    assert folder.run() == SIZES
+    signal_name = {"segfault": "SIGSEGV", "abort": "SIGABRT"}[how]
+    reason = f"clip 'a-crash.mp4': its process ended with {signal_name}; expected a video that decodes within"
+    assert rejects.read(folder.out / "rejected.csv")[0].reason.startswith(reason)
+    assert folder.kinds() == {"a-crash.mp4": "crashed"}
+    folder.run()
+    assert folder.asked() == []
+
+
+@pytest.mark.parametrize("how", ["hang", "hang-in-c"])
+def test_a_decoder_that_hangs_is_stopped_and_tried_again_by_the_next_run(tmp_path: Path, how: str) -> None:
+    folder = Folder(tmp_path, {"a-hang.mp4": how.encode(), **CONTENTS})
+    assert folder.run(clip_timeout_seconds=0.5) == SIZES
+    reason = (
+        "clip 'a-hang.mp4': not done after 0.5 s; expected a video that decodes within dataset.clip_timeout_seconds"
+    )
+    assert rejects.read(folder.out / "rejected.csv") == [rejects.Reject("a-hang.mp4", "stage", "timeout", reason)]
+    folder.run(clip_timeout_seconds=0.5)
+    assert folder.asked() == ["a-hang.mp4"]
+
+
+def test_the_number_of_workers_never_changes_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outs = []
+    for workers in ("1", "4"):
+        monkeypatch.setenv("WORKERS", workers)
+        (tmp_path / workers).mkdir()
+        folder = Folder(tmp_path / workers, {**CONTENTS, "b.mp4": b"bad", "c.mp4": b"bad too"})
+        folder.run()
+        assert len({line.split()[1] for line in folder.log.read_text().splitlines()}) <= int(workers)
+        outs.append(folder.out_bytes())
+    assert outs[0] == outs[1]
+
+
+def test_all_shares_and_then_a_plain_run_compute_every_clip_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contents = {**CONTENTS, "b.mp4": b"bad"}
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "shared").mkdir()
+    plain, shared = Folder(tmp_path / "plain", contents), Folder(tmp_path / "shared", contents)
+    plain.run()
+    asked = []
+    for shard in ("1/3", "2/3", "3/3"):
+        assert shared.run(shard=shard, max_rejected_fraction=0.0) == {}  # no out, and no judgement of a part
+        asked += shared.asked()
+    assert sorted(asked) == sorted(contents)
+    shared.run(shard="1/3")
+    message = "stage: share 1/3: 4 clips, 0 computed, 4 already there, 1 of them refused; a run without --shard writes"
+    assert message in capsys.readouterr().out
+    shared.run()
+    assert shared.asked() == []
+    assert shared.out_bytes() == plain.out_bytes()
+
+
+@pytest.mark.slow
+def test_ray_gives_the_same_bytes_and_stops_the_same_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "200")  # a busy machine takes longer than Ray expects
+    contents = {"a.mp4": b"hang", "b.mp4": b"bad", "c.mp4": b"segfault", **CONTENTS}
+    folders = {}
+    for engine in ("processes", "ray"):
+        monkeypatch.setenv("ENGINE", engine)
+        (tmp_path / engine).mkdir()
+        folders[engine] = Folder(tmp_path / engine, contents)
+        assert folders[engine].run(clip_timeout_seconds=1.0) == SIZES
+        assert folders[engine].kinds() == {"a.mp4": "timeout", "b.mp4": "no_audio", "c.mp4": "crashed"}
+    outs = [folder.out_bytes() for folder in folders.values()]
+    assert outs[0].keys() == outs[1].keys()
+    assert [name for name in outs[0] if outs[0][name] != outs[1][name]] == ["rejected.csv"]  # it names a signal

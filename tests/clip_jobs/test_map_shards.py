@@ -1,0 +1,58 @@
+"""The loop over clips that are in shards already, as the stages of the networks run it."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.clip_jobs.cache import ClipCache
+from pipeline.clip_jobs.loop import Embed, Job, has_rows, has_videos, map_shards, write_nothing
+from pipeline.clip_jobs.share import WHOLE, parse_share
+from pipeline.formats import rejects
+from pipeline.formats.clips import Clip, write_clips
+from pipeline.formats.shards import Arrays, Rows, read_shards, write_shards
+
+
+def rows_in(folder: Path) -> dict[str, Arrays]:
+    """Shards of five clips with 1 to 5 rows."""
+    clips: dict[str, Arrays] = {
+        f"{i}": {"rows": np.full((i, 2), i), "seconds": np.arange(i) * 0.5} for i in range(1, 6)
+    }
+    write_shards(folder, clips, clips.__getitem__)
+    return clips
+
+
+def test_shards_are_embedded_once_with_their_times_and_no_network_is_made_for_nothing(tmp_path: Path) -> None:
+    rows_in(tmp_path / "in")
+    asked, made = [], []
+
+    def embed(stream: Iterable[tuple[str, Rows]]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        for clip_id, rows in list(stream):
+            asked.append(clip_id)
+            yield clip_id, rows[:].astype(np.float32) * 10
+
+    def make_embed() -> Embed:
+        made.append("network")
+        return embed
+
+    for shard, n_made in (("1/2", 1), (WHOLE, 2), (WHOLE, 2)):
+        job = Job("stage", ClipCache(tmp_path / "cache", "fingerprint"), tmp_path / "out", parse_share(shard))
+        map_shards(job, tmp_path / "in", lambda arrays: arrays["rows"], make_embed)
+        assert len(made) == n_made
+    assert sorted(asked) == list("12345")
+    back = dict(read_shards(tmp_path / "out"))
+    assert back["3"]["embeddings"].tolist() == [[30, 30]] * 3
+    assert back["3"]["seconds"].tolist() == [0, 0.5, 1]
+
+
+def test_a_folder_without_clips_is_told_and_its_out_is_empty(tmp_path: Path) -> None:
+    none = tmp_path / "data" / "none"
+    for _ in range(2):
+        write_nothing(none)
+    assert [path.name for path in none.iterdir()] == ["rejected.csv"]
+    assert rejects.read(none / "rejected.csv") == []
+    rows_in(tmp_path / "in")
+    assert (has_rows(none), has_rows(tmp_path / "in")) == (False, True)
+    write_clips(tmp_path / "clips.csv", [Clip(clip_id="imported", path="", label="x")])
+    assert not has_videos(tmp_path / "clips.csv")

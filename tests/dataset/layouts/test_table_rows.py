@@ -1,0 +1,54 @@
+"""Columns of Parquet as pandas and others write them."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.dataset.layouts.table_rows import read_rows
+from pipeline.errors import DataError
+
+STRANGE = {
+    "timestamp": pa.array([1, 2], pa.timestamp("ns")),
+    "duration": pa.array([1, 2], pa.duration("ns")),
+    "date": pa.array([1, 2], pa.date32()),
+    "dictionary<values=binary": pa.array([b"a", b"b"]).dictionary_encode(),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+@pytest.mark.parametrize("name", ["label", "start", "source_id"])
+def test_a_parquet_column_of_times_or_bytes_is_refused(kind: str, name: str, tmp_path: Path) -> None:
+    columns = {"path": ["a", "b"], "label": ["cat", "dog"], name: STRANGE[kind]}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=rf"column '{name}' holds {kind}.*; expected text or numbers"):
+        read_rows(tmp_path / "t.parquet")
+
+
+def test_parquet_text_that_is_no_utf8_is_named(tmp_path: Path) -> None:
+    places, data = pa.array([0, 1, 2], pa.int32()).buffers()[1], pa.py_buffer(b"\xff\xff")
+    text = pa.StringArray.from_buffers(2, places, data)
+    pq.write_table(pa.table({"path": ["a", "b"], "label": text}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"t\.parquet: .*; expected a Parquet file, its text in UTF-8"):
+        read_rows(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (pa.array(["cat", "dog"]).dictionary_encode(), ["cat", "dog"]),
+        (pa.array(["cat", "dog"], pa.large_string()), ["cat", "dog"]),
+        (pa.array([1, 2]).dictionary_encode(), ["1", "2"]),
+        (pa.array([True, False]), ["True", "False"]),
+    ],
+    ids=["categories", "long text", "categories of numbers", "flags"],
+)
+def test_a_parquet_column_may_hold_words_and_numbers_in_any_form(
+    labels: Any,  # noqa: ANN401 - pyarrow has no types
+    names: list[str],
+    tmp_path: Path,
+) -> None:
+    pq.write_table(pa.table({"path": ["a", "b"], "label": labels, "split": pa.nulls(2)}), tmp_path / "t.parquet")
+    assert [row.cells["label"] for row in read_rows(tmp_path / "t.parquet")] == names

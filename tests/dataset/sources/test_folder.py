@@ -1,0 +1,169 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.dataset.base import DatasetParams, source_module
+from pipeline.dataset.file_hashes import with_hashes
+from pipeline.dataset.labels import similar_labels
+from pipeline.dataset.sources.folder import find_clips
+from pipeline.errors import DataError, ParamsError
+from pipeline.formats import rejects
+from pipeline.formats.clips import read_clips, write_clips
+from pipeline.formats.files import file_sha256
+from tests.helpers.dataset_params import dataset_params
+
+
+def params(path: Path | None) -> DatasetParams:
+    return dataset_params(source="folder", path=path)
+
+
+def make(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+    return root
+
+
+def test_a_folder_is_a_class_and_every_known_kind_of_video_a_clip(tmp_path: Path) -> None:
+    names = ["cat/1.mp4", "cat/2.MOV", "dog/3.mkv", "dog/4.webm", "dog/5.avi"]
+    root, clips, _ = find_clips(params(make(tmp_path, *names)))
+    assert root == tmp_path
+    assert [(clip.clip_id, clip.path, clip.label) for clip in clips] == [(n, n, n.split("/")[0]) for n in names]
+
+
+def test_what_is_no_video_of_a_class_is_passed_over(tmp_path: Path) -> None:
+    names = ["cat/1.mp4", "dog/1.mp4", "top.mp4", "cat/notes.txt", "cat/.2.mp4", ".old/3.mp4", "cat/deep/4.mp4"]
+    _, clips, refused = find_clips(params(make(tmp_path, *names)))
+    assert [clip.clip_id for clip in clips] == ["cat/1.mp4", "dog/1.mp4"]
+    assert refused == []
+
+
+def test_what_has_the_name_of_a_video_but_is_no_file_is_refused(tmp_path: Path) -> None:
+    make(tmp_path, "cat/1.mp4", "dog/1.mp4")
+    (tmp_path / "cat/2.mp4").mkdir()
+    os.mkfifo(tmp_path / "cat/3.mp4")
+    (tmp_path / "dog/4.mp4").symlink_to("nowhere.mp4")
+    (tmp_path / "dog/5.mp4").symlink_to("5.mp4")
+    _, clips, refused = find_clips(params(tmp_path))
+    assert [(row.clip_id, row.stage, row.kind) for row in refused] == [
+        ("cat/2.mp4", "dataset", "unreadable"),
+        ("cat/3.mp4", "dataset", "unreadable"),
+        ("dog/4.mp4", "dataset", "missing"),
+        ("dog/5.mp4", "dataset", "missing"),
+    ]
+    assert refused[2].reason == "clip 'dog/4.mp4': a link to 'nowhere.mp4', which is not there; expected a file"
+    assert [clip.clip_id for clip in clips] == ["cat/1.mp4", "dog/1.mp4"]
+
+
+def test_a_class_that_is_a_link_to_nowhere_is_refused_not_forgotten(tmp_path: Path) -> None:
+    make(tmp_path, "cat/1.mp4", "dog/1.mp4")
+    (tmp_path / "rain").symlink_to("unmounted")
+    assert [(row.clip_id, row.kind) for row in find_clips(params(tmp_path)).refused] == [("rain", "missing")]
+
+
+def test_a_link_to_a_video_is_a_clip(tmp_path: Path) -> None:
+    make(tmp_path, "cat/1.mp4", "dog/1.mp4", "elsewhere")
+    (tmp_path / "dog/2.mp4").symlink_to(tmp_path / "elsewhere")
+    assert [clip.clip_id for clip in find_clips(params(tmp_path)).clips] == ["cat/1.mp4", "dog/1.mp4", "dog/2.mp4"]
+
+
+def test_a_name_that_is_no_utf8_is_refused_in_letters_that_can_be_written(tmp_path: Path) -> None:
+    make(tmp_path, "cat/1.mp4", "dog/1.mp4")
+    (tmp_path / "dog" / os.fsdecode(b"\xff\n2.mp4")).touch()
+    refused = find_clips(params(tmp_path)).refused
+    assert [(row.clip_id, row.kind) for row in refused] == [("dog/\\xff\n2.mp4", "bad_name")]
+    rejects.write(tmp_path / "rejected.csv", refused)
+    assert rejects.read(tmp_path / "rejected.csv") == refused
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\r\nb", 'a "b", c', "\u00e9t\u00e9 \U0001f415", " a ", "'", "#;|"])
+def test_clips_with_odd_names_survive_clips_csv(name: str, tmp_path: Path) -> None:
+    make(tmp_path, f"{name}/{name}.mp4", "plain/1.mp4")
+    clips = find_clips(params(tmp_path)).clips
+    assert {clip.path for clip in clips} == {f"{name}/{name}.mp4", "plain/1.mp4"}
+    write_clips(tmp_path / "clips.csv", clips)
+    assert read_clips(tmp_path / "clips.csv") == sorted(clips, key=lambda clip: clip.clip_id)
+
+
+def test_a_carriage_return_survives_rejected_csv(tmp_path: Path) -> None:
+    row = rejects.Reject("a\rb.mp4", "dataset", "missing", "gone\r\n")
+    rejects.write(tmp_path / "rejected.csv", [row])
+    assert rejects.read(tmp_path / "rejected.csv") == [row]
+
+
+def test_labels_that_differ_in_case_or_white_space_are_grouped() -> None:
+    labels = ["dog", "Dog", "cat", "dog ", "car horn", "carhorn", "Car\tHorn", "cat"]
+    assert similar_labels(labels) == [("Car\tHorn", "car horn", "carhorn"), ("Dog", "dog", "dog ")]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [("cafe\u0301", "caf\u00e9"), ("1", "1.0"), ("01", "1")],
+    ids=["accents", "floats", "zeros"],
+)
+def test_labels_that_look_the_same_or_are_one_number_are_grouped(labels: tuple[str, str]) -> None:
+    assert similar_labels([*labels, "2", "nan", "x"]) == [labels]
+
+
+@pytest.mark.parametrize("source", ["folder", "table", "vegas", "vggsound"])
+def test_a_protocol_left_over_from_another_source_is_refused(source: str, tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=rf"dataset.protocol='cml': source '{source}' has none; expected null"):
+        source_module(source).find_clips(dataset_params(source=source, path=tmp_path, protocol="cml"))
+
+
+def test_no_path_says_how_to_give_one() -> None:
+    with pytest.raises(ParamsError, match=r"dataset.path is null; expected -S dataset.path=..., for DIR/CLASS/\*.mp4"):
+        find_clips(params(None))
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"dataset.path=.*nowhere: no such folder .*expected DIR/CLASS/\*.mp4"):
+        find_clips(params(tmp_path / "nowhere"))
+
+
+def test_one_class_is_not_enough(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"2 videos of classes \['cat'\]; expected .* two classes or more"):
+        find_clips(params(make(tmp_path, "cat/1.mp4", "cat/2.mp4")))
+
+
+def test_an_unknown_source_lists_the_known_ones() -> None:
+    with pytest.raises(ParamsError, match=r"dataset.source='tape'; expected one of \[.*'demo',.* 'folder'"):
+        source_module("tape")
+
+
+def test_hashes_are_those_of_the_files_and_are_remembered(tmp_path: Path) -> None:
+    root, clips, _ = find_clips(params(make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")))
+    for clip in clips:
+        os.utime(root / clip.path, (1e9, 1e9))
+    hashed = with_hashes(root, clips, tmp_path / "memory.json")
+    assert [clip.sha256 for clip in hashed] == [file_sha256(root / clip.path) for clip in clips]
+    remembered = {key: "remembered" for key in json.loads((tmp_path / "memory.json").read_text())}
+    (tmp_path / "memory.json").write_text(json.dumps(remembered))
+    assert [clip.sha256 for clip in with_hashes(root, clips, tmp_path / "memory.json")] == ["remembered"] * 2
+
+
+@pytest.mark.parametrize("damage", [b"", b'{"half', b"\xff", b"[1]", b"null"])
+def test_a_damaged_memory_of_hashes_is_made_anew(tmp_path: Path, damage: bytes) -> None:
+    root, clips, _ = find_clips(params(make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")))
+    for clip in clips:
+        os.utime(root / clip.path, (1e9, 1e9))
+    (tmp_path / "memory.json").write_bytes(damage)
+    hashed = with_hashes(root, clips, tmp_path / "memory.json")
+    assert [clip.sha256 for clip in hashed] == list(json.loads((tmp_path / "memory.json").read_text()).values())
+
+
+def test_a_file_that_changes_gets_a_new_hash(tmp_path: Path) -> None:
+    root, clips, _ = find_clips(params(make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")))
+    with_hashes(root, clips, tmp_path / "memory.json")
+    (root / "a/1.mp4").write_bytes(b"B/1.mp4")  # the same size, within the same tick of the clock
+    after = with_hashes(root, clips, tmp_path / "memory.json")
+    assert after[0].sha256 == file_sha256(root / "a/1.mp4")
+
+
+def test_a_file_that_cannot_be_read_has_no_hash(tmp_path: Path) -> None:
+    root, clips, _ = find_clips(params(make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")))
+    (root / "a/1.mp4").unlink()
+    hashed = with_hashes(root, clips, tmp_path / "memory.json")
+    assert [bool(clip.sha256) for clip in hashed] == [False, True]

@@ -1,0 +1,287 @@
+import csv
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.dataset.base import Found
+from pipeline.dataset.sources.table import find_clips
+from pipeline.errors import DataError, ParamsError
+from pipeline.formats.clips import Clip, read_clips, write_clips
+from tests.helpers.dataset_params import dataset_params
+
+PLAIN = [["path", "label"], ["a.mp4", "cat"], ["b.mp4", "dog"]]
+
+
+def found(path: Path, **changes: Any) -> Found:  # noqa: ANN401 - whatever a user may write
+    return find_clips(dataset_params(source="table", path=path, **changes))
+
+
+def write(path: Path, rows: Sequence[Sequence[str]], delimiter: str = ",") -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter=delimiter).writerows(rows)
+    return path
+
+
+def clips_of(folder: Path, *rows: Sequence[str]) -> list[Clip]:
+    return found(write(folder / "videos.csv", rows)).clips
+
+
+def test_a_row_is_a_clip_with_what_its_columns_say(tmp_path: Path) -> None:
+    header = ["label", "path", "speaker", "clip_id", "split", "source_id", "start", "end"]
+    rows = [
+        header,
+        ["cat", "x/a.mp4", "Ann", "first", "Train", "film 1", "0.5", "3"],
+        ["dog", "b.mp4", "Bob", "2", "TEST", "", "", ""],
+    ]
+    root, clips, refused = found(write(tmp_path / "videos.csv", rows))
+    assert (root, refused) == (tmp_path, [])
+    assert clips == [
+        Clip(
+            clip_id="first",
+            path="x/a.mp4",
+            label="cat",
+            split="train",
+            source_id="film 1",
+            start_seconds=0.5,
+            end_seconds=3,
+        ),
+        Clip(clip_id="2", path="b.mp4", label="dog", split="test"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["tsv", "parquet", "csv with a byte order mark"])
+def test_every_kind_of_table_gives_the_same_clips(kind: str, tmp_path: Path) -> None:
+    rows = [["path", "label", "start", "end"], ["é, 1.mp4", "1", "0.1", "2.5"], ["b\t.mp4", "2", "", ""]]
+    expected = clips_of(tmp_path, *rows)
+    if kind == "tsv":
+        path = write(tmp_path / "videos.TSV", rows, delimiter="\t")
+    elif kind == "parquet":
+        path = tmp_path / "videos.parquet"
+        columns = {"path": ["é, 1.mp4", "b\t.mp4"], "label": [1, 2], "start": [0.1, None], "end": [2.5, float("nan")]}
+        pq.write_table(pa.table(columns), path)
+    else:
+        path = tmp_path / "marked.csv"
+        path.write_bytes(b"\xef\xbb\xbf" + (tmp_path / "videos.csv").read_bytes())
+    assert found(path).clips == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "split"),
+    [("train", "train"), ("val", "validation"), ("Valid", "validation"), ("VALIDATION ", "validation")],
+)
+def test_the_usual_words_for_a_split_are_known(word: str, split: str, tmp_path: Path) -> None:
+    rows = [["path", "label", "split"], ["a", "cat", word], ["b", "dog", "test"], ["c", "dog", "train"]]
+    assert clips_of(tmp_path, *rows)[0].split == split
+
+
+def test_an_unknown_word_for_a_split_is_named_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 3: split 'dev'; expected one of \['train', 'test', 'val', 'valid'"):
+        clips_of(tmp_path, ["path", "label", "split"], ["a", "cat", "train"], ["b", "dog", "dev"])
+
+
+def test_a_split_without_a_test_side_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"splits \['train', 'validation'\]; expected train and test, or rows without"):
+        clips_of(tmp_path, ["path", "label", "split"], ["a", "cat", "train"], ["b", "dog", "val"])
+
+
+def test_rows_may_leave_the_split_to_the_stage(tmp_path: Path) -> None:
+    clips = clips_of(tmp_path, ["path", "label", "split"], ["a", "cat", "test"], ["b", "dog", ""])
+    assert [clip.split for clip in clips] == ["test", ""]
+
+
+def test_a_fold_does_not_lose_against_a_split_in_silence(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", [["path", "label", "split"], ["a", "cat", "train"], ["b", "dog", "test"]])
+    with pytest.raises(ParamsError, match=r"dataset.fold=1: source 'table' has its own split; expected null"):
+        found(path, fold=1)
+    assert found(write(path, PLAIN), fold=1).clips[0].split == ""
+
+
+@pytest.mark.parametrize("path", ["../b.mp4", "/b.mp4", "x/../../b.mp4", "link.mp4", "linked/b.mp4"])
+def test_a_path_that_leaves_the_tables_folder_is_refused(path: str, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "x").mkdir(parents=True)
+    (tmp_path / "b.mp4").touch()
+    (root / "link.mp4").symlink_to(tmp_path / "b.mp4")
+    (root / "linked").symlink_to(tmp_path)
+    _, clips, refused = found(write(root / "videos.csv", [*PLAIN, [path, "dog"]]))
+    assert [(row.clip_id, row.kind) for row in refused] == [(os.path.normpath(path), "outside_root")]
+    assert [clip.path for clip in clips] == ["a.mp4", "b.mp4"]
+
+
+def test_an_absolute_path_is_refused_even_inside_the_tables_folder(tmp_path: Path) -> None:
+    refused = found(write(tmp_path / "videos.csv", [*PLAIN, [str(tmp_path / "c.mp4"), "dog"]])).refused
+    assert [row.kind for row in refused] == ["outside_root"]
+
+
+def test_a_path_that_comes_back_or_a_link_inside_is_fine(tmp_path: Path) -> None:
+    (tmp_path / "link.mp4").symlink_to("a.mp4")
+    clips = clips_of(tmp_path, *PLAIN, ["./x/../c.mp4", "dog"], ["link.mp4", "dog"])
+    assert [clip.path for clip in clips] == ["a.mp4", "b.mp4", "c.mp4", "link.mp4"]
+
+
+def test_a_row_without_a_label_is_refused(tmp_path: Path) -> None:
+    refused = found(write(tmp_path / "videos.csv", [*PLAIN, ["c.mp4", " "]])).refused
+    assert [(row.clip_id, row.stage, row.kind) for row in refused] == [("c.mp4", "dataset", "bad_label")]
+
+
+@pytest.mark.parametrize("label", ["cat|dog", "cat;dog"])
+def test_a_cell_of_several_labels_is_refused_with_the_reason(label: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"line 4: label '.*' joins several; expected one class a clip: what is relevant"
+    ):
+        clips_of(tmp_path, *PLAIN, ["c.mp4", label])
+
+
+def test_a_parquet_column_of_lists_of_labels_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"path": ["a", "b"], "label": [["cat"], ["cat", "dog"]]}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"column 'label' holds list<.*>; expected one class a clip"):
+        found(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("paths", [[b"a", b"b"], [["a"], ["b"]]], ids=["bytes", "lists"])
+def test_a_parquet_column_of_anything_but_text_and_numbers_is_refused(paths: list[object], tmp_path: Path) -> None:
+    pq.write_table(pa.table({"path": paths, "label": ["cat", "dog"]}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"column 'path' holds (binary|list<.*>); expected text or numbers"):
+        found(tmp_path / "t.parquet")
+
+
+def test_a_parquet_table_is_checked_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"path": ["a", "b"], "class": ["cat", "dog"]}), path)
+    with pytest.raises(DataError, match=r"columns \['path', 'class'\], missing \['label'\]"):
+        found(path)
+    pq.write_table(pa.table({"path": ["a", "b"], "label": ["cat", "dog"], "split": ["train", "dev"]}), path)
+    with pytest.raises(DataError, match=r"t\.parquet: row 2: split 'dev'"):
+        found(path)
+
+
+def test_a_parquet_column_of_its_own_may_hold_anything(tmp_path: Path) -> None:
+    own = {"embedding": [[1.0], [2.0]], "thumbnail": [b"x", b"y"]}
+    pq.write_table(pa.table({"path": ["a", "b"], "label": ["cat", "dog"], **own}), tmp_path / "t.parquet")
+    assert [clip.clip_id for clip in found(tmp_path / "t.parquet").clips] == ["a", "b"]
+
+
+def test_a_parquet_file_with_damage_inside_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"path": ["a", "b"], "label": ["cat", "dog"]}), path)
+    path.write_bytes(b"PAR1" + b"\xff" * 16 + path.read_bytes()[20:])
+    with pytest.raises(DataError, match=r"(?s)t\.parquet: .*; expected a Parquet file"):
+        found(path)
+
+
+@pytest.mark.parametrize("times", [["", ""], ["1", "2"]], ids=["no times", "equal times"])
+def test_a_file_of_two_labels_is_refused_unless_they_have_times_of_their_own(times: list[str], tmp_path: Path) -> None:
+    header = ["path", "label", "start", "end"]
+    with pytest.raises(DataError, match=r"line 3: 'a' is 'dog', and 'cat' in .*line 2, without times of two events"):
+        clips_of(tmp_path, header, ["a", "cat", "1", "2"], ["./a", "dog", *times])
+
+
+@pytest.mark.parametrize("n_events", [1, 12])
+def test_rows_of_a_file_are_told_apart_as_comparing_every_pair_does(n_events: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(n_events)
+    for _ in range(12):
+        times = [("", "")] * (rng.random() < 0.3) + [(str(i), str(i + 1)) for i in range(n_events)]
+        rows = [("a", rng.choice(["x", "y"], p=[0.9, 0.1]), *times[i]) for i in rng.permutation(len(times))]
+        rows += [rows[0][:1] + rows[-1][1:]] * (rng.random() < 0.3)
+        pairs = [(one, other) for i, one in enumerate(rows) for other in rows[:i]]
+        is_wrong = any(
+            one[2:] == other[2:] or (one[1] != other[1] and ("", "") in (one[2:], other[2:])) for one, other in pairs
+        )
+        table = [["path", "label", "start", "end"], *map(list, rows), ["b", "x", "", ""], ["c", "y", "", ""]]
+        with pytest.raises(DataError, match="expected one") if is_wrong else nullcontext():
+            clips_of(tmp_path, *table)
+
+
+def test_a_row_that_comes_twice_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 4: 'a.mp4' stands in .*line 2 too; expected one row an event"):
+        clips_of(tmp_path, *PLAIN, ["a.mp4", "cat"])
+
+
+def test_events_of_one_file_have_names_of_their_own_and_one_source(tmp_path: Path) -> None:
+    rows = [["path", "label", "start", "end"], ["a", "cat", "0", "2"], ["a", "dog", "2", "3.5"], ["b", "dog", "0", "1"]]
+    clips = clips_of(tmp_path, *rows)
+    assert [(clip.clip_id, clip.source_id) for clip in clips] == [("a#0.0-2.0", "a"), ("a#2.0-3.5", "a"), ("b", "")]
+    write_clips(tmp_path / "clips.csv", clips)
+    assert read_clips(tmp_path / "clips.csv") == clips
+
+
+def test_a_clip_id_that_comes_twice_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 3: clip_id 'one' stands in .*line 2 too; expected it once"):
+        clips_of(tmp_path, ["path", "label", "clip_id"], ["a", "cat", "one"], ["b", "dog", "one"])
+
+
+@pytest.mark.parametrize("times", [["2", "1"], ["1", ""], ["-1", "2"], ["soon", "2"], ["0", "inf"], ["nan", "2"]])
+def test_times_that_are_no_event_are_named(times: list[str], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 2: start '.*', end '.*'; expected seconds, 0 <= start < end, or none"):
+        clips_of(tmp_path, ["path", "label", "start", "end"], ["a", "cat", *times], ["b", "dog", "", ""])
+
+
+@pytest.mark.parametrize("name", ["Split", "SPLIT", "spilt", " split", "   split   ", "splits", "split_name"])
+def test_a_misspelt_column_is_an_error_not_a_split_forgotten(name: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=rf"like a known one: '{name}' \(is it 'split'\?\); expected \['path', 'label'\]"
+    ):
+        clips_of(tmp_path, ["path", "label", name], ["a", "cat", "train"], ["b", "dog", "test"])
+
+
+def test_a_column_with_a_name_of_its_own_is_passed_over(tmp_path: Path) -> None:
+    header = ["path", "label", "clip", "endangered", "labels"]
+    clips = clips_of(tmp_path, header, ["a", "cat", "1", "no", "all"], ["b", "dog", "2", "yes", "two"])
+    assert [(clip.clip_id, clip.end_seconds) for clip in clips] == [("a", None), ("b", None)]
+
+
+def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"columns \['path', 'class'\], missing \['label'\], like a known one: none"):
+        clips_of(tmp_path, ["path", "class"], ["a", "cat"], ["b", "dog"])
+
+
+def test_a_column_that_comes_twice_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"columns \['label'\] come twice"):
+        clips_of(tmp_path, ["path", "label", "label"], ["a", "cat", "dog"])
+
+
+@pytest.mark.parametrize("fields", [["c.mp4", "cat", "train"], ["c.mp4"]])
+def test_a_row_of_another_length_is_named(fields: list[str], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"line 5: {len(fields)} fields; expected 2, as the header has"):
+        clips_of(tmp_path, *PLAIN, [], fields)
+
+
+@pytest.mark.parametrize("path", ["", "a\0b"])
+def test_a_row_without_a_usable_path_is_named(path: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 2: path '.*'; expected the path of a video"):
+        clips_of(tmp_path, ["path", "label"], [path, "cat"], ["b", "dog"])
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.parquet"])
+@pytest.mark.parametrize("data", [b"path\xff,label", b'"path'])
+def test_a_damaged_table_is_named(name: str, data: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DataError, match=rf"{name}: .*; expected (a Parquet file|a header and rows in UTF-8)"):
+        found(tmp_path / name)
+
+
+def test_a_table_without_a_header_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"columns \[\], missing \['path', 'label'\]"):
+        found(write(tmp_path / "t.csv", []))
+
+
+def test_a_table_of_another_kind_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a file of kind '.xlsx'; expected one of \['.csv', '.tsv', '.parquet'\]"):
+        found(write(tmp_path / "t.xlsx", PLAIN))
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere.csv: no such file .*expected FILE.csv\|.tsv\|.parquet with columns"):
+        found(tmp_path / "nowhere.csv")
+
+
+def test_one_class_is_not_enough(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"1 videos of classes \['cat'\]; expected FILE"):
+        clips_of(tmp_path, ["path", "label"], ["a.mp4", "cat"])

@@ -1,0 +1,276 @@
+import itertools
+import re
+import tracemalloc
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import yaml
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+from sklearn.decomposition import PCA
+
+from pipeline.errors import DataError, ParamsError, RejectKind
+from pipeline.features.clip_vectors import FeaturesParams, check_audio_scaling, mean_over_time, scale_audio
+from pipeline.formats import rejects
+from pipeline.formats.clips import Clip, write_clips
+from pipeline.formats.feature_table import METADATA_KEY, FeatureTable
+from pipeline.formats.shards import Arrays, read_shards, write_shards
+from pipeline.frames import FramesParams, offsets
+from pipeline.logmel import LogMelParams, example_arrays
+from pipeline.networks.vggish.audioset_pca import VggishPca, postprocess
+from pipeline.networks.vggish.network import VggishParams
+from pipeline.settings.params import StageParams, load_params
+from pipeline.video import iter_frames, read_waveform
+from stages import features as stage
+from tests.helpers.synthetic import numbered_picture, sine, write_clip
+
+ROOT = Path(__file__).parents[2]
+PATHS = ("clips.csv", "imported", "dataset", "logmel", "frames", "vggish", "inception", "out")
+SECTIONS: dict[str, type[StageParams]] = {"features": FeaturesParams, "logmel": LogMelParams, "vggish": VggishParams}
+
+
+def make() -> FeatureTable:
+    rng = np.random.default_rng(0)
+    return FeatureTable(
+        clip_ids=["a", "b\n", "ü"],
+        splits=["train", "test", "train"],
+        labels=np.array([0, 1, 1]),
+        classes=["cat", "dog"],
+        audio=rng.random((3, 4), np.float32),
+        visual=rng.random((3, 2), np.float32),
+        provenance={"vggish": {"weights": "random", "seed": 0}},
+    )
+
+
+def test_a_table_survives_its_file(tmp_path: Path) -> None:
+    make().save(tmp_path / "table")
+    back = FeatureTable.load(tmp_path / "table")
+    for name, value in vars(make()).items():
+        np.testing.assert_array_equal(getattr(back, name), value)
+
+
+def test_the_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in "ab":
+        make().save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_views_into_other_arrays_keep_their_values_in_the_file(tmp_path: Path) -> None:
+    wide = np.arange(18, dtype=np.float32).reshape(3, 6)
+    replace(make(), audio=wide[:, ::2]).save(tmp_path / "t")
+    np.testing.assert_array_equal(FeatureTable.load(tmp_path / "t").audio, wide[:, ::2])
+
+
+def test_saving_a_table_copies_no_array(tmp_path: Path) -> None:
+    table = replace(make(), audio=np.ones((3, 100_000), np.float32))
+    tracemalloc.start()
+    table.save(tmp_path / "x")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < table.audio.nbytes / 4
+
+
+def test_a_split_has_its_own_rows() -> None:
+    audio, visual, labels = make().rows("train")
+    np.testing.assert_array_equal(audio, make().audio[[0, 2]])
+    np.testing.assert_array_equal(visual, make().visual[[0, 2]])
+    assert labels.tolist() == [0, 1]
+
+
+def test_a_split_without_rows_is_named() -> None:
+    with pytest.raises(DataError, match="no row of split 'validation'"):
+        make().rows("validation")
+
+
+def test_lengths_that_disagree_are_shown() -> None:
+    with pytest.raises(DataError, match=r"'audio': 3, 'visual': 2}; expected the same number"):
+        replace(make(), visual=np.zeros((2, 2), np.float32))
+
+
+def test_a_modality_that_is_no_matrix_is_refused() -> None:
+    with pytest.raises(DataError, match=r"audio of shape \(3,\); expected \(n, width\)"):
+        replace(make(), audio=np.zeros(3, np.float32))
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [0, -1, 1], [0.0, 1.0, 1.0]])
+def test_labels_that_are_no_places_among_the_classes_are_refused(labels: list[float]) -> None:
+    with pytest.raises(DataError, match=r"labels; expected whole numbers in 0\.\.1, places among the 2 classes"):
+        replace(make(), labels=np.array(labels))
+
+
+def test_a_clip_with_nan_is_named() -> None:
+    visual = make().visual.copy()
+    visual[1, 1] = np.nan
+    with pytest.raises(DataError, match=r"clip 'b\\n': visual features with NaN or infinity"):
+        replace(make(), visual=visual)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "table").write_bytes(b"no table at all")
+    with pytest.raises(DataError, match="expected a table that the stage `features` wrote"):
+        FeatureTable.load(tmp_path / "table")
+    save_file({"audio": np.zeros((1, 1), np.float32)}, tmp_path / "table", {METADATA_KEY: "no JSON"})
+    with pytest.raises(DataError, match="expected a table that the stage `features` wrote"):
+        FeatureTable.load(tmp_path / "table")
+
+
+def test_a_clip_is_the_mean_of_its_vectors_whatever_their_number() -> None:
+    vectors = {"a": np.array([[1, 2], [3, 6]]), "not asked for": np.array([[7, 7]]), "b": np.array([[5, 5]])}
+    assert mean_over_time(vectors.items(), ["b", "a"]).tolist() == [[5, 5], [2, 4]]
+
+
+def test_no_clip_s_vectors_are_kept() -> None:
+    made: list[weakref.ref[NDArray[np.float32]]] = []
+
+    def clips() -> Iterator[tuple[str, NDArray[np.float32]]]:
+        for k in range(20):
+            assert sum(vectors() is not None for vectors in made) <= 1  # the one that was just taken
+            vectors = np.full((10, 4), k, np.float32)
+            made.append(weakref.ref(vectors))
+            yield str(k), vectors
+            del vectors
+
+    assert mean_over_time(clips(), [str(k) for k in range(20)])[:, 0].tolist() == list(range(20))
+
+
+def test_a_clip_that_does_not_come_is_named() -> None:
+    with pytest.raises(DataError, match=r"clip 'b': no vectors \(2 such clips\)"):
+        mean_over_time([("a", np.ones((1, 2)))], ["c", "a", "b"])
+
+
+def test_a_mean_of_no_clips_is_refused() -> None:
+    with pytest.raises(DataError, match="no clip is left; expected at least one"):
+        mean_over_time([], [])
+
+
+def test_vegas_scaling_brings_8_bits_near_zero() -> None:
+    audio = np.array([[0, 128, 255]], np.float32)
+    assert scale_audio(audio, "vegas").tolist() == [[-0.5, 0, 127 / 256]]
+    assert scale_audio(audio, "none").tolist() == audio.tolist()
+
+
+@pytest.mark.parametrize("postprocess", ["none", "pca", None])
+def test_vegas_scaling_of_other_features_than_8_bits_is_refused(postprocess: str | None) -> None:
+    message = rf"features.audio_scaling: 'vegas' with vggish.postprocess={postprocess!r}; expected pca_uint8"
+    with pytest.raises(ParamsError, match=message):
+        check_audio_scaling("vegas", postprocess)
+
+
+def test_other_scalings_are_accepted() -> None:
+    check_audio_scaling("none", "none")
+    check_audio_scaling("vegas", "pca_uint8")
+
+
+def raw_embeddings() -> dict[str, NDArray[np.float32]]:
+    """What VGGish made of twelve clips of 1 to 12 examples."""
+    rng = np.random.default_rng(0)
+    return {f"clip {k:02d}": rng.normal(0.3, 1, (k + 1, 128)).astype(np.float32) for k in range(12)}
+
+
+def run_stage(folder: Path, provenance: dict[str, str | bool], audio: Mapping[str, Arrays]) -> FeatureTable:
+    """The stage on clips with these audio embeddings and random visual ones."""
+    clip_ids, rng = sorted(audio), np.random.default_rng(1)
+    splits = itertools.cycle(["train", "train", "validation", "test"])
+    clips = [
+        Clip(clip_id=i, path=i, label="ab"[k % 2], split=split)
+        for k, (i, split) in enumerate(zip(clip_ids, splits, strict=False))
+    ]
+    write_clips(folder / "clips.csv", clips)
+    visual = {i: {"embeddings": rng.random((3, 16), np.float32)} for i in clip_ids}
+    for name, arrays in {"vggish": audio, "inception": visual}.items():
+        write_shards(folder / name, clip_ids, arrays.__getitem__)
+        provenance.write_provenance(folder / name, dict(provenance))
+    for name in ("dataset", "logmel", "frames"):
+        (folder / name).mkdir()
+        rejects.write(folder / name / rejects.FILE, [])
+    FeatureTable.empty().save(folder / "imported")
+    stage.main(*(folder / name for name in PATHS))
+    return FeatureTable.load(folder / "out")
+
+
+def with_scaling(folder: Path, scaling: str) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["features"]["audio_scaling"] = scaling
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def test_the_legacy_switches_make_what_the_published_vegas_files_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """final_relu, pca_uint8 and vegas together; the expected numbers are spelt out in NumPy."""
+    rng = np.random.default_rng(2)
+    matrix, means = rng.normal(0, 0.1, (128, 128)), rng.normal(0.5, 0.2, 128)
+    expected, audio = [], dict[str, Arrays]()
+    for clip_id, embeddings in raw_embeddings().items():
+        with_relu = np.maximum(embeddings, 0)
+        audio[clip_id] = {"embeddings": postprocess(with_relu, VggishPca(matrix, means), quantise=True)}
+        components = np.einsum("ij,nj->ni", matrix, with_relu.astype(np.float64) - means)
+        eight_bits = ((np.clip(components, -2, 2) + 2) * 255 / 4).astype(np.uint8)
+        expected.append((eight_bits.sum(axis=0) / len(eight_bits) - 128) / 256)
+    monkeypatch.chdir(tmp_path)
+    with_scaling(tmp_path, "vegas")
+    table = run_stage(tmp_path, {"final_relu": True, "postprocess": "pca_uint8"}, audio)
+    np.testing.assert_allclose(table.audio, expected, atol=1e-7)
+    assert table.provenance["vggish"] == {"final_relu": True, "postprocess": "pca_uint8"}
+    assert table.provenance["features"]["audio_scaling"] == "vegas"
+
+
+def test_the_stage_refuses_vegas_scaling_of_raw_embeddings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with_scaling(tmp_path, "vegas")
+    audio = {clip_id: {"embeddings": rows} for clip_id, rows in raw_embeddings().items()}
+    with pytest.raises(ParamsError, match=r"'vegas' with vggish\.postprocess='none'"):
+        run_stage(tmp_path, {"postprocess": "none"}, audio)
+
+
+def test_the_visual_side_is_a_pca_of_the_mean_vectors_of_the_train_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with_scaling(tmp_path, "none")
+    table = run_stage(tmp_path, {"postprocess": "none"}, {i: {"embeddings": e} for i, e in raw_embeddings().items()})
+    means = {i: arrays["embeddings"].mean(axis=0) for i, arrays in read_shards(tmp_path / "inception")}
+    rows = np.array([means[i] for i in table.clip_ids], np.float64)
+    fitted = PCA(svd_solver="full", n_components=5).fit(rows[np.array(table.splits) == "train"])
+    expected = fitted.transform(rows) / np.sqrt(fitted.explained_variance_ + 1e-4)
+    np.testing.assert_allclose(np.abs(table.visual), np.abs(expected), rtol=1e-4, atol=1e-5)
+
+
+def ten_seconds(folder: Path) -> Path:
+    pictures = [numbered_picture(k) for k in range(100)]
+    return write_clip(folder / "clip.mp4", pictures, sine(440, 0.5, 10.0, 44100)[None], frames_per_second=10)
+
+
+@pytest.mark.parametrize("hop_seconds", [0.96, 1.0])
+def test_ten_seconds_of_sound_make_ten_examples_at_either_hop(tmp_path: Path, hop_seconds: float) -> None:
+    logmel = load_params("logmel", LogMelParams, ROOT / "params.yaml")
+    assert logmel.example_hop_seconds == 0.96
+    params = logmel.model_copy(update={"example_hop_seconds": hop_seconds})
+    arrays = example_arrays("clip", read_waveform(ten_seconds(tmp_path)), params)
+    assert arrays["examples"].shape == (10, 96, 64)
+    np.testing.assert_allclose(arrays["seconds"], [hop_seconds * k for k in range(10)])
+    assert arrays["seconds"][-1] + params.example_seconds == pytest.approx(9 * hop_seconds + 0.975)
+
+
+def test_an_example_a_second_lies_around_the_picture_of_its_second(tmp_path: Path) -> None:
+    frames = load_params("frames", FramesParams, ROOT / "params.yaml")
+    path = ten_seconds(tmp_path)
+    params = load_params("logmel", LogMelParams, ROOT / "params.yaml").model_copy(update={"example_hop_seconds": 1.0})
+    starts = example_arrays("clip", read_waveform(path), params)["seconds"]
+    times = [seconds for seconds, _ in iter_frames(path, frames.frames_per_second, offsets(frames, "clip"))]
+    assert times == [k + 0.5 for k in range(10)]
+    assert ((starts < times) & (times < starts + params.example_seconds)).all()
+
+
+def test_the_documentation_names_every_kind_of_reject_and_no_unknown_switch() -> None:
+    text = (ROOT / "docs" / "data.md").read_text()
+    assert [kind for kind in get_args(RejectKind) if f"`{kind}`" not in text] == []
+    for name, value in re.findall(r"-S ([\w.]+)=(\S+)", text):
+        section, _, key = name.partition(".")
+        params = {**yaml.safe_load((ROOT / "params.yaml").read_text())[section], key: yaml.safe_load(value)}
+        SECTIONS[section].model_validate(params)

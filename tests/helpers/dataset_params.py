@@ -1,0 +1,15 @@
+"""Section ``dataset`` of params.yaml, with changes."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.dataset.base import DatasetParams
+
+PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
+
+
+def dataset_params(**changes: Any) -> DatasetParams:  # noqa: ANN401 - whatever a user may write
+    section = yaml.safe_load(PARAMS_FILE.read_text(encoding="utf-8"))["dataset"]
+    return DatasetParams.model_validate(section | changes)

@@ -1,0 +1,124 @@
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
+from torchvision.models import inception_v3
+from torchvision.transforms.functional import normalize
+
+from pipeline.networks.inception.network import Inception, InceptionParams, build
+from pipeline.networks.inception.random_weights import random_state
+from pipeline.networks.inference import HALF, embed_clips
+
+CPU = torch.device("cpu")
+BATCH_SIZE = 8
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, Tensor]:
+    return random_state(0)
+
+
+@pytest.fixture(scope="module")
+def network(state: dict[str, Tensor]) -> Inception:
+    return build(state)
+
+
+@pytest.fixture
+def other_threads() -> Iterator[int]:
+    """Another number of threads than usual, for one test."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(usual % 2 + 1)
+    yield usual % 2 + 1
+    torch.set_num_threads(usual)
+
+
+def textures(n_per_class: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Gratings of three directions and two finenesses in random colours, under noise; and their classes."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:299, :299] / 299
+    frames, labels = [], []
+    for label, (waves, degrees) in enumerate((w, d) for w in (6, 20) for d in (0, 60, 120)):
+        for _ in range(n_per_class):
+            angle = np.deg2rad(degrees + rng.normal(0, 6))
+            phase = waves * rng.lognormal(sigma=0.15) * (x * np.cos(angle) + y * np.sin(angle)) + rng.random()
+            grating = np.sin(2 * np.pi * phase)[..., None] * rng.uniform(0.1, 0.4, 3)
+            picture = rng.uniform(0.3, 0.7, 3) + grating + rng.normal(0, 0.08, (299, 299, 3))
+            frames.append((picture.clip(0, 1) * 255).astype(np.uint8))
+            labels.append(label)
+    return np.array(frames), np.array(labels)
+
+
+def test_folded_features_are_those_of_torchvision_after_its_own_normalisation(
+    state: dict[str, Tensor], network: Inception
+) -> None:
+    reference = inception_v3(weights=None, aux_logits=False, transform_input=True, init_weights=False)
+    reference.fc = nn.Identity()
+    reference.load_state_dict(state)
+    frames = torch.from_numpy(textures(1)[0][::3])
+    pictures = normalize(frames.permute(0, 3, 1, 2) / 255, mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
+    with torch.inference_mode():
+        expected, features = reference.eval()(pictures), network(frames)
+    assert features.shape == (2, 2048)
+    assert (features - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+def test_one_seed_gives_one_state_and_leaves_the_threads_as_they_were(
+    state: dict[str, Tensor], other_threads: int
+) -> None:
+    again = random_state(0)
+    assert torch.get_num_threads() == other_threads
+    assert all(torch.equal(again[name], state[name]) for name in state)
+
+
+def test_random_features_tell_textures_apart_where_the_mean_colour_does_not(network: Inception) -> None:
+    frames, labels = textures(4)
+    ((_, features),) = embed_clips([("all", frames)], network, BATCH_SIZE, CPU)
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    accuracy = cross_val_score(classifier, features, labels, cv=3).mean()
+    accuracy_of_colour = cross_val_score(classifier, frames.mean(axis=(1, 2)), labels, cv=3).mean()
+    assert accuracy > 0.7  # chance is 0.17
+    assert accuracy_of_colour < 0.4
+
+
+def test_the_bytes_of_a_row_depend_on_that_row_alone(network: Inception) -> None:
+    rows = np.random.default_rng(0).integers(0, 256, (5, 299, 299, 3), np.uint8)
+    order = [3, 0, 4, 2, 1]
+    ((_, together),) = embed_clips([("all", rows)], network, 4, CPU)
+    shuffled = dict(embed_clips([(str(i), rows[i : i + 1]) for i in order], network, 4, CPU))
+    ((_, alone),) = embed_clips([("one", rows[2:3])], network, 4, CPU)
+    np.testing.assert_array_equal(np.concatenate([shuffled[str(i)] for i in range(5)]), together)
+    np.testing.assert_array_equal(alone, together[2:3])
+
+
+@torch.inference_mode()
+def test_half_precision_leaves_the_features_where_they_were(network: Inception) -> None:
+    pictures = torch.from_numpy(textures(2)[0][:2])
+    with torch.autocast("cpu", dtype=HALF):
+        features = network(pictures).float()
+    assert (cosine_similarity(features, network(pictures)) > 0.999).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(
+    not torch.cuda.is_available() and os.environ.get("FAIL_WITHOUT_GPU") != "1", reason="no CUDA device"
+)
+def test_a_gpu_gives_the_features_of_the_cpu(state: dict[str, Tensor]) -> None:
+    clips = [("all", textures(2)[0])]
+    ((_, expected),) = embed_clips(clips, build(state), BATCH_SIZE, CPU)
+    ((_, features),) = embed_clips(clips, build(state), BATCH_SIZE, torch.device("cuda"))
+    norms = np.linalg.norm(features, axis=1) * np.linalg.norm(expected, axis=1)
+    assert ((features * expected).sum(axis=1) / norms > 0.999).all()
+
+
+def test_the_section_of_the_params_has_three_keys() -> None:
+    section = {"weights": "random", "allow_random": True, "seed": 3}
+    assert InceptionParams.model_validate(section).model_dump() == section

@@ -1,0 +1,113 @@
+from pathlib import Path
+from typing import Self
+
+import pytest
+from pydantic import PositiveInt, model_validator
+
+from pipeline.errors import ParamsError
+from pipeline.settings.params import StageParams, load_params, model_sections, read_section
+
+
+class Section(StageParams):
+    width: PositiveInt
+    name: str
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "params.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_dotted_section_is_read_into_its_model(tmp_path: Path) -> None:
+    path = write(tmp_path, "baselines: {cca: {width: 3, name: x}}")
+    assert load_params("baselines.cca", Section, path) == Section(width=3, name="x")
+
+
+def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, "a: {widht: 3, name: x}")
+    with pytest.raises(ParamsError, match=r"a\.width: missing; a\.widht: unknown key"):
+        load_params("a", Section, path)
+
+
+def test_a_value_out_of_range_is_shown(tmp_path: Path) -> None:
+    path = write(tmp_path, "a: {width: -3, name: x}")
+    with pytest.raises(ParamsError, match=r"a\.width: .*greater than 0 \(got -3\)"):
+        load_params("a", Section, path)
+
+
+class Numbers(StageParams):
+    width: PositiveInt | None
+    share: float
+    seeds: list[int]
+    whiten: bool
+
+
+NUMBERS = {"width": "3", "share": "1e-3", "seeds": "[0]", "whiten": "true"}
+
+
+def numbers(folder: Path, **changed: str) -> Path:
+    values = NUMBERS | changed
+    return write(folder, f"a: {{{', '.join(f'{key}: {value}' for key, value in values.items())}}}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("width", "true"), ("width", "yes"), ("share", "false"), ("seeds", "[0, true]")]
+)
+def test_true_and_false_are_no_numbers(tmp_path: Path, key: str, value: str) -> None:
+    with pytest.raises(ParamsError, match=rf"a\.{key}: expected a number, not true or false .*\(got .*(True|False)"):
+        load_params("a", Numbers, numbers(tmp_path, **{key: value}))
+
+
+def test_a_number_with_an_exponent_needs_no_point(tmp_path: Path) -> None:
+    params = load_params("a", Numbers, numbers(tmp_path))
+    assert (params.width, params.share, params.seeds, params.whiten) == (3, 0.001, [0], True)
+
+
+class Range(StageParams):
+    low: int
+    high: int
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if self.high < self.low:
+            raise ValueError(f"low={self.low}, high={self.high}; expected low <= high")
+        return self
+
+
+def test_keys_that_disagree_are_named_without_the_rest_of_the_section(tmp_path: Path) -> None:
+    path = write(tmp_path, "a: {low: 3, high: 1}")
+    with pytest.raises(ParamsError, match=r"params\.yaml: a: low=3, high=1; expected low <= high$"):
+        load_params("a", Range, path)
+
+
+def test_a_missing_section_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"a\.b: section is missing"):
+        read_section("a.b", write(tmp_path, "a: 1"))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"params\.yaml: No such file"):
+        read_section("a", tmp_path / "params.yaml")
+
+
+def test_text_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="not YAML"):
+        read_section("a", write(tmp_path, "a: [1"))
+
+
+def test_params_cannot_be_changed_after_loading(tmp_path: Path) -> None:
+    params = load_params("a", Section, write(tmp_path, "a: {width: 3, name: x}"))
+    with pytest.raises(ValueError, match="frozen"):
+        params.width = 4
+
+
+def test_the_models_and_their_sections_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path, "models: {dual_subspace: model, cca: baselines.cca}")
+    assert model_sections(path) == {"dual_subspace": "model", "cca": "baselines.cca"}
+
+
+@pytest.mark.parametrize("models", ["{}", "[cca]", "{cca: 3}"])
+def test_models_that_are_no_map_of_sections_are_refused(tmp_path: Path, models: str) -> None:
+    with pytest.raises(ParamsError, match="expected NAME: SECTION for at least one model"):
+        model_sections(write(tmp_path, f"models: {models}"))

@@ -1,0 +1,71 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in ("__init__", "cli"))
+OTHERS = [
+    "pipeline.weights.__main__",
+    *(f"benchmarks.{name}" for name in ("ablation", "backbones", "memory", "probes", "results.__main__", "retrieval")),
+    *(f"benchmarks.{name}" for name in ("scale", "tasks", "training")),
+]
+HEAVY = ("torch", "torchvision", "tensorflow", "av", "numpy", "sklearn")
+
+
+def run(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_says_what_the_stage_does_and_which_paths_it_takes(stage: str) -> None:
+    done = run("-m", f"stages.{stage}", "--help")
+    assert done.returncode == 0
+    assert f"Stage ``{stage}``" in done.stdout
+
+
+@pytest.mark.parametrize("module", [*(f"stages.{stage}" for stage in STAGES), *OTHERS])
+def test_help_loads_no_heavy_library(module: str) -> None:
+    code = f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])"
+    assert run("-c", code).stdout.strip() == "[]"
+
+
+def test_a_known_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("dataset: {source: demo}")
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.dataset", "clips.csv", "imported", "out"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("dataset: ParamsError: params.yaml: dataset.path: missing")
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "params.yaml"]
+
+
+def test_ctrl_c_ends_a_stage_with_one_line(tmp_path: Path) -> None:
+    lines = [
+        "import os, signal, time",
+        "from pathlib import Path",
+        "from stages.cli import run",
+        "def main(out: Path) -> None:",
+        "    os.kill(os.getpid(), signal.SIGINT)",
+        "    time.sleep(60)",
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts the tests may ignore it",
+        "run(main)",
+    ]
+    (tmp_path / "nap.py").write_text("\n".join(lines))
+    done = subprocess.run(
+        [sys.executable, "nap.py", "out"], capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 130
+    assert done.stderr == "nap: stopped by Ctrl-C; run the same command again: finished clips are kept\n"
+
+
+def test_a_missing_path_shows_the_usage() -> None:
+    done = run("-m", "stages.logmel", "data/clips.csv")
+    assert done.returncode == 2
+    assert "python -m stages.logmel [-h] [--shard I/N] CLIPS_CSV OUT" in done.stderr

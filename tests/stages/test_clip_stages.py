@@ -1,0 +1,142 @@
+"""The four stages that work clip by clip, on real files, called as their command lines call them."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from pipeline.clip_jobs import cache as clip_cache
+from pipeline.clip_jobs.engines import prepare
+from pipeline.clip_jobs.share import Share
+from pipeline.errors import ParamsError
+from pipeline.formats.clips import Clip, write_clips, write_root
+from pipeline.formats.files import file_sha256
+from pipeline.formats.shards import read_shards
+from pipeline.weights.lazy import LazyWeights
+from stages import frames, inception, logmel, vggish
+from tests.helpers.synthetic import numbered_picture, write_clip
+
+ROOT = Path(__file__).parents[2]
+WITHOUT_CLIPS = """
+import sys
+from pathlib import Path
+from stages import frames, inception, logmel, vggish
+logmel.main(Path("clips.csv"), Path("logmel"))
+frames.main(Path("clips.csv"), Path("frames"))
+vggish.main(Path("logmel"), Path("vggish"))
+inception.main(Path("frames"), Path("inception"))
+print([name for name in ("torch", "av") if name in sys.modules])
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _workers_start_warm() -> None:
+    prepare(["pipeline.clip_jobs.loop", "pipeline.logmel", "pipeline.video"])
+
+
+@pytest.fixture
+def clips_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three clips of 1.2 s in a folder, which is now the current one, and a cache of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("WORKERS", "2")
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    rng = np.random.default_rng(0)
+    clips = []
+    for number in range(3):
+        path = tmp_path / f"{number}.mp4"
+        sound = rng.uniform(-0.5, 0.5, (1, 19200)).astype(np.float32)
+        pictures = [numbered_picture(number + k) for k in range(12)]
+        write_clip(path, pictures, sound, frames_per_second=10, sample_rate=16000)
+        clips.append(Clip(clip_id=path.name, path=path.name, label="x", sha256=file_sha256(path)))
+    write_clips(tmp_path / "clips.csv", clips)
+    write_root(tmp_path / "clips.csv", tmp_path)
+    return tmp_path / "clips.csv"
+
+
+def test_without_videos_every_out_is_empty_and_nothing_heavy_is_loaded(tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips.csv", [Clip(clip_id="imported", path="", label="x")])
+    command = [sys.executable, "-c", WITHOUT_CLIPS]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+    )
+    *said, loaded = done.stdout.splitlines()
+    assert said == [
+        f"{name}: nothing to do, no clip has a video" for name in ("logmel", "frames", "vggish", "inception")
+    ]
+    assert loaded == "[]"
+    for stage in ("logmel", "frames", "vggish", "inception"):
+        assert (tmp_path / stage / "rejected.csv").read_text() == "clip_id,stage,kind,reason\n"
+        assert list(read_shards(tmp_path / stage)) == []
+    for stage in ("vggish", "inception"):
+        assert (tmp_path / stage / "provenance.json").read_text() == "{}\n"
+
+
+def test_shares_write_no_out_and_a_plain_run_finds_all_clips_in_the_cache(clips_csv: Path, tmp_path: Path) -> None:
+    for shard in ("1/2", "2/2"):
+        logmel.main(clips_csv, tmp_path / "out", shard=shard)
+        assert not (tmp_path / "out").exists()
+    entries = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").glob("clips/*/*")}
+    assert len(entries) == 3
+    logmel.main(clips_csv, tmp_path / "out")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").glob("clips/*/*")} == entries
+    assert sorted(clip_id for clip_id, _ in read_shards(tmp_path / "out")) == ["0.mp4", "1.mp4", "2.mp4"]
+
+
+class SeenError(Exception):
+    """The modules and packages that a stage's cache is keyed by."""
+
+
+def project_imports(tree: ast.AST) -> set[str]:
+    """The rooms that a piece of code imports."""
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    names = [f"{node.module}.{alias.name}".split(".") for node in found for alias in node.names]
+    return {".".join(parts[:2]) for parts in names if parts[0] == "pipeline"}
+
+
+def packages_of(room: ModuleType) -> set[str]:
+    """The distributions that a room imports; pydantic checks parameters only."""
+    file = Path(str(room.__file__))
+    text = "\n".join(path.read_text() for path in (file.parent.glob("*.py") if file.stem == "__init__" else [file]))
+    names = {word.partition(".")[0] for word in re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)}
+    others = names - sys.stdlib_module_names - {"pipeline", "pydantic"}
+    return {{"PIL": "pillow"}.get(name, name) for name in others}
+
+
+@pytest.mark.parametrize("stage", [logmel, frames, vggish, inception])
+def test_the_rooms_that_compute_a_clip_and_their_packages_are_part_of_its_key(
+    stage: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fingerprint(facts: object, modules: list[ModuleType], packages: list[str]) -> str:
+        if len(modules) == 1:  # the key of random weights
+            return ""
+        raise SeenError(modules, packages)
+
+    monkeypatch.setattr(clip_cache, "fingerprint", fingerprint)
+    monkeypatch.setattr(LazyWeights, "facts", {})
+    setup = "decode" if hasattr(stage, "decode") else "embed"
+    with pytest.raises(SeenError) as seen:
+        getattr(stage, setup)(Path("in"), Path("out"), Share(1, 1))
+    modules, packages = seen.value.args
+    functions = [node for node in ast.parse(inspect.getsource(stage)).body if isinstance(node, ast.FunctionDef)]
+    work = [function for function in functions if function.name not in ("main", setup)]
+    rooms = set().union(*map(project_imports, work)) - {
+        "pipeline.settings.device",
+        "pipeline.formats.clips",
+        "pipeline.weights",
+    }
+    assert rooms <= {module.__name__ for module in modules}
+    unused = {"soxr"} if stage is frames else set()  # of the sound
+    assert set(packages) >= set().union(*map(packages_of, modules)) - unused
+
+
+@pytest.mark.parametrize("stage", [logmel, frames, vggish, inception])
+def test_a_share_that_makes_no_sense_is_refused_before_anything_is_read(tmp_path: Path, stage: ModuleType) -> None:
+    with pytest.raises(ParamsError, match="--shard '4/3'"):
+        stage.main(tmp_path / "missing", tmp_path / "out", shard="4/3")

@@ -1,0 +1,84 @@
+"""What the results page is made with: names of sets, jobs, intervals, correlations."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import DataError, ParamsError
+from pipeline.tune.trials import Budget
+from studies.comparison import fits, jobs, page, sets, tables
+from tests.helpers.project import ROOT
+
+
+@pytest.mark.parametrize("words", [["name"], ["name="], ["a/b=file"], ["a=x", "a=y"]])
+def test_a_word_that_names_no_set_of_its_own_is_refused(words: list[str]) -> None:
+    with pytest.raises(ParamsError, match="expected NAME=FILE, NAME of letters, digits and _, each once"):
+        sets.parse(words)
+
+
+def test_folds_are_for_features_that_hold_nothing_fitted_on_the_train_rows() -> None:
+    asked = Budget(n_trials=4, n_folds=3, seed=0)
+    published, run = sets.parse(["published=features.h5", "run=data/features.safetensors"])
+    assert sets.budget_of(published, asked, {}) == asked
+    assert sets.budget_of(run, asked, {}) == Budget(n_trials=4, n_folds=1, seed=0)
+    assert sets.budget_of(published, asked, {"published": 2}) == Budget(4, 2, 0, by_cluster=True)
+
+
+def test_clusters_of_a_set_that_is_not_there_are_refused() -> None:
+    with pytest.raises(ParamsError, match="--clusters b: no such set; expected some of a"):
+        sets.check_clusters(sets.parse(["a=x.h5"]), {"b": 2})
+
+
+def test_a_job_whose_process_ends_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKERS", "2")
+    with pytest.raises(
+        DataError, match="1 of 1 failed; expected results of all: 7: its process ended with exit code 7"
+    ):
+        jobs.run(os._exit, [7])
+
+
+def test_a_job_that_fails_is_named_when_the_others_are_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKERS", "1")
+    done: list[str] = []
+
+    def work(name: str) -> None:
+        if name == "b":
+            raise DataError("no rows")
+        done.append(name)
+
+    with pytest.raises(DataError, match="1 of 3 failed; expected results of all: b: DataError: no rows"):
+        jobs.run(work, ["a", "b", "c"])
+    assert done == ["a", "c"]
+    assert re.search(r"^work 3 of 3 after .* min: c$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_the_interval_over_queries_is_near_that_of_the_normal_distribution() -> None:
+    values = np.random.default_rng(0).beta(2, 5, 400)
+    low, high = tables.over_queries(values)
+    half = 1.96 * values.std(ddof=1) / 20
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.1 * half)
+
+
+def test_alike_embeddings_correlate_on_train_and_test_and_unlike_ones_on_train_alone(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    fit = fits.Fit(Path("tiny.safetensors"), "", "cca", "{}", 0, "", tmp_path)
+    train, test, other = (rng.standard_normal((50, 3)) for _ in range(3))
+    fit.file("embeddings").parent.mkdir(parents=True)
+    for pair, correlation in ((test, 1), (other, 0)):
+        np.savez(fit.file("embeddings"), train_audio=train, train_visual=train, test_audio=test, test_visual=pair)
+        on_train, on_test = tables.correlations(fit)
+        assert on_train == pytest.approx(np.ones(3))
+        assert on_test == pytest.approx(np.full(3, correlation), abs=0.4)
+
+
+def test_the_words_of_the_page_in_docs_are_those_that_the_template_gives() -> None:
+    template = (Path(page.__file__).parent / page.TEMPLATE).read_text().partition("\n# Results\n")[2]
+    lines_left = iter((ROOT / "docs/results.md").read_text().splitlines())
+    words = [line for line in template.splitlines() if line and "{" not in line]
+    assert len(words) > 80
+    assert [line for line in words if line not in lines_left] == []  # each behind the one before

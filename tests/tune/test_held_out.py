@@ -1,0 +1,74 @@
+"""No sound and no picture on both sides of a fold, whatever the folds are made by."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.errors import DataError
+from pipeline.formats.feature_table import FeatureTable
+from pipeline.tune.held_out import folds, groups_of_equal
+
+Rows = NDArray[Any]
+
+
+def table(n_pictures: int, n_voices: int = 2) -> FeatureTable:
+    """160 clips of four classes: sounds of their own, pictures of a few for each class; every fifth clip is test."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), 40)
+    voices = 9 * rng.standard_normal((n_voices, 6))[np.arange(160) % n_voices]
+    pictures = rng.standard_normal((4, n_pictures, 5))[labels, rng.integers(0, n_pictures, 160)]
+    return FeatureTable(
+        clip_ids=[str(i) for i in range(160)],
+        splits=["test" if i % 5 == 0 else "train" for i in range(160)],
+        labels=labels,
+        classes=list("abcd"),
+        audio=(voices + rng.standard_normal((160, 6))).astype(np.float32),
+        visual=pictures.astype(np.float32),
+        provenance={},
+    )
+
+
+def set_of(rows: Rows) -> set[bytes]:
+    return {row.tobytes() for row in rows}
+
+
+@pytest.mark.parametrize("by_cluster", [False, True])
+def test_no_picture_is_on_both_sides_of_a_fold(by_cluster: bool) -> None:
+    clips = table(n_pictures=30)
+    assert len(set_of(clips.visual)) < 110
+    parts = list(folds(clips, 2, 0, by_cluster=by_cluster))
+    for fit, held in parts:
+        assert set_of(clips.visual[fit]).isdisjoint(set_of(clips.visual[held]))
+        assert set(clips.labels[fit]) == set(clips.labels[held]) == {0, 1, 2, 3}
+    held_out = np.concatenate([held for _, held in parts])
+    assert sorted(held_out) == [i for i in range(160) if i % 5]
+
+
+def test_no_sound_is_on_both_sides_of_a_fold() -> None:
+    clips = table(n_pictures=30)
+    turned = replace(clips, audio=clips.visual, visual=clips.audio)
+    for fit, held in folds(turned, 3, 0, by_cluster=False):
+        assert set_of(turned.audio[fit]).isdisjoint(set_of(turned.audio[held]))
+
+
+def test_folds_without_equal_rows_lose_no_row() -> None:
+    clips = table(n_pictures=30)
+    clips = replace(clips, visual=np.random.default_rng(1).standard_normal((160, 5)).astype(np.float32))
+    for fit, held in folds(clips, 2, 0, by_cluster=True):
+        assert sorted([*fit, *held]) == [i for i in range(160) if i % 5]
+
+
+def test_groups_are_clips_of_one_sound_or_picture_and_what_hangs_on_them() -> None:
+    audio = np.array([[0], [0], [1], [2], [3], [4]], np.float32)
+    visual = np.array([[0], [1], [1], [2], [3], [3]], np.float32)
+    assert groups_of_equal(audio, visual).tolist() == [0, 0, 0, 1, 2, 2]
+
+
+def test_clusters_that_share_the_pictures_of_a_class_are_refused() -> None:
+    with pytest.raises(
+        DataError, match="fold 0: a class has no clip left to fit on; expected some that share no sound"
+    ):
+        list(folds(table(n_pictures=1), 2, 0, by_cluster=True))
