@@ -29,7 +29,7 @@ def decode(clips_csv: Path, out: Path, share: Share) -> None:
     from pipeline.clip_jobs.engines import prepare
 
     prepare(["pipeline.clip_jobs.loop", "pipeline.frames", "pipeline.video"])
-    from pipeline import frames, video
+    from pipeline import frames
     from pipeline.clip_jobs.cache import ClipCache
     from pipeline.clip_jobs.loop import Job, map_videos
     from pipeline.settings.environment import cache_folder
@@ -39,7 +39,7 @@ def decode(clips_csv: Path, out: Path, share: Share) -> None:
 
     params = load_params("frames", frames.FramesParams)
     limits = clip_limits()
-    made_by = fingerprint(params.model_dump(), [video, frames], ["av", "numpy", "pillow", "torch", "torchvision"])
+    made_by = fingerprint(params.model_dump(), ["pipeline.video", "pipeline.frames"])
     job = Job("frames", ClipCache(cache_folder() / "clips" / "frames", made_by), out, share)
     function = partial(pictures, params=params)
     map_videos(job, clips_csv, function, limits.max_rejected_fraction, limits.clip_timeout_seconds)

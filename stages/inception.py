@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pipeline.formats.shards import Rows
     from pipeline.weights.lazy import LazyWeights
 
+CODE = ["pipeline.formats.jpegs", "pipeline.networks.inference", "pipeline.networks.inception.network"]
+
 
 def main(frames: Path, out: Path, *, shard: str = WHOLE) -> None:
     """Write shards of embeddings (n, 2048) float32 and seconds (n,) float64, and provenance.json."""
@@ -33,8 +35,7 @@ def embed(frames: Path, out: Path, share: Share) -> None:
     from pipeline import weights
     from pipeline.clip_jobs.cache import ClipCache
     from pipeline.clip_jobs.loop import Job, map_shards
-    from pipeline.formats import jpegs, provenance
-    from pipeline.networks import inference
+    from pipeline.formats import provenance
     from pipeline.networks.inception import network as inception
     from pipeline.networks.inception import random_weights
     from pipeline.settings.environment import cache_folder
@@ -46,11 +47,10 @@ def embed(frames: Path, out: Path, share: Share) -> None:
     weights.check_random_allowed("inception", params.weights, params.allow_random, str(read_section("dataset.source")))
     memory, made_by = (
         cache_folder() / "random_weights.json",
-        fingerprint({}, [inception, random_weights], ["torch", "torchvision"]),
+        fingerprint({}, ["pipeline.networks.inception.random_weights"]),
     )
     lazy = LazyWeights("inception", params.weights, params.seed, random_weights.random_state, memory, made_by)
-    packages = ["numpy", "pillow", "torch", "torchvision"]
-    made_by = fingerprint(lazy.facts, [jpegs, inception, inference], packages)
+    made_by = fingerprint(lazy.facts, CODE)
     job = Job("inception", ClipCache(cache_folder() / "clips" / "inception", made_by), out, share)
     map_shards(job, frames, pictures, lambda: make_embed(lazy))
     if job.is_whole:

@@ -29,7 +29,7 @@ def decode(clips_csv: Path, out: Path, share: Share) -> None:
     from pipeline.clip_jobs.engines import prepare
 
     prepare(["pipeline.clip_jobs.loop", "pipeline.logmel", "pipeline.video"])
-    from pipeline import logmel, video
+    from pipeline import logmel
     from pipeline.clip_jobs.cache import ClipCache
     from pipeline.clip_jobs.loop import Job, map_videos
     from pipeline.settings.environment import cache_folder
@@ -39,7 +39,7 @@ def decode(clips_csv: Path, out: Path, share: Share) -> None:
 
     params = load_params("logmel", logmel.LogMelParams)
     limits = clip_limits()
-    made_by = fingerprint(params.model_dump(), [video, logmel], ["av", "numpy", "scipy", "soxr"])
+    made_by = fingerprint(params.model_dump(), ["pipeline.video", "pipeline.logmel"])
     job = Job("logmel", ClipCache(cache_folder() / "clips" / "logmel", made_by), out, share)
     function = partial(examples, params=params)
     map_videos(job, clips_csv, function, limits.max_rejected_fraction, limits.clip_timeout_seconds)

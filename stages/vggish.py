@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pipeline.networks.vggish.network import VggishParams
     from pipeline.weights.lazy import LazyWeights
 
+CODE = ["pipeline.networks.inference", "pipeline.networks.vggish.network", "pipeline.networks.vggish.audioset_pca"]
+
 
 def main(logmel: Path, out: Path, *, shard: str = WHOLE) -> None:
     """Write shards of embeddings (n, 128) float32 and seconds (n,) float64, and provenance.json."""
@@ -33,8 +35,6 @@ def embed(logmel: Path, out: Path, share: Share) -> None:
     from pipeline.clip_jobs.cache import ClipCache
     from pipeline.clip_jobs.loop import Job, map_shards
     from pipeline.formats import provenance
-    from pipeline.networks import inference
-    from pipeline.networks.vggish import audioset_pca as vggish_postprocess
     from pipeline.networks.vggish import network as vggish
     from pipeline.networks.vggish import random_weights
     from pipeline.settings.environment import cache_folder
@@ -44,11 +44,14 @@ def embed(logmel: Path, out: Path, share: Share) -> None:
 
     params = load_params("vggish", vggish.VggishParams)
     weights.check_random_allowed("vggish", params.weights, params.allow_random, str(read_section("dataset.source")))
-    memory, made_by = cache_folder() / "random_weights.json", fingerprint({}, [vggish, random_weights], ["torch"])
+    memory, made_by = (
+        cache_folder() / "random_weights.json",
+        fingerprint({}, ["pipeline.networks.vggish.random_weights"]),
+    )
     lazy = LazyWeights("vggish", params.weights, params.seed, random_weights.random_state, memory, made_by)
     facts = lazy.facts | {"final_relu": params.final_relu, "postprocess": params.postprocess}
     pca = audioset_pca(facts) if params.postprocess != "none" else None
-    made_by = fingerprint(facts, [vggish, vggish_postprocess, inference], ["numpy", "torch"])
+    made_by = fingerprint(facts, CODE)
     job = Job("vggish", ClipCache(cache_folder() / "clips" / "vggish", made_by), out, share)
     map_shards(job, logmel, lambda arrays: arrays["examples"], lambda: make_embed(lazy, params, pca))
     if job.is_whole:

@@ -2,7 +2,7 @@
 
 Each experiment runs in a copy of the project, so that params.yaml stays as it is; one of the same name that an earlier
 call made is replaced. The table at the end is read from ``dvc exp show``, which shows them beside other experiments.
-``python -m benchmarks.results`` measures the same presets, on several data sets and more seeds.
+``python -m studies.comparison`` measures the same presets, on several data sets and more seeds.
 """
 
 import argparse
@@ -88,7 +88,7 @@ def _dvc(*words: str) -> str:
 
 def _arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ablation", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.ablation", description=__doc__)
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS), help="default: all of them")
     parser.add_argument(
         "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="of params.yaml, for all presets"

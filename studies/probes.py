@@ -142,7 +142,7 @@ def _pixel_statistics(arrays: "Arrays") -> "NDArray[np.float64]":
 
 def _arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.probes", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.probes", description=__doc__)
     parser.add_argument("data_folder", type=Path, help="of a finished run: data")
     parser.add_argument("--seed", type=int, default=0, help="deals the clips out to the folds (default: 0)")
     arguments = parser.parse_args()

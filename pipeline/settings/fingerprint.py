@@ -4,36 +4,69 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
+
+from pipeline.settings.imports import PROJECT, files_behind, is_of_the_project, packages_behind
+
+WITHOUT_EFFECT = (
+    "pipeline.errors",  # words
+    "pipeline.settings.params",  # the values themselves are among the facts
+    "pipeline.settings.environment",
+    "pipeline.settings.limits",
+    "pipeline.settings.fingerprint",
+    "pipeline.settings.imports",
+    "pipeline.formats.clips",  # how inputs and results are written down; the input's own hash says what was read
+    "pipeline.formats.files",
+    "pipeline.formats.rejects",
+    "pipeline.formats.shards",
+    "pipeline.clip_jobs",  # where and in which order clips are computed
+    "pipeline.dataset.base",
+    "pipeline.dataset.layouts",
+)
+"""Modules whose code no result depends on, however it is edited."""
+CHECKS = ("pydantic", "tqdm")
+"""Packages that only check values, or show how far the work is."""
+
+_Tree: TypeAlias = "str | list[_Tree]"
 
 
-def fingerprint(facts: Mapping[str, Any], modules: Iterable[ModuleType], packages: Iterable[str] = ()) -> str:
+def fingerprint(facts: Mapping[str, Any], modules: Iterable[str], project: Path = PROJECT) -> str:
     """Return a hash of all that decides a result besides the clip: sha256, hex.
+
+    What counts is the syntax tree of every file of the project behind the modules, and the versions of the packages
+    that these import. Comments, docstrings and layout do not count, nor do names of files and imports from within the
+    project: code that moves to another place, or whose user finds it there, is still the same code.
 
     Args:
         facts: what JSON can hold: parameters, hash of the weights.
-        modules: the rooms that compute the result; comments, docstrings and layout of their source do not count.
-        packages: installed packages whose version counts.
+        modules: dotted names of the modules that compute the result; what they import counts too.
+        project: folder of the project.
     """
-    code = {module.__name__: _code_hash(Path(str(module.__file__))) for module in modules}
-    versions = {package: version(package) for package in packages}
-    text = json.dumps([dict(facts), code, versions], sort_keys=True)
+    files = files_behind(modules, project, WITHOUT_EFFECT)
+    versions = {package: version(package) for package in packages_behind(files) if package not in CHECKS}
+    text = json.dumps([dict(facts), sorted(map(code_hash, files)), versions], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _code_hash(path: Path) -> str:
-    """Hash of a module's syntax tree without its docstrings; of a package all modules count."""
-    files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
-    return hashlib.sha256("".join(map(_tree_without_docstrings, files)).encode()).hexdigest()
-
-
-def _tree_without_docstrings(path: Path) -> str:
-    """What of a module can change a result."""
-    tree = ast.parse(path.read_bytes())
+@cache
+def code_hash(file: Path) -> str:
+    """Return a hash of what a Python file does: sha256, hex; the same under every version of Python."""
+    tree = ast.parse(file.read_bytes())
     for node in ast.walk(tree):
+        for name, value in ast.iter_fields(node):
+            if isinstance(value, list):
+                setattr(node, name, [child for child in value if not is_of_the_project(child)])
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
-    return ast.dump(tree)
+    return hashlib.sha256(json.dumps(_plain(tree)).encode()).hexdigest()
+
+
+def _plain(value: object) -> _Tree:
+    """A syntax tree as lists and words, without the empty fields that newer versions of Python add."""
+    if isinstance(value, ast.AST):
+        fields = [[name, _plain(child)] for name, child in ast.iter_fields(value) if child is not None and child != []]
+        return [type(value).__name__, *fields]
+    return [_plain(child) for child in value] if isinstance(value, list) else repr(value)

@@ -1,6 +1,6 @@
 """The results page: every model on every data set, tuned on what is not test; docs/results.md and its pictures.
 
-usage: python -m benchmarks.results WORK NAME=FILE... [--trials N] [--folds K] [--seeds S...]
+usage: python -m studies.comparison WORK NAME=FILE... [--trials N] [--folds K] [--seeds S...]
 
 FILE is data/features.safetensors of a finished run, or published features that the project can import. Searches and
 fits leave files in WORK, $WORKERS at a time; a run that was killed goes on where it stopped, and one that finds all of
@@ -53,7 +53,7 @@ def _named_number(word: str) -> tuple[str, int]:
 
 def _arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.results", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.comparison", description=__doc__)
     parser.add_argument("work", metavar="WORK", type=Path, help="folder of finished searches and fits")
     parser.add_argument("sets", metavar="NAME=FILE", nargs="+", help="a data set and its features")
     parser.add_argument("--trials", type=int, default=12, help="parameter sets a model (default: 12)")

@@ -13,13 +13,13 @@ from pipeline.formats.files import write_atomically
 from pipeline.tune.trials import Budget
 from studies.ablation import MODEL, PRESETS
 from studies.comparison import pictures, tables
-from studies.comparison.code import PACKAGES
 from studies.comparison.fits import Fit
 from studies.comparison.jobs import Search
 from studies.comparison.lines import FORMS, Form, Line, SetLines
 from studies.comparison.sets import Source
 from studies.comparison.tables import Array, Row
 
+PACKAGES = ("numpy", "scipy", "scikit-learn", "torch")  # whose versions the page names
 TEMPLATE = "page.md.jinja"
 NAME = "results"  # of the page, and of the folder of its pictures
 COMPARED = (MODEL, "cca", "c_cca")  # whose canonical correlations are shown
@@ -42,7 +42,7 @@ class Run(NamedTuple):
         )
         if self.clusters:
             options += f" --clusters {' '.join(f'{name}={number}' for name, number in self.clusters.items())}"
-        return f".venv/bin/python -m benchmarks.results WORK {' '.join(words)} {options}"
+        return f".venv/bin/python -m studies.comparison WORK {' '.join(words)} {options}"
 
 
 def shown(lines: SetLines) -> dict[str, Fit]:

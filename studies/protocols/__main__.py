@@ -191,7 +191,7 @@ def _numbers(clips: "Sequence[Seconds]") -> "NDArray[np.int64]":
 
 def _arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tasks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.protocols.__main__", description=__doc__)
     parser.add_argument("data_folder", type=Path, help="of a finished run: data")
     return parser.parse_args()
 

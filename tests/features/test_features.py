@@ -172,7 +172,7 @@ def raw_embeddings() -> dict[str, NDArray[np.float32]]:
     return {f"clip {k:02d}": rng.normal(0.3, 1, (k + 1, 128)).astype(np.float32) for k in range(12)}
 
 
-def run_stage(folder: Path, provenance: dict[str, str | bool], audio: Mapping[str, Arrays]) -> FeatureTable:
+def run_stage(folder: Path, facts: dict[str, str | bool], audio: Mapping[str, Arrays]) -> FeatureTable:
     """The stage on clips with these audio embeddings and random visual ones."""
     clip_ids, rng = sorted(audio), np.random.default_rng(1)
     splits = itertools.cycle(["train", "train", "validation", "test"])
@@ -184,7 +184,7 @@ def run_stage(folder: Path, provenance: dict[str, str | bool], audio: Mapping[st
     visual = {i: {"embeddings": rng.random((3, 16), np.float32)} for i in clip_ids}
     for name, arrays in {"vggish": audio, "inception": visual}.items():
         write_shards(folder / name, clip_ids, arrays.__getitem__)
-        provenance.write_provenance(folder / name, dict(provenance))
+        provenance.write_provenance(folder / name, dict(facts))
     for name in ("dataset", "logmel", "frames"):
         (folder / name).mkdir()
         rejects.write(folder / name / rejects.FILE, [])

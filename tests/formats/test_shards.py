@@ -15,9 +15,9 @@ from pipeline.formats.shards import Arrays, StoredRows, arrays_sha256, open_shar
 READ_IN_A_CHILD = """
 import re, sys
 from pathlib import Path
-from pipeline.clip_cache import ClipCache
-from pipeline.clip_map import Job, has_rows, map_shards
-from pipeline.share import Share
+from pipeline.clip_jobs.cache import ClipCache
+from pipeline.clip_jobs.loop import Job, has_rows, map_shards
+from pipeline.clip_jobs.share import Share
 
 def peak_mebibytes():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024

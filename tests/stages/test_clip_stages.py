@@ -1,8 +1,5 @@
 """The four stages that work clip by clip, on real files, called as their command lines call them."""
 
-import ast
-import inspect
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,14 +8,11 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from pipeline.clip_jobs import cache as clip_cache
 from pipeline.clip_jobs.engines import prepare
-from pipeline.clip_jobs.share import Share
 from pipeline.errors import ParamsError
 from pipeline.formats.clips import Clip, write_clips, write_root
 from pipeline.formats.files import file_sha256
 from pipeline.formats.shards import read_shards
-from pipeline.weights.lazy import LazyWeights
 from stages import frames, inception, logmel, vggish
 from tests.helpers.synthetic import numbered_picture, write_clip
 
@@ -87,53 +81,6 @@ def test_shares_write_no_out_and_a_plain_run_finds_all_clips_in_the_cache(clips_
     logmel.main(clips_csv, tmp_path / "out")
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").glob("clips/*/*")} == entries
     assert sorted(clip_id for clip_id, _ in read_shards(tmp_path / "out")) == ["0.mp4", "1.mp4", "2.mp4"]
-
-
-class SeenError(Exception):
-    """The modules and packages that a stage's cache is keyed by."""
-
-
-def project_imports(tree: ast.AST) -> set[str]:
-    """The rooms that a piece of code imports."""
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
-    names = [f"{node.module}.{alias.name}".split(".") for node in found for alias in node.names]
-    return {".".join(parts[:2]) for parts in names if parts[0] == "pipeline"}
-
-
-def packages_of(room: ModuleType) -> set[str]:
-    """The distributions that a room imports; pydantic checks parameters only."""
-    file = Path(str(room.__file__))
-    text = "\n".join(path.read_text() for path in (file.parent.glob("*.py") if file.stem == "__init__" else [file]))
-    names = {word.partition(".")[0] for word in re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)}
-    others = names - sys.stdlib_module_names - {"pipeline", "pydantic"}
-    return {{"PIL": "pillow"}.get(name, name) for name in others}
-
-
-@pytest.mark.parametrize("stage", [logmel, frames, vggish, inception])
-def test_the_rooms_that_compute_a_clip_and_their_packages_are_part_of_its_key(
-    stage: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fingerprint(facts: object, modules: list[ModuleType], packages: list[str]) -> str:
-        if len(modules) == 1:  # the key of random weights
-            return ""
-        raise SeenError(modules, packages)
-
-    monkeypatch.setattr(clip_cache, "fingerprint", fingerprint)
-    monkeypatch.setattr(LazyWeights, "facts", {})
-    setup = "decode" if hasattr(stage, "decode") else "embed"
-    with pytest.raises(SeenError) as seen:
-        getattr(stage, setup)(Path("in"), Path("out"), Share(1, 1))
-    modules, packages = seen.value.args
-    functions = [node for node in ast.parse(inspect.getsource(stage)).body if isinstance(node, ast.FunctionDef)]
-    work = [function for function in functions if function.name not in ("main", setup)]
-    rooms = set().union(*map(project_imports, work)) - {
-        "pipeline.settings.device",
-        "pipeline.formats.clips",
-        "pipeline.weights",
-    }
-    assert rooms <= {module.__name__ for module in modules}
-    unused = {"soxr"} if stage is frames else set()  # of the sound
-    assert set(packages) >= set().union(*map(packages_of, modules)) - unused
 
 
 @pytest.mark.parametrize("stage", [logmel, frames, vggish, inception])

@@ -1,14 +1,16 @@
 """DVC follows no imports: a stage whose deps omit a file would go on serving an old result."""
 
-import ast
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from pipeline.settings.imports import files_behind
+
 ROOT = Path(__file__).parents[2]
-PROJECT = ("pipeline", "stages")
 
 
 def resolved_stages() -> dict[str, dict[str, Any]]:
@@ -29,56 +31,58 @@ def resolved_stages() -> dict[str, dict[str, Any]]:
 STAGES = resolved_stages()
 
 
-def imports(path: Path) -> set[Path]:
-    """Project files that a file imports, at any depth of its code, package __init__ files included."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    found = set()
-    for name in names:
-        parts = name.split(".")
-        if parts[0] in PROJECT:
-            candidates = [ROOT.joinpath(*parts).with_suffix(".py")]
-            candidates += [ROOT.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
-            found |= {candidate for candidate in candidates if candidate.exists()}
-    return found
-
-
-def reached(start: Path, also: set[Path]) -> set[str]:
-    """All project files behind a script, relative to the root; empty files cannot change an answer.
-
-    A package's templates are behind whoever imports it.
-    """
-    todo, seen = {start} | also, set()
-    while todo:
-        path = todo.pop()
-        seen.add(path)
-        todo |= (imports(path) if path.suffix == ".py" else set()) - seen
-        todo |= set(path.parent.glob("*.jinja")) - seen if path.name == "__init__.py" else set()
-    return {path.relative_to(ROOT).as_posix() for path in seen if path.read_text().strip()}
-
-
 def needed(name: str) -> set[str]:
     """Project files behind a stage: those of its script, and of its model where it has one."""
     script, _, key = name.partition("@")
-    model = {ROOT / "pipeline" / "models" / f"{key}.py"} if key else set()
-    return reached(ROOT / "stages" / f"{script}.py", model)
+    files = files_behind([f"stages.{script}", *([f"pipeline.models.{key}"] if key else [])])
+    templates = {path for file in files if file.name == "__init__.py" for path in file.parent.glob("*.jinja")}
+    return {path.relative_to(ROOT).as_posix() for path in templates.union(files)}
+
+
+def code_deps(name: str) -> list[str]:
+    return [dep for dep in STAGES[name].get("deps", []) if dep.startswith(("pipeline", "stages"))]
+
+
+def lies_in(file: str, dep: str) -> bool:
+    return file == dep or file.startswith(f"{dep}/")
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name != "dataset"])
-def test_deps_of_a_stage_are_the_project_files_it_imports(name: str) -> None:
-    missing = needed(name) - set(STAGES[name]["deps"])
+def test_every_project_file_that_a_stage_imports_lies_in_a_dep(name: str) -> None:
+    missing = [file for file in needed(name) if not any(lies_in(file, dep) for dep in code_deps(name))]
     assert not missing, f"add to deps of {name}: {sorted(missing)}"
 
 
 @pytest.mark.parametrize("script", sorted({name.partition("@")[0] for name in STAGES}))
-def test_no_stage_waits_for_a_file_that_it_does_not_import(script: str) -> None:
+def test_no_stage_waits_for_code_that_it_does_not_import(script: str) -> None:
     members = [name for name in STAGES if name.partition("@")[0] == script]  # a foreach has one list for all
-    declared = {dep for name in members for dep in STAGES[name].get("deps", []) if dep.endswith((".py", ".jinja"))}
-    assert declared <= set().union(*map(needed, members))
+    files = set().union(*map(needed, members))
+    idle = [dep for name in members for dep in code_deps(name) if not any(lies_in(file, dep) for file in files)]
+    assert idle == []
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_dep_that_is_code_exists(name: str) -> None:
+    assert [dep for dep in code_deps(name) if not (ROOT / dep).exists()] == []
+
+
+def test_the_model_of_another_is_no_dep_of_a_model() -> None:
+    for name in ("train@cca", "embed@cca"):
+        assert [dep for dep in code_deps(name) if lies_in("pipeline/models/acmr.py", dep)] == []
+
+
+def test_what_editors_and_python_leave_in_a_folder_changes_no_dep() -> None:
+    left = ["__pycache__/a.pyc", ".hits.py.swp", "hits.py~", ".ipynb_checkpoints/a.ipynb", ".DS_Store"]
+    paths = [f"pipeline/retrieval/{name}" for name in left]
+    command = [sys.executable, "-m", "dvc", "check-ignore", *paths, "pipeline/retrieval/hits.py"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == paths
+
+
+def test_every_folder_of_the_pipeline_has_a_folder_of_tests() -> None:
+    folders = {path.parent.relative_to(ROOT / "pipeline") for path in (ROOT / "pipeline").rglob("*.py")}
+    tested = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
+    assert sorted(map(str, folders - tested)) == []
 
 
 def test_every_stage_is_one_script_of_its_name() -> None:

@@ -47,7 +47,7 @@ def _print_row(name: str, files: list[File], n_rejects: int) -> None:
 
 def main() -> None:
     """Run the command that the command line names."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.clip_cache", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m pipeline.clip_jobs.cache", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("stats", help="entries of each stage, their size and when they were last used")
     pruning = commands.add_parser("prune", help="remove the entries that were not used for longest")

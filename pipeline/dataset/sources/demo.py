@@ -5,7 +5,6 @@ drawn in double precision, whose rounding is lost on the way to 8 bits a colour 
 """
 
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,9 +16,6 @@ from tqdm import tqdm
 
 from pipeline import video
 from pipeline.dataset.base import DatasetParams, Found
-from pipeline.dataset.demo import pictures as demo_pictures
-from pipeline.dataset.demo import shapes as demo_shapes
-from pipeline.dataset.demo import sounds as demo_sounds
 from pipeline.dataset.demo.pictures import make_pictures
 from pipeline.dataset.demo.sounds import SOUNDS, make_sound
 from pipeline.dataset.layouts.locations import refuse_path, refuse_protocol
@@ -29,7 +25,6 @@ from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.params import StageParams, load_params
 
 CLASS_NAMES = tuple(SOUNDS)
-PACKAGES = ("numpy", "scipy", "av")
 MARGIN_FRACTION = 0.04
 
 
@@ -82,8 +77,7 @@ def find_clips(params: DatasetParams) -> Found:
     refuse_path(params)
     refuse_protocol(params)
     demo = load_params("demo", DemoParams)
-    modules = (sys.modules[__name__], demo_pictures, demo_shapes, demo_sounds, video)
-    folder = cache_folder() / "demo" / fingerprint(demo.model_dump(), modules, PACKAGES)
+    folder = cache_folder() / "demo" / fingerprint(demo.model_dump(), [__name__])
     made = make_demo(folder, demo)
     return Found(folder, [Clip(clip_id=clip.path, **clip._asdict()) for clip in made], [])
 

@@ -1,10 +1,8 @@
 import errno
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -16,7 +14,6 @@ from pipeline.errors import ClipError, DataError, DiskError
 from pipeline.formats.files import write_atomically
 from pipeline.formats.shards import Arrays
 from pipeline.settings.environment import cache_folder, weights_folder
-from pipeline.settings.fingerprint import fingerprint
 
 REFUSAL = ClipError("one name", "no_audio", "no sound", "an audio stream")
 
@@ -25,7 +22,7 @@ PEAK = """
 import re, sys
 from pathlib import Path
 import numpy as np
-from pipeline.clip_cache import ClipCache
+from pipeline.clip_jobs.cache import ClipCache
 
 def peak_megabytes():  # not ru_maxrss: a child takes that over from the process that started it
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024 / 1e6
@@ -43,25 +40,6 @@ before = peak_megabytes()
 arrays = cache.read("clip", "input")
 print(peak_megabytes() - before)
 """
-
-
-def module(folder: Path, source: str) -> ModuleType:
-    made = ModuleType("room")
-    path = folder / "room.py"
-    path.write_text(source)
-    made.__file__ = str(path)
-    return made
-
-
-def grown_megabytes(work: str, folder: Path) -> float:
-    output = subprocess.run(
-        [sys.executable, "-c", PEAK + work, str(folder)], capture_output=True, text=True, check=True
-    )
-    return float(output.stdout)
-
-
-def made_by(folder: Path, source: str, **facts: object) -> str:
-    return fingerprint(facts, [module(folder, source)])
 
 
 def test_arrays_come_back_from_the_cache(tmp_path: Path) -> None:
@@ -97,6 +75,13 @@ def damaged(data: bytes) -> dict[str, bytes]:
         flipped[place] ^= 1 << int(rng.integers(8))
         made[f"bit at {place}"] = bytes(flipped)
     return made
+
+
+def grown_megabytes(work: str, folder: Path) -> float:
+    output = subprocess.run(
+        [sys.executable, "-c", PEAK + work, str(folder)], capture_output=True, text=True, check=True
+    )
+    return float(output.stdout)
 
 
 def served(cache: ClipCache) -> bool:
@@ -155,43 +140,6 @@ def test_the_same_result_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_an_entry_that_vanishes_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"clip 'clip': .*gone; expected the entry that was just there"):
         ClipCache(tmp_path, "f").read("clip", "input")
-
-
-def test_comments_docstrings_and_layout_do_not_change_the_fingerprint(tmp_path: Path) -> None:
-    plain = made_by(tmp_path, "def f(x):\n    return x + 1\n")
-    dressed = made_by(tmp_path, '"""Room."""\n# why\ndef f( x ):\n    """Return."""\n\n    return x+1\n')
-    assert plain == dressed
-
-
-def test_every_module_of_a_package_counts(tmp_path: Path) -> None:
-    package = ModuleType("package")
-    package.__file__ = str(tmp_path / "__init__.py")
-    (tmp_path / "__init__.py").touch()
-    prints = set()
-    for source in ("x = 1", "x = 2"):
-        (tmp_path / "inner.py").write_text(source)
-        prints.add(fingerprint({}, [package]))
-    assert len(prints) == 2
-
-
-def test_code_and_facts_change_the_fingerprint(tmp_path: Path) -> None:
-    prints = {
-        made_by(tmp_path, "x = 1"),
-        made_by(tmp_path, "x = 2"),
-        made_by(tmp_path, "x = 1", size=3),
-        made_by(tmp_path, "x = 1", size=4),
-        fingerprint({}, [module(tmp_path, "x = 1")], ["numpy"]),
-    }
-    assert len(prints) == 5
-
-
-def test_the_fingerprint_is_the_same_in_another_process(tmp_path: Path) -> None:
-    code = "import json, sys; from pipeline import clip_cache as c; print(c.fingerprint(json.loads(sys.argv[1]), [c]))"
-    facts = {"b": 1, "a": [1.5, None]}
-    from pipeline.clip_jobs import cache as clip_cache
-
-    other = subprocess.run([sys.executable, "-c", code, json.dumps(facts)], capture_output=True, text=True, check=True)
-    assert other.stdout.strip() == fingerprint(facts, [clip_cache])
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:

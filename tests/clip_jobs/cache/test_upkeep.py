@@ -13,6 +13,13 @@ from pipeline.clip_jobs.cache.upkeep import File, Pruned, count_ages, entries, f
 from pipeline.errors import ClipError, DataError, ParamsError
 
 ROOT = Path(__file__).parents[3]
+PRUNE_WITHOUT_END = """
+import sys
+from pathlib import Path
+from pipeline.clip_jobs.cache.upkeep import prune
+while True:
+    prune(Path(sys.argv[1]), 2000, dry_run=False)
+"""
 N_BYTES = 1000  # of the arrays of an entry
 DAY_SECONDS = 86400
 
@@ -131,10 +138,7 @@ def test_an_entry_that_another_prune_removes_first_is_not_counted(
 
 def test_runs_beside_a_prune_find_intact_entries_or_none(tmp_path: Path) -> None:
     cache = filled(tmp_path, "logmel", 10)
-    pruning = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from pathlib import Path; from pipeline.clip_cache.upkeep import prune\n"
-         "while True: prune(Path(sys.argv[1]), 2000, dry_run=False)", str(tmp_path)], cwd=ROOT
-    )  # fmt: skip
+    pruning = subprocess.Popen([sys.executable, "-c", PRUNE_WITHOUT_END, str(tmp_path)], cwd=ROOT)
     try:
         while kept(cache, 10) == list(range(10)):
             assert pruning.poll() is None

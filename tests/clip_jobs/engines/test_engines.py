@@ -142,7 +142,7 @@ def test_no_worker_outlives_the_run(tmp_path: Path, how: signal.Signals) -> None
     code = f"""
 import signal
 from pathlib import Path
-from pipeline.engines import prepare, processes
+from pipeline.clip_jobs.engines import prepare, processes
 from tests.helpers.clip_work import hold
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts the tests may ignore it, as `&` in a script does
 prepare(["tests.helpers.clip_work"])
@@ -157,7 +157,7 @@ list(processes.run(hold, [Path({str(locks[0])!r}), Path({str(locks[1])!r})], 2, 
 
 def test_a_worker_has_one_thread_for_arithmetic() -> None:
     code = """
-from pipeline.engines import prepare, processes
+from pipeline.clip_jobs.engines import prepare, processes
 from tests.helpers.clip_work import n_threads
 prepare(["tests.helpers.clip_work"])
 print(dict(processes.run(n_threads, ["numpy"], 1, 60)))
@@ -198,7 +198,7 @@ def test_there_are_as_many_workers_as_asked_for_or_one_a_core(
 def test_cores_that_the_process_may_not_use_get_no_worker() -> None:
     code = """
 import os
-from pipeline.engines import chosen_workers
+from pipeline.settings.environment import chosen_workers
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 print(chosen_workers())
 """

@@ -226,7 +226,7 @@ def test_after_an_edit_of_a_model_its_search_and_its_fits_are_missing_and_no_oth
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work, project = Path(shutil.copytree(finished / "work", tmp_path / "work")), tmp_path / "project"
-    for name in ("pipeline", "benchmarks"):
+    for name in ("pipeline", "studies"):
         shutil.copytree(ROOT / name, project / name)
     with (project / "pipeline/models/c_cca.py").open("a") as file:
         file.write("TWO = 1 + 1\n")
