@@ -16,7 +16,7 @@ from sklearn.decomposition import PCA
 
 from pipeline.errors import DataError, ParamsError, RejectKind
 from pipeline.features.clip_vectors import FeaturesParams, check_audio_scaling, mean_over_time, scale_audio
-from pipeline.formats import rejects
+from pipeline.formats import provenance, rejects
 from pipeline.formats.clips import Clip, write_clips
 from pipeline.formats.feature_table import METADATA_KEY, FeatureTable
 from pipeline.formats.shards import Arrays, read_shards, write_shards
