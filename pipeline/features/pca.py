@@ -119,7 +119,8 @@ def _check_rows(rows: NDArray[Any], width: int | None) -> None:
 def _mean(rows: NDArray[Any]) -> NDArray[np.float64]:
     """(d,) means of the columns; that of a column of equal numbers is exactly that number, so it has no scatter."""
     is_constant = (rows == rows[0]).all(axis=0)
-    return np.where(is_constant, rows[0], rows.mean(axis=0, dtype=np.float64))
+    mean: NDArray[np.float64] = np.where(is_constant, rows[0], rows.mean(axis=0, dtype=np.float64))
+    return mean
 
 
 def _centred_chunks(rows: NDArray[Any], mean: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:

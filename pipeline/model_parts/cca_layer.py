@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from pipeline import linalg
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepParams, Network
 from pipeline.model_parts.layers import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
-from pipeline.model_parts.search_space import IntUniform, LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 
 CCA_SEARCH: SearchSpace = (
-    DEEP_SEARCH | HIDDEN_SEARCH | {"n_components": IntUniform(5, 32), "ridge": LogUniform(1e-3, 1.0)}
+    DEEP_SEARCH | HIDDEN_SEARCH | {"n_components": ("randint", 5, 33), "ridge": ("loguniform", 1e-3, 1.0)}
 )
 
 

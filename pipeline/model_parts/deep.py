@@ -16,14 +16,14 @@ from pipeline.model_parts import distributed, training
 from pipeline.model_parts.base import History, Pairs, SeededParams, check_features, check_pairs
 from pipeline.model_parts.layers import INPUT_SEARCH, Encoder, InputParams
 from pipeline.model_parts.saving import load_model, save_model
-from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 from pipeline.retrieval import mean_average_precision
 from pipeline.settings.device import chosen_device, one_thread
 
 DEEP_SEARCH: SearchSpace = INPUT_SEARCH | {
-    "patience": Choice((None, 20)),
-    "learning_rate": LogUniform(3e-4, 1e-2),
-    "weight_decay": LogUniform(1e-5, 0.1),
+    "patience": [None, 20],
+    "learning_rate": ("loguniform", 3e-4, 1e-2),
+    "weight_decay": ("loguniform", 1e-5, 0.1),
 }
 """What a search varies of every deep model: none loses because another was searched more widely."""
 

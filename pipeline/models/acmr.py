@@ -10,17 +10,17 @@ from torch.nn import functional
 from pipeline.model_parts import layers as encoders
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
 from pipeline.model_parts.layers import HIDDEN_SEARCH, HiddenParams, perceptron
-from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace, Uniform
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,
     **HIDDEN_SEARCH,
-    "lambda_label": LogUniform(0.1, 10.0),
-    "lambda_structure": LogUniform(0.03, 3.0),
-    "lambda_adversarial": LogUniform(1e-3, 1.0),
-    "negative_weight": LogUniform(0.1, 10.0),
-    "margin": Uniform(0.5, 1.5),
-    "common_width": Choice((16, 32, 64, 128)),
+    "lambda_label": ("loguniform", 0.1, 10.0),
+    "lambda_structure": ("loguniform", 0.03, 3.0),
+    "lambda_adversarial": ("loguniform", 1e-3, 1.0),
+    "negative_weight": ("loguniform", 0.1, 10.0),
+    "margin": ("uniform", 0.5, 1.0),  # from 0.5, of width 1.0
+    "common_width": [16, 32, 64, 128],
 }
 
 _SCHEDULE_STEEPNESS = 10  # of the reversal's growth, as in Ganin & Lempitsky (2015)

@@ -6,12 +6,12 @@ from torch import Tensor
 from pipeline.model_parts import losses
 from pipeline.model_parts.cca_layer import CCA_SEARCH, CcaNetwork, CcaParams
 from pipeline.model_parts.deep import DeepModel
-from pipeline.model_parts.search_space import LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **CCA_SEARCH,
-    "learning_rate": LogUniform(1e-3, 0.3),  # a batch is most or all of the rows: few steps
-    "loss_ridge": LogUniform(1e-3, 1.0),
+    "learning_rate": ("loguniform", 1e-3, 0.3),  # a batch is most or all of the rows: few steps
+    "loss_ridge": ("loguniform", 1e-3, 1.0),
 }
 
 

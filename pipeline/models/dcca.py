@@ -9,12 +9,12 @@ from pipeline import linalg
 from pipeline.model_parts import losses
 from pipeline.model_parts.cca_layer import CCA_SEARCH, CcaNetwork, CcaParams
 from pipeline.model_parts.deep import DeepModel
-from pipeline.model_parts.search_space import LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **CCA_SEARCH,
-    "learning_rate": LogUniform(1e-3, 3e-2),  # a batch is most or all of the rows: few steps
-    "loss_ridge": LogUniform(1e-3, 1.0),
+    "learning_rate": ("loguniform", 1e-3, 3e-2),  # a batch is most or all of the rows: few steps
+    "loss_ridge": ("loguniform", 1e-3, 1.0),
 }
 
 

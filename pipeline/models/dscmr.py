@@ -7,14 +7,14 @@ from pipeline.model_parts import layers as encoders
 from pipeline.model_parts import losses
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
 from pipeline.model_parts.layers import HIDDEN_SEARCH, HiddenParams, perceptron
-from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,
     **HIDDEN_SEARCH,
-    "lambda_likelihood": LogUniform(1e-2, 10.0),
-    "lambda_invariance": LogUniform(1e-3, 1.0),
-    "common_width": Choice((16, 32, 64, 128)),
+    "lambda_likelihood": ("loguniform", 1e-2, 10.0),
+    "lambda_invariance": ("loguniform", 1e-3, 1.0),
+    "common_width": [16, 32, 64, 128],
 }
 
 

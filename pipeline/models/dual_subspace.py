@@ -18,18 +18,18 @@ from pipeline.model_parts import layers as encoders
 from pipeline.model_parts import losses
 from pipeline.model_parts.base import with_equal_norms
 from pipeline.model_parts.layers import HIDDEN_SEARCH, HiddenParams, kernel_machine, perceptron
-from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace, Uniform
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **base_deep.DEEP_SEARCH,
     **HIDDEN_SEARCH,
-    "lambda_corr": LogUniform(0.1, 10.0),
-    "lambda_disc": LogUniform(0.1, 10.0),
-    "lambda_constraint": LogUniform(1e-3, 1.0),
-    "implicit_branch": Choice(("perceptron", "fourier")),
-    "explicit_width": Choice((16, 32, 64, 128)),
-    "implicit_width": Choice((16, 32, 64, 128)),
-    "explicit_share": Uniform(0.0, 1.0),
+    "lambda_corr": ("loguniform", 0.1, 10.0),
+    "lambda_disc": ("loguniform", 0.1, 10.0),
+    "lambda_constraint": ("loguniform", 1e-3, 1.0),
+    "implicit_branch": ["perceptron", "fourier"],
+    "explicit_width": [16, 32, 64, 128],
+    "implicit_width": [16, 32, 64, 128],
+    "explicit_share": ("uniform", 0.0, 1.0),
 }
 
 

@@ -16,15 +16,15 @@ from pipeline.errors import DataError
 from pipeline.model_parts.base import History, Pairs, SeededParams, check_features, check_pairs
 from pipeline.model_parts.layers import INPUT_SEARCH, InputParams, whitening_within_classes
 from pipeline.model_parts.saving import load_model, save_model
-from pipeline.model_parts.search_space import Choice, IntUniform, LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **INPUT_SEARCH,
-    "kernel": Choice(("linear", "cosine", "rbf")),
-    "width_factor": LogUniform(0.2, 5.0),
-    "n_landmarks": Choice((100, 300, 1000)),
-    "n_components": IntUniform(5, 32),
-    "ridge": LogUniform(1e-3, 10.0),
+    "kernel": ["linear", "cosine", "rbf"],
+    "width_factor": ("loguniform", 0.2, 5.0),
+    "n_landmarks": [100, 300, 1000],
+    "n_components": ("randint", 5, 33),
+    "ridge": ("loguniform", 1e-3, 10.0),
 }
 
 _N_MEDIAN_ROWS = 1000

@@ -14,14 +14,14 @@ from pipeline.errors import DataError
 from pipeline.model_parts.base import History, Pairs, check_pairs, with_equal_norms
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
 from pipeline.model_parts.layers import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
-from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 from pipeline.settings.device import one_thread
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,
     **HIDDEN_SEARCH,
-    "classifier": Choice(("logistic", "mlp")),
-    "l2_penalty": LogUniform(1e-2, 1e3),
+    "classifier": ["logistic", "mlp"],
+    "l2_penalty": ("loguniform", 1e-2, 1e3),
 }
 
 

@@ -11,13 +11,13 @@ from torch.nn import functional
 from pipeline.model_parts import losses
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
 from pipeline.model_parts.layers import GaussianEncoder, sampled
-from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,
-    "kl_weight": LogUniform(1e-5, 0.1),
-    "lambda_latent": LogUniform(1e-3, 1.0),
-    "latent_width": Choice((16, 32, 64, 100)),
+    "kl_weight": ("loguniform", 1e-5, 0.1),
+    "lambda_latent": ("loguniform", 1e-3, 1.0),
+    "latent_width": [16, 32, 64, 100],
 }
 
 Widths = Annotated[list[PositiveInt], Field(min_length=1)]

@@ -17,11 +17,6 @@ from pipeline.formats.files import file_sha256, write_atomically
 from pipeline.settings.environment import chosen_workers
 
 COLUMNS = ["trial", "validation_map", "validation_map_sd", "params"]
-
-
-_N_DRAWS = 1000
-
-
 Drawn = tuple[int, dict[str, Any]]  # a trial's number and parameters
 
 
@@ -62,37 +57,6 @@ def best_trial(trials: Sequence[Trial]) -> Trial:
     if not trained:
         raise DataError(f"all {len(trials)} trials diverged; expected one that trains (lower learning_rate)")
     return max(trained, key=lambda trial: (trial.validation_map, -trial.number))
-
-
-def draw(module: Any, base: Any, seed: int, number: int) -> dict[str, Any]:  # noqa: ANN401 - a model's module, its Params
-    """Return the searched parameters of a trial; they depend on the seed and its number alone.
-
-    Args:
-        module: a model's module, with ``Params`` and ``SEARCH``.
-        base: the ``Params`` that params.yaml gives; trial 0 is these.
-        seed: of all draws.
-        number: of the trial.
-
-    Raises:
-        ParamsError: the model refuses every draw.
-    """
-    import numpy as np
-    from pydantic import ValidationError
-
-    search = getattr(module, "SEARCH", {})
-    if number == 0:
-        return {key: getattr(base, key) for key in search}
-    rng = np.random.default_rng([seed, number])
-    for _ in range(_N_DRAWS):
-        values = {key: search[key].sample(rng) for key in sorted(search)}
-        try:
-            module.Params.model_validate(base.model_dump() | values)
-        except ValidationError:
-            continue
-        return values
-    raise ParamsError(
-        f"{module.__name__}: all {_N_DRAWS} draws of SEARCH are refused; expected ranges that Params takes"
-    )
 
 
 def read_trials(table: Path) -> list[Trial]:
@@ -153,6 +117,7 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
     """
     from pipeline.model_parts.base import model_module
     from pipeline.settings.params import load_params
+    from pipeline.tune.draws import draw
 
     if budget.n_trials < 1 or budget.n_folds < 1:
         raise ParamsError(f"{budget}; expected at least 1 trial and 1 fold")
