@@ -41,24 +41,25 @@ class CcaParams(DeepParams, PerceptronParams):
 class CcaLayer(nn.Module):
     """The linear CCA of the outputs of two encoders, as a last layer: no gradient reaches it, ``keep`` sets it."""
 
-    def __init__(self, width: int, n_components: int) -> None:
-        """Make room for ``n_components`` directions of outputs of ``width``."""
+    def __init__(self, width: int, n_components: int, dtype: torch.dtype = torch.float32) -> None:
+        """Make room for ``n_components`` directions of outputs of ``width``, computed in ``dtype``."""
         super().__init__()
         for modality in ("audio", "visual"):
-            self.register_buffer(f"{modality}_centre", torch.zeros(width))
-            self.register_buffer(f"{modality}_projection", torch.zeros(width, n_components))
+            self.register_buffer(f"{modality}_centre", torch.zeros(width, dtype=dtype))
+            self.register_buffer(f"{modality}_projection", torch.zeros(width, n_components, dtype=dtype))
 
     def keep(self, fitted: linalg.Cca) -> None:
-        """Take means and projections; components that the CCA lacks stay 0."""
+        """Take means and projections; components that the CCA lacks are 0 and change no cosine."""
         kept = {"audio": (fitted.x_mean, fitted.x_projection), "visual": (fitted.y_mean, fitted.y_projection)}
         for modality, (mean, projection) in kept.items():
             self.get_buffer(f"{modality}_centre").copy_(torch.from_numpy(mean))
-            self.get_buffer(f"{modality}_projection")[:, : projection.shape[1]] = torch.from_numpy(projection)
+            columns = self.get_buffer(f"{modality}_projection").zero_()
+            columns[:, : projection.shape[1]] = torch.from_numpy(projection)
 
     def variates(self, outputs: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
-        """Return (n, n_components) canonical variates of (n, width) outputs of one modality's encoder."""
-        centred = outputs - self.get_buffer(f"{modality}_centre")
-        return centred @ self.get_buffer(f"{modality}_projection")
+        """Return (n, n_components) canonical variates of (n, width) outputs of one encoder, in their dtype."""
+        centre = self.get_buffer(f"{modality}_centre")
+        return ((outputs.to(centre) - centre) @ self.get_buffer(f"{modality}_projection")).to(outputs)
 
 
 class CcaNetwork(Network):

@@ -6,7 +6,6 @@ choices, and docs/models.md says which ones go beyond them.
 
 from typing import Annotated, Literal, Self
 
-import numpy as np
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from pipeline.model_parts import deep as base_deep
 from pipeline.model_parts import layers as encoders
 from pipeline.model_parts import losses
 from pipeline.model_parts.base import with_equal_norms
+from pipeline.model_parts.cca_layer import CcaLayer
 from pipeline.model_parts.layers import HIDDEN_SEARCH, HiddenParams, kernel_machine, perceptron
 from pipeline.model_parts.search_space import SearchSpace
 
@@ -120,7 +120,9 @@ class Network(base_deep.Network):
         self.classifier = nn.Linear(params.implicit_width, n_classes, bias=False)
         self.params = params
         if params.fusion in ("cca", "cluster_cca"):
-            self._make_room_for_cca(n_classes)
+            width = params.explicit_width + params.implicit_width
+            n_most = max(n_classes - 1, 1) if params.fusion == "cluster_cca" else width
+            self.cca = CcaLayer(width, min(params.fusion_components, n_most), torch.float64)
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
         """Prepare all train features, and note the classes of their rows."""
@@ -173,8 +175,7 @@ class Network(base_deep.Network):
         else:
             labels = self._train_labels
             fitted = linalg.cluster_cca(x, y, labels, labels, params.fusion_components, params.fusion_ridge)
-        self._keep("audio", fitted.x_mean, fitted.x_projection)
-        self._keep("visual", fitted.y_mean, fitted.y_projection)
+        self.cca.keep(fitted)
 
     def embed_audio(self, audio: Tensor) -> Tensor:
         """Return (n, k) joint embeddings of (n, audio width) features."""
@@ -189,10 +190,7 @@ class Network(base_deep.Network):
         if self.params.fusion == "weighted":
             return self._weighted(encoder, features, modality)
         concatenation = self._concatenation(encoder, features)
-        if self.params.fusion == "none":
-            return concatenation
-        centred = concatenation.double() - self.get_buffer(f"{modality}_centre")
-        return (centred @ self.get_buffer(f"{modality}_projection")).float()
+        return concatenation if self.params.fusion == "none" else self.cca.variates(concatenation, modality)
 
     def _concatenation(self, encoder: Encoder, features: Tensor) -> Tensor:
         """Explicit and implicit embeddings side by side, each of unit length: (n, explicit_width + implicit_width)."""
@@ -208,21 +206,6 @@ class Network(base_deep.Network):
         share = self.params.explicit_share
         parts = [share**0.5 * functional.normalize(explicit), (1 - share) ** 0.5 * functional.normalize(implicit)]
         return torch.cat(parts, dim=1)
-
-    def _make_room_for_cca(self, n_classes: int) -> None:
-        """Buffers of the linear maps; components that a fit lacks stay 0 and change no cosine."""
-        params, width = self.params, self.params.explicit_width + self.params.implicit_width
-        n_most = max(n_classes - 1, 1) if params.fusion == "cluster_cca" else width
-        n_components = min(params.fusion_components, n_most)
-        for modality in ("audio", "visual"):
-            self.register_buffer(f"{modality}_centre", torch.zeros(width, dtype=torch.float64))
-            self.register_buffer(f"{modality}_projection", torch.zeros(width, n_components, dtype=torch.float64))
-
-    def _keep(self, modality: str, centre: linalg.Array, projection: linalg.Array) -> None:
-        """Write a modality's half of the CCA into its buffers."""
-        self.get_buffer(f"{modality}_centre").copy_(torch.from_numpy(np.asarray(centre)))
-        kept = self.get_buffer(f"{modality}_projection").zero_()
-        kept[:, : projection.shape[1]] = torch.from_numpy(projection)
 
 
 class Model(base_deep.DeepModel):
