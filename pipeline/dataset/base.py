@@ -16,7 +16,7 @@ from pipeline.formats.clips import Clip
 from pipeline.formats.rejects import Reject
 from pipeline.settings.limits import ClipLimits
 
-Share = Annotated[float, Field(gt=0, lt=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 class DatasetParams(ClipLimits):
@@ -26,8 +26,8 @@ class DatasetParams(ClipLimits):
     path: Path | None
     protocol: str | None
     seed: NonNegativeInt
-    test_fraction: Share
-    validation_fraction: Share
+    test_fraction: Fraction
+    validation_fraction: Fraction
     n_folds: Annotated[int, Field(ge=2)]
     fold: NonNegativeInt | None
 

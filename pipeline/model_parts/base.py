@@ -12,7 +12,6 @@ from pydantic import Field, field_validator
 from pipeline.errors import DataError, ParamsError
 from pipeline.settings.params import StageParams
 
-Array = NDArray[Any]
 History = list[dict[str, float]]
 """One dict a training epoch, such as ``{"epoch": 0, "loss": 1.2, "validation_map": 0.4}``; empty for a closed form."""
 
@@ -107,7 +106,7 @@ def check_pairs(pairs: Pairs, name: str) -> None:
         )
 
 
-def check_features(features: Array, width: int | None, name: str) -> None:
+def check_features(features: NDArray[Any], width: int | None, name: str) -> None:
     """Refuse features that a model cannot take.
 
     Args:
@@ -125,7 +124,7 @@ def check_features(features: Array, width: int | None, name: str) -> None:
         raise DataError(f"{name}: row {row} has NaN or infinite values; expected finite numbers")
 
 
-def with_equal_norms(rows: Array, longest: float, modality: Literal["audio", "visual"]) -> NDArray[np.float32]:
+def with_equal_norms(rows: NDArray[Any], longest: float, modality: Literal["audio", "visual"]) -> NDArray[np.float32]:
     """Return rows whose cosine with the other modality's is the dot product that they had, over ``longest`` squared.
 
     Retrieval compares by cosine, and a model whose norms carry confidence by dot product. Two coordinates more make all

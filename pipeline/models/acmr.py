@@ -7,9 +7,8 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.model_parts import layers as encoders
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
-from pipeline.model_parts.layers import HIDDEN_SEARCH, HiddenParams, perceptron
+from pipeline.model_parts.layers import HIDDEN_SEARCH, Encoder, HiddenParams, perceptron
 from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
@@ -46,7 +45,7 @@ class Params(DeepParams, HiddenParams):
     common_width: PositiveInt
 
 
-class Encoder(encoders.Encoder):
+class FeatureProjector(Encoder):
     """The feature projector of one modality, which ends in tanh."""
 
     def __init__(self, width: int, params: Params) -> None:
@@ -67,8 +66,8 @@ class AcmrNetwork(Network):
         """Lay out the network; its initial weights come from torch's generator."""
         super().__init__(audio_width, visual_width, n_classes)
         width = params.common_width
-        self.audio = Encoder(audio_width, params)
-        self.visual = Encoder(visual_width, params)
+        self.audio = FeatureProjector(audio_width, params)
+        self.visual = FeatureProjector(visual_width, params)
         self.label_predictor = nn.Linear(width, n_classes)
         self.modality_classifier = nn.Sequential(
             nn.Linear(width, -(-width // 2)), nn.ReLU(), nn.Linear(-(-width // 2), 2)

@@ -3,10 +3,9 @@
 from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from pipeline.model_parts import layers as encoders
 from pipeline.model_parts import losses
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
-from pipeline.model_parts.layers import HIDDEN_SEARCH, HiddenParams, perceptron
+from pipeline.model_parts.layers import HIDDEN_SEARCH, Encoder, HiddenParams, perceptron
 from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
@@ -34,7 +33,7 @@ class Params(DeepParams, HiddenParams):
     common_width: PositiveInt
 
 
-class Encoder(encoders.Encoder):
+class SharedLayerEncoder(Encoder):
     """A modality's own layers, and then the layer that both modalities share."""
 
     def __init__(self, width: int, shared: nn.Linear, params: Params) -> None:
@@ -57,8 +56,8 @@ class DscmrNetwork(Network):
         """Lay out the network; its initial weights come from torch's generator."""
         super().__init__(audio_width, visual_width, n_classes)
         shared = nn.Linear(params.private_width, params.common_width)
-        self.audio = Encoder(audio_width, shared, params)
-        self.visual = Encoder(visual_width, shared, params)
+        self.audio = SharedLayerEncoder(audio_width, shared, params)
+        self.visual = SharedLayerEncoder(visual_width, shared, params)
         self.classifier = nn.Linear(params.common_width, n_classes, bias=False)
         self.params = params
 

@@ -12,16 +12,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline import linalg
-from pipeline.model_parts import deep as base_deep
-from pipeline.model_parts import layers as encoders
 from pipeline.model_parts import losses
 from pipeline.model_parts.base import with_equal_norms
 from pipeline.model_parts.cca_layer import CcaLayer
-from pipeline.model_parts.layers import HIDDEN_SEARCH, HiddenParams, kernel_machine, perceptron
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
+from pipeline.model_parts.layers import HIDDEN_SEARCH, Encoder, HiddenParams, kernel_machine, perceptron
 from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
-    **base_deep.DEEP_SEARCH,
+    **DEEP_SEARCH,
     **HIDDEN_SEARCH,
     "lambda_corr": ("loguniform", 0.1, 10.0),
     "lambda_disc": ("loguniform", 0.1, 10.0),
@@ -33,7 +32,7 @@ SEARCH: SearchSpace = {
 }
 
 
-class Params(base_deep.DeepParams, HiddenParams):
+class Params(DeepParams, HiddenParams):
     """Section ``model`` of params.yaml.
 
     Attributes:
@@ -87,7 +86,7 @@ class Params(base_deep.DeepParams, HiddenParams):
         return self
 
 
-class Encoder(encoders.Encoder):
+class DualEncoder(Encoder):
     """The explicit and the implicit branch of one modality, over the same features."""
 
     def __init__(self, width: int, params: Params) -> None:
@@ -106,17 +105,17 @@ class Encoder(encoders.Encoder):
         return self.explicit(inputs), self.implicit(inputs)  # (n, explicit_width), (n, implicit_width)
 
 
-class Network(base_deep.Network):
+class DualSubspaceNetwork(Network):
     """An encoder for each modality, the linear classifier that their implicit embeddings share, and the fusion."""
 
-    audio: Encoder
-    visual: Encoder
+    audio: DualEncoder
+    visual: DualEncoder
 
     def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: Params) -> None:
         """Lay out the network; its initial weights come from torch's generator."""
         super().__init__(audio_width, visual_width, n_classes)
-        self.audio = Encoder(audio_width, params)
-        self.visual = Encoder(visual_width, params)
+        self.audio = DualEncoder(audio_width, params)
+        self.visual = DualEncoder(visual_width, params)
         self.classifier = nn.Linear(params.implicit_width, n_classes, bias=False)
         self.params = params
         if params.fusion in ("cca", "cluster_cca"):
@@ -185,18 +184,18 @@ class Network(base_deep.Network):
         """Return (n, k) joint embeddings of (n, visual width) features."""
         return self._joint(self.visual, visual, "visual")
 
-    def _joint(self, encoder: Encoder, features: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
+    def _joint(self, encoder: DualEncoder, features: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
         """The joint embeddings of one modality's features."""
         if self.params.fusion == "weighted":
             return self._weighted(encoder, features, modality)
         concatenation = self._concatenation(encoder, features)
         return concatenation if self.params.fusion == "none" else self.cca.variates(concatenation, modality)
 
-    def _concatenation(self, encoder: Encoder, features: Tensor) -> Tensor:
+    def _concatenation(self, encoder: DualEncoder, features: Tensor) -> Tensor:
         """Explicit and implicit embeddings side by side, each of unit length: (n, explicit_width + implicit_width)."""
         return torch.cat([functional.normalize(branch) for branch in encoder(features)], dim=1)
 
-    def _weighted(self, encoder: Encoder, features: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
+    def _weighted(self, encoder: DualEncoder, features: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
         """Both subspaces as unit rows, so weighted that the cosine is the weighted mean of their similarities."""
         explicit, implicit = encoder(features)
         if self.params.correlation == "agreement":
@@ -208,7 +207,7 @@ class Network(base_deep.Network):
         return torch.cat(parts, dim=1)
 
 
-class Model(base_deep.DeepModel):
+class Model(DeepModel):
     """Explicit and implicit common subspaces, concatenated and fused; every statistic is of the train rows.
 
     The epoch is chosen by the validation MAP of the joint embedding, the average of both directions.
@@ -219,7 +218,7 @@ class Model(base_deep.DeepModel):
     """
 
     params_class = Params
-    network_class = Network
+    network_class = DualSubspaceNetwork
 
 
 def _agreeing(logits: Tensor, modality: Literal["audio", "visual"]) -> Tensor:

@@ -16,7 +16,7 @@ from pipeline.dataset.feature_files.arrays import (
     dataset,
     open_hdf5,
 )
-from pipeline.dataset.feature_files.imported import Imported, Rows
+from pipeline.dataset.feature_files.imported import FeatureRows, Imported
 from pipeline.errors import DataError
 from pipeline.formats.files import file_sha256
 
@@ -54,7 +54,7 @@ def read_f(root: Path) -> Imported:
     order, splits = _orders(root, len(labels))
     kept = [i for i, row in enumerate(order) if labels[row] != NO_EVENT]
     clip_ids = _clip_ids(order, [video for _, video in annotations])
-    rows = Rows(
+    rows = FeatureRows(
         audio=audio[order[kept]],
         visual=visual[order[kept]],
         labels=labels[order[kept]],
