@@ -17,7 +17,7 @@ from pipeline.model_parts.base import History, Pairs, SeededParams, check_featur
 from pipeline.model_parts.layers import INPUT_SEARCH, Encoder, InputParams
 from pipeline.model_parts.saving import load_model, save_model
 from pipeline.model_parts.search_space import SearchSpace
-from pipeline.retrieval import mean_average_precision
+from pipeline.retrieval import average_map
 from pipeline.settings.device import chosen_device, one_thread
 
 DEEP_SEARCH: SearchSpace = INPUT_SEARCH | {
@@ -194,18 +194,6 @@ class DeepModel:
         if self._network is None:
             raise DataError("model is not fitted; expected fit or load before embed and save")
         return self._network
-
-
-def average_map(audio: NDArray[np.float32], visual: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Return the MAP of paired embeddings, the average of both directions.
-
-    Args:
-        audio: (n, k).
-        visual: (n, k).
-        labels: (n,).
-    """
-    audio_to_visual = mean_average_precision(audio, visual, labels, labels)
-    return (audio_to_visual + mean_average_precision(visual, audio, labels, labels)) / 2
 
 
 def _tensor(features: NDArray[np.floating]) -> Tensor:

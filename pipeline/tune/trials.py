@@ -179,7 +179,7 @@ def _run(features: Path, name: str, section: str, budget: Budget, drawn: Drawn) 
 def _fold_scores(table: Any, model_class: Any, params: Any, budget: Budget) -> Iterator[float]:  # noqa: ANN401 - see _run
     """The held-out MAP of each fold."""
     from pipeline.model_parts.base import Pairs
-    from pipeline.retrieval import mean_average_precision
+    from pipeline.retrieval import average_map
     from pipeline.tune.held_out import folds
 
     parts = folds(table, budget.n_folds, budget.seed, by_cluster=budget.by_cluster)
@@ -189,6 +189,4 @@ def _fold_scores(table: Any, model_class: Any, params: Any, budget: Budget) -> I
         )
         model = model_class(params, budget.seed)
         model.fit(fitted_on, held)
-        audio, visual = model.embed_audio(held.audio), model.embed_visual(held.visual)
-        one_way = mean_average_precision(audio, visual, held.labels, held.labels)
-        yield (one_way + mean_average_precision(visual, audio, held.labels, held.labels)) / 2
+        yield average_map(model.embed_audio(held.audio), model.embed_visual(held.visual), held.labels)
