@@ -15,10 +15,11 @@ from pipeline.evaluate.significance import holm, sign_flip_test
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.retrieval.cosines import Array
 from pipeline.tune.trials import Trial
+from studies.ablation import MODEL
 from studies.comparison.fits import DIRECTIONS, METRICS, Fit
 from studies.comparison.lines import Line, SetLines
 
-PUBLISHED = ("cca", "kcca", "c_cca", "dcca", "c_dcca", "tnn_c_cca", "acmr", "dscmr", "cctl", "vae_cca")
+BASELINES = ("label_probabilities", "ms_vae")  # no rivals: the one sees no pairs, the other no labels
 N_PERMUTATIONS = 10_000
 N_RESAMPLES = 2_000
 SEED = 0  # of the permutations and of the resamples
@@ -127,15 +128,19 @@ def over_queries(values: Array) -> Interval:
     return Interval(float(resampled.confidence_interval.low), float(resampled.confidence_interval.high))
 
 
+def rivals(of_models: Sequence[MeasuredLine]) -> list[MeasuredLine]:
+    """Return the lines of the models that the main one is compared with: all but itself and the ``BASELINES``."""
+    return [row for row in of_models if row.name not in (MODEL, *BASELINES)]
+
+
 def best_rival(of_models: Sequence[MeasuredLine]) -> MeasuredLine | None:
-    """Return the published single-subspace model of the highest test MAP; None where there is none."""
-    return max((row for row in of_models if row.name in PUBLISHED), key=lambda row: row.map, default=None)
+    """Return the rival of the highest test MAP; None where there is none."""
+    return max(rivals(of_models), key=lambda row: row.map, default=None)
 
 
 def likeliest_rival(of_models: Sequence[MeasuredLine], trials: Mapping[str, Trial]) -> MeasuredLine | None:
-    """Return the published single-subspace model of the highest validation MAP; None where there is none."""
-    rivals = (row for row in of_models if row.name in PUBLISHED)
-    return max(rivals, key=lambda row: trials[row.name].validation_map, default=None)
+    """Return the rival of the highest validation MAP; None where there is none."""
+    return max(rivals(of_models), key=lambda row: trials[row.name].validation_map, default=None)
 
 
 def correlations(fit: Fit) -> tuple[Array, Array]:
