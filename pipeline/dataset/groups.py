@@ -16,6 +16,10 @@ def connected_groups(keys: Sequence[Iterable[Hashable]]) -> NDArray[np.int64]:
 
     Returns:
         (n,) whole numbers, from 0 in the order in which the groups begin.
+
+    Example:
+        >>> connected_groups([["recording 1"], ["recording 2"], ["recording 1", "file a"], ["file a"]]).tolist()
+        [0, 1, 0, 0]
     """
     places: dict[Hashable, int] = {}
     links = [(item, len(keys) + places.setdefault(key, len(places))) for item, own in enumerate(keys) for key in own]

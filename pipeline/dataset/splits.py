@@ -20,7 +20,7 @@ Group: TypeAlias = list[Clip]  # what must stay together, sorted by clip_id
 
 
 def assign_splits(clips: Sequence[Clip], params: DatasetParams) -> list[Clip]:
-    """Return the clips with a stratified split in which clips of one source or of the same bytes stay together.
+    """Return the clips with a stratified split in which clips of one source or of equal bytes stay together.
 
     Within a class, groups of such clips are ranked by a seeded hash of their names, so that one clip more moves few
     others. A group of several classes counts for that of its first clip. A clip that has a split keeps it, but where

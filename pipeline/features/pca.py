@@ -46,6 +46,11 @@ def fit_pca(rows: NDArray[Any], n_components: int) -> Pca:
 
     References:
         Jolliffe (2002), Principal component analysis, Springer.
+
+    Example:
+        >>> fitted = fit_pca(np.array([[1.0, 2.0], [4.0, 6.0]]), n_components=2)  # one direction, of length 5
+        >>> fitted.components.round(3).tolist(), fitted.eigenvalues.round(3).tolist()
+        ([[0.6, 0.8]], [12.5])
     """
     if n_components < 1:
         raise DataError(f"PCA: n_components={n_components}; expected at least 1")
@@ -89,7 +94,7 @@ def transform(pca: Pca, rows: NDArray[Any], whiten: bool, epsilon: float) -> NDA
 
 
 def save_pca(pca: Pca, path: Path) -> None:
-    """Write a PCA to one safetensors file; the same PCA gives the same bytes."""
+    """Write a PCA to one safetensors file; equal PCAs give equal bytes."""
     save_file({name: np.ascontiguousarray(array) for name, array in pca._asdict().items()}, path)
 
 

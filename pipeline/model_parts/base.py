@@ -44,7 +44,10 @@ class Model(Protocol):
         ...
 
     def fit(self, train: Pairs, validation: Pairs) -> History:
-        """Learn from ``train``; ``validation`` may only choose between epochs. Return the history."""
+        """Return the history of learning from ``train``; ``validation`` may only choose between epochs.
+
+        Both are pairs of (n, audio width) and (n, visual width) features.
+        """
         ...
 
     def embed_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -56,7 +59,7 @@ class Model(Protocol):
         ...
 
     def save(self, path: Path) -> None:
-        """Write the fitted model to one safetensors file, the same bytes for the same model."""
+        """Write the fitted model to one safetensors file; equal models give equal bytes."""
         ...
 
     @classmethod
@@ -86,7 +89,7 @@ def check_pairs(pairs: Pairs, name: str) -> None:
     """Refuse pairs that no model can be fitted on.
 
     Args:
-        pairs: what ``fit`` received.
+        pairs: what ``fit`` received, (n, width) features and (n,) labels.
         name: which pairs they are (``train`` or ``validation``), for the message.
 
     Raises:
@@ -139,6 +142,11 @@ def with_equal_norms(rows: NDArray[Any], longest: float, modality: Literal["audi
 
     Returns:
         (n, k + 2) float32.
+
+    Example:
+        >>> audio, visual = np.array([[0.6, 0.0]]), np.array([[0.5, 0.5]])
+        >>> (with_equal_norms(audio, 1.0, "audio") @ with_equal_norms(visual, 1.0, "visual").T).round(3).item()
+        0.3
     """
     exact = rows.astype(np.float64)
     norms = np.linalg.norm(exact, axis=1, keepdims=True)  # (n, 1)

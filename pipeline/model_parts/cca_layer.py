@@ -80,13 +80,13 @@ class CcaNetwork(Network):
         return linalg.cluster_cca(audio, visual, labels, labels, self.params.n_components, self.params.ridge)
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
-        """Prepare all train features, and note the classes of their rows."""
+        """Prepare all train features (n, width), and note the classes of their rows."""
         prepared = super().prepare(audio, visual, labels_onehot)
         self._train_labels = labels_onehot.argmax(dim=1).cpu().numpy()
         return prepared
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
-        """Fit the CCA on the outputs of all train rows."""
+        """Fit the CCA on the outputs of all train rows (n, width)."""
         super().finish_epoch(audio, visual)
         outputs = self.audio(audio).cpu().numpy(), self.visual(visual).cpu().numpy()  # (n, output_width) each
         self.cca.keep(self.solve(*outputs, self._train_labels))

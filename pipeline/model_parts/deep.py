@@ -74,14 +74,14 @@ class Network(nn.Module, ABC):
         return embedding
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
-        """Take the encoders' statistics from all train features, before the training, and return these prepared."""
+        """Return all train features prepared, (n, width) each, after the encoders took their statistics from them."""
         with one_thread():
             self.audio.prepare_by(audio, labels_onehot)
             self.visual.prepare_by(visual, labels_onehot)
             return self.audio.prepared(audio), self.visual.prepared(visual)
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
-        """Count the epoch; called in eval mode with all train features, and what it sets in buffers is kept."""
+        """Count the epoch; called in eval mode with all train features (n, width), it may set buffers."""
         self.n_epochs_done += 1
 
 
@@ -100,7 +100,7 @@ class DeepModel:
         self._network: Network | None = None
 
     def fit(self, train: Pairs, validation: Pairs) -> History:
-        """Learn from ``train``, stop by ``validation``, and return one dict an epoch.
+        """Return one dict an epoch of learning from the pairs ``train``, (n, width) each, stopped by ``validation``.
 
         Raises:
             DataError: the pairs cannot be used, or the loss is no longer finite.

@@ -33,7 +33,7 @@ def save_model(path: Path, params: StageParams, seed: int, arrays: dict[str, NDA
 
 
 def load_model(path: Path, params_class: type[Params]) -> tuple[Params, int, dict[str, NDArray[Any]]]:
-    """Return params, seed and arrays of a model that ``save_model`` wrote.
+    """Return params, seed and arrays by name of a model that ``save_model`` wrote.
 
     Args:
         path: the safetensors file.

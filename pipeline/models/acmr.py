@@ -75,7 +75,7 @@ class AcmrNetwork(Network):
         self.params = params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the weighted sum of label, structure and modality loss."""
+        """Return the weighted sum of label, structure and modality loss, a scalar."""
         params = self.params
         a, v = self.audio(audio), self.visual(visual)  # (n, common_width)
         label = sum(functional.cross_entropy(self.label_predictor(rows), labels_onehot) for rows in (a, v))
@@ -145,7 +145,7 @@ def inter_modal_invariance_loss(
 
 
 def reverse_gradient(embeddings: Tensor, weight: float) -> Tensor:
-    """Return the embeddings as they are; the gradient that comes back through them is multiplied by ``-weight``."""
+    """Return embeddings (n, width) as they are, behind which gradients are multiplied by ``-weight``."""
     passed = embeddings.view_as(embeddings)
     passed.register_hook(lambda gradient: -weight * gradient)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
     return passed

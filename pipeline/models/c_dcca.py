@@ -31,7 +31,7 @@ class ClusterDccaNetwork(CcaNetwork):
     params: Params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return minus the sum of the correlations of the components that the embedding keeps."""
+        """Return minus the sum of the correlations of the components that the embedding keeps, a scalar."""
         outputs = self.audio(audio), self.visual(visual)  # (n, output_width) each
         return losses.cluster_cca_loss(*outputs, labels_onehot, self.params.n_components, self.params.loss_ridge)
 

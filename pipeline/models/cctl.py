@@ -42,7 +42,7 @@ class CctlNetwork(Network):
         self.params = params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the distance to the labels plus the weighted triplet loss."""
+        """Return the distance to the labels plus the weighted triplet loss, a scalar."""
         params = self.params
         a, v = self.audio(audio), self.visual(visual)  # (n, n_classes)
         to_labels = losses.discriminative_loss(a, v, labels_onehot, self.get_buffer("labels"))

@@ -34,12 +34,12 @@ class DccaNetwork(CcaNetwork):
     params: Params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return minus the sum of the correlations of the components that the embedding keeps; labels play no part."""
+        """Return minus the sum of the correlations of the kept components, a scalar; labels play no part."""
         params = self.params
         return losses.cca_loss(self.audio(audio), self.visual(visual), params.n_components, params.loss_ridge)
 
     def solve(self, audio: NDArray[np.float32], visual: NDArray[np.float32], labels: NDArray[np.int64]) -> linalg.Cca:
-        """Return the CCA of the clips' own pairs of outputs."""
+        """Return the CCA of the clips' own pairs of outputs, (n, output_width) each."""
         return linalg.cca(audio, visual, self.params.n_components, self.params.ridge)
 
 

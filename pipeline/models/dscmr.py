@@ -62,7 +62,7 @@ class DscmrNetwork(Network):
         self.params = params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the label-space loss plus both weighted losses of the common space."""
+        """Return the label-space loss plus both weighted losses of the common space, a scalar."""
         params = self.params
         a, v = self.audio(audio), self.visual(visual)  # (n, common_width)
         in_label_space = losses.discriminative_loss(a, v, labels_onehot, self.classifier.weight)

@@ -87,7 +87,7 @@ class Params(DeepParams, HiddenParams):
 
 
 class DualEncoder(Encoder):
-    """The explicit and the implicit branch of one modality, over the same features."""
+    """The explicit and the implicit branch of one modality, over one set of features."""
 
     def __init__(self, width: int, params: Params) -> None:
         """Lay out both branches for features of ``width``."""
@@ -124,13 +124,13 @@ class DualSubspaceNetwork(Network):
             self.cca = CcaLayer(width, min(params.fusion_components, n_most), torch.float64)
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
-        """Prepare all train features, and note the classes of their rows."""
+        """Prepare all train features (n, width), and note the classes of their rows."""
         prepared = super().prepare(audio, visual, labels_onehot)
         self._train_labels = labels_onehot.argmax(dim=1).cpu().numpy()
         return prepared
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the weighted sum of the losses of a minibatch; a loss of weight 0 is not computed."""
+        """Return the weighted sum of the losses of a minibatch, a scalar; a loss of weight 0 is not computed."""
         params = self.params
         audio_explicit, audio_implicit = self.audio(audio)  # (n, explicit_width), (n, implicit_width)
         visual_explicit, visual_implicit = self.visual(visual)
@@ -163,7 +163,7 @@ class DualSubspaceNetwork(Network):
         return of_audio + functional.cross_entropy(self.classifier(visual), labels_onehot)
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
-        """Fit the linear CCA on the concatenations of all train rows, if it is what fuses."""
+        """Fit the linear CCA on the concatenations of all train rows (n, width), if it is what fuses."""
         super().finish_epoch(audio, visual)
         params = self.params
         if params.fusion not in ("cca", "cluster_cca"):

@@ -92,7 +92,7 @@ class Model:
         self._fitted: tuple[KernelMap, KernelMap, linalg.Cca] | None = None
 
     def fit(self, train: Pairs, validation: Pairs) -> History:
-        """Solve on ``train``; the history of a closed form is empty.
+        """Solve on ``train``, pairs of (n, width) features; the history of a closed form is empty.
 
         Raises:
             DataError: the pairs cannot be used, or all train rows of a modality are alike.

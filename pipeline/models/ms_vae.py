@@ -63,7 +63,7 @@ class MsVaeNetwork(Network):
         self.params = params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the losses of both directions; the pair to generate is prepared as the encoders' inputs are."""
+        """Return the losses of both directions, a scalar; what is generated is prepared as the encoders' inputs are."""
         params = self.params
         pair = torch.cat([self.visual.inputs(visual), self.audio.inputs(audio)], dim=1)
         a, v = self.audio(audio), self.visual(visual)  # mean and log variance, (n, latent_width) each

@@ -37,7 +37,7 @@ class TripletNetwork(CcaNetwork):
     params: Params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the triplet loss of the outputs, over anchors of both modalities."""
+        """Return the triplet loss of the outputs over anchors of both modalities, a scalar."""
         outputs = self.audio(audio), self.visual(visual)  # (n, output_width) each
         return losses.cross_modal_triplet_loss(*outputs, labels_onehot, self.params.margin, self.params.triplets)
 

@@ -68,7 +68,7 @@ class VaeCcaNetwork(Network):
         self.params = params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return both autoencoders' losses plus the weighted correlation and category losses."""
+        """Return both autoencoders' losses plus the weighted correlation and category losses, a scalar."""
         params = self.params
         (a, a_log_variance), (v, v_log_variance) = self.audio(audio), self.visual(visual)  # (n, latent_width)
         a_decoded = self.audio_decoder(sampled(a, a_log_variance))  # (n, audio width)
@@ -83,7 +83,7 @@ class VaeCcaNetwork(Network):
         return error + params.kl_weight * divergence + tied
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
-        """Fit the CCA on the latent means of the train rows."""
+        """Fit the CCA on the latent means (n, latent_width) of the train rows."""
         super().finish_epoch(audio, visual)
         a, v = (encoder(rows)[0].cpu().numpy() for encoder, rows in ((self.audio, audio), (self.visual, visual)))
         self.cca.keep(linalg.cca(a, v, self.params.n_components, self.params.ridge))

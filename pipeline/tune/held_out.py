@@ -51,7 +51,7 @@ def folds(table: FeatureTable, n_folds: int, seed: int, *, by_cluster: bool) -> 
 
 
 def groups_of_equal(audio: NDArray[np.float32], visual: NDArray[np.float32]) -> Integers:
-    """Return the group of each clip, (n,), from 0: those of the same sound or picture, directly or by way of others.
+    """Return the group of each clip, (n,), from 0: clips of one sound or picture, directly or by way of others.
 
     Args:
         audio: (n, width) features.

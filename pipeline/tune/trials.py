@@ -52,6 +52,11 @@ def best_trial(trials: Sequence[Trial]) -> Trial:
 
     Raises:
         DataError: no trial has one.
+
+    Example:
+        >>> trials = [Trial(0, 0.4, 0.1, {"ridge": 0.1}), Trial(1, 0.6, 0.1, {"ridge": 1.0}), Trial(2, 0.6, 0.2, {})]
+        >>> best_trial(trials).params
+        {'ridge': 1.0}
     """
     trained = [trial for trial in trials if not math.isnan(trial.validation_map)]
     if not trained:

@@ -118,7 +118,7 @@ def _utf8(array: Any, name: str) -> list[str]:  # noqa: ANN401 - h5py has no typ
 
 
 def check_lengths(where: str, arrays: dict[str, Sequence[Any] | NDArray[Any]]) -> None:
-    """Refuse arrays of one row a clip whose lengths disagree, or that are empty.
+    """Refuse arrays (n, ...) of one row a clip whose lengths n disagree, or that are empty.
 
     Raises:
         DataError: with the length of each.
