@@ -145,8 +145,9 @@ def with_equal_norms(rows: NDArray[Any], longest: float, modality: Literal["audi
 
     Example:
         >>> audio, visual = np.array([[0.6, 0.0]]), np.array([[0.5, 0.5]])
-        >>> (with_equal_norms(audio, 1.0, "audio") @ with_equal_norms(visual, 1.0, "visual").T).round(3).item()
-        0.3
+        >>> sounds, videos = with_equal_norms(audio, 1.0, "audio"), with_equal_norms(visual, 1.0, "visual")
+        >>> round(float(sounds[0] @ videos[0]), 3), sounds.shape
+        (0.3, (1, 4))
     """
     exact = rows.astype(np.float64)
     norms = np.linalg.norm(exact, axis=1, keepdims=True)  # (n, 1)
