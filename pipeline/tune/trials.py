@@ -185,7 +185,7 @@ def _fold_scores(table: Any, model_class: Any, params: Any, budget: Budget) -> I
     """The held-out MAP of each fold."""
     from pipeline.model_parts.base import Pairs
     from pipeline.retrieval import average_map
-    from pipeline.tune.held_out import folds
+    from pipeline.tune.folds import folds
 
     parts = folds(table, budget.n_folds, budget.seed, by_cluster=budget.by_cluster)
     for fit_rows, held_rows in parts:

@@ -16,7 +16,7 @@ from pipeline.formats.feature_table import FeatureTable
 from pipeline.model_parts.search_space import SearchSpace
 from pipeline.models import dscmr
 from pipeline.tune.__main__ import main
-from pipeline.tune.held_out import residual_clusters
+from pipeline.tune.folds import residual_clusters
 from pipeline.tune.trials import Budget, Trial, best_trial, read_trials, tune
 
 ROOT = Path(__file__).parents[2]
