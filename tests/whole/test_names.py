@@ -1,4 +1,7 @@
-"""One word, one thing: a class or a type alias has a name of its own in the whole project."""
+"""One word, one thing: a class or a type alias has a name of its own in the whole project.
+
+Names of modules may repeat (``base``), since their folders tell them apart; a class is met without its folder.
+"""
 
 import ast
 from collections import defaultdict
