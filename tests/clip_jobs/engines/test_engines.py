@@ -90,7 +90,7 @@ def test_a_call_that_a_broken_pool_forgot_is_not_waited_for(monkeypatch: pytest.
     pool = ProcessPool(1)
     pool.stop()  # type: ignore[no-untyped-call]  # pebble left it without types
     with pytest.raises(BrokenProcessPool, match="the workers cannot start; expected their own messages above"):
-        list(processes._finished(pool, {Future(): "a"}, 60))
+        list(processes._answers_so_far(pool, {Future(): "a"}, 60))
 
 
 def test_a_call_may_take_longer_than_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
