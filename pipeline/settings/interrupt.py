@@ -72,7 +72,7 @@ class _Ending:
     """The end of the program that a first Ctrl-C begins."""
 
     def __init__(self, line: str) -> None:
-        self._line, self.has_begun = line, False
+        self._line, self.has_begun, self._is_said = line, False, False
 
     def on_signal(self, _: int, frame: FrameType | None) -> None:
         """Interrupt what is at work, or end the program where that does not help."""
@@ -91,7 +91,8 @@ class _Ending:
         """Write the line over what the terminal shows of the pressed keys, and end all workers."""
         self.has_begun = True
         kill_workers()
-        if os.environ.get("RANK", "0") == "0":
+        if os.environ.get("RANK", "0") == "0" and not self._is_said:
+            self._is_said = True
             text = f"\r{self._line}\x1b[K\n" if os.isatty(2) else f"{self._line}\n"
             os.write(2, text.encode())  # not by sys.stderr, which may just be writing
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -111,7 +112,9 @@ def track(items: Iterable[Item], task: str, unit: str, total: int | None = None)
 def _bar(task: str, total: int, unit: str, done: int, device: str) -> Iterator[Advance]:
     """A live bar on stderr."""
     title = " on ".join(filter(None, [stage_in_words(task), device]))
-    with tqdm(total=total, initial=done, desc=title, unit=f" {unit}", dynamic_ncols=True, file=sys.stderr) as bar:
+    columns, rows = shutil.get_terminal_size()  # tqdm would show nothing on a terminal without a size
+    bar = tqdm(total=total, initial=done, desc=title, unit=f" {unit}", ncols=columns, nrows=rows, file=sys.stderr)
+    with bar:
 
         def advance(facts: str = "") -> None:
             bar.set_postfix_str(facts, refresh=False)

@@ -105,5 +105,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_line_on_interrupt("weights: stopped by Ctrl-C; run the same command again: what was fetched whole is kept"):
+    with one_line_on_interrupt("weights: stopped by Ctrl-C; run the same command again: whole files are kept"):
         main()

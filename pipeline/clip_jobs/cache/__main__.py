@@ -65,5 +65,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_line_on_interrupt("clip_cache: stopped by Ctrl-C; run the same command again: it goes on with what is left"):
+    with one_line_on_interrupt("clip_cache: stopped by Ctrl-C; run the same command again: it goes on"):
         main()
