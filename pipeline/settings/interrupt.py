@@ -14,11 +14,12 @@ EXIT_CODE = 128 + signal.SIGINT  # as shells count it
 
 @contextmanager
 def one_line_on_interrupt(line: str) -> Iterator[None]:
-    """Run the block so that Ctrl-C ends the program with one line on stderr, and exit code 130.
+    """Run the block, the last one of a program, so that Ctrl-C ends it with one line on stderr, and exit code 130.
 
-    The first Ctrl-C raises KeyboardInterrupt, so that what is at work cleans up behind itself; another one ends the
-    program at once. So does the first one in an import, where nothing is to be cleaned up and some libraries make other
-    errors of it. A program that was started with Ctrl-C switched off, as ``&`` in a script does, keeps it so.
+    The first Ctrl-C raises KeyboardInterrupt, so that what is at work cleans up behind itself. Another one ends the
+    program at once, and so does the first one where nothing is to be cleaned up: behind the block, while Python ends,
+    and in an import, of which some libraries make other errors. A program that was started with Ctrl-C switched off, as
+    ``&`` in a script does, keeps it so.
 
     Args:
         line: what was stopped, and how to go on. Of torchrun's ranks the first one says it.
@@ -27,7 +28,7 @@ def one_line_on_interrupt(line: str) -> Iterator[None]:
         yield
         return
     ending = _Ending(line)
-    before = signal.signal(signal.SIGINT, ending.on_signal), sys.unraisablehook
+    signal.signal(signal.SIGINT, ending.on_signal)
     sys.unraisablehook = ending.on_unraisable
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # stages/run holds it back while Python starts
@@ -39,9 +40,7 @@ def one_line_on_interrupt(line: str) -> Iterator[None]:
             sys.exit(EXIT_CODE)
         raise
     finally:
-        if not ending.has_begun:
-            signal.signal(signal.SIGINT, before[0])
-            sys.unraisablehook = before[1]
+        ending.has_begun = True
 
 
 @contextmanager
@@ -69,7 +68,7 @@ def kill_workers() -> None:
 
 
 class _Ending:
-    """The end of the program that a first Ctrl-C begins."""
+    """The end of a program: begun by a first Ctrl-C, or because all is done."""
 
     def __init__(self, line: str) -> None:
         self._line, self.has_begun, self._is_said = line, False, False

@@ -110,11 +110,10 @@ def track(items: Iterable[Item], task: str, unit: str, total: int | None = None)
 
 @contextmanager
 def _bar(task: str, total: int, unit: str, done: int, device: str) -> Iterator[Advance]:
-    """A live bar on stderr."""
-    title = " on ".join(filter(None, [stage_in_words(task), device]))
+    """A live bar on stderr below its title, so that loss and score fit 80 columns."""
+    print(_title(task, device), file=sys.stderr)
     columns, rows = shutil.get_terminal_size()  # tqdm would show nothing on a terminal without a size
-    bar = tqdm(total=total, initial=done, desc=title, unit=f" {unit}", ncols=columns, nrows=rows, file=sys.stderr)
-    with bar:
+    with tqdm(total=total, initial=done, unit=f" {unit}", ncols=columns, nrows=rows, file=sys.stderr) as bar:
 
         def advance(facts: str = "") -> None:
             bar.set_postfix_str(facts, refresh=False)
@@ -145,10 +144,14 @@ class _Lines:
         """All that is known by now."""
         seconds_each = elapsed_seconds / (self._n_done - self._n_before)
         left = tqdm.format_interval(seconds_each * (self._total - self._n_done))
-        title = " on ".join(filter(None, [stage_in_words(self._task), self._device]))
-        self._device = ""
+        title, self._device = _title(self._task, self._device), ""
         counts = f"{self._n_done} of {self._total} {self._unit}s"
         return ", ".join(filter(None, [f"{title}: {counts}", facts, _rate(seconds_each, self._unit), f"{left} left"]))
+
+
+def _title(task: str, device: str) -> str:
+    """What is done, and where."""
+    return f"{stage_in_words(task)} on {device}" if device else stage_in_words(task)
 
 
 def _rate(seconds_each: float, unit: str) -> str:

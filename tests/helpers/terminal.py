@@ -27,6 +27,7 @@ class Terminal:
             preexec_fn=_take_terminal,
         )
         os.close(screen)
+        self.process_id = self._process.pid
 
     @property
     def shown(self) -> str:

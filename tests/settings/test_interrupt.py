@@ -81,15 +81,10 @@ def test_other_finalizers_that_fail_are_still_told(tmp_path: Path) -> None:
     assert "ValueError: odd" in done.stderr
 
 
-def test_behind_the_block_the_interrupt_is_python_s_own_again() -> None:
-    lines = [
-        "hook = sys.unraisablehook",
-        "with one_line_on_interrupt('x'):",
-        "    assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler",
-        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler",
-        "assert sys.unraisablehook is hook",
-    ]
-    subprocess.run([sys.executable, "-c", START + "\n".join(lines)], cwd=ROOT, check=True)
+@pytest.mark.parametrize("last", ["pass", "sys.exit('its own words')"])
+def test_one_that_comes_when_all_is_done_is_one_line_too(tmp_path: Path, last: str) -> None:
+    done = work(f"import atexit\natexit.register(press)\n{last}", tmp_path)
+    assert (done.returncode, done.stderr.removeprefix("its own words\n")) == (130, LINE)
 
 
 def test_a_program_in_the_background_of_a_script_stays_uninterrupted(tmp_path: Path) -> None:

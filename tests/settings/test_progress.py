@@ -59,8 +59,8 @@ def test_lines_are_ten_seconds_apart_unless_asked_for() -> None:
 
 def test_a_terminal_has_a_live_bar_that_stays_when_it_is_full() -> None:
     shown = on_terminal(FIVE_CLIPS.format(10.0))
-    assert shown.startswith("\rlogmel:   0%")
-    assert re.search(r"\rlogmel: 100%\|[^\r]*\| 5/5 \[[^\r]*\]\r\n$", shown)
+    assert shown.startswith("logmel\r\n\r  0%|")
+    assert re.search(r"\r100%\|[^\r]*\| 5/5 \[[^\r]* clip/s\]\r\n$", shown)
 
 
 @pytest.mark.parametrize(("style", "n_lines"), [("none", 0), ("lines", 5)])

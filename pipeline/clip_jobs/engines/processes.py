@@ -26,7 +26,8 @@ Answer = TypeVar("Answer")
 
 def prepare(modules: Sequence[str]) -> None:
     """Start the process that workers are forked from, with modules loaded; this returns before they are."""
-    multiprocessing.set_forkserver_preload([*modules, "pebble.pool.process", "threadpoolctl"])
+    preload = ["pipeline.clip_jobs.engines.quiet", *modules, "pebble.pool.process", "threadpoolctl"]
+    multiprocessing.set_forkserver_preload(preload)
     with held_back_interrupts():
         forkserver.ensure_running()
 

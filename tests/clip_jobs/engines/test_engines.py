@@ -155,6 +155,31 @@ list(processes.run(hold, [Path({str(locks[0])!r}), Path({str(locks[1])!r})], 2, 
     wait_until(lambda: not any(map(is_held, locks)))
 
 
+@pytest.mark.parametrize("moment", ["loading", "working"])
+def test_workers_say_nothing_of_a_ctrl_c_that_reaches_them_too(tmp_path: Path, moment: str) -> None:
+    lines = ["import time", "from pathlib import Path", "Path('loading').touch()"]
+    (tmp_path / "slow.py").write_text("\n".join([*lines, "time.sleep(60)"] if moment == "loading" else lines))
+    code = """
+import os, signal, time
+from pathlib import Path
+from pipeline.clip_jobs.engines import prepare, processes
+from pipeline.settings.interrupt import one_line_on_interrupt
+from tests.helpers.clip_work import hold
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with one_line_on_interrupt("stopped"):
+    prepare(["slow", "tests.helpers.clip_work"])
+    list(processes.run(hold, [Path("working")], 1, 1000))
+"""
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    run = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, start_new_session=True, stderr=subprocess.PIPE, text=True
+    )
+    wait_until((tmp_path / moment).exists)
+    os.killpg(run.pid, signal.SIGINT)
+    assert (run.communicate(timeout=30)[1], run.returncode) == ("stopped\n", 130)
+    wait_until(lambda: not is_held(tmp_path / "working"))
+
+
 def test_a_worker_has_one_thread_for_arithmetic() -> None:
     code = """
 from pipeline.clip_jobs.engines import prepare, processes
