@@ -6,9 +6,9 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import TextIO, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from tqdm import tqdm
 
@@ -70,18 +70,15 @@ def progress(
         ...     for clip in ("a.mp4", "b.mp4"):
         ...         advance()
     """
-    style = chosen_style()
+    style, loop = chosen_style(), _Loop(task, total, unit, done, device)
     is_worker = multiprocessing.parent_process() is not None
     if style == "none" or is_silent or is_worker or _is_inner.get() or done >= total:
         yield lambda facts="": None
         return
     token = _is_inner.set(True)
     try:
-        if style == "lines":
-            yield _Lines(task, total, unit, done, device, interval_seconds).advance
-        else:
-            with _bar(task, total, unit, done, device) as bar:
-                yield bar
+        with _bar(loop) if style == "bar" else nullcontext(_Lines(loop, interval_seconds).advance) as advance:
+            yield advance
     finally:
         _is_inner.reset(token)
 
@@ -108,12 +105,29 @@ def track(items: Iterable[Item], task: str, unit: str, total: int | None = None)
             advance()
 
 
+class _Loop(NamedTuple):
+    """What ``progress`` is told of a loop."""
+
+    task: str
+    total: int
+    unit: str
+    done: int
+    device: str
+
+    def title(self, *, with_device: bool) -> str:
+        """What is done, and where."""
+        words = stage_in_words(self.task)
+        return f"{words} on {self.device}" if with_device and self.device else words
+
+
 @contextmanager
-def _bar(task: str, total: int, unit: str, done: int, device: str) -> Iterator[Advance]:
+def _bar(loop: _Loop) -> Iterator[Advance]:
     """A live bar on stderr below its title, so that loss and score fit 80 columns."""
-    print(_title(task, device), file=sys.stderr)
+    print(loop.title(with_device=True), file=sys.stderr)
     columns, rows = shutil.get_terminal_size()  # tqdm would show nothing on a terminal without a size
-    with tqdm(total=total, initial=done, unit=f" {unit}", ncols=columns, nrows=rows, file=sys.stderr) as bar:
+    with tqdm(
+        total=loop.total, initial=loop.done, unit=f" {loop.unit}", ncols=columns, nrows=rows, file=sys.stderr
+    ) as bar:
 
         def advance(facts: str = "") -> None:
             bar.set_postfix_str(facts, refresh=False)
@@ -125,33 +139,27 @@ def _bar(task: str, total: int, unit: str, done: int, device: str) -> Iterator[A
 class _Lines:
     """Plain lines on stderr: the first one after ``interval_seconds``, and none at the end, of which stages tell."""
 
-    def __init__(self, task: str, total: int, unit: str, done: int, device: str, interval_seconds: float) -> None:
-        self._task, self._total, self._unit, self._device = task, total, unit, device
-        self._n_before, self._n_done = done, done
-        self._interval_seconds = interval_seconds
+    def __init__(self, loop: _Loop, interval_seconds: float) -> None:
+        self._loop, self._interval_seconds = loop, interval_seconds
+        self._n_done, self._n_lines = loop.done, 0
         self._started = self._written = time.monotonic()
-        self._file: TextIO = sys.stderr
 
     def advance(self, facts: str = "") -> None:
         """Count one item more, and write a line if the last one is old."""
         self._n_done += 1
         now = time.monotonic()
         if now - self._written >= self._interval_seconds:
-            print(self._line(now - self._started, facts), file=self._file, flush=True)
+            print(self._line(now - self._started, facts), file=sys.stderr, flush=True)
             self._written = now
+            self._n_lines += 1
 
     def _line(self, elapsed_seconds: float, facts: str) -> str:
-        """All that is known by now."""
-        seconds_each = elapsed_seconds / (self._n_done - self._n_before)
-        left = tqdm.format_interval(seconds_each * (self._total - self._n_done))
-        title, self._device = _title(self._task, self._device), ""
-        counts = f"{self._n_done} of {self._total} {self._unit}s"
-        return ", ".join(filter(None, [f"{title}: {counts}", facts, _rate(seconds_each, self._unit), f"{left} left"]))
-
-
-def _title(task: str, device: str) -> str:
-    """What is done, and where."""
-    return f"{stage_in_words(task)} on {device}" if device else stage_in_words(task)
+        """All that is known by now; the device in the first line."""
+        _, total, unit, done, _ = self._loop
+        seconds_each = elapsed_seconds / (self._n_done - done)
+        left = tqdm.format_interval(seconds_each * (total - self._n_done))
+        counts = f"{self._loop.title(with_device=not self._n_lines)}: {self._n_done} of {total} {unit}s"
+        return ", ".join(filter(None, [counts, facts, _rate(seconds_each, unit), f"{left} left"]))
 
 
 def _rate(seconds_each: float, unit: str) -> str:
