@@ -61,7 +61,8 @@ def minibatches(n_rows: int, batch_size: int, generator: torch.Generator, device
         device: that needs the indices; they are sent to it at once.
 
     Returns:
-        list of int64 index tensors whose lengths differ by at most one: no row is left out, and no batch is a stub.
+        the rows (n,) int64 of each batch, whose lengths differ by at most one: no row is left out, and no batch is a
+        stub.
     """
     n_batches = -(-n_rows // batch_size)
     return list(torch.randperm(n_rows, generator=generator).to(device).tensor_split(n_batches))

@@ -42,6 +42,15 @@ class ClipCache:
     Args:
         folder: where entries are kept; several runs and machines may share it.
         fingerprint: hash of all that decides a result besides the input; see ``fingerprint``.
+
+    Examples:
+        >>> import numpy as np
+        >>> cache = ClipCache(Path("cache"), "hash of the parameters and the code")
+        >>> cache.write("hash of a video", {"seconds": np.array([0.0, 0.96])})
+        >>> cache.look_up("a.mp4", "hash of a video")
+        Entry(state='done', refusal=None)
+        >>> cache.read("a.mp4", "hash of a video")["seconds"].tolist()
+        [0.0, 0.96]
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
