@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from pipeline.errors import DataError, DivergenceError, ParamsError
 from pipeline.formats.files import file_sha256, write_atomically
 from pipeline.settings.environment import chosen_workers
+from pipeline.settings.interrupt import held_back_interrupts, kill_workers
+from pipeline.settings.progress import track
 
 COLUMNS = ["trial", "validation_map", "validation_map_sd", "params"]
 Drawn = tuple[int, dict[str, Any]]  # a trial's number and parameters
@@ -135,7 +137,8 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
     table = out / f"{name}.csv"
     done = _trials_so_far(table, made_with)
     drawn = [(number, draw(module, base, budget.seed, number)) for number in range(len(done), budget.n_trials)]
-    for trial in _in_order(partial(_run, features, name, section, budget), drawn):
+    trials = _in_order(partial(_run, features, name, section, budget), drawn)
+    for trial in track(trials, f"tune, {name}", "trial", len(drawn)):
         done.append(trial)
         _write_table(table, made_with, done)
     return best_trial(done[: budget.n_trials])
@@ -156,7 +159,13 @@ def _in_order(run: Callable[[Drawn], Trial], drawn: Sequence[Drawn]) -> Iterator
         yield from map(run, drawn)
     else:
         with ProcessPoolExecutor(n_workers, get_context("spawn")) as pool:
-            yield from pool.map(run, drawn)
+            try:
+                with held_back_interrupts():
+                    trials = pool.map(run, drawn)
+                yield from trials
+            except BaseException:
+                kill_workers()  # which a pool waits for, perhaps for minutes
+                raise
 
 
 def _run(features: Path, name: str, section: str, budget: Budget, drawn: Drawn) -> Trial:

@@ -88,6 +88,20 @@ def test_history_has_the_mean_loss_of_the_rows() -> None:
     assert history == [{"epoch": 0, "loss": pytest.approx(4.5), "validation_map": 0.0}]
 
 
+def test_a_training_shows_epoch_loss_validation_map_and_device(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AVR_PROGRESS", "bar")
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    network, loss = regression()
+    history = fit(network, loss, line(), lambda: 0.25, PARAMS.model_copy(update={"epochs": 3}), seed=7)
+    title, *_, last = capsys.readouterr().err.splitlines()
+    assert title == "train, seed 7 on cpu"
+    assert "| 3/3 [" in last
+    assert last.endswith(f"loss {history[-1]['loss']:.3f}, validation MAP 0.250]")
+    assert len(last) <= 80
+
+
 @pytest.mark.parametrize("other_seed", [0, 1])
 def test_the_seed_fixes_order_and_dropout(other_seed: int) -> None:
     learnt = []
