@@ -14,9 +14,9 @@ from pipeline.evaluate.query_metrics import query_metrics
 from pipeline.evaluate.query_sample import QuerySample, sample_queries
 from pipeline.evaluate.significance import holm, sign_flip_test
 from pipeline.formats.embeddings import Embeddings
+from pipeline.retrieval.cosines import Array
 from pipeline.settings.params import StageParams
 
-Array = NDArray[np.float64]
 Cutoffs = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 Rows = list[dict[str, Any]]
 
