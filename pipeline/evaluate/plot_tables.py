@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.evaluate.measures import N_RECALL_LEVELS
-from pipeline.evaluate.model_metrics import CROSS_MODAL, Array, Measured, Rows, clip_scores
+from pipeline.evaluate.model_metrics import CROSS_MODAL, Measured, Rows, clip_scores
 from pipeline.evaluate.query_metrics import nearest_class
 from pipeline.evaluate.query_sample import QuerySample
 from pipeline.formats.embeddings import Embeddings
+from pipeline.retrieval.cosines import Array
 
 
 def precision_scope_rows(embeddings: Embeddings, measured: Measured, scope_sizes: Sequence[int]) -> Rows:
