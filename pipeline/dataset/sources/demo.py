@@ -1,6 +1,6 @@
-"""The demo data set: small MP4 files in which what is seen and what is heard are tied by the class alone.
+"""Source ``demo``: small MP4 files in which what is seen and what is heard are tied by the class alone.
 
-Their bytes are the same on every x86-64 processor with AVX2. The last bits of a sine are not, so shapes and sounds are
+Their bytes are equal on every x86-64 processor with AVX2. The last bits of a sine are not, so shapes and sounds are
 drawn in double precision, whose rounding is lost on the way to 8 bits a colour and 16 bits a sample.
 """
 
