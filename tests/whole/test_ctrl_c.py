@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.project import MODELS, Project, computed, ran, write_params
+from tests.helpers.project import MODELS, Project, computed, write_params
 from tests.helpers.terminal import Terminal
 from tests.tune.test_tune import table
 
@@ -81,7 +81,8 @@ def test_pressed_twice_it_leaves_no_traceback_and_the_next_run_goes_on(project: 
     terminal.end()
     assert "Traceback" not in terminal.shown
     assert terminal.shown.count(GO_ON) == 1
-    assert ran(project.dvc("repro", "frames")) == {"dataset", "frames"}
+    n_kept = entries(project, "frames")
+    assert computed(project.dvc("repro", "-f", "-s", "frames")) == {"frames": N_CLIPS - n_kept}
 
 
 def test_a_search_ends_with_its_workers(tmp_path: Path) -> None:
