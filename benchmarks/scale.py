@@ -98,17 +98,21 @@ def _ways(stage: str, folder: Path, engines: Sequence[str]) -> list[Way]:
     """Every engine with 1, 2, 4 ... workers up to the number of cores."""
     plain = [sys.executable, "-m", f"stages.{stage}", str(folder / "clips.csv"), str(folder / "out")]
     counts = [1 << k for k in range((os.cpu_count() or 1).bit_length())]
-    ways = [Way(f"ENGINE={name}", n, [plain], {"ENGINE": name, "WORKERS": str(n)}) for name in engines for n in counts]
+    ways = [
+        Way(f"AVR_ENGINE={name}", n, [plain], {"AVR_ENGINE": name, "AVR_WORKERS": str(n)})
+        for name in engines
+        for n in counts
+    ]
     for n in counts:
         shards = [[*plain, "--shard", f"{i}/{n}"] for i in range(1, n + 1)]
-        ways.append(Way("--shard, a worker each", n, shards, {"WORKERS": "1"}))
+        ways.append(Way("--shard, a worker each", n, shards, {"AVR_WORKERS": "1"}))
     return ways
 
 
 def _measure(way: Way, folder: Path, number: int) -> Run:
     """Run all commands of a way at once, with an empty cache."""
     cache = folder / f"cache-{way.name}-{way.n_workers}-{number}"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CACHE_DIR": str(cache), **way.environment}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "AVR_CACHE_DIR": str(cache), **way.environment}
     start = time.time()
     quiet = subprocess.DEVNULL
     running = [

@@ -1,6 +1,5 @@
 """The one loop over clips: finished ones come from the clip cache, the rest is computed, refused clips are noted."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from pipeline.formats.clips import Clip, read_clips, read_root
 from pipeline.formats.files import file_sha256
 from pipeline.formats.rejects import Reject
 from pipeline.formats.shards import Arrays, Rows, arrays_sha256, open_shards, write_shards
-from pipeline.settings.environment import chosen_workers
+from pipeline.settings.environment import chosen_workers, flag
 
 TRANSIENT = ("changed", "unreadable", "timeout")  # true of this run or machine only, so the cache does not learn them
 
@@ -72,7 +71,7 @@ def map_videos(
 ) -> None:
     """Write what a function makes of every video to shards, and the refused clips to rejected.csv.
 
-    $WORKERS clips (default: one a core) are computed at a time, in processes of their own, which put their results
+    $AVR_WORKERS clips (default: one a core) are computed at a time, in processes of their own, which put their results
     into the clip cache themselves. A ClipError refuses its clip, as do a crash and too long a time; any other error
     stops the run.
 
@@ -85,7 +84,7 @@ def map_videos(
 
     Raises:
         DataError: more clips are refused than that.
-        ParamsError: WORKERS is not a whole number above 0, or ENGINE is unknown.
+        ParamsError: AVR_WORKERS is not a whole number above 0, or AVR_ENGINE is unknown.
     """
     run, n_workers = chosen_engine(), chosen_workers()
     clips = {clip.clip_id: clip for clip in read_clips(clips_csv) if clip.path}
@@ -178,9 +177,9 @@ def _say_what_was_done(job: Job, n_mine: int, n_computed: int, n_refused: int) -
 
 
 def _is_open(state: ClipError | bool) -> bool:
-    """Whether a clip must be computed; RETRY_REJECTED=1 gives the refused ones another try."""
+    """Whether a clip must be computed; AVR_RETRY_REJECTED=1 gives the refused ones another try."""
     if isinstance(state, ClipError):
-        return os.environ.get("RETRY_REJECTED") == "1"
+        return flag("AVR_RETRY_REJECTED")
     return not state
 
 

@@ -79,7 +79,7 @@ def cache_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in NOT_WRITABLE:
             raise
-        expected = "a folder that can be written (CACHE_DIR names that of the caches)"
+        expected = "a folder that can be written (AVR_CACHE_DIR names that of the caches)"
         raise DiskError(f"{path}: {os.strerror(error.errno)}; expected {expected}") from error
 
 
@@ -97,5 +97,5 @@ def _disk_problem(path: Path, number: int) -> str:
     free_megabytes = shutil.disk_usage(folder).free / 1e6
     return (
         f"{path}: {os.strerror(number)} ({free_megabytes:.1f} MB free); expected room to write: free some, or name a "
-        "folder on another disk in CACHE_DIR, and run again: it goes on where it stopped"
+        "folder on another disk in AVR_CACHE_DIR, and run again: it goes on where it stopped"
     )

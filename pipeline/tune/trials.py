@@ -149,7 +149,7 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
         DataError: the features cannot be read, a class has fewer clips than folds, or the table was made with other
             features, folds, seed or parameters.
         ParamsError: there is no such model or section, no drawn parameters are valid, the budget is too small, or
-            WORKERS is not a whole number above 0.
+            AVR_WORKERS is not a whole number above 0.
     """
     from pipeline.model_parts.base import model_module
     from pipeline.settings.params import load_params
@@ -180,7 +180,7 @@ def _sha256(features: Path) -> str:
 
 
 def _in_order(run: Callable[[Drawn], Trial], drawn: Sequence[Drawn]) -> Iterator[Trial]:
-    """The trials as they end, in order, $WORKERS at a time (default: one a core), each on one thread."""
+    """The trials as they end, in order, $AVR_WORKERS at a time (default: one a core), each on one thread."""
     n_workers = min(chosen_workers(), len(drawn))
     if n_workers <= 1:
         yield from map(run, drawn)

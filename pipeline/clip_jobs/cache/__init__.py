@@ -2,7 +2,7 @@
 
 An entry is found by what made it: the bytes that went in, the parameters, the weights and the code. It is written
 whole or not at all, and holds a hash of its own content, so that what a disk damages later is never served.
-``python -m pipeline.clip_jobs.cache`` shows and prunes the entries.
+``avr cache`` shows and prunes the entries.
 """
 
 import hashlib

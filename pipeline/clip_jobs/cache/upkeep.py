@@ -3,17 +3,19 @@
 import re
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from pipeline.errors import ParamsError
 
 DAY_SECONDS = 24 * 60 * 60.0
 AGES = {"a day": DAY_SECONDS, "a week": 7 * DAY_SECONDS, "a month": 30 * DAY_SECONDS, "longer": float("inf")}
-UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 OTHER = "other"  # entries of an older layout, without a folder for the stage
 LEFTOVERS = ("*.tmp", ".*.partial")  # how an entry and a demo video are called until they are whole
+_NUMBER_AND_UNIT = re.compile(r"\s*\d*\.?\d+ *[A-Za-z]+\s*")  # ByteSize alone takes 5 for 5 bytes, and 1,5GB for 1
 
 
 class File(NamedTuple):
@@ -95,17 +97,15 @@ def parse_size(text: str) -> int:
     Raises:
         ParamsError: it is no number with a unit.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) *([A-Za-z]+)", text.strip())
-    units = {name.lower(): n_bytes for name, n_bytes in UNITS.items()}
-    if not found or found[2].lower() not in units:
-        raise ParamsError(f"size {text!r}; expected a number and a unit of {', '.join(UNITS)}, such as 500MB or 2GiB")
-    return round(float(found[1]) * units[found[2].lower()])
+    if _NUMBER_AND_UNIT.fullmatch(text):
+        with suppress(ValidationError):
+            return TypeAdapter(ByteSize).validate_python(text)
+    raise ParamsError(f"size {text!r}; expected a number and a unit, such as 500MB, 5GB or 2GiB")
 
 
 def format_size(n_bytes: int) -> str:
     """Return a size for people, such as ``1.2 GB``."""
-    unit = next((unit for unit in ("TB", "GB", "MB", "KB") if n_bytes >= UNITS[unit]), "B")
-    return f"{n_bytes / UNITS[unit]:.1f} {unit}" if unit != "B" else f"{n_bytes} B"
+    return ByteSize(n_bytes).human_readable(decimal=True, separator=" ")
 
 
 def count_ages(files: Sequence[File]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Features and embeddings as files that other programs read: HDF5 of schema A, npz and Parquet."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -15,6 +16,34 @@ from pipeline.dataset.feature_files.schemas import SIDE_SPLITS, sides_of
 from pipeline.errors import DataError
 from pipeline.formats.embeddings import write_arrays
 from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.files import disk_errors
+
+
+def export_run(features: Path, embeddings: Path, models: Iterable[str], out: Path) -> tuple[int, list[str]]:
+    """Write what a run made to a folder; return how many clips there are, and the models that have embeddings.
+
+    The files are features.h5, features.npz and features.parquet, and NAME.parquet for every such model.
+
+    Args:
+        features: the feature table.
+        embeddings: folder of NAME.npz; that of a model which is not among ``models`` is left over from another run.
+        models: names of the models that are trained.
+        out: the folder; is made if missing.
+
+    Raises:
+        DataError: the features or embeddings cannot be read.
+        DiskError: the disk is full or fails.
+    """
+    table = FeatureTable.load(features)
+    embedded = [name for name in models if (embeddings / f"{name}.npz").exists()]
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        write_schema_a(table, out / "features.h5")
+        write_npz(table, out / "features.npz")
+        write_parquet(table, out / "features.parquet")
+        for name in embedded:
+            write_embeddings_parquet(embeddings / f"{name}.npz", out / f"{name}.parquet")
+    return len(table.clip_ids), embedded
 
 
 def write_schema_a(table: FeatureTable, path: Path) -> None:

@@ -57,7 +57,7 @@ def run_to_the_metrics() -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("AVR_CACHE_DIR", str(tmp_path / "cache"))
 
 
 def test_a_feature_file_becomes_metrics_above_chance_and_no_video_stage_makes_an_array() -> None:
