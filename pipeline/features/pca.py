@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from pipeline.errors import DataError
+from pipeline.settings.paths import AnyPath
 
 CHUNK_ROWS = 4096
 
@@ -100,17 +101,18 @@ def transform(pca: Pca, rows: NDArray[Any], whiten: bool, epsilon: float) -> NDA
     return coordinates
 
 
-def save_pca(pca: Pca, path: Path) -> None:
+def save_pca(pca: Pca, path: AnyPath) -> None:
     """Write a PCA to one safetensors file; the same PCA gives the same bytes."""
     save_file({name: np.ascontiguousarray(array) for name, array in pca._asdict().items()}, path)
 
 
-def load_pca(path: Path) -> Pca:
+def load_pca(path: AnyPath) -> Pca:
     """Return the PCA of a file that `save_pca` wrote.
 
     Raises:
         DataError: the file is missing or holds no PCA.
     """
+    path = Path(path)
     try:
         return Pca(**load_file(path))
     except (OSError, SafetensorError, TypeError) as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import DataError
+from pipeline.settings.paths import AnyPath
 
 FILE = "rejected.csv"
 
@@ -20,8 +21,9 @@ class Reject(NamedTuple):
     reason: str
 
 
-def write(path: Path, rows: Iterable[Reject]) -> None:
+def write(path: AnyPath, rows: Iterable[Reject]) -> None:
     """Write rejected.csv, sorted: the same rejects give the same bytes."""
+    path = Path(path)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
@@ -30,13 +32,14 @@ def write(path: Path, rows: Iterable[Reject]) -> None:
             (quoting if "\r" in "".join(row) else writer).writerow(row)
 
 
-def read(path: Path) -> list[Reject]:
+def read(path: AnyPath) -> list[Reject]:
     """Return the rows of a rejected.csv."""
+    path = Path(path)
     with path.open(newline="", encoding="utf-8") as file:
         return [Reject(**row) for row in csv.DictReader(file)]
 
 
-def check_fraction(file: Path, rows: Sequence[Reject], n_clips: int, max_fraction: float) -> None:
+def check_fraction(file: AnyPath, rows: Sequence[Reject], n_clips: int, max_fraction: float) -> None:
     """Stop a run that would go on with too few clips.
 
     Args:
@@ -48,6 +51,7 @@ def check_fraction(file: Path, rows: Sequence[Reject], n_clips: int, max_fractio
     Raises:
         DataError: more than that are refused; the kinds are counted, and the first row is shown.
     """
+    file = Path(file)
     n_refused = len({row.clip_id for row in rows})
     if n_refused > max_fraction * n_clips:
         raise DataError(

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.settings.params import StageParams
+from pipeline.settings.paths import AnyPath
 
 Array = NDArray[Any]
 History = list[dict[str, float]]
@@ -56,12 +57,12 @@ class Model(Protocol):
         """Return (n, k) embeddings of (n, visual width) features."""
         ...
 
-    def save(self, path: Path) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write the fitted model to one safetensors file, the same bytes for the same model."""
         ...
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: AnyPath) -> Self:
         """Return the model that ``save`` wrote."""
         ...
 

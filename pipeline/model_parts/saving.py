@@ -10,11 +10,12 @@ from safetensors.numpy import save_file
 from pipeline.errors import DataError
 from pipeline.model_parts.base import Array, Params
 from pipeline.settings.params import StageParams
+from pipeline.settings.paths import AnyPath
 
 _METADATA_KEY = "model"
 
 
-def save_model(path: Path, params: StageParams, seed: int, arrays: dict[str, Array]) -> None:
+def save_model(path: AnyPath, params: StageParams, seed: int, arrays: dict[str, Array]) -> None:
     """Write a fitted model: its arrays, with the model's name, params and seed as JSON in the one metadata key.
 
     Args:
@@ -30,7 +31,7 @@ def save_model(path: Path, params: StageParams, seed: int, arrays: dict[str, Arr
     save_file(contiguous, path, metadata={_METADATA_KEY: made_with})
 
 
-def load_model(path: Path, params_class: type[Params]) -> tuple[Params, int, dict[str, Array]]:
+def load_model(path: AnyPath, params_class: type[Params]) -> tuple[Params, int, dict[str, Array]]:
     """Return params, seed and arrays of a model that ``save_model`` wrote.
 
     Args:
@@ -40,6 +41,7 @@ def load_model(path: Path, params_class: type[Params]) -> tuple[Params, int, dic
     Raises:
         DataError: the file is missing, is no safetensors file, or was written by another model.
     """
+    path = Path(path)
     try:
         with safe_open(path, framework="numpy") as file:
             made_with = json.loads(file.metadata()[_METADATA_KEY])

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from pipeline.errors import DataError, DivergenceError, ParamsError
 from pipeline.formats.files import file_sha256, write_atomically
 from pipeline.settings.environment import chosen_workers
+from pipeline.settings.paths import AnyPath
 
 COLUMNS = ["trial", "validation_map", "validation_map_sd", "params"]
 
@@ -95,12 +96,13 @@ def draw(module: Any, base: Any, seed: int, number: int) -> dict[str, Any]:  # n
     )
 
 
-def read_trials(table: Path) -> list[Trial]:
+def read_trials(table: AnyPath) -> list[Trial]:
     """Return the trials of a table.
 
     Raises:
         DataError: the file is missing or is no such table.
     """
+    table = Path(table)
     try:
         lines = table.read_text(encoding="utf-8").splitlines()
         rows = csv.DictReader(line for line in lines if not line.startswith("#"))
@@ -135,7 +137,7 @@ def _write_table(table: Path, made_with: str, trials: Sequence[Trial]) -> None:
     write_atomically(table, file.getvalue().encode())
 
 
-def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> Trial:
+def tune(features: AnyPath, name: str, section: str, budget: Budget, out: AnyPath) -> Trial:
     """Return the best trial, after running those that the table does not hold yet.
 
     Args:
@@ -158,6 +160,7 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
         raise ParamsError(f"{budget}; expected at least 1 trial and 1 fold")
     if budget.by_cluster and budget.n_folds < 2:
         raise ParamsError(f"{budget}; expected at least 2 folds, a cluster each")
+    features, out = Path(features), Path(out)
     module = model_module(name)
     base = load_params(section, module.Params)
     folds = {"n_folds": budget.n_folds, "seed": budget.seed} | ({"by_cluster": True} if budget.by_cluster else {})

@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 from pipeline.errors import ClipError, DataError
 from pipeline.formats.files import replacing
 from pipeline.formats.shards import Arrays, arrays_sha256, stored_rows
+from pipeline.settings.paths import AnyPath
 
 ENTRY = "entry"  # the one key of the metadata: with two of them the bytes of a file would not be the same every time
 LAYOUT = 2  # of an entry; those of another layout are not found
@@ -32,8 +33,8 @@ class ClipCache:
         fingerprint: hash of all that decides a result besides the input; see ``fingerprint``.
     """
 
-    def __init__(self, folder: Path, fingerprint: str) -> None:
-        self._folder, self._fingerprint = folder, fingerprint
+    def __init__(self, folder: AnyPath, fingerprint: str) -> None:
+        self._folder, self._fingerprint = Path(folder), fingerprint
 
     def path(self, input_hash: str) -> Path:
         """Return the file of the entry that belongs to an input, whether it exists or not."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from pipeline.errors import ParamsError
+from pipeline.settings.paths import AnyPath
 
 DAY_SECONDS = 24 * 60 * 60.0
 AGES = {"a day": DAY_SECONDS, "a week": 7 * DAY_SECONDS, "a month": 30 * DAY_SECONDS, "longer": float("inf")}
@@ -48,8 +49,9 @@ class Pruned(NamedTuple):
     n_bytes: int
 
 
-def entries(folder: Path) -> dict[str, list[File]]:
+def entries(folder: AnyPath) -> dict[str, list[File]]:
     """Return the entries of each stage, by its name, which is that of its folder below ``clips``; others as OTHER."""
+    folder = Path(folder)
     found: dict[str, list[File]] = {}
     for file in _files((folder / "clips").rglob("*.safetensors")):
         parts = file.path.relative_to(folder / "clips").parts
@@ -57,18 +59,20 @@ def entries(folder: Path) -> dict[str, list[File]]:
     return dict(sorted(found.items()))
 
 
-def demo_videos(folder: Path) -> list[File]:
+def demo_videos(folder: AnyPath) -> list[File]:
     """Return the videos that ``dataset.source=demo`` made."""
+    folder = Path(folder)
     return _files((folder / "demo").rglob("*.mp4"))
 
 
-def leftovers(folder: Path) -> list[File]:
+def leftovers(folder: AnyPath) -> list[File]:
     """Return the unfinished files that nobody has written to for a day: of runs that were killed."""
+    folder = Path(folder)
     found = _files(path for pattern in LEFTOVERS for path in folder.rglob(pattern))
     return [file for file in found if time.time() - file.used_seconds > DAY_SECONDS]
 
 
-def prune(folder: Path, max_bytes: int, *, dry_run: bool) -> Pruned:
+def prune(folder: AnyPath, max_bytes: int, *, dry_run: bool) -> Pruned:
     """Remove the entries that were not used for longest, until the rest fits, and what killed runs left over.
 
     Runs may go on meanwhile: an entry that is used or written after the look around stays, and one that a run still

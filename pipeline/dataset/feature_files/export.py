@@ -17,9 +17,10 @@ from pipeline.errors import DataError
 from pipeline.formats.embeddings import write_arrays
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.files import disk_errors
+from pipeline.settings.paths import AnyPath
 
 
-def export_run(features: Path, embeddings: Path, models: Iterable[str], out: Path) -> tuple[int, list[str]]:
+def export_run(features: AnyPath, embeddings: AnyPath, models: Iterable[str], out: AnyPath) -> tuple[int, list[str]]:
     """Write what a run made to a folder; return how many clips there are, and the models that have embeddings.
 
     The files are features.h5, features.npz and features.parquet, and NAME.parquet for every such model.
@@ -34,6 +35,7 @@ def export_run(features: Path, embeddings: Path, models: Iterable[str], out: Pat
         DataError: the features or embeddings cannot be read.
         DiskError: the disk is full or fails.
     """
+    embeddings, out = Path(embeddings), Path(out)
     table = FeatureTable.load(features)
     embedded = [name for name in models if (embeddings / f"{name}.npz").exists()]
     with disk_errors(out):
@@ -46,7 +48,7 @@ def export_run(features: Path, embeddings: Path, models: Iterable[str], out: Pat
     return len(table.clip_ids), embedded
 
 
-def write_schema_a(table: FeatureTable, path: Path) -> None:
+def write_schema_a(table: FeatureTable, path: AnyPath) -> None:
     """Write the table as published feature files are: a key for each array of train and of test.
 
     Validation rows stand in the train arrays, as in published files; ``split_train`` tells them apart. The attributes
@@ -66,7 +68,7 @@ def write_schema_a(table: FeatureTable, path: Path) -> None:
             file.attrs[name] = value
 
 
-def write_npz(table: FeatureTable, path: Path) -> None:
+def write_npz(table: FeatureTable, path: AnyPath) -> None:
     """Write audio, visual, labels, clip_ids, splits and classes, and the facts as JSON, to one npz without pickles."""
     facts = _facts(table)
     arrays: dict[str, NDArray[Any]] = {
@@ -82,7 +84,7 @@ def write_npz(table: FeatureTable, path: Path) -> None:
     write_arrays(path, arrays)
 
 
-def write_parquet(table: FeatureTable, path: Path) -> None:
+def write_parquet(table: FeatureTable, path: AnyPath) -> None:
     """Write a row a clip: clip_id, label, split, audio and visual; the facts stand in the schema's metadata."""
     columns = {
         "clip_id": pa.array(table.clip_ids),
@@ -94,7 +96,7 @@ def write_parquet(table: FeatureTable, path: Path) -> None:
     pq.write_table(pa.table(columns).replace_schema_metadata(_facts(table)), path)
 
 
-def write_embeddings_parquet(npz: Path, path: Path) -> None:
+def write_embeddings_parquet(npz: AnyPath, path: AnyPath) -> None:
     """Write a row a seed and clip: seed (its place), clip_id, label, split, audio and visual.
 
     Args:
@@ -104,6 +106,7 @@ def write_embeddings_parquet(npz: Path, path: Path) -> None:
     Raises:
         DataError: the npz holds no embeddings.
     """
+    npz = Path(npz)
     try:
         with np.load(npz, allow_pickle=False) as file:
             audio, visual = file["audio"], file["visual"]  # (n_seeds, n, k)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pipeline.dataset.feature_files.arrays import dataset, open_hdf5
 from pipeline.dataset.layouts.locations import YOUTUBE_ID
 from pipeline.errors import DataError
+from pipeline.settings.paths import AnyPath
 
 HEADER = "Category&"
 FIELDS = "category&ID&quality&start&end"
@@ -24,12 +25,13 @@ class Annotation(NamedTuple):
     end_seconds: float
 
 
-def read_annotations(path: Path) -> list[Annotation]:
+def read_annotations(path: AnyPath) -> list[Annotation]:
     """Return the rows of Annotations.txt; the header that some copies have is no row.
 
     Raises:
         DataError: a line is no annotation; its number is named.
     """
+    path = Path(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
@@ -53,7 +55,7 @@ def _annotation(place: str, line: str) -> Annotation:
     return Annotation(label, video_id, start_seconds, end_seconds)
 
 
-def read_splits(folder: Path, ending: str, n_rows: int) -> list[str]:
+def read_splits(folder: AnyPath, ending: str, n_rows: int) -> list[str]:
     """Return the split of every row of Annotations.txt.
 
     Args:
@@ -64,6 +66,7 @@ def read_splits(folder: Path, ending: str, n_rows: int) -> list[str]:
     Raises:
         DataError: an order file is missing or damaged, or a row is in none of them, or in two.
     """
+    folder = Path(folder)
     splits = [""] * n_rows
     for split, word in SPLITS.items():
         path = folder / f"{word}_order{ending}.h5"
