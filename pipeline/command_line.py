@@ -15,6 +15,14 @@ def new_app(help_text: str | None = None) -> typer.Typer:
 
     Args:
         help_text: what its commands are for; None where it gets one command only, whose docstring says so.
+
+    Examples:
+        >>> app = new_app("Count clips.")
+        >>> @app.command()
+        ... def count(n_clips: int) -> None:
+        ...     print(n_clips, "clips")
+        >>> count(3)
+        3 clips
     """
     return typer.Typer(
         help=help_text,

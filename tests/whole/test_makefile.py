@@ -93,3 +93,10 @@ def test_cpu_builds_do_not_take_the_place_of_cuda_builds_unseen(folder: Path) ->
         2,
         ".venv has the CUDA builds of torch already: run make clean, then this again\n",
     )
+
+
+def test_a_run_ends_with_where_the_results_are_and_how_to_share_them(folder: Path) -> None:
+    lines = make(folder, "--dry-run", "repro").stdout.splitlines()
+    after = "\n".join(lines[lines.index(".venv/bin/dvc repro") :])
+    for words in (f"{folder}/report/index.html", f"{folder}/metrics.json", ".venv/bin/dvc remote add -d NAME URL"):
+        assert words in after

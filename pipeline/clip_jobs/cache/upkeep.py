@@ -100,6 +100,10 @@ def parse_size(text: str) -> int:
 
     Raises:
         ParamsError: it is no number with a unit.
+
+    Examples:
+        >>> parse_size("500MB"), parse_size("2GiB")
+        (500000000, 2147483648)
     """
     if _NUMBER_AND_UNIT.fullmatch(text):
         with suppress(ValidationError):
