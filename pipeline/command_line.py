@@ -1,13 +1,11 @@
 """What all commands have in common: plain help, known errors in one line, exit codes."""
 
-import signal
 import sys
 
 import typer
 
 from pipeline.errors import PipelineError
-
-EXIT_INTERRUPTED = 128 + signal.SIGINT  # as shells count it
+from pipeline.settings.interrupt import one_line_on_interrupt
 
 
 def new_app(help_text: str | None = None) -> typer.Typer:
@@ -44,16 +42,15 @@ def run(app: typer.Typer, name: str) -> None:
         app: the commands.
         name: what a user types to call them, for help and messages.
     """
-    try:
-        app(prog_name=name)
-    except PipelineError as error:
-        sys.exit(f"{name}: {type(error).__name__}: {error}")
-    except OSError as error:
-        if error.filename is None:
-            raise
-        sys.exit(f"{name}: {error.filename}: {error.strerror}")
-    except SystemExit as end:
-        if end.code == EXIT_INTERRUPTED:
-            print(f"{name}: stopped by Ctrl-C; run the same command again: what is finished is kept", file=sys.stderr)
-        if end.code:
-            raise
+    with one_line_on_interrupt(f"{name}: stopped by Ctrl-C; run the same command again: what is finished is kept"):
+        try:
+            app(prog_name=name)
+        except PipelineError as error:
+            sys.exit(f"{name}: {type(error).__name__}: {error}")
+        except OSError as error:
+            if error.filename is None:
+                raise
+            sys.exit(f"{name}: {error.filename}: {error.strerror}")
+        except SystemExit as end:
+            if end.code:
+                raise
