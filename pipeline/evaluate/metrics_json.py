@@ -3,8 +3,9 @@
 import platform
 from collections.abc import Iterable
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pipeline.settings.paths import AnyPath
 
 if TYPE_CHECKING:
     from pipeline.formats.feature_table import FeatureTable
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 PACKAGES = ("av", "numpy", "scipy", "torch", "torchvision")
 
 
-def summary(report: dict[str, Any], metrics: Path) -> str:
+def summary(report: dict[str, Any], metrics: AnyPath) -> str:
     """Return a line a model, best first: its MAP, the mean of both directions; and what chance gets."""
     maps = {name: of_model["average"]["map"] for name, of_model in report["models"].items()}
     maps["chance"] = report["chance"]["map"]

@@ -1,7 +1,6 @@
 """Clip vectors: what the networks made of a clip, averaged over time, in one table that every model starts from."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,6 +9,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.settings.params import StageParams
+from pipeline.settings.paths import AnyPath
 
 if TYPE_CHECKING:
     from pipeline.features.pca import Pca
@@ -83,7 +83,7 @@ def scale_audio(audio: NDArray[np.float32], scaling: AudioScaling) -> NDArray[np
     return (audio - np.float32(128)) / np.float32(256) if scaling == "vegas" else audio
 
 
-def from_networks(clips: "Sequence[Clip]", vggish: Path, inception: Path) -> "tuple[FeatureTable, Pca]":
+def from_networks(clips: "Sequence[Clip]", vggish: AnyPath, inception: AnyPath) -> "tuple[FeatureTable, Pca]":
     """Return the table of what the networks made of the clips, and the PCA of its visual side."""
     import numpy as np
 

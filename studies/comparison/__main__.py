@@ -3,8 +3,8 @@
 usage: python -m studies.comparison WORK NAME=FILE... [--trials N] [--folds K] [--seeds S...]
 
 FILE is data/features.safetensors of a finished run, or published features that the project can import. Searches and
-fits leave files in WORK, $WORKERS at a time; a run that was killed goes on where it stopped, and one that finds all of
-them only writes the page. Files of other code, parameters or features stay in WORK and are not looked at.
+fits leave files in WORK, $AVR_WORKERS at a time; a run that was killed goes on where it stopped, and one that finds all
+of them only writes the page. Files of other code, parameters or features stay in WORK and are not looked at.
 """
 
 import argparse

@@ -242,10 +242,10 @@ def test_params_that_no_model_can_have_are_refused(line: str, message: str, tmp_
     not torch.cuda.is_available() and os.environ.get("FAIL_WITHOUT_GPU") != "1", reason="needs a CUDA device"
 )
 def test_a_model_trained_on_a_gpu_embeds_the_same_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEVICE", "cuda")
+    monkeypatch.setenv("AVR_DEVICE", "cuda")
     on_gpu = Model(params(), seed=0)
     on_gpu.fit(TRAIN, VALIDATION)
     on_gpu.save(tmp_path / "model.safetensors")
-    monkeypatch.setenv("DEVICE", "cpu")
+    monkeypatch.setenv("AVR_DEVICE", "cpu")
     on_cpu = Model.load(tmp_path / "model.safetensors")
     np.testing.assert_allclose(on_cpu.embed_audio(TEST.audio), on_gpu.embed_audio(TEST.audio), atol=1e-3)

@@ -112,7 +112,7 @@ def run_until_dvc_lets_it(project: Project, name: str) -> None:
 
 @pytest.mark.slow
 def test_two_experiments_side_by_side_share_the_clip_cache(project: Project) -> None:
-    cache = Path(project.env["CACHE_DIR"])
+    cache = Path(project.env["AVR_CACHE_DIR"])
     left_by_the_killed_runs = set(cache.glob("clips/*/*/*.tmp"))
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(partial(run_until_dvc_lets_it, project), ("first", "second")))
@@ -128,7 +128,7 @@ def test_two_experiments_side_by_side_share_the_clip_cache(project: Project) -> 
 def as_folder(project: Project, folder: Path) -> Path:
     """The demo's own videos as a user's folder, one of them damaged."""
     videos = folder / "my videos"
-    shutil.copytree(next(Path(project.env["CACHE_DIR"]).glob("demo/*")), videos)
+    shutil.copytree(next(Path(project.env["AVR_CACHE_DIR"]).glob("demo/*")), videos)
     broken = min(videos.glob("*/*.mp4"))
     broken.write_bytes(broken.read_bytes()[:2000])
     return videos

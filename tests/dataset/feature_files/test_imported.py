@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import yaml
 
+from pipeline.dataset.feature_files.__main__ import export
 from pipeline.dataset.sources.features import import_table
 from pipeline.features.pca import load_pca
 from pipeline.formats import rejects
 from pipeline.formats.clips import read_clips
 from pipeline.formats.feature_table import FeatureTable
-from stages import dataset, embed, evaluate, export, features, frames, inception, logmel, train, vggish
+from stages import dataset, embed, evaluate, features, frames, inception, logmel, train, vggish
 from tests.helpers.dataset_params import dataset_params
 from tests.helpers.feature_files import arrays_b, make_d, make_pairs, write_d, write_h5
 
@@ -57,7 +58,7 @@ def run_to_the_metrics() -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("AVR_CACHE_DIR", str(tmp_path / "cache"))
 
 
 def test_a_feature_file_becomes_metrics_above_chance_and_no_video_stage_makes_an_array() -> None:
@@ -122,8 +123,8 @@ def test_the_export_of_a_run_is_imported_as_the_same_table(capsys: pytest.Captur
     models, embeddings = DATA / "models" / "c_cca", DATA / "embeddings" / "c_cca.npz"
     train.main(TABLE, "c_cca", "baselines.c_cca", models)
     embed.main(TABLE, "c_cca", models, embeddings)
-    export.main(Path("exported"))
-    assert "export: 36 clips, embeddings of c_cca: exported\n" in capsys.readouterr().out
+    export(Path("exported"))
+    assert "exported: 36 clips, embeddings of c_cca\n" in capsys.readouterr().out
     write_params(Path("exported/features.h5"))
     back = run_up_to_the_features()
     for name in ("clip_ids", "splits", "labels", "classes", "audio", "visual"):
