@@ -22,7 +22,7 @@ test-slow: .venv/installed-test  # what kills runs at random points, fills disks
 fuzz: .venv/installed-test  # clips with damaged bytes, other ones each time: some minutes
 	FUZZ_EXAMPLES=10000 .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py
 
-legacy: .venv/installed  # audio features in the form of the published VEGAS files: see docs/data.md
+legacy: .venv/installed  # audio features in the form of the published VEGAS files: see docs/networks.md
 	.venv/bin/dvc exp run -S vggish.final_relu=true -S vggish.postprocess=pca_uint8 -S features.audio_scaling=vegas
 
 results: .venv/installed  # docs/results.md on SETS="NAME=FILE NAME=FILE"; what is finished stays in WORK
