@@ -12,15 +12,24 @@ from tests.helpers.pages import PAGES, ROOT, UNFINISHED, anchors, blocks, links,
 
 each_page = pytest.mark.parametrize("page", PAGES)
 LANGUAGES = {"sh", "console", "text", "csv", "yaml"}
-COMES = {"docs/evaluate.md"}  # pages that are linked to and being written
+COMES = {  # what pages name and is being written
+    "docs/evaluate.md",
+    "pipeline/evaluate/metrics.py",
+    "pipeline/extraction/",
+    "pipeline/network_parts/",
+    "pipeline/network_parts/base.py",
+    "pipeline/networks/vggish/about.py",
+    "tests/dataset/sources/test_contract.py",
+    "tests/evaluate/test_metrics.py",
+}
 STAGES_THAT_COME = {"vggish": "network", "inception": "network"}
 PATH = re.compile(r"(?:pipeline|stages|studies|benchmarks|tests|docs|\.github|\.ci)/[\w./-]*\w/?")
 PLACEHOLDER = re.compile(r"NAME|DIR|FILE|WORK")
 
 
 def test_what_is_said_to_come_has_not_come() -> None:
-    assert [page for page in COMES if (ROOT / page).exists()] == [], "empty COMES"
-    assert bool(COMES) == (ROOT / UNFINISHED).exists()
+    assert [name for name in COMES if (ROOT / name).exists()] == [], "take them out of COMES"
+    assert ("docs/evaluate.md" in COMES) == (ROOT / UNFINISHED).exists()
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     assert bool(STAGES_THAT_COME) == ("network" not in stages), "empty STAGES_THAT_COME"
 
@@ -53,7 +62,7 @@ def is_there(word: str) -> bool:
         return True
     if PATH.fullmatch(word):
         return (ROOT / word).exists() or word in COMES
-    return not re.fullmatch(r"\w+\.(py|jinja)", word) or word in names_of_files()
+    return not re.fullmatch(r"\w+\.(py|jinja)", word) or word in names_of_files() | {Path(name).name for name in COMES}
 
 
 @each_page
@@ -71,9 +80,11 @@ def test_every_module_that_a_page_runs_is_there(page: str) -> None:
 def test_the_tree_of_the_readme_names_folders_and_files_that_are_there() -> None:
     (tree,) = (block.text for block in blocks("README.md") if block.text.startswith("params.yaml"))
     entries = re.findall(r"^( *)((?:[\w.]+/? )+) ", tree, re.MULTILINE)
-    paths = [Path("pipeline" if indent else "", name) for indent, names in entries for name in names.split()]
-    assert len(paths) >= 20
-    assert [str(path) for path in paths if not (ROOT / path).exists()] == []
+    paths = [f"{'pipeline/' if indent else ''}{name}" for indent, names in entries for name in names.split()]
+    assert 18 <= len(tree.splitlines()) <= 22
+    assert [path for path in paths if not (ROOT / path).exists() and path not in COMES] == []
+    folders = {path.parent.name for path in (ROOT / "pipeline").glob("*/__init__.py")}
+    assert [name for name in sorted(folders) if f" {name}/" not in tree] == []
 
 
 def test_every_stage_has_a_page() -> None:
