@@ -127,3 +127,17 @@ def test_every_page_that_a_file_of_the_main_job_names_is_there(name: str) -> Non
 def test_the_glossary_has_twelve_words() -> None:
     glossary = text_of("CONTRIBUTING.md").partition("## Glossary")[2]
     assert len(re.findall(r"^\| \w+ \| .{20,} \|$", glossary, re.MULTILINE)) == 12
+
+
+def test_the_workflow_of_the_project_runs_its_checks_and_nothing_else() -> None:
+    (job,) = yaml.safe_load(text_of(".github/workflows/ci.yml"))["jobs"].values()
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    checkout, python = (step["with"] for step in job["steps"] if "uses" in step)
+    assert (checkout["fetch-depth"], python["python-version"]) == (0, "3.11")
+
+
+def test_the_workflow_of_the_page_checks_the_metrics_as_the_page_does() -> None:
+    workflow, check, *_ = (block for block in blocks("docs/ci.md") if block.language in ("yaml", "sh"))
+    (job,) = yaml.safe_load(workflow.text)["jobs"].values()
+    *_, last = (step["run"].replace("\\\n", "").split() for step in job["steps"] if "run" in step)
+    assert last == [*check.text.split(), ">>", '"$GITHUB_STEP_SUMMARY"']
