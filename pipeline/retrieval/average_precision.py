@@ -26,8 +26,28 @@ def mean_average_precision(query: Embedding, gallery: Embedding, query_labels: L
 
     References:
         Manning, Raghavan & Schütze (2008), Introduction to Information Retrieval, 8.4.
+
+    Example:
+        >>> sounds, videos = np.array([[1.0, 0.0]]), np.array([[2.0, 0.1], [1.0, 1.0], [0.0, 3.0]])
+        >>> mean_average_precision(sounds, videos, np.array([7]), np.array([7, 5, 7]))  # hits at ranks 1 and 3
+        0.8333333333333333
     """
     return float(by_query(average_precisions, query, gallery, query_labels, gallery_labels).mean())
+
+
+def average_map(audio: Embedding, visual: Embedding, labels: Labels) -> float:
+    """Return the MAP of paired embeddings, the average of audio to visual and visual to audio, in (0, 1].
+
+    Args:
+        audio: (n, d), row i of clip i.
+        visual: (n, d), of the clips of ``audio``.
+        labels: (n,) classes of the clips.
+
+    Raises:
+        DataError: an array is empty or not finite, or widths or lengths do not match.
+    """
+    audio_to_visual = mean_average_precision(audio, visual, labels, labels)
+    return (audio_to_visual + mean_average_precision(visual, audio, labels, labels)) / 2
 
 
 def average_precision(similarity: Array, relevant: NDArray[np.bool_]) -> Array:
