@@ -1,5 +1,6 @@
 """The bars of the README, read as XML."""
 
+import doctest
 import json
 import re
 import subprocess
@@ -11,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from pipeline.errors import DataError
+from studies import bars as module
 from studies.bars import draw, write
 from tests.helpers.pages import ROOT, text_of
 
@@ -67,6 +69,11 @@ def test_a_bar_is_as_long_as_its_map_and_chance_stands_at_its_place() -> None:
     assert chance - left == pytest.approx(lengths[1] / 2, abs=0.2)
     assert margin - left == pytest.approx(lengths[0] * 0.625 / 0.75, abs=0.2)
     assert left + lengths[0] < float(frame.attrib["width"])
+
+
+def test_the_example_of_the_docstring_runs() -> None:
+    result = doctest.testmod(module)
+    assert (result.failed, result.attempted) == (0, 1)
 
 
 def test_a_name_is_text_whatever_signs_it_has() -> None:
