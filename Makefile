@@ -56,7 +56,7 @@ results: .venv/installed  # make docs/results.md again, on SETS="NAME=FILE ...";
 ablation: .venv/installed  # a DVC experiment for each part of the model left out; WORDS="-S KEY=VALUE"
 	.venv/bin/python -m studies.ablation $(WORDS)
 
-legacy: .venv/installed  # audio features in the form of the published VEGAS files: see docs/data.md
+legacy: .venv/installed  # audio features in the form of the published VEGAS files: see docs/networks.md
 	.venv/bin/dvc exp run -S vggish.final_relu=true -S vggish.postprocess=pca_uint8 -S features.audio_scaling=vegas
 
 lint: .venv/installed-test  # style, types and the import contract
