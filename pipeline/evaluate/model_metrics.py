@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from scipy import stats
 
 from pipeline.evaluate.chance import chance_map, expected_average_precision
+from pipeline.evaluate.metrics import over_queries
 from pipeline.evaluate.query_metrics import query_metrics
 from pipeline.evaluate.query_sample import QuerySample, sample_queries
 from pipeline.evaluate.significance import holm, sign_flip_test
@@ -163,10 +164,7 @@ def clip_scores(measured: Measured, names: Sequence[str]) -> Array:
 def _seed_values(direction: Direction) -> dict[str, Array]:
     """Every metric over the queries, (n_seeds,) each."""
     weights = direction.sample.weights
-    return {
-        metric: np.median(values, axis=1) if metric == "median_rank" else values @ weights
-        for metric, values in direction.scalars.items()
-    }
+    return {metric: over_queries(metric, values, weights) for metric, values in direction.scalars.items()}
 
 
 def _over_seeds(values: Mapping[str, Array]) -> dict[str, float]:

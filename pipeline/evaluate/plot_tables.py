@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.evaluate.measures import N_RECALL_LEVELS
+from pipeline.evaluate.metrics import N_RECALL_LEVELS
 from pipeline.evaluate.model_metrics import CROSS_MODAL, Array, Measured, Rows, clip_scores
 from pipeline.evaluate.query_metrics import nearest_class
 from pipeline.evaluate.query_sample import QuerySample
