@@ -145,11 +145,11 @@ def _first_group(hits: Hits) -> tuple[Counts, Counts, Counts]:
 def _expected(value: Callable[[Array], Array], hits: Hits) -> Array:
     """The expectation of what a rank is worth, for the rank of the best hit: (n,)."""
     n_above, n_tied, n_hits = _first_group(hits)
-    expected = value(n_above + 1.0)
+    expected = value((n_above + 1).astype(np.float64))
     for i in np.flatnonzero(n_hits < n_tied):
         none_yet = _none_yet(int(n_tied[i]), int(n_hits[i]))
-        ranks = np.arange(n_above[i] + 1, n_above[i] + len(none_yet), dtype=np.float64)
-        expected[i] = -np.diff(none_yet) @ value(ranks)
+        ranks = n_above[i] + np.arange(1, len(none_yet))
+        expected[i] = -np.diff(none_yet) @ value(ranks.astype(np.float64))
     return expected
 
 

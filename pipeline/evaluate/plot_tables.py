@@ -1,6 +1,6 @@
-"""The tables behind the plots, a row a point, from what was measured on the test clips."""
+"""The rows of the tables: all metrics, what each query got, and the points of the plots."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -9,6 +9,34 @@ from pipeline.evaluate.model_metrics import CROSS_MODAL, Array, Measured, Rows, 
 from pipeline.evaluate.query_metrics import nearest_class
 from pipeline.evaluate.query_sample import QuerySample
 from pipeline.formats.embeddings import Embeddings
+
+
+def metric_rows(models: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Rows:
+    """Return a row a model and direction with every metric there is.
+
+    Args:
+        models: by model, direction and name of the metric.
+    """
+    ways = [(name, way, metrics) for name, of_model in models.items() for way, metrics in of_model.items()]
+    return [{"model": name, "direction": way, **metrics} for name, way, metrics in ways]
+
+
+def query_rows(clip_ids: Sequence[str], measured: Measured) -> Rows:
+    """Return a row a query and direction across the modalities: what it got, the mean over the seeds.
+
+    Args:
+        clip_ids: of the test clips, in the order of their embeddings.
+        measured: of one model.
+    """
+    rows: Rows = []
+    for name in CROSS_MODAL:
+        scalars, drawn = measured[name].scalars, measured[name].sample.rows.tolist()
+        columns = zip(drawn, scalars["map"].mean(axis=0), scalars["median_rank"].mean(axis=0), strict=True)
+        rows += [
+            {"clip_id": clip_ids[row], "direction": name, "average_precision": score, "first_rank": rank}
+            for row, score, rank in columns
+        ]
+    return rows
 
 
 def precision_scope_rows(embeddings: Embeddings, measured: Measured, scope_sizes: Sequence[int]) -> Rows:

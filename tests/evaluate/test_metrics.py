@@ -1,4 +1,4 @@
-"""The table of metrics: each name has the numbers of its own metric. Oracles: plain counts of a ranking given by hand."""
+"""The table of metrics: each name has the numbers of its own metric. Oracles: plain counts of a ranking by hand."""
 
 from itertools import permutations
 
