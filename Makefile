@@ -8,7 +8,7 @@ PINS = pyproject.toml requirements.lock
 SETS ?= demo=data/features.safetensors
 WORK ?= data/results
 
-.PHONY: repro legacy results ablation test test-slow fuzz weights lint check-lock lock clean
+.PHONY: repro legacy results ablation test test-slow fuzz weights lint check-lock check-metrics lock clean
 
 repro: .venv/installed
 	.venv/bin/dvc repro
@@ -55,6 +55,10 @@ lint: .venv/installed-test
 check-lock: .venv/installed  # dvc.lock is what the committed code and params make; `dataset` always runs
 	.venv/bin/dvc repro --dry --allow-missing > .venv/dry-run
 	@! grep "Running stage" .venv/dry-run | grep -v "'dataset'" || { echo "dvc.lock is stale: run dvc repro"; exit 1; }
+
+check-metrics: .venv/installed  # the fresh metrics.json against the committed one, within the bounds of docs/evaluate.md
+	.venv/bin/python -m pipeline.evaluate.check metrics.json --against HEAD --max-change 0.002 --max-change \
+		ms_vae.average.map=0.12 $(foreach model,dcca dscmr,--max-change $(model).average.map=0.03)
 
 lock: .venv/bin/uv  # take the newest versions that pyproject.toml allows
 	.venv/bin/uv pip compile --quiet --native-tls --upgrade --all-extras --python-version 3.11 \

@@ -1,6 +1,7 @@
 """The command `avr check`: its table, its exit codes, and what it says of a run that it cannot look at."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from pipeline.evaluate.check import app
 from pipeline.evaluate.writing import write_csv, write_json
+from pipeline.settings.params import model_sections
 from tests.helpers.project import ROOT
 from tests.helpers.stub_run import StubRun
 
@@ -332,3 +334,18 @@ def test_help_loads_no_heavy_library() -> None:
     code = f"import sys, pipeline.evaluate.check; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_make_check_metrics_has_the_bounds_that_the_docs_state() -> None:
+    page = (ROOT / "docs" / "evaluate.md").read_text().partition("## Another machine")[2].partition("\n\nMeasured")[0]
+    table = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    stated = {name: float(bound) for names, _, bound in table for name in re.findall(r"`(\w+)`", names)}
+    command = subprocess.run(
+        ["make", "-n", "check-metrics"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    words = command.replace("\\\n", " ").split()
+    bounds = [words[at + 1] for at, word in enumerate(words) if word == "--max-change"]
+    general = next(float(bound) for bound in bounds if "=" not in bound)
+    own = {bound.partition(".")[0]: float(bound.rpartition("=")[2]) for bound in bounds if "=" in bound}
+    assert stated == {name: own.get(name, general) for name in model_sections(ROOT / "params.yaml")}
+    assert all(float(largest.split()[-1]) < float(bound) for _, largest, bound in table)
