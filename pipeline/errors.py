@@ -46,6 +46,10 @@ class ClipError(PipelineError, ValueError):
         kind: the word for the damage in rejected.csv.
         problem: what is wrong.
         expected: what would be right.
+
+    Example:
+        >>> print(ClipError("bark.mp4", "no_audio", "no sound in the file", "an audio stream"))
+        clip 'bark.mp4': no sound in the file; expected an audio stream
     """
 
     def __init__(self, clip_id: str, kind: RejectKind, problem: str, expected: str) -> None:

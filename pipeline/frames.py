@@ -83,6 +83,10 @@ def resize(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
     Returns:
         uint8 (size, size, 3).
+
+    Example:
+        >>> resize(np.full((240, 320, 3), 7, np.uint8), 299).shape
+        (299, 299, 3)
     """
     channels_first = torch.from_numpy(picture).permute(2, 0, 1)  # (3, height, width)
     square = functional.resize(channels_first, [size, size], antialias=True)  # (3, size, size)

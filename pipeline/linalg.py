@@ -80,6 +80,12 @@ def cca(x: NDArray[np.floating], y: NDArray[np.floating], n_components: int, rid
     References:
         Hotelling (1936), Relations between two sets of variates, Biometrika 28.
         Vinod (1976), Canonical ridge and econometrics of joint production, Journal of Econometrics 4, for the ridge.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(100, 3))
+        >>> y = x[:, :2] @ [[1, 2], [3, 4]] + 5  # a linear map of two of the three columns
+        >>> cca(x, y, n_components=2, ridge=0).correlations.round(6).tolist()
+        [1.0, 1.0]
     """
     return cca_from_covariances(covariances(x, y), n_components, ridge)
 

@@ -98,6 +98,13 @@ def log_mel_examples(waveform: NDArray[np.floating], params: LogMelParams) -> ND
     References:
         Hershey et al. (2017), CNN Architectures for Large-Scale Audio Classification, ICASSP; the exact numbers are
         those of the VGGish code in tensorflow/models, research/audioset.
+
+    Example:
+        >>> of_vggish = {"sample_rate": 16000, "window_seconds": 0.025, "hop_seconds": 0.010, "n_mels": 64}
+        >>> rest = {"fmin_hz": 125, "fmax_hz": 7500, "log_offset": 0.01, "frames_per_example": 96}
+        >>> params = LogMelParams(**of_vggish, **rest, example_hop_seconds=0.96)
+        >>> log_mel_examples(np.zeros(10 * 16000), params).shape
+        (10, 96, 64)
     """
     if waveform.ndim != 1:
         raise DataError(f"waveform has shape {waveform.shape}; expected (n_samples,), one channel")
@@ -106,11 +113,6 @@ def log_mel_examples(waveform: NDArray[np.floating], params: LogMelParams) -> ND
         return np.empty((0, params.frames_per_example, params.n_mels), np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(frames, params.frames_per_example, axis=0)
     return np.ascontiguousarray(windows[:: params.example_hop_frames].swapaxes(1, 2))
-
-
-def example_arrays(clip_id: str, waveform: NDArray[np.floating], params: LogMelParams) -> dict[str, NDArray[Any]]:
-    """Return ``streamed_arrays`` of a sound in one piece that starts at second 0."""
-    return streamed_arrays(clip_id, [(0.0, waveform)], params)
 
 
 def streamed_arrays(

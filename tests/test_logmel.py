@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pipeline.errors import ClipError, DataError, ParamsError
 from pipeline.logmel import (
     LogMelParams,
-    example_arrays,
     log_mel_examples,
     log_mel_spectrogram,
     mel_matrix,
@@ -111,7 +110,7 @@ def test_silence_is_the_logarithm_of_the_offset() -> None:
 
 def test_an_example_a_second_starts_at_every_whole_second() -> None:
     waveform = sounds()["sweep"]
-    arrays = example_arrays("clip", waveform, with_changes(example_hop_seconds=1.0))
+    arrays = streamed_arrays("clip", [(0.0, waveform)], with_changes(example_hop_seconds=1.0))
     assert arrays["seconds"].tolist() == [0.0, 1.0]
     np.testing.assert_array_equal(arrays["examples"][1], log_mel_examples(waveform[16_000:], PARAMS)[0])
 
@@ -152,7 +151,7 @@ def test_the_examples_of_a_stream_are_never_in_memory_twice() -> None:
 
 def test_a_sound_without_an_example_is_refused() -> None:
     with pytest.raises(ClipError, match=r"clip 'short': 0.500 s of audio; expected at least one example of 0.975 s"):
-        example_arrays("short", np.zeros(8000, np.float32), PARAMS)
+        streamed_arrays("short", [(0.0, np.zeros(8000, np.float32))], PARAMS)
 
 
 def test_two_channels_are_refused() -> None:

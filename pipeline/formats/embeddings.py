@@ -20,7 +20,12 @@ from pipeline.errors import DataError, ParamsError
 
 
 def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """Write arrays, none of them of Python objects, for ``numpy.load`` to read by their names."""
+    """Write arrays by name for ``numpy.load`` to read; equal arrays give equal bytes.
+
+    Args:
+        path: the npz file.
+        arrays: of any shape; none of Python objects.
+    """
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             data = io.BytesIO()

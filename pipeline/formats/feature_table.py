@@ -67,7 +67,7 @@ class FeatureTable:
         return cls(clip_ids=[], splits=[], labels=labels, classes=[], audio=nothing, visual=nothing, provenance={})
 
     def rows(self, split: str) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-        """Return audio, visual and labels of one split.
+        """Return audio, visual and labels of one split: (n, audio width), (n, visual width), (n,).
 
         Raises:
             DataError: the split has no row.
@@ -78,7 +78,7 @@ class FeatureTable:
         return self.audio[mask], self.visual[mask], self.labels[mask]
 
     def save(self, path: Path) -> None:
-        """Write the table to one safetensors file; the same table gives the same bytes."""
+        """Write the table to one safetensors file; equal tables give equal bytes."""
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ("audio", "visual", "labels")}
         texts = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in arrays}
         save_file(arrays, path, {METADATA_KEY: json.dumps(texts, sort_keys=True)})

@@ -19,7 +19,7 @@ NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOT
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, also when several processes or machines write the same one.
+    """Write a file whole or not at all, also when several processes or machines write it at a time.
 
     Raises:
         DiskError: the disk is full or fails, or the folder cannot be written.
@@ -68,10 +68,10 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def cache_errors(path: Path) -> Iterator[None]:
-    """Do the same where the block writes to the cache folder, which may also be one that cannot be written.
+    """Turn a failure of the disk, or of a cache folder that cannot be written, into a DiskError that names the file.
 
     Raises:
-        DiskError: as ``disk_errors``; or the folder is read-only, somebody else's, or no folder.
+        DiskError: as ``disk_errors``, or the folder is read-only, somebody else's, or no folder.
     """
     try:
         with disk_errors(path):

@@ -81,20 +81,26 @@ class StoredRows:
         return numbers.reshape(n_rows, *self.shape[1:])
 
     def ravel(self) -> "StoredRows":
-        """Return the same numbers as one axis."""
+        """Return the numbers along one axis, (n_numbers,), still in the file."""
         return StoredRows(self._path, self.dtype, (math.prod(self.shape),), self._start_byte)
 
 
 def write_shards(folder: Path, clip_ids: Iterable[str], load: Callable[[str], Arrays]) -> None:
-    """Write the arrays of all clips, one shard in memory at a time; the same arrays give the same bytes.
+    """Write the arrays of all clips, one shard in memory at a time; equal arrays give equal bytes.
 
     Args:
         folder: is made if missing; shards of an earlier run are removed.
         clip_ids: in any order, each once.
-        load: gives the arrays of a clip, none of one to leave out; names must not contain a colon.
+        load: gives the arrays of a clip by name, of any shape, none of one to leave out; a name has no colon.
 
     Raises:
         DiskError: the disk is full or fails.
+
+    Example:
+        >>> sounds = {"bark.mp4": {"examples": np.zeros((3, 96, 64), np.float32)}}
+        >>> write_shards(Path("logmel"), sounds, sounds.__getitem__)
+        >>> [(clip_id, arrays["examples"].shape) for clip_id, arrays in read_shards(Path("logmel"))]
+        [('bark.mp4', (3, 96, 64))]
     """
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob(SHARDS):

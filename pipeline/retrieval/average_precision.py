@@ -26,6 +26,11 @@ def mean_average_precision(query: Embedding, gallery: Embedding, query_labels: L
 
     References:
         Manning, Raghavan & Schütze (2008), Introduction to Information Retrieval, 8.4.
+
+    Example:
+        >>> sounds, videos = np.array([[1.0, 0.0]]), np.array([[2.0, 0.1], [1.0, 1.0], [0.0, 3.0]])
+        >>> mean_average_precision(sounds, videos, np.array([7]), np.array([7, 5, 7]))  # hits at ranks 1 and 3
+        0.8333333333333333
     """
     return float(by_query(average_precisions, query, gallery, query_labels, gallery_labels).mean())
 

@@ -45,7 +45,12 @@ def unit_rows(rows: Embedding) -> Array:
 
 
 def blocks(rows: NDArray[np.int64], n_items: int) -> Iterator[NDArray[np.int64]]:
-    """Yield rows in runs so short that their scores of all items fit the block size."""
+    """Yield rows in runs so short that their scores of all items fit the block size.
+
+    Args:
+        rows: (n_rows,) numbers of rows, cut in their order.
+        n_items: how many scores a row has.
+    """
     size = max(1, _SCORES_PER_BLOCK // n_items)
     for start in range(0, len(rows), size):
         yield rows[start : start + size]

@@ -44,6 +44,10 @@ def fingerprint(facts: Mapping[str, Any], modules: Iterable[str], project: Path 
         facts: what JSON can hold: parameters, hash of the weights.
         modules: dotted names of the modules that compute the result; what they import counts too.
         project: folder of the project.
+
+    Example:
+        >>> fingerprint({"n_mels": 64}, ["pipeline.logmel"]) == fingerprint({"n_mels": 32}, ["pipeline.logmel"])
+        False
     """
     files = files_behind(modules, project, WITHOUT_EFFECT)
     versions = {package: version(package) for package in packages_behind(files) if package not in CHECKS}
@@ -53,7 +57,7 @@ def fingerprint(facts: Mapping[str, Any], modules: Iterable[str], project: Path 
 
 @cache
 def code_hash(file: Path) -> str:
-    """Return a hash of what a Python file does: sha256, hex; the same under every version of Python."""
+    """Return a hash of what a Python file does: sha256, hex; versions of Python agree on it."""
     tree = ast.parse(file.read_bytes())
     for node in ast.walk(tree):
         for name, value in ast.iter_fields(node):

@@ -37,6 +37,14 @@ def sample_frames(path: Path, frames_per_second: float = 1.0, offset_seconds: fl
 
     Raises:
         ClipError, ParamsError: as ``iter_frames`` does.
+
+    Example:
+        >>> from pipeline.video import write_mp4
+        >>> pictures = [np.full((64, 96, 3), level, np.uint8) for level in (0, 80, 160, 240)]
+        >>> write_mp4(Path("grey.mp4"), pictures, 2, np.zeros(32000, np.float32), 16000)
+        >>> frames = sample_frames(Path("grey.mp4"))  # at 0.5 s and 1.5 s
+        >>> frames.shape, frames.mean(axis=(1, 2, 3)).round(-1).tolist()
+        ((2, 64, 96, 3), [80.0, 240.0])
     """
     pictures = [picture for _, picture in iter_frames(path, frames_per_second, lambda _: offset_seconds)]
     if not pictures:

@@ -89,12 +89,12 @@ class Track:
 
     @cached_property
     def keys(self) -> NDArray[np.int64]:
-        """Numbers of the packets that are key frames."""
+        """Numbers of the packets that are key frames, (n_keys,), rising."""
         return np.flatnonzero(self._has(_KEY))
 
     @cached_property
     def setups(self) -> NDArray[np.int64]:
-        """Numbers of the packets that bring what later ones are decoded with: colours, another header."""
+        """Numbers, (n,), of the packets that bring what later ones are decoded with: colours, another header."""
         return np.flatnonzero(self._has(_SETUP))
 
     @cached_property

@@ -21,7 +21,7 @@ from pipeline.formats.clips import Clip, write_clips
 from pipeline.formats.feature_table import METADATA_KEY, FeatureTable
 from pipeline.formats.shards import Arrays, read_shards, write_shards
 from pipeline.frames import FramesParams, offsets
-from pipeline.logmel import LogMelParams, example_arrays
+from pipeline.logmel import LogMelParams, streamed_arrays
 from pipeline.networks.vggish.audioset_pca import VggishPca, postprocess
 from pipeline.networks.vggish.network import VggishParams
 from pipeline.settings.params import StageParams, load_params
@@ -251,7 +251,7 @@ def test_ten_seconds_of_sound_make_ten_examples_at_either_hop(tmp_path: Path, ho
     logmel = load_params("logmel", LogMelParams, ROOT / "params.yaml")
     assert logmel.example_hop_seconds == 0.96
     params = logmel.model_copy(update={"example_hop_seconds": hop_seconds})
-    arrays = example_arrays("clip", read_waveform(ten_seconds(tmp_path)), params)
+    arrays = streamed_arrays("clip", [(0.0, read_waveform(ten_seconds(tmp_path)))], params)
     assert arrays["examples"].shape == (10, 96, 64)
     np.testing.assert_allclose(arrays["seconds"], [hop_seconds * k for k in range(10)])
     assert arrays["seconds"][-1] + params.example_seconds == pytest.approx(9 * hop_seconds + 0.975)
@@ -261,7 +261,7 @@ def test_an_example_a_second_lies_around_the_picture_of_its_second(tmp_path: Pat
     frames = load_params("frames", FramesParams, ROOT / "params.yaml")
     path = ten_seconds(tmp_path)
     params = load_params("logmel", LogMelParams, ROOT / "params.yaml").model_copy(update={"example_hop_seconds": 1.0})
-    starts = example_arrays("clip", read_waveform(path), params)["seconds"]
+    starts = streamed_arrays("clip", [(0.0, read_waveform(path))], params)["seconds"]
     times = [seconds for seconds, _ in iter_frames(path, frames.frames_per_second, offsets(frames, "clip"))]
     assert times == [k + 0.5 for k in range(10)]
     assert ((starts < times) & (times < starts + params.example_seconds)).all()
