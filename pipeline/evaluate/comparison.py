@@ -118,7 +118,7 @@ def markdown(comparison: Comparison) -> str:
 
 
 def paired_test(pairs: Sequence[tuple[Scores, Scores]], directions: Sequence[str]) -> Array:
-    """Return p-values of no difference between two runs over the same queries, corrected for their number: (n,).
+    """Return p-values, corrected for their number, of no difference between two runs over the test clips: (n,).
 
     A clip's score is its average precision in the direction, or the mean of both where that is ``average``. A model
     whose every score is as before has a p-value of 1, and does not count as a test.

@@ -19,7 +19,7 @@ from pipeline.settings.params import StageParams
 
 Array = NDArray[np.float64]
 Cutoffs = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-Rows = list[dict[str, Any]]
+Table = list[dict[str, Any]]
 
 CROSS_MODAL = ("audio_to_visual", "visual_to_audio")
 WITHIN_MODALITY = ("audio_to_audio", "visual_to_visual")
@@ -130,11 +130,11 @@ def chance(embeddings: Embeddings, params: EvaluateParams) -> dict[str, float]:
     }
 
 
-def significance_rows(models: Mapping[str, Measured], params: EvaluateParams) -> Rows:
+def significance_rows(models: Mapping[str, Measured], params: EvaluateParams) -> Table:
     """Return a row for each pair of models: how far their MAP is apart, and whether the test clips' luck explains it.
 
     ``difference`` is the MAP of ``model`` minus that of ``other``, the average of both directions across the modalities
-    and of all seeds. ``p`` is the two-sided p-value of a paired permutation test over the clips, ``p_holm`` the same
+    and of all seeds. ``p`` is the two-sided p-value of a paired permutation test over the clips, ``p_holm`` is ``p``
     corrected for the number of pairs.
     """
     pairs = list(combinations(models, 2))

@@ -13,7 +13,7 @@ from pipeline.evaluate.model_metrics import (
     CROSS_MODAL,
     EvaluateParams,
     Measured,
-    Rows,
+    Table,
     chance,
     measure,
     model_metrics,
@@ -42,7 +42,7 @@ class Results(NamedTuple):
     embeddings: Mapping[str, Embeddings]
     measured: Mapping[str, Measured]
     metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
-    significance: Rows
+    significance: Table
     chance: Mapping[str, float]
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-Rows = Sequence[Mapping[str, Any]]
-
 
 def six_digits(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
     """Return the value with all its floats, at any depth of maps and lists, rounded to six significant digits.
@@ -35,7 +33,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def write_csv(path: Path, rows: Rows, columns: Sequence[str] = ()) -> None:
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
     """Write a table, floats with six significant digits; its folder is made.
 
     Args:

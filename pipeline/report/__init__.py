@@ -136,7 +136,12 @@ def _cutoffs(metrics: Mapping[str, float]) -> list[int]:
 
 
 def _leaves(value: object, key: str = "") -> Iterator[tuple[str, object]]:
-    """Every value of nested maps under its dotted key."""
+    """Every value of nested maps under its dotted key.
+
+    Example:
+        >>> dict(_leaves({"vggish": {"weights": "random", "seed": 0}, "device": "cpu"}))
+        {'vggish.weights': 'random', 'vggish.seed': 0, 'device': 'cpu'}
+    """
     if isinstance(value, Mapping):
         for name, member in value.items():
             yield from _leaves(member, f"{key}.{name}" if key else str(name))
