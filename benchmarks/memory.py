@@ -46,7 +46,7 @@ class Peak(NamedTuple):
         return f"{self.resident_mebibytes:.0f} ({self.anonymous_mebibytes:.0f})"
 
 
-class Run(NamedTuple):
+class StageRun(NamedTuple):
     """What a stage took.
 
     Attributes:
@@ -137,7 +137,7 @@ def write_pictures(folder: Path, source: Path | None, picture_size: int) -> None
     write_shards(folder, _clip_ids(), pictures)
 
 
-def run(stage: str, folder: Path, stop_after_seconds: float | None) -> Run:
+def run(stage: str, folder: Path, stop_after_seconds: float | None) -> StageRun:
     """Run a stage in a folder that holds its ``in``, and watch it."""
     from pipeline.formats import rejects
 
@@ -157,7 +157,7 @@ def run(stage: str, folder: Path, stop_after_seconds: float | None) -> Run:
             time.sleep(LOOK_SECONDS)
     if process.returncode > 0 or (process.returncode == 0 and rejects.read(folder / "out" / rejects.FILE)):
         raise SystemExit(f"{stage} failed or refused a clip")
-    return Run(parent, worker, time.monotonic() - start, process.returncode == 0)
+    return StageRun(parent, worker, time.monotonic() - start, process.returncode == 0)
 
 
 def _higher(peak: Peak, process_id: int) -> Peak:

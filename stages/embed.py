@@ -10,10 +10,11 @@ def main(features: Path, name: str, models: Path, out: Path) -> None:
     from pipeline.formats.embeddings import write_arrays
     from pipeline.formats.feature_table import FeatureTable
     from pipeline.model_parts.seeds import embed_table, load_seeds
+    from pipeline.settings.progress import track
 
     table = FeatureTable.load(features)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_arrays(out, embed_table(load_seeds(name, models), table))
+    write_arrays(out, embed_table(track(load_seeds(name, models), "embed", "seed"), table))
 
 
 if __name__ == "__main__":

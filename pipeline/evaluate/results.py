@@ -24,6 +24,7 @@ from pipeline.formats import rejects
 from pipeline.formats.embeddings import Embeddings
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.provenance import read_provenance
+from pipeline.settings.progress import track
 
 PAIR_COLUMNS = ("model", "other", "difference", "p", "p_holm")
 
@@ -54,7 +55,7 @@ def measure_all(folder: Path, names: Iterable[str], params: EvaluateParams) -> R
         ParamsError: as ``measure``.
     """
     embeddings = {name: Embeddings.load(folder / f"{name}.npz") for name in names}
-    measured = {name: measure(of_model, params) for name, of_model in embeddings.items()}
+    measured = {name: measure(of_model, params) for name, of_model in track(embeddings.items(), "evaluate", "model")}
     return Results(
         embeddings,
         measured,

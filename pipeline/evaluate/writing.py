@@ -1,10 +1,11 @@
 """How numbers are written: six significant digits, as JSON and as tables."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from pipeline.formats.csv_rows import write_rows
 
 
 def six_digits(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
@@ -43,7 +44,4 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
     """
     names = columns or list(dict.fromkeys(name for row in rows for name in row))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(six_digits(list(rows)))
+    write_rows(path, names, [[six_digits(row.get(name)) for name in names] for row in rows])

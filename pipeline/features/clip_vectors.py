@@ -103,7 +103,7 @@ def from_networks(clips: "Sequence[Clip]", vggish: Path, inception: Path) -> "tu
         for folder in (vggish, inception)
     )
     train = np.array([clip.split == "train" for clip in clips])
-    fitted = pca.fit_pca([visual[train]], params.visual_components)
+    fitted = pca.fit_pca(visual[train], params.visual_components)
     table = FeatureTable(
         clip_ids=clip_ids,
         splits=[clip.split for clip in clips],

@@ -1,16 +1,18 @@
 """A model's fits, one for each of its seeds: made, saved as a folder, and read back to embed clips."""
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import DataError
+from pipeline.formats.csv_rows import write_rows
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.provenance import write_provenance
 from pipeline.model_parts import distributed
-from pipeline.model_parts.base import Array, History, Model, Pairs, model_module
+from pipeline.model_parts.base import History, Model, Pairs, model_module
 from pipeline.settings.params import StageParams
 
 CLOSED_FORM_DEVICE = "cpu"  # NumPy and scikit-learn compute there
@@ -58,7 +60,7 @@ def load_seeds(name: str, folder: Path) -> list[Model]:
     return [model_module(name).Model.load(path) for _, path in sorted(files.items())]
 
 
-def embed_table(models: Sequence[Model], table: FeatureTable) -> dict[str, Array]:
+def embed_table(models: Iterable[Model], table: FeatureTable) -> dict[str, NDArray[Any]]:
     """Return both modalities of every clip in the models' spaces, each from its own features alone.
 
     Args:
@@ -68,9 +70,10 @@ def embed_table(models: Sequence[Model], table: FeatureTable) -> dict[str, Array
     Returns:
         ``audio`` and ``visual`` (n_seeds, n, k) float32, ``clip_ids``, ``splits`` and ``labels`` (n,) text.
     """
+    audio, visual = zip(*((of.embed_audio(table.audio), of.embed_visual(table.visual)) for of in models), strict=True)
     return {
-        "audio": np.stack([model.embed_audio(table.audio) for model in models]),
-        "visual": np.stack([model.embed_visual(table.visual) for model in models]),
+        "audio": np.stack(audio),
+        "visual": np.stack(visual),
         "clip_ids": np.array(table.clip_ids),
         "splits": np.array(table.splits),
         "labels": np.array(table.classes)[table.labels],
@@ -79,7 +82,5 @@ def embed_table(models: Sequence[Model], table: FeatureTable) -> dict[str, Array
 
 def _write_history(path: Path, history: History) -> None:
     """A row an epoch of each seed; of a closed form the header alone."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(history[0]) if history else ["seed"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
+    columns = list(history[0]) if history else ["seed"]
+    write_rows(path, columns, [[epoch[column] for column in columns] for epoch in history])
