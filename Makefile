@@ -19,7 +19,7 @@ CPU_UV = $(UV) --no-deps --index-url $(CPU_INDEX) torch torchvision torchaudio
 BUILDS = $(if $(filter-out 0,$(CPU)),.venv/cpu-builds)
 SIZE = $(if $(BUILDS),about 1.5 GB,about 5.5 GB with the CUDA libraries)
 
-.PHONY: help repro install test test-slow fuzz weights results ablation legacy lint check-lock lock clean
+.PHONY: help repro install test test-slow fuzz weights results ablation legacy lint check-lock check-metrics lock clean
 
 help:  # this list
 	@awk -F ':[^#]*# ' '/^[a-z-]+:.*# / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,10 @@ lint: .venv/installed-test  # style, types and the import contract
 check-lock: .venv/installed  # whether dvc.lock is what the committed code and params make
 	.venv/bin/dvc repro --dry --allow-missing > .venv/dry-run
 	@! grep "Running stage" .venv/dry-run | grep -v "'dataset'" || { echo "dvc.lock is stale: run dvc repro"; exit 1; }
+
+check-metrics: .venv/installed  # compare a fresh metrics.json with the committed one, within the bounds of docs/evaluate.md
+	.venv/bin/avr check metrics.json --against HEAD --max-change 0.002 --max-change \
+		ms_vae.average.map=0.12 $(foreach model,dcca dscmr,--max-change $(model).average.map=0.03)
 
 lock: .venv/bin/uv  # take the newest versions that pyproject.toml allows into requirements.lock
 	.venv/bin/uv pip compile --quiet --native-tls --upgrade --all-extras --universal --python-version 3.11 \

@@ -99,6 +99,11 @@ class DeepModel:
         self._params, self._seed, self._device = params, seed, chosen_device()
         self._network: Network | None = None
 
+    @property
+    def device(self) -> str:
+        """The kind of device that it computes on: ``cpu`` or ``cuda``."""
+        return self._device.type
+
     def fit(self, train: Pairs, validation: Pairs) -> History:
         """Return one dict an epoch of learning from the pairs ``train``, (n, width) each, stopped by ``validation``.
 

@@ -49,7 +49,7 @@ class Project:
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
         for name in filter(None, listed.split("\0")):
-            if (ROOT / name).exists() and name not in ("dvc.lock", "metrics.json"):
+            if (ROOT / name).exists() and name not in ("dvc.lock", "metrics.json", "summary.json"):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
         write_params(folder, SMALL)
