@@ -1,4 +1,4 @@
-"""Fetch, check, import and list the weights of VGGish and Inception-v3."""
+"""Fetch, check, import and list the weights of the networks."""
 
 # The store loads torch, so the commands import it themselves: --help answers at once.
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from pipeline.errors import DataError, ParamsError, PipelineError
+from pipeline.network_parts.base import network_lines
 from pipeline.settings.params import read_section
 from pipeline.weights.sources import RANDOM, SOURCES
 
@@ -65,7 +66,7 @@ def list_all() -> None:
 
 def _chosen() -> list[str]:
     """The names of sources that params.yaml has; random weights and paths need no fetching."""
-    chosen = [str(read_section(f"{network}.weights")) for network in ("vggish", "inception")]
+    chosen = [str(read_section(f"{network}.weights")) for network in network_lines()]
     for name in chosen:
         if name not in SOURCES:
             print(f"{name}: nothing to fetch" + (", it is made on the spot" if name == RANDOM else ""))

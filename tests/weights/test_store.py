@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
 from pipeline.errors import DataError, ParamsError
@@ -226,7 +227,12 @@ def test_the_command_line_fetches_what_params_yaml_names_unless_it_is_here(
     monkeypatch.setenv("OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(SOURCES, "torchvggish", replace(SOURCES["torchvggish"], sha256_prefix=""))
-    Path("params.yaml").write_text("vggish: {weights: torchvggish}\ninception: {weights: random}\n")
+    lines = {
+        "vggish": {"inputs": "logmel", "modality": "audio"},
+        "inception": {"inputs": "frames", "modality": "visual"},
+    }
+    weights = {"vggish": {"weights": "torchvggish"}, "inception": {"weights": "random"}}
+    Path("params.yaml").write_text(yaml.safe_dump({"networks": lines, **weights}))
     weights_dir.mkdir()
     torch.save(state, weights_dir / "vggish-10086976.pth")
     run(monkeypatch, "fetch")
