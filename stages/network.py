@@ -9,9 +9,9 @@ from stages.cli import run
 def main(name: str, inputs: Path, out: Path, *, shard: str = WHOLE) -> None:
     """Write shards of embeddings (n, width) float32 and seconds (n,) float64, and provenance.json."""
     share = parse_share(shard)
-    from pipeline.extraction.embedding import embed_clips
+    from pipeline.extraction.embedding import embed_folder
 
-    embed_clips(name, inputs, out, share)
+    embed_folder(name, inputs, out, share)
 
 
 if __name__ == "__main__":

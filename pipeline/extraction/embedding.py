@@ -88,7 +88,7 @@ class ChosenNetwork:
         return lazy_weights(self.name, self.params)
 
 
-def embed_clips(name: str, inputs: Path, out: Path, share: Share) -> None:
+def embed_folder(name: str, inputs: Path, out: Path, share: Share) -> None:
     """Write shards of a network's ``embeddings`` (n, width) float32 and ``seconds`` (n,) float64, and provenance.json.
 
     Args:

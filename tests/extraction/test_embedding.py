@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline.clip_jobs.share import Share
 from pipeline.errors import DataError, ParamsError
 from pipeline.extraction.decoding import decode_file
-from pipeline.extraction.embedding import ChosenNetwork, embed_clips, embed_file
+from pipeline.extraction.embedding import ChosenNetwork, embed_file, embed_folder
 from pipeline.formats.provenance import read_provenance
 from pipeline.formats.shards import read_shards, write_shards
 from pipeline.networks.inception import random_weights
@@ -30,7 +30,7 @@ def test_a_file_alone_becomes_the_vectors_that_the_stage_writes_of_the_clip() ->
         write_video(Path(f"{number}.mp4"), seed=number)
     clips = {name: decode_file("logmel", name) for name in ("0.mp4", "1.mp4")}
     write_shards(Path("logmel"), clips, clips.__getitem__)
-    embed_clips("vggish", Path("logmel"), Path("out"), Share(1, 1))
+    embed_folder("vggish", Path("logmel"), Path("out"), Share(1, 1))
     network = ChosenNetwork("vggish")
     for name, kept in read_shards(Path("out")):
         vectors, seconds = embed_file(network, name)

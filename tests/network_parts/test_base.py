@@ -15,8 +15,8 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_network_without_a_folder_is_refused_with_the_names_of_those_there_are() -> None:
-    with pytest.raises(ParamsError, match="network 'clap': no such network; expected one of inception, vggish"):
-        network_part("clap", "about")
+    with pytest.raises(ParamsError, match="network 'no': no such network; expected one of .*inception.*vggish"):
+        network_part("no", "about")
 
 
 def test_a_line_says_which_inputs_a_network_reads_and_whose_features_it_makes(tmp_path: Path) -> None:

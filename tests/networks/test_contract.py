@@ -1,10 +1,10 @@
 """What holds for every folder of pipeline/networks, found by itself, with its section as it stands in params.yaml."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -115,19 +115,18 @@ def test_rows_of_another_shape_are_refused(name: str) -> None:
         embed(name, np.zeros((2, 5, 7), np.float32))
 
 
-def names_in_code(path: Path) -> Iterator[str]:
-    """Words and dotted names that a file's code has, its docstrings and comments left out."""
+def words_of_code(path: Path) -> set[str]:
+    """The words that a file's code has, docstrings and comments left out."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from ((node.module or "") if isinstance(node, ast.ImportFrom) else "").split(".")
-            yield from (part for alias in node.names for part in alias.name.split("."))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
+    for node in list(ast.walk(tree)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body[0] = ast.Pass()
+    values = [value for node in ast.walk(tree) for _, value in ast.iter_fields(node) if isinstance(value, str)]
+    return {word for value in values for word in re.findall(r"\w+", value)}
 
 
 def test_no_file_but_those_of_its_folder_names_a_network() -> None:
     files = [path for folder in ("pipeline", "stages") for path in (ROOT / folder).rglob("*.py")]
     others = [path for path in files if not path.is_relative_to(ROOT / "pipeline" / "networks")]
-    naming = [path for path in others if set(names_in_code(path)) & set(network_names())]
+    naming = [path for path in others if words_of_code(path) & set(network_names())]
     assert [str(path) for path in naming if not path.is_relative_to(FILE_FORMATS)] == []

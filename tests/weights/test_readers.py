@@ -96,9 +96,9 @@ def test_the_names_in_a_file_tell_which_network_it_is_for(state: State, file: Pa
 
 
 def test_weights_of_no_known_network_are_refused_and_those_there_are_named(tmp_path: Path) -> None:
-    save_file({"encoder.weight": torch.zeros(2)}, tmp_path / "clap.safetensors")
-    with pytest.raises(DataError, match=r"clap\.safetensors: weights of no known network; .* inception, vggish"):
-        readers.read_any_weights(tmp_path / "clap.safetensors")
+    save_file({"encoder.weight": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(DataError, match=r"other\.safetensors: weights of no known network; .* inception.*vggish"):
+        readers.read_any_weights(tmp_path / "other.safetensors")
 
 
 class Code:

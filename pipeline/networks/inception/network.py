@@ -69,7 +69,7 @@ def build(state: dict[str, Tensor], params: Params) -> Inception:
 
 
 def rows_of(arrays: Mapping[str, Rows]) -> Rows:
-    """Return the pictures (n, side, side, 3) uint8 that the stage ``frames`` keeps of a clip, decoded as they are read."""
+    """Return the pictures (n, side, side, 3) uint8 of what the stage ``frames`` keeps of a clip, decoded when read."""
     return JpegPictures(arrays["jpeg"], arrays["lengths"][:])
 
 
