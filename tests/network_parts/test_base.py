@@ -15,7 +15,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_network_without_a_folder_is_refused_with_the_names_of_those_there_are() -> None:
-    with pytest.raises(ParamsError, match="network 'no': no such network; expected one of .*inception.*vggish"):
+    with pytest.raises(ParamsError, match=r"network 'no': no such network; expected one of .*inception.*vggish"):
         network_part("no", "about")
 
 
