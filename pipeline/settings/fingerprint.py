@@ -27,6 +27,7 @@ WITHOUT_EFFECT = (
     "pipeline.formats.rejects",
     "pipeline.formats.shards",
     "pipeline.clip_jobs",  # where and in which order clips are computed
+    "pipeline.network_parts.base",  # how a network is found; what its section says is among the facts
     "pipeline.dataset.base",
     "pipeline.dataset.layouts",
 )

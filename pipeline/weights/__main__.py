@@ -9,6 +9,8 @@ import typer
 
 from pipeline.command_line import new_app, run
 from pipeline.errors import DataError, ParamsError
+from pipeline.network_parts.base import network_lines
+from pipeline.settings.params import read_section
 from pipeline.weights.sources import RANDOM, SOURCES
 
 app = new_app("Fetch, import and check pretrained weights ($AVR_WEIGHTS_DIR).")
@@ -85,9 +87,7 @@ def list_all() -> None:
 
 def _chosen() -> list[str]:
     """The names of sources that params.yaml has; random weights and paths need no fetching."""
-    from pipeline.settings.params import read_section
-
-    chosen = [str(read_section(f"{network}.weights")) for network in ("vggish", "inception")]
+    chosen = [str(read_section(f"{network}.weights")) for network in network_lines()]
     for name in chosen:
         if name not in SOURCES:
             print(f"{name}: nothing to fetch" + (", it is made on the spot" if name == RANDOM else ""))

@@ -11,9 +11,9 @@ from urllib.request import urlopen
 from tqdm import tqdm
 
 from pipeline.errors import ParamsError
+from pipeline.network_parts.base import Source
 from pipeline.settings.environment import flag
 from pipeline.weights.readers import import_extra
-from pipeline.weights.sources import Source
 
 TIMEOUT_SECONDS = 30
 CHUNK_BYTES = 1 << 20

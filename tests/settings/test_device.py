@@ -1,12 +1,8 @@
-from pathlib import Path
-
 import pytest
 import torch
 
 from pipeline.errors import ParamsError
 from pipeline.settings.device import chosen_device
-from pipeline.weights.lazy import LazyWeights
-from stages import inception
 
 
 def test_the_environment_names_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,12 +20,3 @@ def test_a_device_that_this_machine_lacks_is_refused(name: str, monkeypatch: pyt
     monkeypatch.setenv("AVR_DEVICE", name)
     with pytest.raises(ParamsError, match=f"AVR_DEVICE='{name}': not a device of this machine; expected cpu, or cuda"):
         chosen_device()
-
-
-def test_a_wrong_device_is_refused_before_weights_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[int] = []
-    lazy = LazyWeights("inception", "random", 0, lambda seed: made.append(seed) or {}, tmp_path / "memory.json", "code")
-    monkeypatch.setenv("AVR_DEVICE", "abacus")
-    with pytest.raises(ParamsError, match="not a device of this machine"):
-        inception.make_embed(lazy)
-    assert made == []

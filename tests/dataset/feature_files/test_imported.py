@@ -14,7 +14,7 @@ from pipeline.features.pca import load_pca
 from pipeline.formats import rejects
 from pipeline.formats.clips import read_clips
 from pipeline.formats.feature_table import FeatureTable
-from stages import dataset, embed, evaluate, features, frames, inception, logmel, train, vggish
+from stages import dataset, embed, evaluate, features, frames, logmel, network, train
 from tests.helpers.dataset_params import dataset_params
 from tests.helpers.feature_files import arrays_b, make_d, make_pairs, write_d, write_h5
 
@@ -38,8 +38,8 @@ def run_up_to_the_features() -> FeatureTable:
     logmel_out, frames_out, vggish_out, inception_out = VIDEO_FOLDERS
     logmel.main(CLIPS, logmel_out)
     frames.main(CLIPS, frames_out)
-    vggish.main(logmel_out, vggish_out)
-    inception.main(frames_out, inception_out)
+    network.main("vggish", logmel_out, vggish_out)
+    network.main("inception", frames_out, inception_out)
     features.main(CLIPS, IMPORTED, DATASET, *VIDEO_FOLDERS, TABLE)
     return FeatureTable.load(TABLE)
 
