@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from pipeline.errors import ClipError
 from pipeline.formats.clips import Clip
 from pipeline.formats.jpegs import encode_jpeg
 from pipeline.settings.params import StageParams
+from pipeline.settings.paths import AnyPath
 from pipeline.video import iter_frames
 
 
@@ -31,7 +31,7 @@ class FramesParams(StageParams):
 Params = FramesParams  # by this name every decoding stage finds its section
 
 
-def clip_arrays(clip: Clip, path: Path, params: FramesParams) -> dict[str, NDArray[Any]]:
+def clip_arrays(clip: Clip, path: AnyPath, params: FramesParams) -> dict[str, NDArray[Any]]:
     """Return ``jpeg`` (n_bytes,) uint8, ``lengths`` (n,) and ``seconds`` (n,) of a clip's pictures.
 
     Args:

@@ -5,7 +5,6 @@ straight in mel, and both centre the window inside the FFT, where VGGish starts 
 """
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +15,7 @@ from scipy import fft
 from pipeline.errors import ClipError, DataError
 from pipeline.formats.clips import Clip
 from pipeline.settings.params import StageParams
+from pipeline.settings.paths import AnyPath
 from pipeline.video import iter_waveform
 
 BLOCK = 4096  # spectrogram frames computed at a time
@@ -87,7 +87,7 @@ class LogMelParams(StageParams):
 Params = LogMelParams  # by this name every decoding stage finds its section
 
 
-def clip_arrays(clip: Clip, path: Path, params: LogMelParams) -> dict[str, NDArray[Any]]:
+def clip_arrays(clip: Clip, path: AnyPath, params: LogMelParams) -> dict[str, NDArray[Any]]:
     """Return ``examples`` (n, frames_per_example, n_mels) float32 and ``seconds`` (n,) of a clip.
 
     Args:

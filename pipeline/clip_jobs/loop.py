@@ -19,6 +19,7 @@ from pipeline.formats.clips import read_clips, read_root
 from pipeline.formats.rejects import Reject
 from pipeline.formats.shards import Arrays, Rows, arrays_sha256, open_shards, write_shards
 from pipeline.settings.environment import chosen_workers, flag
+from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import progress
 
 Embed: TypeAlias = Callable[[Iterable[tuple[str, Rows]]], Iterable[tuple[str, NDArray[np.float32]]]]
@@ -46,25 +47,26 @@ class Job(NamedTuple):
         return self.share.n_shares == 1
 
 
-def has_videos(clips_csv: Path) -> bool:
+def has_videos(clips_csv: AnyPath) -> bool:
     """Return whether any clip has a video; those of an imported feature file have none."""
     return any(clip.path for clip in read_clips(clips_csv))
 
 
-def has_rows(folder: Path) -> bool:
+def has_rows(folder: AnyPath) -> bool:
     """Return whether any clip is in a folder of shards."""
     return next(open_shards(folder), None) is not None
 
 
-def write_nothing(out: Path) -> None:
+def write_nothing(out: AnyPath) -> None:
     """Write the out of a stage that has no clips: no shards, and nobody is refused."""
+    out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     rejects.write(out / rejects.FILE, [])
     print(f"{out.name}: nothing to do, no clip has a video")
 
 
 def map_videos(
-    job: Job, clips_csv: Path, function: VideoFunction, max_rejected_fraction: float, clip_timeout_seconds: float
+    job: Job, clips_csv: AnyPath, function: VideoFunction, max_rejected_fraction: float, clip_timeout_seconds: float
 ) -> None:
     """Write what a function makes of every video to shards, and the refused clips to rejected.csv.
 
@@ -98,7 +100,7 @@ def map_videos(
 
 
 def map_shards(
-    job: Job, folder: Path, rows_of: Callable[[Mapping[str, Rows]], Rows], make_embed: Callable[[], Embed]
+    job: Job, folder: AnyPath, rows_of: Callable[[Mapping[str, Rows]], Rows], make_embed: Callable[[], Embed]
 ) -> None:
     """Write ``embeddings`` (n, d) float32 and ``seconds`` (n,) of the clips of a folder of shards to shards.
 

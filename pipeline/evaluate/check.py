@@ -46,9 +46,9 @@ def check(
         ),
     ] = None,
 ) -> None:
-    """Check the numbers of a run, and compare them with those of another one, in a table for a pull request.
+    """Check the numbers of a run, alone or against another run.
 
-    The table has the numbers that --min names; without --min the average MAP of every model. Where both runs have their
+    It prints a table for a pull request, which has the numbers that --min names; without --min the average MAP of every model. Where both runs have their
     tables of queries (plots/queries/), a paired permutation test says whether the luck of the test clips may explain a
     difference. Exit code 0: all limits are kept; 1: one is not; 2: the numbers cannot be looked at.
     """

@@ -24,6 +24,7 @@ from pipeline.formats import rejects
 from pipeline.formats.embeddings import Embeddings
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.provenance import read_provenance
+from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import track
 
 PAIR_COLUMNS = ("model", "other", "difference", "p", "p_holm")
@@ -47,13 +48,14 @@ class Results(NamedTuple):
     chance: Mapping[str, float]
 
 
-def measure_all(folder: Path, names: Iterable[str], params: EvaluateParams) -> Results:
+def measure_all(folder: AnyPath, names: Iterable[str], params: EvaluateParams) -> Results:
     """Return what is measured of the models whose embeddings a folder holds; the first name is the main model.
 
     Raises:
         DataError: embeddings are missing, are none, or hold no test clip.
         ParamsError: as ``measure``.
     """
+    folder = Path(folder)
     embeddings = {name: Embeddings.load(folder / f"{name}.npz") for name in names}
     measured = {name: measure(of_model, params) for name, of_model in track(embeddings.items(), "evaluate", "model")}
     return Results(
@@ -66,7 +68,7 @@ def measure_all(folder: Path, names: Iterable[str], params: EvaluateParams) -> R
 
 
 def report(
-    results: Results, table: FeatureTable, refused: Sequence[rejects.Reject], checks: Mapping[str, Any], models: Path
+    results: Results, table: FeatureTable, refused: Sequence[rejects.Reject], checks: Mapping[str, Any], models: AnyPath
 ) -> metrics_json.Report:
     """Return the content of metrics.json.
 
@@ -80,6 +82,7 @@ def report(
     Raises:
         DataError: a model does not say on which device it was trained.
     """
+    models = Path(models)
     n_queries = len(next(iter(results.measured.values()))[CROSS_MODAL[0]].sample.rows)
     return {
         "dataset": {**metrics_json.dataset_facts(table), "n_queries": n_queries, **checks},
@@ -90,8 +93,9 @@ def report(
     }
 
 
-def write_tables(folder: Path, results: Results, table: FeatureTable, params: EvaluateParams) -> None:
+def write_tables(folder: AnyPath, results: Results, table: FeatureTable, params: EvaluateParams) -> None:
     """Write all tables: a file each for what is about all models, and a file a model for the others."""
+    folder = Path(folder)
     write_csv(folder / "metrics.csv", plot_tables.metric_rows(results.metrics))
     write_csv(folder / "significance.csv", results.significance, PAIR_COLUMNS)
     write_csv(folder / "machine.csv", [{"key": key, "value": value} for key, value in machine().items()])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
+from pipeline.settings.paths import AnyPath
 
 PLOTS = "plots"
 EXPECTED = "expected a metrics.json that the stage `evaluate` wrote"
@@ -65,12 +66,13 @@ class Run:
         return scores
 
 
-def run_of_file(path: Path) -> Run:
+def run_of_file(path: AnyPath) -> Run:
     """Return the run whose metrics.json is a file, and whose tables lie in the folder plots beside it.
 
     Raises:
         DataError: the file is missing or is no metrics.json.
     """
+    path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -78,7 +80,7 @@ def run_of_file(path: Path) -> Run:
     return Run(str(path), _report(str(path), text), lambda name: (path.parent / name).read_text(encoding="utf-8"))
 
 
-def run_of_revision(revision: str, path: Path) -> Run:
+def run_of_revision(revision: str, path: AnyPath) -> Run:
     """Return the run that a commit, a branch, a tag or an experiment of DVC holds.
 
     Its tables are looked for in DVC's cache, and in its remote where there is one.
@@ -90,6 +92,7 @@ def run_of_revision(revision: str, path: Path) -> Run:
     Raises:
         DataError: the folder is no repository of DVC, there is no such revision, or it has no metrics.json there.
     """
+    path = Path(path)
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
     from dvc.repo import Repo

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.formats.csv_rows import write_rows
+from pipeline.settings.paths import AnyPath
 
 
 def six_digits(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
@@ -24,17 +25,18 @@ def six_digits(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
     return [six_digits(member) for member in value] if isinstance(value, list | tuple) else value
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: AnyPath, content: Mapping[str, Any]) -> None:
     """Write maps of scalars as JSON, floats with six significant digits.
 
     Raises:
         ValueError: a number is NaN or infinite, for which JSON has no word.
     """
+    path = Path(path)
     text = json.dumps(six_digits(content), indent=2, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
+def write_csv(path: AnyPath, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
     """Write a table, floats with six significant digits; its folder is made.
 
     Args:
@@ -42,6 +44,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
         rows: a map each from columns to values.
         columns: in their order; without them those of the rows, of which there is then at least one.
     """
+    path = Path(path)
     names = columns or list(dict.fromkeys(name for row in rows for name in row))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_rows(path, names, [[six_digits(row.get(name)) for name in names] for row in rows])

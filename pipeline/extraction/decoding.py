@@ -1,6 +1,5 @@
 """Videos become the arrays that networks read: of all clips, as the stages `logmel` and `frames` do, or of one file."""
 
-import os
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +17,7 @@ from pipeline.settings.environment import cache_folder
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.limits import clip_limits
 from pipeline.settings.params import load_params
+from pipeline.settings.paths import AnyPath
 
 
 def modules_behind(stage: str) -> list[str]:
@@ -30,7 +30,7 @@ def modules_behind(stage: str) -> list[str]:
     return [f"pipeline.{stage}", "pipeline.video"]
 
 
-def decode_clips(stage: str, clips_csv: Path, out: Path, share: Share) -> None:
+def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share) -> None:
     """Write shards of what ``clip_arrays`` of the module ``pipeline.STAGE`` makes of every clip, and rejected.csv.
 
     Args:
@@ -52,11 +52,11 @@ def decode_clips(stage: str, clips_csv: Path, out: Path, share: Share) -> None:
     params, limits = load_params(stage, module.Params), clip_limits()
     cache = ClipCache(cache_folder() / "clips" / stage, fingerprint(params.model_dump(), modules))
     function = partial(module.clip_arrays, params=params)
-    job = Job(stage, cache, out, share)
+    job = Job(stage, cache, Path(out), share)
     map_videos(job, clips_csv, function, limits.max_rejected_fraction, limits.clip_timeout_seconds)
 
 
-def decode_file(stage: str, path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+def decode_file(stage: str, path: AnyPath) -> dict[str, NDArray[Any]]:
     """Return the arrays that a decoding stage makes of one video, which need not be a clip of a data set.
 
     Args:

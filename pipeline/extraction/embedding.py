@@ -22,6 +22,7 @@ from pipeline.network_parts.base import check_line, network_lines, network_param
 from pipeline.settings.environment import cache_folder
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.params import read_section
+from pipeline.settings.paths import AnyPath
 from pipeline.weights import check_random_allowed
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class ChosenNetwork:
         return lazy_weights(self.name, self.params)
 
 
-def embed_folder(name: str, inputs: Path, out: Path, share: Share) -> None:
+def embed_folder(name: str, inputs: AnyPath, out: AnyPath, share: Share) -> None:
     """Write shards of a network's ``embeddings`` (n, width) float32 and ``seconds`` (n,) float64, and provenance.json.
 
     Args:
@@ -107,13 +108,13 @@ def embed_folder(name: str, inputs: Path, out: Path, share: Share) -> None:
         return
     network = ChosenNetwork(name)
     made_by = fingerprint(network.facts, modules_behind(name))
-    job = Job(name, ClipCache(cache_folder() / "clips" / name, made_by), out, share)
+    job = Job(name, ClipCache(cache_folder() / "clips" / name, made_by), Path(out), share)
     map_shards(job, inputs, network.rows_of, lambda: network.embedder)
     if job.is_whole:
         write_provenance(out, network.facts)
 
 
-def embed_file(network: ChosenNetwork, path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def embed_file(network: ChosenNetwork, path: AnyPath) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Return what a network makes of the sound or the pictures of one video: vectors (n, width), seconds (n,).
 
     Args:

@@ -22,9 +22,10 @@ from pipeline.formats.shards import read_shards
 from pipeline.network_parts.base import network_lines
 from pipeline.settings.limits import clip_limits
 from pipeline.settings.params import load_params
+from pipeline.settings.paths import AnyPath
 
 
-def clips_left(clips: Sequence[Clip], folders: Iterable[Path], rejected: Path) -> list[Clip]:
+def clips_left(clips: Sequence[Clip], folders: Iterable[AnyPath], rejected: AnyPath) -> list[Clip]:
     """Return the clips that no stage refused, after writing down those that one did.
 
     Args:
@@ -35,7 +36,7 @@ def clips_left(clips: Sequence[Clip], folders: Iterable[Path], rejected: Path) -
     Raises:
         DataError: more clips are refused than ``dataset.max_rejected_fraction``.
     """
-    refused = [row for folder in folders for row in rejects.read(folder / rejects.FILE)]
+    refused = [row for folder in folders for row in rejects.read(Path(folder) / rejects.FILE)]
     refused_ids = {row.clip_id for row in refused}
     n_clips = len({clip.clip_id for clip in clips} | refused_ids)
     rejects.write(rejected, refused)
@@ -43,7 +44,7 @@ def clips_left(clips: Sequence[Clip], folders: Iterable[Path], rejected: Path) -
     return [clip for clip in clips if clip.clip_id not in refused_ids]
 
 
-def table_of_networks(clips: Sequence[Clip], audio: Path, visual: Path) -> tuple[FeatureTable, Pca]:
+def table_of_networks(clips: Sequence[Clip], audio: AnyPath, visual: AnyPath) -> tuple[FeatureTable, Pca]:
     """Return the table of what the networks made of the clips, and the PCA of its visual side.
 
     Args:
@@ -60,7 +61,7 @@ def table_of_networks(clips: Sequence[Clip], audio: Path, visual: Path) -> tuple
     networks = {params.audio: read_provenance(audio), params.visual: read_provenance(visual)}
     check_audio_scaling(params, networks[params.audio].get("postprocess"))
     clip_ids, classes = [clip.clip_id for clip in clips], sorted({clip.label for clip in clips})
-    audio_means, visual_means = _means(audio, clip_ids), _means(visual, clip_ids)
+    audio_means, visual_means = _means(Path(audio), clip_ids), _means(Path(visual), clip_ids)
     train = np.array([clip.split == "train" for clip in clips])
     fitted = fit_pca(visual_means[train], params.visual_components)
     table = FeatureTable(

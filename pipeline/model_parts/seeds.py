@@ -14,11 +14,12 @@ from pipeline.formats.provenance import write_provenance
 from pipeline.model_parts import distributed
 from pipeline.model_parts.base import History, Model, Pairs, model_module
 from pipeline.settings.params import StageParams
+from pipeline.settings.paths import AnyPath
 
 CLOSED_FORM_DEVICE = "cpu"  # NumPy and scikit-learn compute there
 
 
-def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: Path) -> None:
+def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: AnyPath) -> None:
     """Fit a model once for each of its seeds, on train, stopped early on validation, and write the folder.
 
     It holds ``seed-N.safetensors`` for each, history.csv with a row an epoch and provenance.json with the kind of
@@ -33,6 +34,7 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: Path) ->
     Raises:
         DataError: the train or the validation split has no clip or cannot be used, or a loss is no longer finite.
     """
+    out = Path(out)
     train, validation = Pairs(*table.rows("train")), Pairs(*table.rows("validation"))
     history: History = []
     with distributed.joined():
@@ -47,13 +49,14 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: Path) ->
             write_provenance(out, {"device": getattr(model, "device", CLOSED_FORM_DEVICE)})
 
 
-def load_seeds(name: str, folder: Path) -> list[Model]:
+def load_seeds(name: str, folder: AnyPath) -> list[Model]:
     """Return the fitted models of a folder that ``fit_seeds`` wrote, their seeds rising.
 
     Raises:
         DataError: the folder holds no model, or one that cannot be read.
         ParamsError: there is no model of that name.
     """
+    folder = Path(folder)
     files = {int(path.stem.removeprefix("seed-")): path for path in folder.glob("seed-*.safetensors")}
     if not files:
         raise DataError(f"{folder}: no seed-N.safetensors; expected a folder that the stage `train` wrote")

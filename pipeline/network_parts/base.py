@@ -23,6 +23,7 @@ from pydantic import NonNegativeInt
 
 from pipeline.errors import ParamsError
 from pipeline.settings.params import PARAMS_FILE, StageParams, load_params, read_section
+from pipeline.settings.paths import AnyPath
 
 Modality = Literal["audio", "visual"]
 Part = Literal["about", "published", "random_weights", "network"]
@@ -104,7 +105,7 @@ def network_part(name: str, part: Part) -> ModuleType:
     return import_module(f"pipeline.networks.{name}.{part}")
 
 
-def network_params(name: str, path: Path = PARAMS_FILE) -> NetworkParams:
+def network_params(name: str, path: AnyPath = PARAMS_FILE) -> NetworkParams:
     """Return the section of a network.
 
     Raises:
@@ -114,12 +115,13 @@ def network_params(name: str, path: Path = PARAMS_FILE) -> NetworkParams:
     return params
 
 
-def network_lines(path: Path = PARAMS_FILE) -> dict[str, NetworkLine]:
+def network_lines(path: AnyPath = PARAMS_FILE) -> dict[str, NetworkLine]:
     """Return the networks that embed the clips, and the line of each: ``networks`` of params.yaml.
 
     Raises:
         ParamsError: ``networks`` is no map from names to ``inputs`` and ``modality``, or is empty.
     """
+    path = Path(path)
     value = read_section("networks", path)
     if not isinstance(value, dict) or not value:
         raise ParamsError(f"{path}: networks: {value!r}; expected NAME: {{inputs: STAGE, modality: MODALITY}}")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pipeline.formats import rejects
 from pipeline.formats.rejects import Reject
+from pipeline.settings.paths import AnyPath
 
 Tables = Mapping[str, Mapping[str, Sequence[Mapping[str, str]]]]
 
@@ -32,7 +33,7 @@ class Inputs(NamedTuple):
     refused: Sequence[Reject]
 
 
-def read_inputs(metrics: Path, plots: Path, rejected: Path) -> Inputs:
+def read_inputs(metrics: AnyPath, plots: AnyPath, rejected: AnyPath) -> Inputs:
     """Return what the stage `evaluate` wrote, and the clips that the run went on without.
 
     Args:
@@ -40,6 +41,7 @@ def read_inputs(metrics: Path, plots: Path, rejected: Path) -> Inputs:
         plots: the folder of tables.
         rejected: rejected.csv.
     """
+    metrics, plots = Path(metrics), Path(plots)
     measured = json.loads(metrics.read_text(encoding="utf-8"))
     names = list(measured["models"])
     return Inputs(

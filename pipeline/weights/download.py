@@ -13,13 +13,14 @@ from tqdm import tqdm
 from pipeline.errors import ParamsError
 from pipeline.network_parts.base import Source
 from pipeline.settings.environment import flag
+from pipeline.settings.paths import AnyPath
 from pipeline.weights.readers import import_extra
 
 TIMEOUT_SECONDS = 30
 CHUNK_BYTES = 1 << 20
 
 
-def download(source: Source, folder: Path, by_hand: Path) -> Path:
+def download(source: Source, folder: AnyPath, by_hand: AnyPath) -> Path:
     """Return where the published file lies after it was fetched, or the folder of an unpacked module of TF-Hub.
 
     Args:
@@ -30,6 +31,7 @@ def download(source: Source, folder: Path, by_hand: Path) -> Path:
     Raises:
         ParamsError: AVR_OFFLINE=1, or the network does not give the whole file.
     """
+    folder, by_hand = Path(folder), Path(by_hand)
     if not _is_cached_by_tfhub(source) and flag("AVR_OFFLINE"):
         raise ParamsError(_what_to_bring(source, by_hand, "AVR_OFFLINE=1"))
     try:

@@ -14,6 +14,7 @@ from pipeline.formats.provenance import Provenance
 from pipeline.network_parts.base import NetworkParams, network_part
 from pipeline.settings.environment import cache_folder
 from pipeline.settings.fingerprint import fingerprint
+from pipeline.settings.paths import AnyPath
 from pipeline.weights.readers import State
 from pipeline.weights.sources import RANDOM
 from pipeline.weights.store import kept_file, kept_name, load_or_make, read_record
@@ -37,11 +38,11 @@ class LazyWeights:
         weights: str,
         seed: int,
         random_state: Callable[[int], State],
-        memory: Path,
+        memory: AnyPath,
         made_by: str,
     ) -> None:
         self._network, self._weights, self._seed, self._random_state = network, weights, seed, random_state
-        self._memory, self._made_by = memory, made_by
+        self._memory, self._made_by = Path(memory), made_by
 
     @cached_property
     def facts(self) -> Provenance:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.network_parts.base import network_names, network_part
+from pipeline.settings.paths import AnyPath
 
 State: TypeAlias = dict[str, Tensor]
 Reader: TypeAlias = Callable[[str, Path], State]  # of a network's name and a path
@@ -23,7 +24,7 @@ OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 CONVERTER = "1"  # counts up when the same file would give other tensors
 
 
-def read_weights(network: str, path: Path) -> State:
+def read_weights(network: str, path: AnyPath) -> State:
     """Return the weights of a network, whatever kind of file holds them.
 
     Args:
@@ -38,15 +39,17 @@ def read_weights(network: str, path: Path) -> State:
         DataError: the file is of no such kind, damaged, or holds something else than the weights of the network.
         ParamsError: reading it needs TensorFlow, which is not installed.
     """
+    path = Path(path)
     return _checked(network, path, _reader(path)(network, path))
 
 
-def read_any_weights(path: Path) -> tuple[str, State]:
+def read_any_weights(path: AnyPath) -> tuple[str, State]:
     """Return which network a file is for, told by the names in it, and its tensors by name, as of `read_weights`.
 
     Raises:
         DataError: as `read_weights`, or no network has a tensor of any of these names.
     """
+    path = Path(path)
     read = _reader(path)
     found = {network: read(network, path) for network in network_names()}
     n_known = {network: len(state.keys() & expected_shapes(network).keys()) for network, state in found.items()}

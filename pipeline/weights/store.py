@@ -15,6 +15,7 @@ from pipeline.errors import DataError
 from pipeline.formats.provenance import Provenance
 from pipeline.network_parts.base import Source
 from pipeline.settings.environment import weights_folder
+from pipeline.settings.paths import AnyPath
 from pipeline.weights import provenance, state_sha256
 from pipeline.weights.download import download
 from pipeline.weights.readers import CONVERTER, State, read_any_weights, read_weights
@@ -84,7 +85,7 @@ def fetch_if_missing(network: str, weights: str) -> None:
         fetch(weights)
 
 
-def fetch(name: str, brought: Path | None = None) -> None:
+def fetch(name: str, brought: AnyPath | None = None) -> None:
     """Keep the weights of a source.
 
     Args:
@@ -99,12 +100,12 @@ def fetch(name: str, brought: Path | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     by_hand = folder / source.file
     with TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
-        path = brought or (by_hand if by_hand.exists() else download(source, Path(temporary), by_hand))
+        path = Path(brought or (by_hand if by_hand.exists() else download(source, temporary, by_hand)))
         digest = _checked_digest(source, path)
         _keep(kept_file(source.network, name), read_weights(source.network, path), _record(source, name, digest))
 
 
-def import_file(network: str | None, path: Path) -> str:
+def import_file(network: str | None, path: AnyPath) -> str:
     """Keep the weights of a file and return their name; a file that has been imported before is not read again.
 
     Args:
@@ -114,6 +115,7 @@ def import_file(network: str | None, path: Path) -> str:
     Raises:
         DataError: the file is damaged or holds something else, or has the name of a published one, but not its bytes.
     """
+    path = Path(path)
     published = (source for source in SOURCES.values() if source.file == path.name and source.sha256_prefix)
     source = next(published, Source(network=network or "", url="", file=path.name, licence="unknown"))
     digest = _checked_digest(source, path)
@@ -125,12 +127,13 @@ def import_file(network: str | None, path: Path) -> str:
     return name
 
 
-def read(path: Path) -> tuple[State, Record]:
+def read(path: AnyPath) -> tuple[State, Record]:
     """Return a kept set and its record.
 
     Raises:
         DataError: the set is damaged, or is not what the record is about.
     """
+    path = Path(path)
     record = read_record(path)
     try:
         state: State = load_file(path)
@@ -142,12 +145,13 @@ def read(path: Path) -> tuple[State, Record]:
     return state, record
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: AnyPath) -> Record:
     """Return the record of a kept set.
 
     Raises:
         DataError: it is missing or damaged.
     """
+    path = Path(path)
     try:
         record: Record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -155,12 +159,13 @@ def read_record(path: Path) -> Record:
     return record
 
 
-def content_sha256(path: Path) -> str:
+def content_sha256(path: AnyPath) -> str:
     """Return the SHA-256 of a file; of several (a SavedModel, a checkpoint in parts) that of their names and hashes.
 
     Raises:
         DataError: there is none.
     """
+    path = Path(path)
     files = _files(path)
     if not files:
         raise DataError(f"{path}: nothing to read; expected a file of weights, or a folder with variables in it")

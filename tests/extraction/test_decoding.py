@@ -17,7 +17,7 @@ from tests.helpers.project import ROOT, write_video
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("AVR_CACHE_DIR", str(tmp_path / "cache"))
     Path("params.yaml").write_text((ROOT / "params.yaml").read_text().replace("choice: middle", "choice: random"))
 
 

@@ -20,8 +20,8 @@ from tests.helpers.project import Changes, write_params, write_video
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("WEIGHTS_DIR", str(tmp_path / "weights"))
+    monkeypatch.setenv("AVR_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("AVR_WEIGHTS_DIR", str(tmp_path / "weights"))
     write_params(tmp_path, {})
 
 
@@ -71,7 +71,7 @@ def test_a_wrong_device_is_refused_before_weights_are_made(monkeypatch: pytest.M
         raise AssertionError(seed)
 
     monkeypatch.setattr(random_weights, "random_state", random_state)
-    monkeypatch.setenv("DEVICE", "abacus")
+    monkeypatch.setenv("AVR_DEVICE", "abacus")
     with pytest.raises(ParamsError, match="not a device of this machine"):
         _ = ChosenNetwork("inception").embedder
 

@@ -40,7 +40,7 @@ def fit(name: str, section: str, out: Path, **changes: object) -> None:
 def test_a_deep_model_leaves_a_file_a_seed_an_epoch_a_row_and_the_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DEVICE", "cpu")
+    monkeypatch.setenv("AVR_DEVICE", "cpu")
     fit("dscmr", "baselines.dscmr", tmp_path / "dscmr", seeds=[3, 10], epochs=2)
     assert {path.name for path in (tmp_path / "dscmr").iterdir()} == {
         "seed-3.safetensors",
@@ -66,7 +66,7 @@ def test_a_closed_form_is_computed_on_the_cpu_and_has_no_epochs(tmp_path: Path) 
     not torch.cuda.is_available() and os.environ.get("FAIL_WITHOUT_GPU") != "1", reason="no CUDA device"
 )
 def test_a_model_that_was_trained_on_a_gpu_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEVICE", "cuda")
+    monkeypatch.setenv("AVR_DEVICE", "cuda")
     fit("dscmr", "baselines.dscmr", tmp_path, seeds=[0], epochs=1)
     assert read_provenance(tmp_path) == {"device": "cuda"}
 

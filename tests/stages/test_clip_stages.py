@@ -147,7 +147,7 @@ def outside_of_the_key(ran: Ran, modules: list[str]) -> tuple[list[str], list[st
 @pytest.fixture
 def _clip_and_weights(clips_csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clip in the current folder, and AudioSet's PCA in the folder of weights."""
-    monkeypatch.setenv("WEIGHTS_DIR", str(clips_csv.parent / "weights"))
+    monkeypatch.setenv("AVR_WEIGHTS_DIR", str(clips_csv.parent / "weights"))
     pca_file().parent.mkdir()
     np.savez(pca_file(), pca_eigen_vectors=np.eye(128), pca_means=np.zeros(128))
 

@@ -164,7 +164,7 @@ def git_identity() -> dict[str, str]:
 
 def folders(place: Place) -> dict[str, str]:
     """The folders of the cache and of the weights, under the names that the environment variables have had too."""
-    chosen = {"CACHE_DIR": str(place.scratch / "cache"), "WEIGHTS_DIR": str(place.scratch / "weights")}
+    chosen = {"AVR_CACHE_DIR": str(place.scratch / "cache"), "AVR_WEIGHTS_DIR": str(place.scratch / "weights")}
     return chosen | {f"AVR_{name}": folder for name, folder in chosen.items()}
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DataError
 from pipeline.settings.environment import weights_folder
+from pipeline.settings.paths import AnyPath
 
 FILE = "vggish_pca_params.npz"
 URL = f"https://storage.googleapis.com/audioset/{FILE}"
@@ -30,7 +31,7 @@ def pca_file() -> Path:
     return weights_folder() / FILE
 
 
-def load_vggish_pca(path: Path) -> VggishPca:
+def load_vggish_pca(path: AnyPath) -> VggishPca:
     """Return the PCA parameters of AudioSet's file.
 
     Args:
@@ -39,6 +40,7 @@ def load_vggish_pca(path: Path) -> VggishPca:
     Raises:
         DataError: the file is missing or is no such npz, or an array has another shape or numbers that are not finite.
     """
+    path = Path(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             eigen_vectors, means = file["pca_eigen_vectors"], file["pca_means"]
