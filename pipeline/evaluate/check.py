@@ -48,9 +48,10 @@ def check(
 ) -> None:
     """Check the numbers of a run, alone or against another run.
 
-    It prints a table for a pull request, which has the numbers that --min names; without --min the average MAP of every model. Where both runs have their
-    tables of queries (plots/queries/), a paired permutation test says whether the luck of the test clips may explain a
-    difference. Exit code 0: all limits are kept; 1: one is not; 2: the numbers cannot be looked at.
+    It prints a table for a pull request, which has the numbers that --min names; without --min the average MAP of every
+    model. Where both runs have their tables of queries (plots/queries/), a paired permutation test says whether the
+    luck of the test clips may explain a difference. Exit code 0: all limits are kept; 1: one is not; 2: the numbers
+    cannot be looked at.
     """
     if against is None and (max_drop is not None or max_change):
         raise typer.BadParameter("--max-drop and --max-change compare with another run; expected --against too")
