@@ -55,7 +55,7 @@ class Limits:
         return found
 
 
-class Row(NamedTuple):
+class ComparedNumber(NamedTuple):
     """A number of two runs.
 
     Attributes:
@@ -81,7 +81,7 @@ class Comparison(NamedTuple):
         notes: sentences.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[ComparedNumber]
     notes: Sequence[str]
 
     @property
@@ -104,7 +104,7 @@ def compare(after: Run, before: Run | None, limits: Limits) -> Comparison:
     keys = list(dict.fromkeys([*(limits.least or after.keys()), *limits.max_changes]))
     values = {key: (_value_before(before, key), after.value(key)) for key in keys}
     p_values, notes = _paired_tests(before, after, keys) if before else ({}, [])
-    rows = [Row(key, *values[key], p_values.get(key), limits.problems(key, *values[key])) for key in keys]
+    rows = [ComparedNumber(key, *values[key], p_values.get(key), limits.problems(key, *values[key])) for key in keys]
     return Comparison(rows, [*_warnings(before, after), *notes] if before else [])
 
 

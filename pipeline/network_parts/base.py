@@ -26,7 +26,7 @@ from pipeline.settings.params import PARAMS_FILE, StageParams, load_params, read
 from pipeline.settings.paths import AnyPath
 
 Modality = Literal["audio", "visual"]
-Part = Literal["about", "published", "random_weights", "network"]
+PartName = Literal["about", "published", "random_weights", "network"]
 
 
 class NetworkParams(StageParams):
@@ -94,7 +94,7 @@ def network_names() -> list[str]:
     return sorted(path.parent.name for path in (Path(__file__).parents[1] / "networks").glob("*/about.py"))
 
 
-def network_part(name: str, part: Part) -> ModuleType:
+def network_part(name: str, part: PartName) -> ModuleType:
     """Return the module ``pipeline.networks.NAME.PART``.
 
     Raises:
