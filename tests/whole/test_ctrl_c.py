@@ -60,6 +60,7 @@ def test_a_repro_that_is_interrupted_in_its_work_says_how_to_go_on_and_goes_on(p
     assert re.search(rf"stage \d of 12, {stage}\r\n\r +\d+%\|.*\| \d+/{N_CLIPS} \[", terminal.shown)
     n_kept = entries(project, stage)
     again = project.dvc("repro", stage)
+    assert not re.search(r"[\r\x1b]|Traceback", again)  # it has no terminal
     assert computed(again).get(stage, 0) == N_CLIPS - n_kept
 
 
