@@ -3,7 +3,7 @@
 Straightforward is one row at a time, in float32, channels first, batch normalisation as a layer of its own. Both ways
 have the same random weights. They and the matrix product take turns, round after round, so that whatever else the
 machine does meets all alike: speed-up and share of peak compare runs of one round, and the table has their medians.
-A row is a log-mel example or a picture. The environment variable DEVICE chooses the device.
+A row is a log-mel example or a picture. The environment variable AVR_DEVICE chooses the device.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+PARAMS_FILE = Path(__file__).parent.parent / "params.yaml"
 VGGISH_GFLOP = 1.728  # an example; a multiplication and an addition are two
 INCEPTION_GFLOP = 11.42  # a picture
 CPU_PRODUCT_SIDE = 1536
@@ -94,7 +96,7 @@ def _product(device: "torch.device") -> Way:
     """Square matrix products: the peak that a network could reach; on CUDA in the networks' half precision."""
     import torch
 
-    from pipeline.networks.inference import HALF
+    from pipeline.network_parts.inference import HALF
 
     on_gpu = device.type == "cuda"
     side, n_products = (CUDA_PRODUCT_SIDE, 20) if on_gpu else (CPU_PRODUCT_SIDE, 4)
@@ -116,9 +118,11 @@ def _vggish_ways(device: "torch.device") -> list[Way]:
 
     from pipeline.networks.vggish import network as vggish
     from pipeline.networks.vggish import random_weights
+    from pipeline.networks.vggish.about import Params
+    from pipeline.settings.params import load_params
 
-    state = random_weights.random_state(seed=0)
-    plain = vggish.Vggish(final_relu=False)
+    state, params = random_weights.random_state(seed=0), load_params("vggish", Params, PARAMS_FILE)
+    plain = vggish.Vggish(params.final_relu)
     plain.load_state_dict(state)
     plain.eval().to(device)
     batch_size, n_batches = vggish.BATCH_SIZES[device.type], 8 if device.type == "cuda" else 2
@@ -131,7 +135,7 @@ def _vggish_ways(device: "torch.device") -> list[Way]:
 
     return [
         _straightforward("VGGish", VGGISH_GFLOP, examples, embed_one, device),
-        _ours("VGGish", VGGISH_GFLOP, examples, vggish.build(state, final_relu=False), batch_size, device),
+        _ours("VGGish", VGGISH_GFLOP, examples, vggish.build(state, params), batch_size, device),
     ]
 
 
@@ -143,8 +147,10 @@ def _inception_ways(device: "torch.device") -> list[Way]:
 
     from pipeline.networks.inception import network as inception
     from pipeline.networks.inception import random_weights
+    from pipeline.networks.inception.about import Params
+    from pipeline.settings.params import load_params
 
-    state = random_weights.random_state(seed=0)
+    state, params = random_weights.random_state(seed=0), load_params("inception", Params, PARAMS_FILE)
     plain = inception_v3(weights=None, aux_logits=False, transform_input=False, init_weights=False)
     plain.fc = nn.Identity()
     plain.load_state_dict(state)
@@ -158,7 +164,7 @@ def _inception_ways(device: "torch.device") -> list[Way]:
 
     return [
         _straightforward("Inception-v3", INCEPTION_GFLOP, pictures, embed_one, device),
-        _ours("Inception-v3", INCEPTION_GFLOP, pictures, inception.build(state), batch_size, device),
+        _ours("Inception-v3", INCEPTION_GFLOP, pictures, inception.build(state, params), batch_size, device),
     ]
 
 
@@ -187,7 +193,7 @@ def _ours(
     """As the stages do it: clips that share batches of one size."""
     import numpy as np
 
-    from pipeline.networks.inference import embed_clips
+    from pipeline.network_parts.inference import embed_clips
 
     clips = [(str(start), rows[start : start + ROWS_PER_CLIP]) for start in range(0, len(rows), ROWS_PER_CLIP)]
 

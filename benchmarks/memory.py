@@ -1,11 +1,11 @@
 """How much memory the stages that work clip by clip take for a clip of three hours beside six small ones.
 
 What the stages read is made here. ``logmel`` and ``frames`` get MP4 files, the long one the packets of a clip of ten
-seconds over and over; ``vggish`` noise in place of log-mel examples; ``inception`` the JPEG files of a few pictures
-over and over. Pictures are made ones or, with --source, those of a real video. Then the real stages run as processes of
-their own, with random weights; the table has the highest ``VmHWM`` of their and of their workers' /proc/PID/status, and
-the highest ``RssAnon``, what no file stands behind. Inception looks at some ten pictures a second: --seconds ends it
-early, when its peak no longer moves, and a small --picture-size shows what its end adds.
+seconds over and over; a network gets noise in place of log-mel examples, or the JPEG files of a few pictures over and
+over. Pictures are made ones or, with --source, those of a real video. Then the real stages run as processes of their
+own, with random weights; the table has the highest ``VmHWM`` of their and of their workers' /proc/PID/status, and the
+highest ``RssAnon``, what no file stands behind. A network of pictures looks at some ten of them a second: --seconds
+ends it early, when its peak no longer moves, and a small --picture-size shows what its end adds.
 """
 
 import argparse
@@ -16,15 +16,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from pipeline.network_parts.base import network_lines
 
 if TYPE_CHECKING:
     from pipeline.formats.shards import Arrays
 
 ROOT = Path(__file__).parent.parent
 LONG_SECONDS, SHORT_SECONDS, N_SHORT = 3 * 3600, 10, 6
-STAGES = ("logmel", "frames", "vggish", "inception")
+DECODING = ("logmel", "frames")
 EXAMPLE_SECONDS = 0.96
 N_PICTURES = 30  # different ones
 LOOK_SECONDS = 0.1
@@ -65,17 +68,18 @@ class StageRun(NamedTuple):
 def main() -> None:
     """Print the table."""
     arguments = _arguments()
+    lines = network_lines(ROOT / "params.yaml")
     print("| stage | peak, MiB (anonymous) | of a worker | ran |\n|---|---|---|---|", flush=True)
-    for stage in arguments.stages:
+    for stage in arguments.stages or [*DECODING, *lines]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            if stage == "vggish":
-                write_examples(folder / "in")
-            elif stage == "inception":
-                write_pictures(folder / "in", arguments.source, arguments.picture_size)
-            else:
+            if stage in DECODING:
                 write_videos(folder / "in", arguments.source)
-            done = run(stage, folder, arguments.seconds)
+            elif lines[stage].inputs == "logmel":
+                write_examples(folder / "in")
+            else:
+                write_pictures(folder / "in", arguments.source, arguments.picture_size)
+            done = run([stage] if stage in DECODING else ["network", stage], folder, arguments.seconds)
         ran = f"{done.seconds:.0f} s" + ("" if done.is_whole else ", then stopped")
         print(f"| `{stage}` | {done.parent} | {done.worker} | {ran} |", flush=True)
 
@@ -137,14 +141,14 @@ def write_pictures(folder: Path, source: Path | None, picture_size: int) -> None
     write_shards(folder, _clip_ids(), pictures)
 
 
-def run(stage: str, folder: Path, stop_after_seconds: float | None) -> StageRun:
-    """Run a stage in a folder that holds its ``in``, and watch it."""
+def run(words: Sequence[str], folder: Path, stop_after_seconds: float | None) -> StageRun:
+    """Run a stage, and of the stage ``network`` one network, in a folder that holds its ``in``, and watch it."""
     from pipeline.formats import rejects
 
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     (folder / "params.yaml").write_text(params.replace("allow_random: false", "allow_random: true"), encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CACHE_DIR": str(folder / "cache"), "DEVICE": "cpu"}
-    command = [sys.executable, "-m", f"stages.{stage}", "in", "out"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AVR_CACHE_DIR": str(folder / "cache"), "AVR_DEVICE": "cpu"}
+    command = [sys.executable, "-m", f"stages.{words[0]}", *words[1:], "in", "out"]
     start, parent, worker = time.monotonic(), Peak(0, 0), Peak(0, 0)
     with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
@@ -156,7 +160,7 @@ def run(stage: str, folder: Path, stop_after_seconds: float | None) -> StageRun:
                 worker = _higher(worker, worker_id)
             time.sleep(LOOK_SECONDS)
     if process.returncode > 0 or (process.returncode == 0 and rejects.read(folder / "out" / rejects.FILE)):
-        raise SystemExit(f"{stage} failed or refused a clip")
+        raise SystemExit(f"{' '.join(words)} failed or refused a clip")
     return StageRun(parent, worker, time.monotonic() - start, process.returncode == 0)
 
 
@@ -192,9 +196,9 @@ def _seconds_of(clip_id: str) -> int:
 def _arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
-    parser.add_argument("stages", nargs="*", default=list(STAGES), help=f"default: {' '.join(STAGES)}")
+    parser.add_argument("stages", nargs="*", help="logmel, frames or a network (default: all)")
     parser.add_argument("--source", type=Path, help="a video to take the pictures of (default: made pictures)")
-    parser.add_argument("--picture-size", type=int, default=299, help="side of inception's pictures (default: 299)")
+    parser.add_argument("--picture-size", type=int, default=299, help="side of a network's pictures (default: 299)")
     parser.add_argument("--seconds", type=float, help="stop each stage after this long (default: let it end)")
     return parser.parse_args()
 

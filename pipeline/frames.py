@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -11,8 +12,10 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torchvision.transforms.v2 import functional
 
 from pipeline.errors import ClipError
+from pipeline.formats.clips import Clip
 from pipeline.formats.jpegs import encode_jpeg
 from pipeline.settings.params import StageParams
+from pipeline.video import iter_frames
 
 
 class FramesParams(StageParams):
@@ -23,6 +26,24 @@ class FramesParams(StageParams):
     seed: NonNegativeInt
     size: PositiveInt
     jpeg_quality: int = Field(ge=1, le=100)
+
+
+Params = FramesParams  # by this name every decoding stage finds its section
+
+
+def clip_arrays(clip: Clip, path: Path, params: FramesParams) -> dict[str, NDArray[Any]]:
+    """Return ``jpeg`` (n_bytes,) uint8, ``lengths`` (n,) and ``seconds`` (n,) of a clip's pictures.
+
+    Args:
+        clip: its hash seeds the choice of random times.
+        path: of its video.
+        params: section ``frames``.
+
+    Raises:
+        ClipError: the video has no picture that can be decoded.
+    """
+    offset_of = offsets(params, clip.sha256)
+    return picture_arrays(clip.clip_id, iter_frames(path, params.frames_per_second, offset_of), params)
 
 
 def offsets(params: FramesParams, clip_id: str) -> Callable[[int], float]:

@@ -5,6 +5,7 @@ straight in mel, and both centre the window inside the FFT, where VGGish starts 
 """
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +14,9 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validat
 from scipy import fft
 
 from pipeline.errors import ClipError, DataError
+from pipeline.formats.clips import Clip
 from pipeline.settings.params import StageParams
+from pipeline.video import iter_waveform
 
 BLOCK = 4096  # spectrogram frames computed at a time
 EXAMPLES_PER_BLOCK = 64  # of a stream, however its samples arrive
@@ -79,6 +82,23 @@ class LogMelParams(StageParams):
     def example_seconds(self) -> float:
         """Shortest sound that makes an example."""
         return ((self.frames_per_example - 1) * self.hop_length + self.window_length) / self.sample_rate
+
+
+Params = LogMelParams  # by this name every decoding stage finds its section
+
+
+def clip_arrays(clip: Clip, path: Path, params: LogMelParams) -> dict[str, NDArray[Any]]:
+    """Return ``examples`` (n, frames_per_example, n_mels) float32 and ``seconds`` (n,) of a clip.
+
+    Args:
+        clip: for the message.
+        path: of its video.
+        params: section ``logmel``.
+
+    Raises:
+        ClipError: the video has no sound that can be decoded, or too little of it.
+    """
+    return streamed_arrays(clip.clip_id, iter_waveform(path, params.sample_rate), params)
 
 
 def log_mel_examples(waveform: NDArray[np.floating], params: LogMelParams) -> NDArray[np.float32]:

@@ -1,51 +1,50 @@
 """What later stages would refuse is refused before hours of decoding."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
-
-EXAMPLE_SIZES = {"logmel.frames_per_example": 96, "logmel.n_mels": 64}
-
-
-MIN_PICTURE_SIDE = 75  # pixels
+from pipeline.errors import ParamsError
+from pipeline.features.clip_vectors import FeaturesParams, check_audio_scaling, check_modalities
+from pipeline.network_parts.base import (
+    NetworkLine,
+    NetworkParams,
+    check_line,
+    network_lines,
+    network_params,
+    network_part,
+)
+from pipeline.settings.params import load_params, read_section
+from pipeline.weights import check_random_allowed
+from pipeline.weights.sources import RANDOM
 
 
 def check_networks(source: str) -> None:
-    """Refuse or fetch here what the networks need: before hours of decoding, not after them."""
-    from pipeline import weights
-    from pipeline.features.clip_vectors import check_audio_scaling
-    from pipeline.settings.params import read_section
-    from pipeline.weights.sources import RANDOM
+    """Refuse or fetch what the networks need, and refuse features that they cannot give.
 
-    for network in ("vggish", "inception"):
-        name, allowed = str(read_section(f"{network}.weights")), read_section(f"{network}.allow_random")
-        weights.check_random_allowed(network, name, allowed is True, source)
-        if name != RANDOM:
-            from pipeline.weights.store import fetch_if_missing
+    Args:
+        source: ``dataset.source``.
 
-            fetch_if_missing(network, name)
-    check_sizes()
-    postprocess = read_section("vggish.postprocess")
-    check_audio_scaling(read_section("features.audio_scaling"), postprocess)
-    if postprocess != "none":
-        from pipeline.networks.vggish.audioset_pca import FILE, load_vggish_pca
-        from pipeline.settings.environment import weights_folder
-
-        load_vggish_pca(weights_folder() / FILE)
+    Raises:
+        DataError: a file of weights or another one that a network needs is missing or damaged.
+        ParamsError: a section does not fit its network, or weights cannot be fetched.
+    """
+    lines = network_lines()
+    features = load_params("features", FeaturesParams)
+    check_modalities(features, lines)
+    params = {name: network_params(name) for name in lines}
+    for name, line in lines.items():
+        _check_network(name, line, params[name], source)
+    check_audio_scaling(features, getattr(params[features.audio], "postprocess", None))
 
 
-def check_sizes() -> None:
-    """Refuse examples and pictures of a size that the networks cannot take."""
-    from pipeline.errors import ParamsError
-    from pipeline.settings.params import read_section
+def _check_network(name: str, line: NetworkLine, params: NetworkParams, source: str) -> None:
+    """Refuse one network that would not run, and fetch its weights."""
+    check_line(name, line)
+    check_random_allowed(name, params.weights, params.allow_random, source)
+    if params.weights != RANDOM:
+        from pipeline.weights.store import fetch_if_missing
 
-    for key, size in EXAMPLE_SIZES.items():
-        if (given := read_section(key)) != size:
-            raise ParamsError(f"{key}: {given!r}; expected {size}: VGGish takes examples of one size")
-    side = read_section("frames.size")
-    if not isinstance(side, int) or side < MIN_PICTURE_SIDE:
-        raise ParamsError(
-            f"frames.size: {side!r}; expected at least {MIN_PICTURE_SIDE} pixels: Inception-v3 takes no smaller picture"
-        )
+        fetch_if_missing(name, params.weights)
+    section = read_section(line.inputs)
+    if not isinstance(section, dict):
+        raise ParamsError(f"params.yaml: {line.inputs}: {section!r}; expected a section of key: value")
+    about = network_part(name, "about")
+    about.check_inputs(section)
+    about.extra_facts(params)

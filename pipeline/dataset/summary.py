@@ -1,20 +1,17 @@
 """What the stage `dataset` says about the split."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from pipeline.dataset.labels import similar_labels
+from pipeline.dataset.leakage import leakage_counts, leakage_warnings, untrained_warnings
+from pipeline.formats.clips import SPLITS, Clip
+from pipeline.formats.rejects import Reject, kinds_in_words
 
-    from pipeline.formats.clips import Clip
-    from pipeline.formats.rejects import Reject
 
-
-def report(clips: "Sequence[Clip]") -> dict[str, Any]:
+def report(clips: Sequence[Clip]) -> dict[str, Any]:
     """Return what metrics.json says about the split and the labels, after loud words about what is wrong with them."""
-    from pipeline.dataset.labels import similar_labels
-    from pipeline.dataset.leakage import leakage_counts, leakage_warnings, untrained_warnings
-
     alike = similar_labels({clip.label for clip in clips})
     spellings = [f"SIMILAR LABELS: {' and '.join(map(repr, labels))} count as different classes" for labels in alike]
     for line in [*leakage_warnings(clips), *untrained_warnings(clips), *spellings]:
@@ -22,11 +19,8 @@ def report(clips: "Sequence[Clip]") -> dict[str, Any]:
     return {"leakage": leakage_counts(clips), "similar_labels": len(alike)}
 
 
-def summary(clips: "Sequence[Clip]", refused: "Sequence[Reject]") -> str:
+def summary(clips: Sequence[Clip], refused: Sequence[Reject]) -> str:
     """Return a line that says what was found."""
-    from pipeline.formats.clips import SPLITS
-    from pipeline.formats.rejects import kinds_in_words
-
     splits = [clip.split for clip in clips]
     counts = ", ".join(f"{splits.count(split)} {split}" for split in SPLITS)
     others = f"; {len({row.clip_id for row in refused})} more refused ({kinds_in_words(refused)})" if refused else ""

@@ -1,30 +1,61 @@
-"""Clip vectors: what the networks made of a clip, averaged over time, in one table that every model starts from."""
+"""Clip vectors: what the networks made of a clip, averaged over time, on the scale that every model starts from."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeFloat, PositiveInt
 
 from pipeline.errors import DataError, ParamsError
+from pipeline.features.pca import Pca, transform
+from pipeline.network_parts.base import Modality, NetworkLine
 from pipeline.settings.params import StageParams
 
-if TYPE_CHECKING:
-    from pipeline.features.pca import Pca
-    from pipeline.formats.clips import Clip
-    from pipeline.formats.feature_table import FeatureTable
 AudioScaling = Literal["none", "vegas"]
 
 
 class FeaturesParams(StageParams):
-    """Section ``features`` of params.yaml."""
+    """Section ``features`` of params.yaml.
 
+    Attributes:
+        audio: the network whose vectors are the audio features.
+        visual: the network whose vectors are the visual features.
+        audio_scaling: see `scale_audio`.
+        visual_components: how many principal components the visual features keep at most.
+        whiten: whether each component is divided by its deviation.
+        epsilon: added to the eigenvalues before whitening.
+    """
+
+    audio: str
+    visual: str
     audio_scaling: AudioScaling
     visual_components: PositiveInt
     whiten: bool
     epsilon: NonNegativeFloat
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What shapes the features, whatever the networks are called."""
+        return self.model_dump(exclude={"audio", "visual"})
+
+
+def check_modalities(params: FeaturesParams, lines: dict[str, NetworkLine]) -> None:
+    """Refuse a network that is not there, or whose vectors are of the other modality.
+
+    Args:
+        params: section ``features``.
+        lines: ``networks`` of params.yaml.
+
+    Raises:
+        ParamsError: a modality has no such network; the message lists those it has.
+    """
+    modalities: tuple[Modality, ...] = ("audio", "visual")
+    for modality in modalities:
+        known = [name for name, line in lines.items() if line.modality == modality]
+        if (name := getattr(params, modality)) not in known:
+            expected = f"one of {', '.join(known)}" if known else f"a line of `networks` with modality {modality}"
+            raise ParamsError(f"features.{modality}: {name!r} is no {modality} network; expected {expected}")
 
 
 def mean_over_time(clips: Iterable[tuple[str, NDArray[Any]]], clip_ids: Sequence[str]) -> NDArray[np.float32]:
@@ -40,6 +71,10 @@ def mean_over_time(clips: Iterable[tuple[str, NDArray[Any]]], clip_ids: Sequence
     Raises:
         DataError: no clip was asked for, or one that was does not come.
 
+    Example:
+        >>> mean_over_time([("a", np.array([[1, 2], [3, 6]]))], ["a"]).tolist()
+        [[2.0, 4.0]]
+
     References:
         Abu-El-Haija et al. (2016), YouTube-8M: A Large-Scale Video Classification Benchmark, whose video level features
         are the mean of the frames.
@@ -53,20 +88,21 @@ def mean_over_time(clips: Iterable[tuple[str, NDArray[Any]]], clip_ids: Sequence
     return np.stack([means[clip_id] for clip_id in clip_ids])
 
 
-def check_audio_scaling(scaling: object, postprocess: object) -> None:
+def check_audio_scaling(params: FeaturesParams, postprocess: object) -> None:
     """Refuse a scaling that fits other audio features than those at hand.
 
     Args:
-        scaling: ``features.audio_scaling``.
-        postprocess: what the provenance of the audio features says of ``vggish.postprocess``.
+        params: section ``features``.
+        postprocess: what the section or the provenance of the audio network says of its ``postprocess``; None where
+            it has none.
 
     Raises:
         ParamsError: ``vegas`` on features that are no 8-bit numbers.
     """
-    if scaling == "vegas" and postprocess != "pca_uint8":
+    if params.audio_scaling == "vegas" and postprocess != "pca_uint8":
         raise ParamsError(
-            f"features.audio_scaling: 'vegas' with vggish.postprocess={postprocess!r}; "
-            "expected pca_uint8, whose 8-bit numbers it brings near zero: -S vggish.postprocess=pca_uint8"
+            f"features.audio_scaling: 'vegas' with {params.audio}.postprocess={postprocess!r}; "
+            f"expected pca_uint8, whose 8-bit numbers it brings near zero: -S {params.audio}.postprocess=pca_uint8"
         )
 
 
@@ -83,34 +119,44 @@ def scale_audio(audio: NDArray[np.float32], scaling: AudioScaling) -> NDArray[np
     return (audio - np.float32(128)) / np.float32(256) if scaling == "vegas" else audio
 
 
-def from_networks(clips: "Sequence[Clip]", vggish: Path, inception: Path) -> "tuple[FeatureTable, Pca]":
-    """Return the table of what the networks made of the clips, and the PCA of its visual side."""
-    import numpy as np
+def modality_features(
+    modality: Modality, means: NDArray[np.float32], params: FeaturesParams, fitted: Pca
+) -> NDArray[np.float32]:
+    """Return the features that models see of one modality.
 
-    from pipeline.features import pca
-    from pipeline.features.clip_vectors import FeaturesParams, check_audio_scaling, mean_over_time, scale_audio
-    from pipeline.formats import provenance
-    from pipeline.formats.feature_table import FeatureTable
-    from pipeline.formats.shards import read_shards
-    from pipeline.settings.params import load_params
+    Args:
+        modality: ``audio``, whose means are scaled, or ``visual``, whose means go through the PCA.
+        means: (n, width), what `mean_over_time` returned.
+        params: section ``features``.
+        fitted: the PCA of a run.
 
-    params = load_params("features", FeaturesParams)
-    networks = {"vggish": provenance.read_provenance(vggish), "inception": provenance.read_provenance(inception)}
-    check_audio_scaling(params.audio_scaling, networks["vggish"].get("postprocess"))
-    clip_ids, classes = [clip.clip_id for clip in clips], sorted({clip.label for clip in clips})
-    audio, visual = (
-        mean_over_time(((clip_id, arrays["embeddings"]) for clip_id, arrays in read_shards(folder)), clip_ids)
-        for folder in (vggish, inception)
-    )
-    train = np.array([clip.split == "train" for clip in clips])
-    fitted = pca.fit_pca(visual[train], params.visual_components)
-    table = FeatureTable(
-        clip_ids=clip_ids,
-        splits=[clip.split for clip in clips],
-        labels=np.array([classes.index(clip.label) for clip in clips]),
-        classes=classes,
-        audio=scale_audio(audio, params.audio_scaling),
-        visual=pca.transform(fitted, visual, params.whiten, params.epsilon),
-        provenance={**networks, "features": params.model_dump()},
-    )
-    return table, fitted
+    Returns:
+        (n, width) float32 of audio, (n, k) of visual, where k is what the PCA keeps.
+
+    Raises:
+        DataError: the visual means have another width than those the PCA was fitted on.
+    """
+    if modality == "audio":
+        return scale_audio(means, params.audio_scaling)
+    return transform(fitted, means, params.whiten, params.epsilon)
+
+
+def clip_features(
+    modality: Modality, vectors: NDArray[np.float32], params: FeaturesParams, fitted: Pca
+) -> NDArray[np.float32]:
+    """Return the one row (1, k) of features that a model sees of a clip, out of its vectors over time.
+
+    The last bits may differ from those of the row in a table, whose rows go through the PCA together.
+
+    Args:
+        modality: ``audio`` or ``visual``.
+        vectors: (n_times, width), what the modality's network makes of the clip.
+        params: section ``features``.
+        fitted: the PCA of the run whose models are asked.
+
+    Raises:
+        DataError: there are no vectors, or they have another width than those the PCA was fitted on.
+    """
+    if len(vectors) == 0:
+        raise DataError(f"{modality}: no vectors; expected at least one to average over time")
+    return modality_features(modality, mean_over_time([("", vectors)], [""]), params, fitted)

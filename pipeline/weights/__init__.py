@@ -1,7 +1,7 @@
 """Where a network's weights come from, and what is written down about them.
 
-This file loads no torch. `store` finds, fetches and keeps weights, `convert` reads the formats they are published in,
-and ``python -m pipeline.weights`` is the command line.
+This file loads no torch. `store` finds, fetches and keeps weights, `readers` reads the formats they are published in,
+and ``avr weights`` is the command line.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ def check_random_allowed(network: str, weights: str, allow_random: bool, source:
     """Refuse weights that are unknown, or random where features of a known quality are expected.
 
     Args:
-        network: the section of params.yaml, such as ``vggish``.
+        network: its name, which is that of its section of params.yaml.
         weights: the section's ``weights``: a name, or the path of a file or folder.
         allow_random: the section's ``allow_random``.
         source: ``dataset.source``; the demo is meant to run on random weights.

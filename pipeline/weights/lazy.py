@@ -11,6 +11,9 @@ import torch
 
 from pipeline.errors import DataError
 from pipeline.formats.provenance import Provenance
+from pipeline.network_parts.base import NetworkParams, network_part
+from pipeline.settings.environment import cache_folder
+from pipeline.settings.fingerprint import fingerprint
 from pipeline.weights.readers import State
 from pipeline.weights.sources import RANDOM
 from pipeline.weights.store import kept_file, kept_name, load_or_make, read_record
@@ -20,7 +23,7 @@ class LazyWeights:
     """The weights that params.yaml names.
 
     Args:
-        network: ``vggish`` or ``inception``.
+        network: its name.
         weights: the section's ``weights``: ``random``, the name of a source, or a path.
         seed: of random weights.
         random_state: makes random weights of a seed.
@@ -79,6 +82,14 @@ class LazyWeights:
             known |= {key: self._loaded[1]}
             _write(self._memory, known)
         return known[key]
+
+
+def lazy_weights(network: str, params: NetworkParams) -> LazyWeights:
+    """Return the weights that the section of a network names, before anything of them is loaded or made."""
+    random_state = network_part(network, "random_weights").random_state
+    made_by = fingerprint({}, [f"pipeline.networks.{network}.random_weights"])
+    memory = cache_folder() / "random_weights.json"
+    return LazyWeights(network, params.weights, params.seed, random_state, memory, made_by)
 
 
 def _read(memory: Path) -> dict[str, Provenance]:

@@ -13,55 +13,63 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.networks.vggish.published import VGGISH_LAYERS
+from pipeline.network_parts.base import network_names, network_part
 
 State: TypeAlias = dict[str, Tensor]
+Reader: TypeAlias = Callable[[str, Path], State]  # of a network's name and a path
 
 VARIABLE_KEY = "_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"  # in the SavedModel of TF-Hub's module
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 CONVERTER = "1"  # counts up when the same file would give other tensors
-UNUSED = {  # what published files carry besides: the post-processing; the classifiers and training's counters
-    "vggish": ("pproc.",),
-    "inception": ("fc.", "AuxLogits.", "num_batches_tracked"),
-}
 
 
 def read_weights(network: str, path: Path) -> State:
     """Return the weights of a network, whatever kind of file holds them.
 
     Args:
-        network: ``vggish`` or ``inception``.
-        path: a ``.safetensors``, ``.pth`` or ``.pt`` file, a TensorFlow 1 checkpoint or the folder of a SavedModel
-            (the latter two for VGGish).
+        network: its name.
+        path: a ``.safetensors``, ``.pth`` or ``.pt`` file, or, of a network that was published in TensorFlow, a
+            checkpoint of TensorFlow 1 or the folder of a SavedModel.
 
     Returns:
-        Float32 tensors under torchvggish's or torchvision's names.
+        Float32 tensors by the names that our network gives them.
 
     Raises:
         DataError: the file is of no such kind, damaged, or holds something else than the weights of the network.
         ParamsError: reading it needs TensorFlow, which is not installed.
     """
-    return _checked(network, path, _reader(path)(path))
+    return _checked(network, path, _reader(path)(network, path))
 
 
 def read_any_weights(path: Path) -> tuple[str, State]:
-    """Return which network a file is for, told by the names in it, and its weights, as `read_weights` does."""
-    found = _reader(path)(path)
-    network = "inception" if "Conv2d_1a_3x3.conv.weight" in found else "vggish"
-    return network, _checked(network, path, found)
+    """Return which network a file is for, told by the names in it, and its tensors by name, as of `read_weights`.
+
+    Raises:
+        DataError: as `read_weights`, or no network has a tensor of any of these names.
+    """
+    read = _reader(path)
+    found = {network: read(network, path) for network in network_names()}
+    n_known = {network: len(state.keys() & expected_shapes(network).keys()) for network, state in found.items()}
+    network = max(n_known, key=n_known.__getitem__)
+    if n_known[network] == 0:
+        raise DataError(f"{path}: weights of no known network; expected those of one of: {', '.join(network_names())}")
+    return network, _checked(network, path, found[network])
 
 
-def _reader(path: Path) -> Callable[[Path], State]:
-    """The function that reads this kind of file."""
+def _reader(path: Path) -> Reader:
+    """The function that reads this kind of file; what is read once serves every network that asks."""
     if path.is_dir():
-        return lambda folder: _read_tensorflow(folder / "variables" / "variables")
-    if path.suffix == ".safetensors":
-        return _read_safetensors
-    if path.suffix in {".pth", ".pt"}:
-        return _read_torch
+        return lambda network, folder: _read_tensorflow(network, folder / "variables" / "variables")
     if path.suffix == ".ckpt":
         return _read_tensorflow
-    raise DataError(f"{path}: no known kind of file; expected .safetensors, .pth, .ckpt or the folder of a SavedModel")
+    if path.suffix == ".safetensors":
+        state = _read_safetensors(path)
+    elif path.suffix in {".pth", ".pt"}:
+        state = _read_torch(path)
+    else:
+        expected = ".safetensors, .pth, .ckpt or the folder of a SavedModel"
+        raise DataError(f"{path}: no known kind of file; expected {expected}")
+    return lambda network, path: state
 
 
 def _read_safetensors(path: Path) -> State:
@@ -87,15 +95,18 @@ def _read_torch(path: Path) -> State:
     return dict(state)
 
 
-def _read_tensorflow(checkpoint: Path) -> State:
-    """VGGish from the variables of a checkpoint; the graph beside them is not looked at."""
+def _read_tensorflow(network: str, checkpoint: Path) -> State:
+    """A network from the variables of a checkpoint; the graph beside them is not looked at."""
+    names = network_part(network, "published").tensorflow_names()
+    if not names:
+        return {}
     tensorflow = import_extra("tensorflow", checkpoint)
     try:
         reader = tensorflow.train.load_checkpoint(str(checkpoint))
-        return dict(_vggish_from_variables(reader))
+        return dict(_variables(reader, names))
     except (tensorflow.errors.OpError, ValueError, RuntimeError, IndexError) as error:
         raise DataError(
-            f"{checkpoint}: {_first_line(error)}; expected a whole checkpoint of VGGish in TensorFlow"
+            f"{checkpoint}: {_first_line(error)}; expected a whole checkpoint of {network} in TensorFlow"
         ) from error
 
 
@@ -120,15 +131,19 @@ def import_extra(package: str, item: object) -> ModuleType:
         raise ParamsError(f"{item}: needs {package} ({error}); expected it: pip install -e '.[tfhub]'") from error
 
 
-def _vggish_from_variables(reader: Any) -> Iterator[tuple[str, Tensor]]:  # noqa: ANN401 - TensorFlow has no types
-    """Every tensor of VGGish that is there; what is missing is named when the state is checked."""
+def _variables(reader: Any, names: Mapping[str, str]) -> Iterator[tuple[str, Tensor]]:  # noqa: ANN401 - no types
+    """Every tensor that is there, by our name; what is missing is named when the state is checked.
+
+    Args:
+        reader: TensorFlow's, of a checkpoint.
+        names: TensorFlow's name of each tensor by ours, in the order in which the variables are made.
+    """
     keys = _keys_by_name(reader)
-    for layer, (tensorflow_name, torch_name, _) in enumerate(VGGISH_LAYERS):
-        for part, (theirs, ours) in enumerate((("weights", "weight"), ("biases", "bias"))):
-            name, counted = f"vggish/{tensorflow_name}/{theirs}", VARIABLE_KEY.format(2 * layer + part)
-            key = keys.get(name) or (counted if reader.has_tensor(counted) else name)
-            if reader.has_tensor(key):
-                yield f"{torch_name}.{ours}", _to_torch_order(reader.get_tensor(key))
+    for place, (ours, theirs) in enumerate(names.items()):
+        counted = VARIABLE_KEY.format(place)
+        key = keys.get(theirs) or (counted if reader.has_tensor(counted) else theirs)
+        if reader.has_tensor(key):
+            yield ours, _to_torch_order(reader.get_tensor(key))
 
 
 def _keys_by_name(reader: Any) -> dict[str, str]:  # noqa: ANN401 - TensorFlow has no types
@@ -146,20 +161,21 @@ def _to_torch_order(values: np.ndarray[Any, Any]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values.transpose(axes)))
 
 
-def _is_unused(network: str, name: str) -> bool:
-    return name.startswith(UNUSED[network]) or name.endswith(UNUSED[network])
-
-
 def expected_shapes(network: str) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor that a network needs."""
-    if network == "vggish":
-        weights = {f"{name}.weight": shape for _, name, shape in VGGISH_LAYERS}
-        return weights | {f"{name}.bias": shape[:1] for _, name, shape in VGGISH_LAYERS}
-    from torchvision.models import inception_v3
+    """Return the shape of every tensor that a network needs, by name.
 
-    with torch.device("meta"):
-        state = inception_v3(weights=None, aux_logits=False, init_weights=False).state_dict()
-    return {name: tuple(value.shape) for name, value in state.items() if not _is_unused(network, name)}
+    Example:
+        >>> expected_shapes("vggish")["embeddings.4.weight"]
+        (128, 4096)
+    """
+    published = network_part(network, "published")
+    return {name: shape for name, shape in published.expected_shapes().items() if not _is_unused(network, name)}
+
+
+def _is_unused(network: str, name: str) -> bool:
+    """Whether a tensor of a published file is none that the network needs."""
+    unused: tuple[str, ...] = network_part(network, "published").UNUSED
+    return name.startswith(unused) or name.endswith(unused)
 
 
 def _checked(network: str, path: Path, found: State) -> State:

@@ -13,11 +13,12 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.errors import DataError
 from pipeline.formats.provenance import Provenance
+from pipeline.network_parts.base import Source
 from pipeline.settings.environment import weights_folder
 from pipeline.weights import provenance, state_sha256
 from pipeline.weights.download import download
 from pipeline.weights.readers import CONVERTER, State, read_any_weights, read_weights
-from pipeline.weights.sources import RANDOM, SOURCES, Source
+from pipeline.weights.sources import RANDOM, SOURCES
 
 EXPECTED = "expected what this program wrote: delete it, then fetch or import it again"
 
@@ -40,7 +41,7 @@ def load_or_make(
     """Return the weights that params.yaml names, fetched or converted on the spot where they have not been yet.
 
     Args:
-        network: ``vggish`` or ``inception``.
+        network: its name.
         weights: the section's ``weights``: ``random``, the name of a source, or a path.
         seed: of random weights.
         random_state: makes random weights of a seed.
@@ -108,7 +109,7 @@ def import_file(network: str | None, path: Path) -> str:
 
     Args:
         network: whose weights they must be; None: told by what is in the file.
-        path: see `convert.read_weights`.
+        path: see `readers.read_weights`.
 
     Raises:
         DataError: the file is damaged or holds something else, or has the name of a published one, but not its bytes.

@@ -15,15 +15,24 @@ from safetensors.numpy import save_file
 from sklearn.decomposition import PCA
 
 from pipeline.errors import DataError, ParamsError, RejectKind
-from pipeline.features.clip_vectors import FeaturesParams, check_audio_scaling, mean_over_time, scale_audio
+from pipeline.features.clip_vectors import (
+    FeaturesParams,
+    check_audio_scaling,
+    check_modalities,
+    clip_features,
+    mean_over_time,
+    scale_audio,
+)
+from pipeline.features.pca import NO_PCA, load_pca
 from pipeline.formats import provenance, rejects
 from pipeline.formats.clips import Clip, write_clips
 from pipeline.formats.feature_table import METADATA_KEY, FeatureTable
 from pipeline.formats.shards import Arrays, read_shards, write_shards
 from pipeline.frames import FramesParams, offsets
 from pipeline.logmel import LogMelParams, streamed_arrays
+from pipeline.network_parts.base import NetworkLine
+from pipeline.networks.vggish.about import Params as VggishParams
 from pipeline.networks.vggish.audioset_pca import VggishPca, postprocess
-from pipeline.networks.vggish.network import VggishParams
 from pipeline.settings.params import StageParams, load_params
 from pipeline.video import iter_frames, read_waveform
 from stages import features as stage
@@ -32,6 +41,10 @@ from tests.helpers.synthetic import numbered_picture, sine, write_clip
 ROOT = Path(__file__).parents[2]
 PATHS = ("clips.csv", "imported", "dataset", "logmel", "frames", "vggish", "inception", "out")
 SECTIONS: dict[str, type[StageParams]] = {"features": FeaturesParams, "logmel": LogMelParams, "vggish": VggishParams}
+
+
+def features_params(**changes: str) -> FeaturesParams:
+    return load_params("features", FeaturesParams, ROOT / "params.yaml").model_copy(update=changes)
 
 
 def make() -> FeatureTable:
@@ -158,12 +171,41 @@ def test_vegas_scaling_brings_8_bits_near_zero() -> None:
 def test_vegas_scaling_of_other_features_than_8_bits_is_refused(postprocess: str | None) -> None:
     message = rf"features.audio_scaling: 'vegas' with vggish.postprocess={postprocess!r}; expected pca_uint8"
     with pytest.raises(ParamsError, match=message):
-        check_audio_scaling("vegas", postprocess)
+        check_audio_scaling(features_params(audio_scaling="vegas"), postprocess)
 
 
 def test_other_scalings_are_accepted() -> None:
-    check_audio_scaling("none", "none")
-    check_audio_scaling("vegas", "pca_uint8")
+    check_audio_scaling(features_params(), "none")
+    check_audio_scaling(features_params(audio_scaling="vegas"), "pca_uint8")
+
+
+LINES = {
+    "a": NetworkLine(inputs="logmel", modality="audio"),
+    "b": NetworkLine(inputs="logmel", modality="audio"),
+    "v": NetworkLine(inputs="frames", modality="visual"),
+}
+
+
+def test_of_several_networks_of_a_modality_the_params_choose_one() -> None:
+    check_modalities(features_params(audio="b", visual="v"), LINES)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"audio": "c", "visual": "v"}, r"features\.audio: 'c' is no audio network; expected one of a, b"),
+        ({"audio": "v", "visual": "v"}, r"features\.audio: 'v' is no audio network; expected one of a, b"),
+        ({"audio": "a", "visual": "a"}, r"features\.visual: 'a' is no visual network; expected one of v"),
+    ],
+)
+def test_a_network_of_the_other_modality_or_of_no_line_is_refused(chosen: dict[str, str], message: str) -> None:
+    with pytest.raises(ParamsError, match=message):
+        check_modalities(features_params(**chosen), LINES)
+
+
+def test_a_modality_without_a_network_is_named() -> None:
+    with pytest.raises(ParamsError, match=r"'v' is no visual network; expected a line of `networks` with modality vis"):
+        check_modalities(features_params(audio="a", visual="v"), {"a": LINES["a"]})
 
 
 def raw_embeddings() -> dict[str, NDArray[np.float32]]:
@@ -239,6 +281,24 @@ def test_the_visual_side_is_a_pca_of_the_mean_vectors_of_the_train_split(
     fitted = PCA(svd_solver="full", n_components=5).fit(rows[np.array(table.splits) == "train"])
     expected = fitted.transform(rows) / np.sqrt(fitted.explained_variance_ + 1e-4)
     np.testing.assert_allclose(np.abs(table.visual), np.abs(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_one_clip_alone_has_the_features_of_its_row_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with_scaling(tmp_path, "none")
+    table = run_stage(tmp_path, {"postprocess": "none"}, {i: {"embeddings": e} for i, e in raw_embeddings().items()})
+    params, fitted = load_params("features", FeaturesParams), load_pca(tmp_path / "pca.safetensors")
+    for folder, modality, rows in (("vggish", "audio", table.audio), ("inception", "visual", table.visual)):
+        for clip_id, arrays in read_shards(tmp_path / folder):
+            row = clip_features(modality, arrays["embeddings"], params, fitted)
+            np.testing.assert_allclose(row, rows[[table.clip_ids.index(clip_id)]], rtol=1e-5, atol=1e-6)
+
+
+def test_a_clip_without_vectors_has_no_features() -> None:
+    with pytest.raises(DataError, match="audio: no vectors; expected at least one to average over time"):
+        clip_features("audio", np.zeros((0, 4), np.float32), features_params(), NO_PCA)
 
 
 def ten_seconds(folder: Path) -> Path:

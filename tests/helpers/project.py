@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import importlib
+import inspect
 import io
 import json
 import os
@@ -19,6 +20,7 @@ import numpy as np
 import yaml
 
 from pipeline.video import write_mp4
+from tests.helpers.dvc_stages import stage_of
 
 ROOT = Path(__file__).parents[2]
 MODELS = {"dual_subspace": "model", "cca": "baselines.cca"}
@@ -45,11 +47,11 @@ class Project:
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
         python = Path(sys.executable).parent
-        self.env = {**os.environ, "CACHE_DIR": str(cache), "PATH": f"{python}{os.pathsep}{os.environ['PATH']}"}
+        self.env = {**os.environ, "AVR_CACHE_DIR": str(cache), "PATH": f"{python}{os.pathsep}{os.environ['PATH']}"}
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
         for name in filter(None, listed.split("\0")):
-            if (ROOT / name).exists() and name not in ("dvc.lock", "metrics.json"):
+            if (ROOT / name).exists() and name not in ("dvc.lock", "metrics.json", "summary.json"):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
         write_params(folder, SMALL)
@@ -98,28 +100,31 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.cache = folder, cache
         write_params(folder, {**changes, "dataset": {"source": "folder", "path": str(videos)}})
-        self.env = {"CACHE_DIR": str(cache), "WORKERS": "2", "PYTHONPATH": str(ROOT)}
+        self.env = {"AVR_CACHE_DIR": str(cache), "AVR_WORKERS": "2", "PYTHONPATH": str(ROOT)}
 
     def command(self, stage: str) -> list[str]:
-        """The paths that dvc.yaml gives to a stage; its outs are gone, as DVC removes them before a run."""
-        described = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]
+        """Script and words that dvc.yaml gives to a stage; its outs are gone, as DVC removes them before a run."""
+        described = stage_of(stage)
         for out in described["outs"]:
             shutil.rmtree(self.folder / out, ignore_errors=True)
-        return list(described["cmd"].split()[2:])
+        return list(described["cmd"].split()[1:])
 
     def run(self, *stages: str) -> dict[str, int]:
         """Run stages in this process; how many clips each of them computed, as it says itself."""
         said = io.StringIO()
         with contextlib.chdir(self.folder), mock.patch.dict(os.environ, self.env), contextlib.redirect_stdout(said):
             for stage in stages:
-                main = importlib.import_module(f"stages.{stage}").main
-                main(*map(Path, self.command(stage)))
+                script, *words = self.command(stage)
+                main = importlib.import_module(f"stages.{script}").main
+                kinds = [parameter.annotation for parameter in inspect.signature(main).parameters.values()]
+                main(*(kind(word) for kind, word in zip(kinds, words, strict=False)))
         return computed(said.getvalue())
 
     def start(self, stage: str) -> "subprocess.Popen[str]":
         """Run a stage in a process group of its own."""
+        script, *words = self.command(stage)
         return subprocess.Popen(
-            [sys.executable, "-m", f"stages.{stage}", *self.command(stage)],
+            [sys.executable, "-m", f"stages.{script}", *words],
             cwd=self.folder,
             env={**os.environ, **self.env},
             text=True,

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.networks.vggish import published
-from pipeline.weights import readers as convert
 
 State = dict[str, Tensor]
 SHAPES = {4: (2, 3, 3, 3), 2: (4, 5)}  # by number of dimensions
@@ -17,16 +16,16 @@ SHAPES = {4: (2, 3, 3, 3), 2: (4, 5)}  # by number of dimensions
 
 def tiny_state(monkeypatch: pytest.MonkeyPatch) -> State:
     """Random weights of the tiny network, which for one test is the one that is expected."""
-    layers = [(theirs, ours, SHAPES[len(shape)]) for theirs, ours, shape in published.VGGISH_LAYERS]
-    monkeypatch.setattr(convert, "VGGISH_LAYERS", tuple(layers))
+    layers = [(theirs, ours, SHAPES[len(shape)]) for theirs, ours, shape in published.LAYERS]
+    monkeypatch.setattr(published, "LAYERS", tuple(layers))
     generator = torch.Generator().manual_seed(0)
-    shapes = convert.expected_shapes("vggish")
+    shapes = published.expected_shapes()
     return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
 
 
 def variables(state: State) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """The same weights by TensorFlow's names and in its order of dimensions: in before out, and both last."""
-    for theirs, ours, _ in published.VGGISH_LAYERS:
+    for theirs, ours, _ in published.LAYERS:
         yield f"vggish/{theirs}/weights", np.moveaxis(state[f"{ours}.weight"].numpy(), (1, 0), (-2, -1))
         yield f"vggish/{theirs}/biases", state[f"{ours}.bias"].numpy()
 

@@ -5,16 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
 
-from pipeline.dataset import preflight, summary
+from pipeline.dataset import summary
 from pipeline.dataset.base import Found, without_missing
 from pipeline.errors import DataError, ParamsError
 from pipeline.formats.clips import Clip, read_clips
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.rejects import Reject
-from pipeline.networks.inception import network as inception
+from pipeline.network_parts.base import network_lines
 from stages import dataset as stage
 
 ROOT = Path(__file__).parents[2]
@@ -27,10 +26,10 @@ def make_clip(name: str, label: str = "x", split: str = "train", sha256: str = "
 def run(folder: Path, videos: Path | None, monkeypatch: pytest.MonkeyPatch, **changed: dict[str, Any]) -> None:
     """The stage on a user's folder, sections of params.yaml changed."""
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("CACHE_DIR", str(folder / "cache"))
+    monkeypatch.setenv("AVR_CACHE_DIR", str(folder / "cache"))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["dataset"] |= {"source": "folder", "path": str(videos)}
-    for network in ("vggish", "inception"):
+    for network in network_lines(ROOT / "params.yaml"):
         params[network]["allow_random"] = True
     for section, values in changed.items():
         params[section] |= values
@@ -112,26 +111,30 @@ def test_copies_of_a_file_are_counted_and_stay_together(tmp_path: Path, monkeypa
         ({"logmel": {"frames_per_example": 48}}, r"logmel\.frames_per_example: 48; expected 96: VGGish takes"),
         ({"frames": {"size": 74}}, r"frames\.size: 74; expected at least 75 pixels: Inception-v3 takes no smaller"),
         ({"frames": {"size": "large"}}, r"frames\.size: 'large'; expected at least 75 pixels"),
+        ({"features": {"audio": "vgg"}}, r"features\.audio: 'vgg' is no audio network; expected one of .*vggish"),
+        ({"features": {"visual": "vggish"}}, r"features\.visual: 'vggish' is no visual network; .* one of .*inception"),
+        (
+            {"networks": {"vggish": {"inputs": "frames", "modality": "audio"}}},
+            r"networks\.vggish: {'inputs': 'frames', .*; expected {'inputs': 'logmel', 'modality': 'audio'}",
+        ),
+        (
+            {"networks": {"no": {"inputs": "logmel", "modality": "audio"}}},
+            r"network 'no': no such network; expected one of .*inception.*vggish",
+        ),
+        ({"networks": {"vggish": {"inputs": "sound", "modality": "audio"}}}, r"networks\.vggish\.inputs: .*'logmel'"),
+        ({"vggish": {"postprocess": "half"}}, r"vggish\.postprocess: Input should be 'none', 'pca' or 'pca_uint8'"),
+        ({"features": {"audio_scaling": "vegas"}}, r"'vegas' with vggish\.postprocess='none'; expected pca_uint8"),
     ],
 )
-def test_sizes_that_a_network_cannot_take_stop_before_the_decoding(
+def test_what_a_network_cannot_do_stops_before_the_decoding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ParamsError, match=message):
         run(tmp_path, make_videos(tmp_path / "videos"), monkeypatch, **changed)
 
 
-def test_the_smallest_picture_is_the_smallest_that_inception_takes() -> None:
-    side = preflight.MIN_PICTURE_SIDE
-    with torch.device("meta"):
-        trunk = inception._trunk()
-        assert trunk(torch.zeros(1, 3, side, side)).shape == (1, 2048)
-        with pytest.raises(RuntimeError, match="Output size is too small"):
-            trunk(torch.zeros(1, 3, side - 1, side - 1))
-
-
 def test_a_missing_pca_of_audioset_stops_before_the_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WEIGHTS_DIR", str(tmp_path / "weights"))
+    monkeypatch.setenv("AVR_WEIGHTS_DIR", str(tmp_path / "weights"))
     with pytest.raises(DataError, match=r"weights/vggish_pca_params.npz: missing, and vggish.postprocess needs it"):
         run(tmp_path, make_videos(tmp_path / "videos"), monkeypatch, vggish={"postprocess": "pca"})
 

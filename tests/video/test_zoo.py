@@ -156,7 +156,7 @@ def run(cages: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     commands = {
         name: stage.get("cmd", "") for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
     }
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "CACHE_DIR": str(work / "cache")}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "AVR_CACHE_DIR": str(work / "cache")}
     exit_codes, messages = {}, ""
     for stage in STAGES:
         _, name, *paths = commands[stage].split()

@@ -16,15 +16,16 @@ from torchvision.transforms.functional import normalize
 from pipeline.errors import DataError, ParamsError
 from pipeline.networks.inception import network as inception
 from pipeline.networks.inception import random_weights
-from pipeline.weights import readers as convert
+from pipeline.networks.inception.about import Params
+from pipeline.weights import readers
 from pipeline.weights.store import import_file, load_or_make
 from tests.helpers.tiny_vggish import State, no_random_state, tiny_state
 
 
 @pytest.fixture(autouse=True)
 def weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("WEIGHTS_DIR", str(tmp_path / "weights"))
-    monkeypatch.delenv("OFFLINE", raising=False)
+    monkeypatch.setenv("AVR_WEIGHTS_DIR", str(tmp_path / "weights"))
+    monkeypatch.delenv("AVR_OFFLINE", raising=False)
     return tmp_path / "weights"
 
 
@@ -85,7 +86,19 @@ def test_other_weights_than_the_networks_are_refused_and_nothing_is_kept(
 
 def test_the_postprocessing_that_torchvggishs_whole_network_carries_is_left_out(state: State, file: Path) -> None:
     torch.save(state | {"pproc.pca_means": torch.zeros(128, 1)}, file)
-    assert convert.read_weights("vggish", file).keys() == state.keys()
+    assert readers.read_weights("vggish", file).keys() == state.keys()
+
+
+def test_the_names_in_a_file_tell_which_network_it_is_for(state: State, file: Path, tmp_path: Path) -> None:
+    assert readers.read_any_weights(file)[0] == "vggish"
+    torch.save(random_weights.random_state(0), tmp_path / "pictures.pth")
+    assert readers.read_any_weights(tmp_path / "pictures.pth")[0] == "inception"
+
+
+def test_weights_of_no_known_network_are_refused_and_those_there_are_named(tmp_path: Path) -> None:
+    save_file({"encoder.weight": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(DataError, match=r"other\.safetensors: weights of no known network; .* inception.*vggish"):
+        readers.read_any_weights(tmp_path / "other.safetensors")
 
 
 class Code:
@@ -159,7 +172,7 @@ def test_an_unknown_kind_of_file_and_a_missing_one_are_named(tmp_path: Path) -> 
 
 def test_tensorflow_is_asked_for_where_it_is_missing() -> None:
     with pytest.raises(ParamsError, match=r"a\.ckpt: needs no_such_package .*pip install -e '\.\[tfhub\]'"):
-        convert.import_extra("no_such_package", "a.ckpt")
+        readers.import_extra("no_such_package", "a.ckpt")
 
 
 @pytest.fixture(scope="module")
@@ -185,5 +198,5 @@ def test_inception_from_torchvisions_file_gives_torchvisions_features(
     published_inception.avgpool.register_forward_hook(lambda module, args, output: features.append(output.flatten(1)))
     with torch.inference_mode():
         published_inception(normalize(pictures, mean, deviation))
-        found = inception.build(state)(frames)
+        found = inception.build(state, Params(weights="random", allow_random=False, seed=0))(frames)
     assert (found - features[0]).abs().max() < 1e-4 * features[0].abs().max()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
 from pipeline.errors import DataError, ParamsError
@@ -21,8 +22,8 @@ from tests.helpers.tiny_vggish import State, no_random_state, tiny_state
 
 @pytest.fixture(autouse=True)
 def weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("WEIGHTS_DIR", str(tmp_path / "weights"))
-    monkeypatch.delenv("OFFLINE", raising=False)
+    monkeypatch.setenv("AVR_WEIGHTS_DIR", str(tmp_path / "weights"))
+    monkeypatch.delenv("AVR_OFFLINE", raising=False)
     return tmp_path / "weights"
 
 
@@ -101,7 +102,7 @@ def test_a_kept_file_that_is_not_what_was_noted_is_refused(state: State, file: P
     [
         (
             "torchvggish",
-            r"OFFLINE=1\); .* https://github\.com/.*/vggish-10086976\.pth as .*/weights/vggish-10086976\.pth",
+            r"AVR_OFFLINE=1\); .* https://github\.com/.*/vggish-10086976\.pth as .*/weights/vggish-10086976\.pth",
         ),
         ("tf_checkpoint", r"https://storage\.googleapis\.com/audioset/vggish_model\.ckpt as .*/weights/vggish_model"),
         (
@@ -117,7 +118,7 @@ def test_a_kept_file_that_is_not_what_was_noted_is_refused(state: State, file: P
 def test_offline_a_message_says_which_file_to_bring_from_where_and_where_to(
     weights_dir: Path, monkeypatch: pytest.MonkeyPatch, name: str, message: str
 ) -> None:
-    monkeypatch.setenv("OFFLINE", "1")
+    monkeypatch.setenv("AVR_OFFLINE", "1")
     monkeypatch.delenv("TFHUB_CACHE_DIR", raising=False)
     with pytest.raises(ParamsError, match=message):
         fetch(name)
@@ -186,7 +187,7 @@ def test_the_command_line_imports_lists_and_verifies(
     printed = capsys.readouterr().out
     assert f"{file}: {kept}\n" in printed
     assert "inception.weights=imagenet1k_v1: not fetched; https://" in printed
-    assert f"{kept.parent} ($WEIGHTS_DIR) holds:\n  {kept.name}\n" in printed
+    assert f"{kept.parent} ($AVR_WEIGHTS_DIR) holds:\n  {kept.name}\n" in printed
     assert f"{kept.name}: as noted on " in printed
     kept.write_bytes(kept.read_bytes()[:-1])
     with pytest.raises(SystemExit, match=r"weights: DataError: .*vggish\.mine-\w{12}\.safetensors"):
@@ -212,7 +213,7 @@ def test_the_command_line_refuses_the_wrong_bytes_under_a_published_name(
 
 
 def test_the_command_line_names_the_sources_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SystemExit, match=r"'vgg' is unknown; expected one of: tfhub, tf_checkpoint, torchvggish, imag"):
+    with pytest.raises(SystemExit, match=r"'vgg' is unknown; expected one of: .*tfhub, tf_checkpoint, torchvggish"):
         run(monkeypatch, "fetch", "vgg")
 
 
@@ -223,10 +224,15 @@ def test_the_command_line_fetches_what_params_yaml_names_unless_it_is_here(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("OFFLINE", "1")
+    monkeypatch.setenv("AVR_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(SOURCES, "torchvggish", replace(SOURCES["torchvggish"], sha256_prefix=""))
-    Path("params.yaml").write_text("vggish: {weights: torchvggish}\ninception: {weights: random}\n")
+    lines = {
+        "vggish": {"inputs": "logmel", "modality": "audio"},
+        "inception": {"inputs": "frames", "modality": "visual"},
+    }
+    weights = {"vggish": {"weights": "torchvggish"}, "inception": {"weights": "random"}}
+    Path("params.yaml").write_text(yaml.safe_dump({"networks": lines, **weights}))
     weights_dir.mkdir()
     torch.save(state, weights_dir / "vggish-10086976.pth")
     run(monkeypatch, "fetch")

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.logmel import LogMelParams, log_mel_examples
-from pipeline.networks.vggish.network import VggishParams, build
+from pipeline.networks.vggish.about import Params
+from pipeline.networks.vggish.network import build
 from pipeline.networks.vggish.random_weights import random_state
 from pipeline.settings.params import load_params
 from pipeline.weights import state_sha256
@@ -50,8 +51,8 @@ def weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     """A folder of weights for one test, offline; it is large, so it is emptied at once."""
     folder = tmp_path / "weights"
     folder.mkdir()
-    monkeypatch.setenv("WEIGHTS_DIR", str(folder))
-    monkeypatch.setenv("OFFLINE", "1")
+    monkeypatch.setenv("AVR_WEIGHTS_DIR", str(folder))
+    monkeypatch.setenv("AVR_OFFLINE", "1")
     yield folder
     for path in filter(Path.is_file, folder.iterdir()):
         path.unlink()
@@ -68,9 +69,9 @@ def sounds() -> NDArray[np.float32]:
 
 def embed(weights: str, examples: NDArray[np.float32]) -> NDArray[np.float32]:
     """What the stage does: weights as params.yaml names them, through the kept file, into our network."""
-    params = load_params("vggish", VggishParams, PARAMS_FILE).model_copy(update={"weights": weights})
+    params = load_params("vggish", Params, PARAMS_FILE).model_copy(update={"weights": weights})
     state, _ = load_or_make("vggish", params.weights, params.seed, random_state)
-    embeddings: NDArray[np.float32] = build(state, params.final_relu)(torch.from_numpy(examples)).numpy()
+    embeddings: NDArray[np.float32] = build(state, params)(torch.from_numpy(examples)).numpy()
     return embeddings
 
 
@@ -164,7 +165,7 @@ def test_a_truncated_checkpoint_and_noise_are_refused_and_nothing_is_kept(
     data.write_bytes(data.read_bytes()[:-500])
     (tmp_path / "noise.ckpt").write_bytes(np.random.default_rng(0).bytes(5000))
     for weights in ("module", "noise.ckpt"):
-        with pytest.raises(DataError, match=r"(variables|noise\.ckpt): .*expected a whole checkpoint of VGGish"):
+        with pytest.raises(DataError, match=r"(variables|noise\.ckpt): .*expected a whole checkpoint of vggish"):
             load_or_make("vggish", str(tmp_path / weights), 0, no_random_state)
     assert list(weights_dir.iterdir()) == []
 
@@ -172,7 +173,7 @@ def test_a_truncated_checkpoint_and_noise_are_refused_and_nothing_is_kept(
 @pytest.mark.network
 @pytest.mark.parametrize("name", ["torchvggish", "tf_checkpoint", "tfhub"])
 def test_the_published_weights_pass_audiosets_smoke_test(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OFFLINE")
+    monkeypatch.delenv("AVR_OFFLINE")
     try:
         state, _ = load_or_make("vggish", name, 0, no_random_state)
     except ParamsError as error:
@@ -180,7 +181,8 @@ def test_the_published_weights_pass_audiosets_smoke_test(name: str, monkeypatch:
             raise
         pytest.skip(str(error))
     params = load_params("logmel", LogMelParams, PARAMS_FILE)
+    network = build(state, load_params("vggish", Params, PARAMS_FILE))
     waveform = np.sin(2 * np.pi * 1000 * np.arange(3 * 16000) / 16000)
     examples = torch.from_numpy(log_mel_examples(waveform, params))
-    embeddings = build(state, final_relu=False)(examples)
+    embeddings = network(examples)
     assert [embeddings.mean().item(), embeddings.std().item()] == pytest.approx([0.000657, 0.343], rel=0.1)

@@ -1,22 +1,18 @@
 """Inception-v3: one vector of 2048 numbers for each frame."""
 
+from collections.abc import Mapping
+
 import torch
-from pydantic import NonNegativeInt
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.inception import BasicConv2d, Inception3
 
-from pipeline.settings.params import StageParams
+from pipeline.errors import DataError
+from pipeline.formats.jpegs import JpegPictures
+from pipeline.formats.shards import Rows
+from pipeline.networks.inception.about import MIN_PICTURE_SIDE, Params
 
 BATCH_SIZES = {"cpu": 8, "cuda": 512}  # more pictures no longer fit the cache of a CPU
-
-
-class InceptionParams(StageParams):
-    """Section ``inception`` of params.yaml."""
-
-    weights: str
-    allow_random: bool
-    seed: NonNegativeInt
 
 
 class Inception(nn.Module):
@@ -35,21 +31,31 @@ class Inception(nn.Module):
         """Return one feature vector a frame.
 
         Args:
-            frames: (n, 299, 299, 3) uint8 RGB.
+            frames: (n, 299, 299, 3) uint8 RGB; other sides from 75 on will do.
 
         Returns:
             (n, 2048) float32, not negative: the mean over the last 8 x 8 map.
+
+        Raises:
+            DataError: the pictures are of another shape or type, or too small.
         """
+        is_rgb = frames.dtype == torch.uint8 and frames.dim() == 4 and frames.shape[3] == 3
+        if not is_rgb or min(frames.shape[1:3]) < MIN_PICTURE_SIDE:
+            found = f"{frames.dtype} of shape {tuple(frames.shape)}"
+            raise DataError(
+                f"Inception-v3: {found}; expected uint8 (n, side, side, 3), side {MIN_PICTURE_SIDE} or more"
+            )
         pictures = frames.permute(0, 3, 1, 2).float()  # (n, 3, 299, 299), in memory channels last
         features: Tensor = self.trunk(pictures.div_(127.5).sub_(1.0))  # (n, 2048), from -1..1
         return features
 
 
-def build(state: dict[str, Tensor]) -> Inception:
+def build(state: dict[str, Tensor], params: Params) -> Inception:
     """Return the network with these weights, ready for inference.
 
     Args:
-        state: the weights under torchvision's names, without ``fc`` and ``AuxLogits``.
+        state: the weights under torchvision's names, by name, without ``fc`` and ``AuxLogits``.
+        params: section ``inception``, which leaves nothing to choose.
     """
     with torch.device("meta"):
         trunk = _trunk()
@@ -60,6 +66,15 @@ def build(state: dict[str, Tensor]) -> Inception:
     network = Inception(trunk).requires_grad_(False)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stub
     return network
+
+
+def rows_of(arrays: Mapping[str, Rows]) -> Rows:
+    """Return the pictures (n, side, side, 3) uint8 of what the stage ``frames`` keeps of a clip, decoded when read."""
+    return JpegPictures(arrays["jpeg"], arrays["lengths"][:])
+
+
+def postprocessing(params: Params) -> None:
+    """Return None: vectors stay as they are."""
 
 
 def _trunk() -> Inception3:

@@ -2,7 +2,6 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError
+from pipeline.settings.environment import weights_folder
 
 FILE = "vggish_pca_params.npz"
 URL = f"https://storage.googleapis.com/audioset/{FILE}"
@@ -23,6 +23,11 @@ class VggishPca(NamedTuple):
 
     eigen_vectors: NDArray[np.float64]
     means: NDArray[np.float64]
+
+
+def pca_file() -> Path:
+    """Return where AudioSet's file is looked for: in the folder of weights."""
+    return weights_folder() / FILE
 
 
 def load_vggish_pca(path: Path) -> VggishPca:
@@ -69,14 +74,6 @@ def postprocess(embeddings: NDArray[np.floating], pca: VggishPca, quantise: bool
     components = (embeddings - pca.means) @ pca.eigen_vectors.T  # (n, 128) float64
     scaled = (components.clip(-LIMIT, LIMIT) + LIMIT) * N_STEPS / (2 * LIMIT)
     return (np.floor(scaled) if quantise else scaled).astype(np.float32)
-
-
-def postprocess_clips(
-    clips: Iterable[tuple[str, NDArray[np.floating]]], pca: VggishPca, quantise: bool
-) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield each clip's id and its embeddings as `postprocess` gives them, a clip at a time."""
-    for clip_id, embeddings in clips:
-        yield clip_id, postprocess(embeddings, pca, quantise)
 
 
 def _check(path: Path, name: str, array: NDArray[np.floating], shapes: list[tuple[int, ...]]) -> None:

@@ -1,24 +1,20 @@
 """VGGish: one vector of 128 numbers for each log-mel example of 0.96 s."""
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
-from pydantic import NonNegativeInt
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.settings.params import StageParams
+from pipeline.errors import DataError
+from pipeline.formats.shards import Rows
+from pipeline.networks.vggish.about import EXAMPLE_SHAPE, Params
+from pipeline.networks.vggish.audioset_pca import load_vggish_pca, pca_file, postprocess
 
 BATCH_SIZES = {"cpu": 32, "cuda": 512}  # large: the first linear layer streams 200 MB of weights a batch
-
-
-class VggishParams(StageParams):
-    """Section ``vggish`` of params.yaml."""
-
-    weights: str
-    allow_random: bool
-    seed: NonNegativeInt
-    final_relu: bool
-    postprocess: Literal["none", "pca", "pca_uint8"]
 
 
 class Vggish(nn.Module):
@@ -53,26 +49,47 @@ class Vggish(nn.Module):
 
         Returns:
             (n, 128) float32; not negative when the network ends with a ReLU.
+
+        Raises:
+            DataError: the examples are of another shape.
         """
+        if examples.shape[1:] != EXAMPLE_SHAPE:
+            raise DataError(f"VGGish: examples of shape {tuple(examples.shape)}; expected (n, *{EXAMPLE_SHAPE})")
         images = examples.unsqueeze(1).contiguous(memory_format=torch.channels_last)  # (n, 1, 96, 64)
         maps = self.features(images)  # (n, 512, 6, 4)
         embeddings: Tensor = self.embeddings(_flatten(maps))  # (n, 128)
         return embeddings
 
 
-def build(state: dict[str, Tensor], final_relu: bool) -> Vggish:
+def build(state: dict[str, Tensor], params: Params) -> Vggish:
     """Return the network with these weights, ready for inference.
 
     Args:
-        state: the weights under torchvggish's names.
-        final_relu: end with a ReLU.
+        state: the weights under torchvggish's names, by name.
+        params: section ``vggish``.
     """
     with torch.device("meta"):
-        network = Vggish(final_relu)
+        network = Vggish(params.final_relu)
     network.load_state_dict(state, assign=True)
     network.eval().requires_grad_(False)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stub
     return network
+
+
+def rows_of(arrays: Mapping[str, Rows]) -> Rows:
+    """Return the examples (n, 96, 64) float32 among what the stage ``logmel`` keeps of a clip."""
+    return arrays["examples"]
+
+
+def postprocessing(params: Params) -> Callable[[NDArray[np.float32]], NDArray[Any]] | None:
+    """Return what AudioSet does to the embeddings (n, 128) of a clip, or None where they stay as they are.
+
+    Raises:
+        DataError: the file of AudioSet's PCA is missing or damaged.
+    """
+    if params.postprocess == "none":
+        return None
+    return partial(postprocess, pca=load_vggish_pca(pca_file()), quantise=params.postprocess == "pca_uint8")
 
 
 def _conv(n_in: int, n_out: int) -> list[nn.Module]:

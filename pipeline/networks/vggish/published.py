@@ -1,7 +1,30 @@
-"""The layers of VGGish as its publishers call them."""
+"""Who publishes weights of VGGish, and what the layers are called there."""
 
-# VGGish: the name of a layer in TensorFlow and in torchvggish, and the shape of its weights in torch.
-VGGISH_LAYERS: tuple[tuple[str, str, tuple[int, ...]], ...] = (
+from pipeline.network_parts.base import Source
+
+SOURCES = {
+    "tfhub": Source(
+        network="vggish",
+        url="https://tfhub.dev/google/vggish/1",
+        file="google_vggish_1",
+        licence="Apache-2.0",
+    ),
+    "tf_checkpoint": Source(
+        network="vggish",
+        url="https://storage.googleapis.com/audioset/vggish_model.ckpt",
+        file="vggish_model.ckpt",
+        licence="Apache-2.0",
+    ),
+    "torchvggish": Source(
+        network="vggish",
+        url="https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",
+        file="vggish-10086976.pth",
+        licence="Apache-2.0",
+        sha256_prefix="10086976",
+    ),
+}
+UNUSED = ("pproc.",)  # the post-processing
+LAYERS: tuple[tuple[str, str, tuple[int, ...]], ...] = (  # TensorFlow's name, torchvggish's, shape of weights in torch
     ("conv1", "features.0", (64, 1, 3, 3)),
     ("conv2", "features.3", (128, 64, 3, 3)),
     ("conv3/conv3_1", "features.6", (256, 128, 3, 3)),
@@ -12,3 +35,17 @@ VGGISH_LAYERS: tuple[tuple[str, str, tuple[int, ...]], ...] = (
     ("fc1/fc1_2", "embeddings.2", (4096, 4096)),
     ("fc2", "embeddings.4", (128, 4096)),
 )
+
+
+def expected_shapes() -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor by its name in torchvggish."""
+    weights = {f"{name}.weight": shape for _, name, shape in LAYERS}
+    return weights | {f"{name}.bias": shape[:1] for _, name, shape in LAYERS}
+
+
+def tensorflow_names() -> dict[str, str]:
+    """Return TensorFlow's name of every tensor by torchvggish's, in the order in which its variables are made."""
+    names: dict[str, str] = {}
+    for theirs, ours, _ in LAYERS:
+        names |= {f"{ours}.weight": f"vggish/{theirs}/weights", f"{ours}.bias": f"vggish/{theirs}/biases"}
+    return names

@@ -14,12 +14,15 @@ from torch.nn.functional import cosine_similarity
 from torchvision.models import inception_v3
 from torchvision.transforms.functional import normalize
 
-from pipeline.networks.inception.network import Inception, InceptionParams, build
+from pipeline.errors import DataError
+from pipeline.network_parts.inference import HALF, embed_clips
+from pipeline.networks.inception.about import MIN_PICTURE_SIDE, Params
+from pipeline.networks.inception.network import Inception, _trunk, build
 from pipeline.networks.inception.random_weights import random_state
-from pipeline.networks.inference import HALF, embed_clips
 
 CPU = torch.device("cpu")
 BATCH_SIZE = 8
+PARAMS = Params(weights="random", allow_random=False, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def state() -> dict[str, Tensor]:
 
 @pytest.fixture(scope="module")
 def network(state: dict[str, Tensor]) -> Inception:
-    return build(state)
+    return build(state, PARAMS)
 
 
 @pytest.fixture
@@ -113,12 +116,33 @@ def test_half_precision_leaves_the_features_where_they_were(network: Inception) 
 )
 def test_a_gpu_gives_the_features_of_the_cpu(state: dict[str, Tensor]) -> None:
     clips = [("all", textures(2)[0])]
-    ((_, expected),) = embed_clips(clips, build(state), BATCH_SIZE, CPU)
-    ((_, features),) = embed_clips(clips, build(state), BATCH_SIZE, torch.device("cuda"))
+    ((_, expected),) = embed_clips(clips, build(state, PARAMS), BATCH_SIZE, CPU)
+    ((_, features),) = embed_clips(clips, build(state, PARAMS), BATCH_SIZE, torch.device("cuda"))
     norms = np.linalg.norm(features, axis=1) * np.linalg.norm(expected, axis=1)
     assert ((features * expected).sum(axis=1) / norms > 0.999).all()
 
 
 def test_the_section_of_the_params_has_three_keys() -> None:
     section = {"weights": "random", "allow_random": True, "seed": 3}
-    assert InceptionParams.model_validate(section).model_dump() == section
+    assert Params.model_validate(section).model_dump() == section
+
+
+def test_the_smallest_picture_is_the_smallest_that_the_network_takes() -> None:
+    side = MIN_PICTURE_SIDE
+    with torch.device("meta"):
+        trunk = _trunk()
+        assert trunk(torch.zeros(1, 3, side, side)).shape == (1, 2048)
+        with pytest.raises(RuntimeError, match="Output size is too small"):
+            trunk(torch.zeros(1, 3, side - 1, side - 1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((1, 74, 80, 3), torch.uint8), ((1, 3, 80, 80), torch.uint8), ((1, 80, 80, 3), torch.float32)]
+)
+def test_pictures_of_another_shape_or_type_are_refused(
+    network: Inception, shape: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    with pytest.raises(
+        DataError, match=r"Inception-v3: torch\.\w+ of shape .*; expected uint8 \(n, side, side, 3\), side 75"
+    ):
+        network(torch.zeros(shape, dtype=dtype))

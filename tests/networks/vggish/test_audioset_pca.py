@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError
-from pipeline.networks.vggish.audioset_pca import VggishPca, load_vggish_pca, postprocess, postprocess_clips
+from pipeline.networks.vggish.audioset_pca import VggishPca, load_vggish_pca, postprocess
 
 GOLDEN = Path(__file__).parents[4] / "shared" / "golden" / "vggish_pca_params.npz"
 BY_COORDINATE = VggishPca(np.eye(128), np.zeros(128))  # leaves the numbers as they are
@@ -70,13 +70,6 @@ def test_the_components_lie_in_the_rows_of_the_matrix() -> None:
     row = np.linspace(-1, 1, 128)[None]
     expected = postprocess(np.roll(row, -1), BY_COORDINATE, quantise=False)
     np.testing.assert_array_equal(postprocess(row, shift, quantise=False), expected)
-
-
-def test_clips_come_one_by_one_with_their_own_rows() -> None:
-    clips = [("b", embeddings(3)), ("a", embeddings(1))]
-    result = dict(postprocess_clips(iter(clips), a_pca(), quantise=True))
-    assert list(result) == ["b", "a"]
-    np.testing.assert_array_equal(result["b"], by_hand(embeddings(3), a_pca()).astype(np.uint8))
 
 
 @pytest.mark.parametrize("shape", [(3, 64), (128,)])

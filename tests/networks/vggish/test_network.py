@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from pipeline.errors import ParamsError
-from pipeline.networks.inference import HALF, embed_clips
-from pipeline.networks.vggish.network import VggishParams, build
+from pipeline.network_parts.inference import HALF, embed_clips
+from pipeline.networks.vggish.about import Params
+from pipeline.networks.vggish.network import Vggish, build
 from pipeline.networks.vggish.random_weights import random_state
 from pipeline.settings.params import load_params
 
@@ -26,6 +27,14 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def state() -> dict[str, Tensor]:
     return random_state(0)
+
+
+def section(**changes: object) -> dict[str, object]:
+    return {"weights": "random", "allow_random": False, "seed": 0, "final_relu": True, "postprocess": "none", **changes}
+
+
+def built(state: dict[str, Tensor], final_relu: bool = False) -> Vggish:
+    return build(state, Params.model_validate(section(final_relu=final_relu)))
 
 
 @pytest.fixture
@@ -79,7 +88,7 @@ def naive_vggish(examples: NDArray[np.float32], state: dict[str, Tensor]) -> NDA
 
 def test_the_network_computes_what_a_naive_one_does_on_channels_last_arrays(state: dict[str, Tensor]) -> None:
     examples = sounds(1)[0][:1]
-    features = build(state, final_relu=False)(torch.from_numpy(examples))
+    features = built(state)(torch.from_numpy(examples))
     np.testing.assert_allclose(features, naive_vggish(examples, state), atol=1e-4)
 
 
@@ -96,7 +105,7 @@ def test_the_layers_have_the_names_and_shapes_of_torchvggish(state: dict[str, Te
 
 def test_the_last_relu_is_a_choice(state: dict[str, Tensor]) -> None:
     examples = torch.from_numpy(sounds(1)[0])
-    without, with_relu = (build(state, final_relu)(examples) for final_relu in (False, True))
+    without, with_relu = (built(state, final_relu)(examples) for final_relu in (False, True))
     assert without.min() < 0
     torch.testing.assert_close(with_relu, without.clamp(min=0))
 
@@ -114,12 +123,12 @@ def test_another_seed_gives_other_weights(state: dict[str, Tensor]) -> None:
 
 def test_random_features_tell_sounds_apart_better_than_the_mean_spectrum(state: dict[str, Tensor]) -> None:
     examples, labels = sounds(16)
-    ((_, features),) = embed_clips([("all", examples)], build(state, final_relu=True), 32, CPU)
+    ((_, features),) = embed_clips([("all", examples)], built(state, final_relu=True), 32, CPU)
     assert probe(features, labels) > max(0.75, probe(examples.mean(axis=1), labels))  # chance is 0.125
 
 
 def test_random_features_of_different_sounds_point_in_different_directions(state: dict[str, Tensor]) -> None:
-    ((_, features),) = embed_clips([("all", sounds(2)[0])], build(state, final_relu=False), 16, CPU)
+    ((_, features),) = embed_clips([("all", sounds(2)[0])], built(state), 16, CPU)
     directions = features / np.linalg.norm(features, axis=1, keepdims=True)
     assert np.median(directions @ directions.T) < 0.8
 
@@ -127,7 +136,7 @@ def test_random_features_of_different_sounds_point_in_different_directions(state
 def test_the_bytes_of_a_row_depend_on_that_row_alone(state: dict[str, Tensor]) -> None:
     rows = np.random.default_rng(0).normal(-2, 1.5, (11, 96, 64)).astype(np.float32)
     order = np.random.default_rng(1).permutation(11)
-    network = build(state, final_relu=False)
+    network = built(state)
     ((_, together),) = embed_clips([("all", rows)], network, 8, CPU)
     shuffled = dict(embed_clips([(str(i), rows[i : i + 1]) for i in order], network, 8, CPU))
     alone = [next(embed_clips([("one", row[None])], network, 8, CPU))[1] for row in rows[9:]]
@@ -137,13 +146,13 @@ def test_the_bytes_of_a_row_depend_on_that_row_alone(state: dict[str, Tensor]) -
 
 def test_random_linear_layers_lose_nothing_to_their_relus(state: dict[str, Tensor]) -> None:
     one, other = torch.randn(2, 3, 12288, generator=torch.Generator().manual_seed(0)).abs()
-    layers = build(state, final_relu=False).embeddings
+    layers = built(state).embeddings
     torch.testing.assert_close(layers((one + other) / 2), (layers(one) + layers(other)) / 2, atol=1e-4, rtol=0)
 
 
 def test_random_linear_layers_hear_the_same_early_and_late(state: dict[str, Tensor]) -> None:
     maps = torch.randn(3, 6, 4, 512, generator=torch.Generator().manual_seed(0)).abs()  # time, band, channel
-    layers = build(state, final_relu=False).embeddings
+    layers = built(state).embeddings
     late = maps.flip(1).flatten(1)
     torch.testing.assert_close(layers(late), layers(maps.flatten(1)), atol=1e-4, rtol=0)
 
@@ -153,7 +162,7 @@ def test_random_linear_layers_hear_the_same_early_and_late(state: dict[str, Tens
 def test_half_precision_leaves_the_features_where_they_were(
     state: dict[str, Tensor], precision: torch.dtype, stays: bool
 ) -> None:
-    network, examples = build(state, final_relu=False), torch.from_numpy(sounds(4)[0][:4])
+    network, examples = built(state), torch.from_numpy(sounds(4)[0][:4])
     with torch.autocast("cpu", dtype=precision):
         features = network(examples).float()
     assert bool((cosine_similarity(features, network(examples)) > 0.999).all()) is stays
@@ -165,22 +174,18 @@ def test_half_precision_leaves_the_features_where_they_were(
 )
 def test_a_gpu_gives_the_features_of_the_cpu(state: dict[str, Tensor]) -> None:
     clips = [("all", sounds(4)[0])]
-    ((_, expected),) = embed_clips(clips, build(state, final_relu=False), 8, CPU)
-    ((_, features),) = embed_clips(clips, build(state, final_relu=False), 8, torch.device("cuda"))
+    ((_, expected),) = embed_clips(clips, built(state), 8, CPU)
+    ((_, features),) = embed_clips(clips, built(state), 8, torch.device("cuda"))
     norms = np.linalg.norm(features, axis=1) * np.linalg.norm(expected, axis=1)
     assert ((features * expected).sum(axis=1) / norms > 0.999).all()
 
 
-def section(**changes: object) -> dict[str, object]:
-    return {"weights": "random", "allow_random": False, "seed": 0, "final_relu": True, "postprocess": "none", **changes}
-
-
 @pytest.mark.parametrize("mode", ["none", "pca", "pca_uint8"])
 def test_the_section_of_the_params_has_five_keys(mode: str) -> None:
-    assert VggishParams.model_validate(section(postprocess=mode)).model_dump() == section(postprocess=mode)
+    assert Params.model_validate(section(postprocess=mode)).model_dump() == section(postprocess=mode)
 
 
 def test_an_unknown_postprocess_is_refused(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(f"vggish: {section(postprocess='uint8')}")
     with pytest.raises(ParamsError, match=r"vggish.postprocess: Input should be 'none', 'pca' or 'pca_uint8' \(got"):
-        load_params("vggish", VggishParams, tmp_path / "params.yaml")
+        load_params("vggish", Params, tmp_path / "params.yaml")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.networks.inference import embed_clips
+from pipeline.network_parts.inference import embed_clips
 
 CPU = torch.device("cpu")
 

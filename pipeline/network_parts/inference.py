@@ -1,8 +1,10 @@
 """Rows of many clips through one network, in batches of one size."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from importlib import import_module
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -11,8 +13,11 @@ from torch import Tensor, nn
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.formats.shards import Rows
+from pipeline.network_parts.base import NetworkParams
 
-HALF = torch.float16  # on CUDA; bfloat16, which is as fast, leaves cosines of 0.997 between VGGish's features and these
+HALF = (
+    torch.float16
+)  # on CUDA; bfloat16, which is as fast, leaves a cosine of 0.997 between some features and full precision's
 
 
 class Span(NamedTuple):
@@ -25,6 +30,25 @@ class Span(NamedTuple):
 
 
 Batch = tuple[Tensor, list[Span]]
+Vectors: TypeAlias = NDArray[np.float32]  # (n_rows, width)
+Embedder: TypeAlias = Callable[[Iterable[tuple[str, Rows]]], Iterator[tuple[str, Vectors]]]
+
+
+def embedder(name: str, state: dict[str, Tensor], params: NetworkParams, device: torch.device) -> Embedder:
+    """Return what turns a stream of (clip_id, rows) into one of (clip_id, vectors), each (n_rows, width) float32.
+
+    Args:
+        name: of the network, whose folder says how it is built, how many rows it takes at a time and what is done to
+            its vectors.
+        state: its weights, by name.
+        params: its section.
+        device: where to run.
+    """
+    module = import_module(f"pipeline.networks.{name}.network")
+    network, batch_size = module.build(state, params), module.BATCH_SIZES[device.type]
+    embed = partial(embed_clips, network=network, batch_size=batch_size, device=device)
+    finish = module.postprocessing(params)
+    return embed if finish is None else lambda clips: ((clip_id, finish(rows)) for clip_id, rows in embed(clips))
 
 
 def embed_clips(
@@ -41,7 +65,7 @@ def embed_clips(
             never change.
         network: takes (batch_size, ...) and returns (batch_size, d) for rows that do not affect each other; it is
             moved to the device. On CUDA it runs in float16 where PyTorch holds that safe.
-        batch_size: rows a batch; 8 (Inception) and 32 (VGGish) are the fastest on a CPU, hundreds on a GPU.
+        batch_size: rows a batch; of a large network 8 to 32 are the fastest on a CPU, hundreds on a GPU.
         device: where to run.
 
     Yields:

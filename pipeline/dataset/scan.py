@@ -1,0 +1,30 @@
+"""What a source of clips holds at this moment, with a hash of every file."""
+
+from pathlib import Path
+
+from pipeline.dataset.base import DatasetParams, Found, source_module, without_missing
+from pipeline.dataset.feature_files.imported import clips_of
+from pipeline.dataset.file_hashes import with_hashes
+from pipeline.dataset.preflight import check_networks
+from pipeline.formats.feature_table import FeatureTable
+from pipeline.settings.environment import cache_folder
+
+
+def scan(params: DatasetParams) -> tuple[Found, FeatureTable]:
+    """Return the clips of the source with their hashes, and its feature table, which is empty where it has videos.
+
+    Args:
+        params: section ``dataset``.
+
+    Raises:
+        DataError: the source cannot be read.
+        ParamsError: the source is unknown, or the networks could not embed its clips.
+    """
+    module = source_module(params.source)
+    if hasattr(module, "import_table"):
+        imported = module.import_table(params)
+        return Found(params.path or Path(), clips_of(imported), imported.refused), imported.table
+    check_networks(params.source)
+    found = without_missing(module.find_clips(params))
+    clips = with_hashes(found.root, found.clips, cache_folder() / "file_hashes.json")
+    return found._replace(clips=clips), FeatureTable.empty()

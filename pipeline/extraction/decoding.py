@@ -1,0 +1,76 @@
+"""Videos become the arrays that networks read: of all clips, as the stages `logmel` and `frames` do, or of one file."""
+
+import os
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pipeline.clip_jobs.cache import ClipCache
+from pipeline.clip_jobs.engines import prepare
+from pipeline.clip_jobs.loop import Job, has_videos, map_videos, write_nothing
+from pipeline.clip_jobs.share import Share
+from pipeline.formats.clips import Clip
+from pipeline.formats.files import file_sha256
+from pipeline.settings.environment import cache_folder
+from pipeline.settings.fingerprint import fingerprint
+from pipeline.settings.limits import clip_limits
+from pipeline.settings.params import load_params
+
+
+def modules_behind(stage: str) -> list[str]:
+    """Return the modules that decide what a decoding stage makes of a video, besides its params.
+
+    Example:
+        >>> modules_behind("frames")
+        ['pipeline.frames', 'pipeline.video']
+    """
+    return [f"pipeline.{stage}", "pipeline.video"]
+
+
+def decode_clips(stage: str, clips_csv: Path, out: Path, share: Share) -> None:
+    """Write shards of what ``clip_arrays`` of the module ``pipeline.STAGE`` makes of every clip, and rejected.csv.
+
+    Args:
+        stage: ``logmel`` or ``frames``; the name of the section of params.yaml too.
+        clips_csv: the clips; where none has a video, nothing heavy is loaded and no shard is written.
+        out: the folder to write.
+        share: the clips to compute.
+
+    Raises:
+        DataError: too many clips are refused.
+        ParamsError: a section of params.yaml or an environment variable is wrong.
+    """
+    if not has_videos(clips_csv):
+        write_nothing(out)
+        return
+    modules = modules_behind(stage)
+    prepare(["pipeline.clip_jobs.loop", *modules])  # workers load their libraries while this process loads its own
+    module = import_module(f"pipeline.{stage}")
+    params, limits = load_params(stage, module.Params), clip_limits()
+    cache = ClipCache(cache_folder() / "clips" / stage, fingerprint(params.model_dump(), modules))
+    function = partial(module.clip_arrays, params=params)
+    job = Job(stage, cache, out, share)
+    map_videos(job, clips_csv, function, limits.max_rejected_fraction, limits.clip_timeout_seconds)
+
+
+def decode_file(stage: str, path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """Return the arrays that a decoding stage makes of one video, which need not be a clip of a data set.
+
+    Args:
+        stage: ``logmel`` or ``frames``, whose section of params.yaml counts.
+        path: of the video.
+
+    Returns:
+        Arrays by name, among them ``seconds`` (n,) float64.
+
+    Raises:
+        ClipError: the video cannot be used.
+        OSError: it cannot be read.
+    """
+    video, module = Path(path), import_module(f"pipeline.{stage}")
+    clip = Clip(clip_id=video.name, path=video.name, label="", sha256=file_sha256(video))
+    arrays: dict[str, NDArray[Any]] = module.clip_arrays(clip, video, load_params(stage, module.Params))
+    return arrays

@@ -1,0 +1,25 @@
+"""The stages of dvc.yaml as DVC itself resolves them, those of a foreach one by one."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dvc.parsing import DataResolver
+from dvc.repo import Repo
+
+ROOT = Path(__file__).parents[2]
+
+
+@cache
+def resolved_stages() -> dict[str, dict[str, Any]]:
+    """Every stage by its name, such as ``network@vggish``, with all of its ``${...}`` filled in from params.yaml."""
+    described = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    with Repo(str(ROOT)) as repo:
+        stages: dict[str, dict[str, Any]] = DataResolver(repo, str(ROOT), described).resolve()["stages"]
+    return stages
+
+
+def stage_of(name: str) -> dict[str, Any]:
+    """The stage of that name, or the one of the network of that name."""
+    return resolved_stages().get(name) or resolved_stages()[f"network@{name}"]
