@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,8 +69,6 @@ ELSEWHERE = [
     Elsewhere(".venv/bin/avr tune", "searches for minutes", "tests/tune/test_tune.py"),
     Elsewhere(".venv/bin/avr weights import", "needs published weights", "tests/weights/test_weights.py"),
 ]
-# what is being written and not run until it is there
-COMES = [".venv/bin/avr", "make help", "make install", "make check-metrics"]
 BLOCKS = [block for page in PAGES for block in blocks(page) if block.language in ("sh", "console")]
 
 
@@ -81,7 +78,7 @@ def begins_with(command: str, starts: list[str]) -> bool:
 
 def runnable(block: Block) -> list[str]:
     """The commands of a block that are run here."""
-    left_out = [known.command for known in ELSEWHERE] + COMES
+    left_out = [known.command for known in ELSEWHERE]
     return [command for command in block.commands if not begins_with(command, left_out)]
 
 
@@ -184,15 +181,7 @@ def test_no_command_is_known_as_run_elsewhere_that_no_page_shows() -> None:
 
 
 def test_what_runs_a_command_elsewhere_is_there() -> None:
-    there = [known for known in ELSEWHERE if known.test and not begins_with(known.command, COMES)]
-    assert there
-    assert [known for known in there if not (ROOT / str(known.test)).exists()] == []
-
-
-def test_no_command_is_said_to_come_that_has_come() -> None:
-    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("scripts", {})
-    there = {*(f".venv/bin/{name}" for name in scripts), *(f"make {target}" for target in targets())}
-    assert there.intersection(COMES) == set(), "take them out of COMES"
+    assert [known for known in ELSEWHERE if known.test and not (ROOT / known.test).exists()] == []
 
 
 def test_the_number_that_the_readme_reads_is_that_of_the_committed_metrics() -> None:
@@ -209,7 +198,7 @@ def test_the_number_that_the_readme_reads_is_that_of_the_committed_metrics() -> 
 def test_every_target_of_make_that_a_page_names_is_there() -> None:
     named = {target for page in PAGES for target in re.findall(r"`make ([\w./-]+)", (ROOT / page).read_text())}
     named |= {command.split()[1] for block in BLOCKS for command in block.commands if command.startswith("make ")}
-    assert named - targets() - {command.removeprefix("make ") for command in COMES} == set()
+    assert named - targets() == set()
 
 
 def targets() -> set[str]:

@@ -3,34 +3,16 @@
 import re
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.helpers.pages import PAGES, ROOT, UNFINISHED, anchors, blocks, links, prose, text_of
+from tests.helpers.pages import PAGES, ROOT, anchors, blocks, links, prose, text_of
 
 each_page = pytest.mark.parametrize("page", PAGES)
 LANGUAGES = {"sh", "console", "text", "csv", "yaml"}
-COMES = {  # what pages name and is being written
-    "docs/evaluate.md",
-    "pipeline/evaluate/metrics.py",
-    "pipeline/extraction/",
-    "pipeline/network_parts/",
-    "pipeline/network_parts/base.py",
-    "pipeline/networks/vggish/about.py",
-    "tests/evaluate/test_metrics.py",
-}
-STAGES_THAT_COME = {"vggish": "network", "inception": "network"}
 PATH = re.compile(r"(?:pipeline|stages|studies|benchmarks|tests|docs|\.github|\.ci)/[\w./-]*\w/?")
 PLACEHOLDER = re.compile(r"NAME|DIR|FILE|WORK")
-
-
-def test_what_is_said_to_come_has_not_come() -> None:
-    assert [name for name in COMES if (ROOT / name).exists()] == [], "take them out of COMES"
-    assert ("docs/evaluate.md" in COMES) == (ROOT / UNFINISHED).exists()
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    assert bool(STAGES_THAT_COME) == ("network" not in stages), "empty STAGES_THAT_COME"
 
 
 @each_page
@@ -39,9 +21,8 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page: str) -> N
     for link in links(page):
         file, _, anchor = link.partition("#")
         path = (ROOT / page).parent.joinpath(file).resolve() if file else ROOT / page
-        if path.is_relative_to(ROOT) and (name := path.relative_to(ROOT).as_posix()) in COMES:
-            continue
-        if not path.is_relative_to(ROOT) or not path.exists() or (anchor and anchor not in anchors(name)):
+        is_there = path.is_relative_to(ROOT) and path.exists()
+        if not is_there or (anchor and anchor not in anchors(path.relative_to(ROOT).as_posix())):
             lost.append(link)
     assert lost == []
 
@@ -55,19 +36,19 @@ def names_of_files() -> set[str]:
     }
 
 
-def is_there(word: str) -> bool:
+def exists(word: str) -> bool:
     """Whether a word in the type of code is no name of a file of the project, or that of one that exists."""
     if PLACEHOLDER.search(word):
         return True
     if PATH.fullmatch(word):
-        return (ROOT / word).exists() or word in COMES
-    return not re.fullmatch(r"\w+\.(py|jinja)", word) or word in names_of_files() | {Path(name).name for name in COMES}
+        return (ROOT / word).exists()
+    return not re.fullmatch(r"\w+\.(py|jinja)", word) or word in names_of_files()
 
 
 @each_page
 def test_every_file_of_the_project_that_a_page_names_is_there(page: str) -> None:
     words = re.findall(r"`([^`\n]+)`", prose(page)) if page != "CHANGELOG.md" else []
-    assert [word for word in words if not is_there(word)] == []
+    assert [word for word in words if not exists(word)] == []
 
 
 @each_page
@@ -81,7 +62,7 @@ def test_the_tree_of_the_readme_names_folders_and_files_that_are_there() -> None
     entries = re.findall(r"^( *)((?:[\w.]+/? )+) ", tree, re.MULTILINE)
     paths = [f"{'pipeline/' if indent else ''}{name}" for indent, names in entries for name in names.split()]
     assert 18 <= len(tree.splitlines()) <= 22
-    assert [path for path in paths if not (ROOT / path).exists() and path not in COMES] == []
+    assert [path for path in paths if not (ROOT / path).exists()] == []
     folders = {path.parent.name for path in (ROOT / "pipeline").glob("*/__init__.py")}
     assert [name for name in sorted(folders) if f" {name}/" not in tree] == []
 
@@ -90,16 +71,15 @@ def test_every_stage_has_a_page() -> None:
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| \[.*\]\((.+)\) \|$", text_of("docs/README.md"), re.MULTILINE)
     pages = {stage: page for stages, page in rows for stage in re.findall(r"`(\w+)`", stages)}
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    assert {STAGES_THAT_COME.get(stage, stage) for stage in stages} == pages.keys()
+    assert set(stages) == pages.keys()
     for stage, page in pages.items():
-        if f"docs/{page}" not in COMES:
-            assert re.search(rf"\b{stage}\b", text_of(f"docs/{page}"))
+        assert re.search(rf"\b{stage}\b", text_of(f"docs/{page}"))
 
 
 def test_every_page_of_docs_is_in_the_list_of_pages() -> None:
     listed = {link.partition("#")[0] for link in links("docs/README.md")}
     pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
-    assert pages - {"README.md", Path(UNFINISHED).name} - listed == set()
+    assert pages - {"README.md"} - listed == set()
 
 
 @each_page
