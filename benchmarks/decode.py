@@ -35,13 +35,13 @@ GOPS = (12, 30, 250)
 RATE, SECONDS, SAMPLE_RATE = 30, 10, 44100
 FIELD_MARGIN = 128  # pixels that the pictures wander over
 
-Way = Callable[[Path], object]
+Decoder = Callable[[Path], object]
 
 
 def main() -> None:
     """Print the table, after checking that the pictures are those of decoding everything."""
     arguments = _arguments()
-    ways: dict[str, Way] = {"ours": ours, "naive PyAV": naive_pyav}
+    ways: dict[str, Decoder] = {"ours": ours, "naive PyAV": naive_pyav}
     if shutil.which("ffmpeg"):
         ways |= {"ffmpeg fps=1 + sound": ffmpeg_sampled, "ffmpeg -f null": ffmpeg_null}
     if torchcodec_works():
@@ -131,7 +131,7 @@ def bits_per_pixel(path: Path) -> float:
         return 8 * sum(sizes_bytes) / (len(sizes_bytes) * video.width * video.height)
 
 
-def cpu_seconds(ways: dict[str, Way], clips: list[Path], n_rounds: int) -> "NDArray[np.float64]":
+def cpu_seconds(ways: dict[str, Decoder], clips: list[Path], n_rounds: int) -> "NDArray[np.float64]":
     """Return (n_rounds, n_clips, n_ways) float64 CPU seconds of each way's process and its children."""
     import numpy as np
 
@@ -236,7 +236,7 @@ def _ffmpeg(path: Path, *outputs: str) -> object:
     return subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
 
 
-def _timed(way: Way, clip: Path) -> float:
+def _timed(way: Decoder, clip: Path) -> float:
     """CPU seconds that a way takes for a clip, with those of the children that it waits for."""
     start_seconds = _cpu_seconds()
     way(clip)

@@ -49,7 +49,7 @@ class Peak(NamedTuple):
         return f"{self.resident_mebibytes:.0f} ({self.anonymous_mebibytes:.0f})"
 
 
-class Run(NamedTuple):
+class StageRun(NamedTuple):
     """What a stage took.
 
     Attributes:
@@ -141,7 +141,7 @@ def write_pictures(folder: Path, source: Path | None, picture_size: int) -> None
     write_shards(folder, _clip_ids(), pictures)
 
 
-def run(words: Sequence[str], folder: Path, stop_after_seconds: float | None) -> Run:
+def run(words: Sequence[str], folder: Path, stop_after_seconds: float | None) -> StageRun:
     """Run a stage, and of the stage ``network`` one network, in a folder that holds its ``in``, and watch it."""
     from pipeline.formats import rejects
 
@@ -161,7 +161,7 @@ def run(words: Sequence[str], folder: Path, stop_after_seconds: float | None) ->
             time.sleep(LOOK_SECONDS)
     if process.returncode > 0 or (process.returncode == 0 and rejects.read(folder / "out" / rejects.FILE)):
         raise SystemExit(f"{' '.join(words)} failed or refused a clip")
-    return Run(parent, worker, time.monotonic() - start, process.returncode == 0)
+    return StageRun(parent, worker, time.monotonic() - start, process.returncode == 0)
 
 
 def _higher(peak: Peak, process_id: int) -> Peak:

@@ -24,7 +24,7 @@ RECALL_AT = (1, 5, 10)
 ROWS_PER_PRODUCT = 64
 
 
-class Way(NamedTuple):
+class Method(NamedTuple):
     """One way to do the work: ``run`` answers ``n_queries``."""
 
     name: str
@@ -69,17 +69,17 @@ def make_problem(n_items: int, width: int, n_classes: int) -> Problem:
     return Problem(audio.astype(np.float32), visual.astype(np.float32), labels)
 
 
-def ways(problem: Problem) -> list[Way]:
+def ways(problem: Problem) -> list[Method]:
     """Return the ways in the order of the table."""
     from pipeline.evaluate.query_metrics import evaluate_retrieval
     from pipeline.retrieval import mean_average_precision
 
     audio, visual, labels = problem
     return [
-        Way("straightforward: argsort a query", N_STRAIGHTFORWARD, lambda: straightforward(problem)),
-        Way("the product of the cosines alone", len(audio), lambda: _products(audio, visual)),
-        Way("`mean_average_precision`", len(audio), lambda: mean_average_precision(audio, visual, labels, labels)),
-        Way(
+        Method("straightforward: argsort a query", N_STRAIGHTFORWARD, lambda: straightforward(problem)),
+        Method("the product of the cosines alone", len(audio), lambda: _products(audio, visual)),
+        Method("`mean_average_precision`", len(audio), lambda: mean_average_precision(audio, visual, labels, labels)),
+        Method(
             "`evaluate_retrieval`, all metrics",
             len(audio),
             lambda: evaluate_retrieval(audio, visual, labels, labels, RECALL_AT),
@@ -102,7 +102,7 @@ def straightforward(problem: Problem) -> float:
     return float(np.mean(scores))
 
 
-def peak_megabytes(way: Way) -> float:
+def peak_megabytes(way: Method) -> float:
     """Return the most memory that a way holds beside its inputs."""
     tracemalloc.start()
     way.run()
@@ -111,7 +111,9 @@ def peak_megabytes(way: Way) -> float:
     return peak / 1e6
 
 
-def table(all_ways: Sequence[Way], seconds: Sequence[Sequence[float]], megabytes: Sequence[float], n_items: int) -> str:
+def table(
+    all_ways: Sequence[Method], seconds: Sequence[Sequence[float]], megabytes: Sequence[float], n_items: int
+) -> str:
     """Return a markdown table.
 
     Args:
@@ -147,7 +149,7 @@ def _difference(problem: Problem) -> float:
     return abs(mean_average_precision(audio[first], visual, labels[first], labels) - straightforward(problem))
 
 
-def _cpu_seconds(way: Way) -> float:
+def _cpu_seconds(way: Method) -> float:
     """One run."""
     start = time.process_time()
     way.run()

@@ -27,7 +27,7 @@ CLIP_SECONDS, FRAMES_PER_SECOND, HEIGHT, WIDTH, SAMPLE_RATE = 10, 25, 360, 640, 
 POLL_SECONDS = 0.02
 
 
-class Way(NamedTuple):
+class Setup(NamedTuple):
     """Commands that run at the same time, and how many workers they have together."""
 
     name: str
@@ -36,7 +36,7 @@ class Way(NamedTuple):
     environment: Mapping[str, str]
 
 
-class Run(NamedTuple):
+class Throughput(NamedTuple):
     """What is measured of a way once."""
 
     first_seconds: float
@@ -79,7 +79,7 @@ def write_data_set(folder: Path, n_clips: int) -> None:
     write_root(folder / "clips.csv", folder)
 
 
-def table(ways: Sequence[Way], rounds: Sequence[Sequence[Run]]) -> str:
+def table(ways: Sequence[Setup], rounds: Sequence[Sequence[Throughput]]) -> str:
     """Return a markdown table of medians; rounds holds what each way took, round by round."""
     import numpy as np
 
@@ -94,18 +94,19 @@ def table(ways: Sequence[Way], rounds: Sequence[Sequence[Run]]) -> str:
     return "\n".join(lines)
 
 
-def _ways(stage: str, folder: Path, engines: Sequence[str]) -> list[Way]:
+def _ways(stage: str, folder: Path, engines: Sequence[str]) -> list[Setup]:
     """Every engine with 1, 2, 4 ... workers up to the number of cores."""
     plain = [sys.executable, "-m", f"stages.{stage}", str(folder / "clips.csv"), str(folder / "out")]
     counts = [1 << k for k in range((os.cpu_count() or 1).bit_length())]
-    ways = [Way(f"ENGINE={name}", n, [plain], {"ENGINE": name, "WORKERS": str(n)}) for name in engines for n in counts]
+    pairs = [(name, n) for name in engines for n in counts]
+    ways = [Setup(f"ENGINE={name}", n, [plain], {"ENGINE": name, "WORKERS": str(n)}) for name, n in pairs]
     for n in counts:
         shards = [[*plain, "--shard", f"{i}/{n}"] for i in range(1, n + 1)]
-        ways.append(Way("--shard, a worker each", n, shards, {"WORKERS": "1"}))
+        ways.append(Setup("--shard, a worker each", n, shards, {"WORKERS": "1"}))
     return ways
 
 
-def _measure(way: Way, folder: Path, number: int) -> Run:
+def _measure(way: Setup, folder: Path, number: int) -> Throughput:
     """Run all commands of a way at once, with an empty cache."""
     cache = folder / f"cache-{way.name}-{way.n_workers}-{number}"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CACHE_DIR": str(cache), **way.environment}
@@ -120,7 +121,7 @@ def _measure(way: Way, folder: Path, number: int) -> Run:
         time.sleep(POLL_SECONDS)
     if any(process.returncode for process in running):
         raise RuntimeError(f"{way.name} with {way.n_workers} workers failed; run the stage by hand to see why")
-    return Run(done[0] - start, (len(done) - 1) / (done[-1] - done[0]))
+    return Throughput(done[0] - start, (len(done) - 1) / (done[-1] - done[0]))
 
 
 def _pictures(rng: "np.random.Generator") -> "list[NDArray[np.uint8]]":

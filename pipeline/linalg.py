@@ -4,7 +4,7 @@ The maths' letters: x is (n, dx), y is (m, dy), k components; xx, yy and xy are 
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,7 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular, svd
 
 from pipeline.errors import DataError
 
-Array = NDArray[np.float64]
-Labels = NDArray[np.integer[Any]]
+FloatArray = NDArray[np.float64]
 
 _ROWS_PER_BLOCK = 4096
 
@@ -29,11 +28,11 @@ class Covariances(NamedTuple):
         xy: (dx, dy).
     """
 
-    x_mean: Array
-    y_mean: Array
-    xx: Array
-    yy: Array
-    xy: Array
+    x_mean: FloatArray
+    y_mean: FloatArray
+    xx: FloatArray
+    yy: FloatArray
+    xy: FloatArray
 
 
 class Cca(NamedTuple):
@@ -47,17 +46,17 @@ class Cca(NamedTuple):
         correlations: (k,) in [0, 1], falling; of the variates of x and y, less than that where the ridge shrinks.
     """
 
-    x_mean: Array
-    y_mean: Array
-    x_projection: Array
-    y_projection: Array
-    correlations: Array
+    x_mean: FloatArray
+    y_mean: FloatArray
+    x_projection: FloatArray
+    y_projection: FloatArray
+    correlations: FloatArray
 
-    def x_variates(self, x: NDArray[np.floating]) -> Array:
+    def x_variates(self, x: NDArray[np.floating]) -> FloatArray:
         """Return (n, k) canonical variates of x (n, dx)."""
         return np.asarray((x - self.x_mean) @ self.x_projection)
 
-    def y_variates(self, y: NDArray[np.floating]) -> Array:
+    def y_variates(self, y: NDArray[np.floating]) -> FloatArray:
         """Return (n, k) canonical variates of y (n, dy)."""
         return np.asarray((y - self.y_mean) @ self.y_projection)
 
@@ -93,8 +92,8 @@ def cca(x: NDArray[np.floating], y: NDArray[np.floating], n_components: int, rid
 def cluster_cca(
     x: NDArray[np.floating],
     y: NDArray[np.floating],
-    x_labels: Labels,
-    y_labels: Labels,
+    x_labels: NDArray[np.integer],
+    y_labels: NDArray[np.integer],
     n_components: int,
     ridge: float,
 ) -> Cca:
@@ -146,7 +145,7 @@ def covariances(x: NDArray[np.floating], y: NDArray[np.floating]) -> Covariances
 
 
 def cluster_covariances(
-    x: NDArray[np.floating], y: NDArray[np.floating], x_labels: Labels, y_labels: Labels
+    x: NDArray[np.floating], y: NDArray[np.floating], x_labels: NDArray[np.integer], y_labels: NDArray[np.integer]
 ) -> Covariances:
     """Return means and covariances over all pairs (x_i, y_j) of one class, exact, in time linear in n + m.
 
@@ -211,7 +210,7 @@ def cca_from_covariances(views: Covariances, n_components: int, ridge: float) ->
     )
 
 
-def _whitening(covariance: Array, ridge: float, view: str) -> Array:
+def _whitening(covariance: FloatArray, ridge: float, view: str) -> FloatArray:
     """A matrix W (d, d) with W' (covariance + ridge) W = I, by the Cholesky factor of the correlations."""
     width = len(covariance)
     ridged = covariance + ridge * np.trace(covariance) / width * np.eye(width)
@@ -234,7 +233,7 @@ def _whitening(covariance: Array, ridge: float, view: str) -> Array:
     return np.asarray(inverse.T / deviations[:, None])
 
 
-def _finite_mean(rows: NDArray[np.floating], name: str) -> Array:
+def _finite_mean(rows: NDArray[np.floating], name: str) -> FloatArray:
     """The mean (d,) of a matrix; a value that is not finite shows in it."""
     if rows.ndim != 2 or 0 in rows.shape:
         raise DataError(f"{name}: shape {rows.shape}; expected (n, d), neither of them 0")
@@ -244,18 +243,18 @@ def _finite_mean(rows: NDArray[np.floating], name: str) -> Array:
     return _spared_of_rounding(mean, rows)
 
 
-def _spared_of_rounding(mean: Array, rows: NDArray[np.floating]) -> Array:
+def _spared_of_rounding(mean: FloatArray, rows: NDArray[np.floating]) -> FloatArray:
     """The mean (d,), a constant feature's exactly its number: the rounding of its sum would look like a variance."""
     return np.asarray(np.where(np.ptp(rows, axis=0) == 0, rows[0], mean), np.float64)
 
 
-def _centred_blocks(rows: NDArray[np.floating], mean: Array) -> Iterator[Array]:
+def _centred_blocks(rows: NDArray[np.floating], mean: FloatArray) -> Iterator[FloatArray]:
     """Consecutive blocks of rows, as float64, less the mean."""
     for start in range(0, len(rows), _ROWS_PER_BLOCK):
         yield rows[start : start + _ROWS_PER_BLOCK] - mean
 
 
-def _weighted_covariance(rows: NDArray[np.floating], mean: Array, weights: Array) -> Array:
+def _weighted_covariance(rows: NDArray[np.floating], mean: FloatArray, weights: FloatArray) -> FloatArray:
     """The sum of w_i (row_i - mean)(row_i - mean)', (d, d)."""
     total = np.zeros((rows.shape[1], rows.shape[1]))
     roots = np.sqrt(weights)[:, None]
@@ -265,7 +264,7 @@ def _weighted_covariance(rows: NDArray[np.floating], mean: Array, weights: Array
     return total
 
 
-def _shared_classes(x_labels: Labels, y_labels: Labels) -> Labels:
+def _shared_classes(x_labels: NDArray[np.integer], y_labels: NDArray[np.integer]) -> NDArray[np.integer]:
     """The classes in both views, sorted."""
     classes = np.intersect1d(x_labels, y_labels)
     if len(classes) < 2:
@@ -273,12 +272,12 @@ def _shared_classes(x_labels: Labels, y_labels: Labels) -> Labels:
     return classes
 
 
-def _class_means(rows: NDArray[np.floating], labels: Labels, classes: Labels) -> Array:
+def _class_means(rows: NDArray[np.floating], labels: NDArray[np.integer], classes: NDArray[np.integer]) -> FloatArray:
     """The mean of each class, (n_classes, d)."""
     return np.stack([rows[labels == c].mean(axis=0, dtype=np.float64) for c in classes])
 
 
-def _row_weights(labels: Labels, classes: Labels, class_weights: Array) -> Array:
+def _row_weights(labels: NDArray[np.integer], classes: NDArray[np.integer], class_weights: FloatArray) -> FloatArray:
     """Each row's weight: that of its class, 0 for a class not among ``classes``."""
     place = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
     return np.where(classes[place] == labels, class_weights[place], 0.0)

@@ -2,15 +2,16 @@
 
 import argparse
 import inspect
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.formats.files import disk_errors
+from pipeline.settings.interrupt import one_line_on_interrupt
 
-EXIT_INTERRUPTED = 128 + signal.SIGINT  # as shells count it
+HOW_TO_GO_ON = "run the same command again: finished stages and clips are kept"
 OPTIONS = {"shard": ("I/N", "compute the I-th of N shares of the clips, into the clip cache only; write no OUT")}
 
 
@@ -21,20 +22,23 @@ def run(main: Callable[..., None]) -> None:
     that the stage writes; rooms that know better name the file where a disk is full. A stage imports its rooms inside
     ``main``, so that ``--help`` answers at once.
     """
-    module = inspect.getmodule(main)
     name = Path(inspect.getfile(main)).stem
+    with one_line_on_interrupt(f"{name}: stopped by Ctrl-C; {HOW_TO_GO_ON}"):
+        arguments = _arguments(main, name)
+        try:
+            with disk_errors([path for path in arguments.values() if isinstance(path, Path)][-1]):
+                main(**arguments)
+        except PipelineError as error:
+            sys.exit(f"{name}: {type(error).__name__}: {error}")
+
+
+def _arguments(main: Callable[..., None], name: str) -> dict[str, Any]:
+    """The command line by the names of ``main``'s parameters."""
+    module = inspect.getmodule(main)
     parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=module.__doc__ if module else None)
     for parameter in inspect.signature(main).parameters.values():
         _add(parser, parameter)
-    arguments = vars(parser.parse_args())
-    try:
-        with disk_errors([path for path in arguments.values() if isinstance(path, Path)][-1]):
-            main(**arguments)
-    except PipelineError as error:
-        sys.exit(f"{name}: {type(error).__name__}: {error}")
-    except KeyboardInterrupt:
-        print(f"{name}: stopped by Ctrl-C; run the same command again: finished clips are kept", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+    return vars(parser.parse_args())
 
 
 def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter) -> None:

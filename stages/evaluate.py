@@ -19,11 +19,12 @@ def main(features: Path, rejected: Path, dataset: Path, embeddings: Path, metric
     from pipeline.formats.embeddings import Embeddings
     from pipeline.formats.feature_table import FeatureTable
     from pipeline.settings.params import load_params, model_sections
+    from pipeline.settings.progress import track
 
     params = load_params("evaluate", evaluate.EvaluateParams)
     names = model_sections()
     models = {name: Embeddings.load(embeddings / f"{name}.npz") for name in names}
-    measured = {name: evaluate.measure(model, params) for name, model in models.items()}
+    measured = {name: evaluate.measure(model, params) for name, model in track(models.items(), "evaluate", "model")}
     differences = evaluate.significance_rows(measured, params)
     n_queries = len(next(iter(measured.values()))[evaluate.CROSS_MODAL[0]].sample.rows)
     table, refused = FeatureTable.load(features), rejects.read(rejected)

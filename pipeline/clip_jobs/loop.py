@@ -8,23 +8,20 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from pipeline.clip_jobs.cache import ClipCache
+from pipeline.clip_jobs.cache import ClipCache, Entry
 from pipeline.clip_jobs.engines import chosen_engine
 from pipeline.clip_jobs.engines.base import Stopped
 from pipeline.clip_jobs.share import Share
+from pipeline.clip_jobs.worker import VideoFunction, compute_in_worker, keep_stop
 from pipeline.errors import ClipError, DataError
 from pipeline.formats import rejects
-from pipeline.formats.clips import Clip, read_clips, read_root
-from pipeline.formats.files import file_sha256
+from pipeline.formats.clips import read_clips, read_root
 from pipeline.formats.rejects import Reject
 from pipeline.formats.shards import Arrays, Rows, arrays_sha256, open_shards, write_shards
 from pipeline.settings.environment import chosen_workers
+from pipeline.settings.progress import progress
 
-TRANSIENT = ("changed", "unreadable", "timeout")  # true of this run or machine only, so the cache does not learn them
-
-VideoFunction: TypeAlias = Callable[[Clip, Path], Arrays]
 Embed: TypeAlias = Callable[[Iterable[tuple[str, Rows]]], Iterable[tuple[str, NDArray[np.float32]]]]
 Compute: TypeAlias = Callable[[Sequence[str]], Iterable[tuple[str, ClipError | None]]]  # None: it is in the cache now
 
@@ -89,14 +86,14 @@ def map_videos(
     """
     run, n_workers = chosen_engine(), chosen_workers()
     clips = {clip.clip_id: clip for clip in read_clips(clips_csv) if clip.path}
-    finish = partial(_finish, root=read_root(clips_csv), function=function, cache=job.cache)
+    in_worker = partial(compute_in_worker, root=read_root(clips_csv), function=function, cache=job.cache)
 
     def compute(clip_ids: Sequence[str]) -> Iterator[tuple[str, ClipError | None]]:
         todo = [clips[clip_id] for clip_id in clip_ids]
-        for clip, answer in run(finish, todo, min(n_workers, len(todo)), clip_timeout_seconds):
-            yield clip.clip_id, _keep_stop(clip, answer, job.cache) if isinstance(answer, Stopped) else answer
+        for clip, answer in run(in_worker, todo, min(n_workers, len(todo)), clip_timeout_seconds):
+            yield clip.clip_id, keep_stop(clip, answer, job.cache) if isinstance(answer, Stopped) else answer
 
-    refused = _map_clips(job, {clip.clip_id: clip.sha256 for clip in clips.values()}, compute)
+    refused = _run(job, {clip.clip_id: clip.sha256 for clip in clips.values()}, compute)
     if job.is_whole:
         rejects.check_fraction(job.out / rejects.FILE, refused, len(clips), max_rejected_fraction)
 
@@ -127,112 +124,108 @@ def map_shards(
             job.cache.write(hashes[clip_id], {"embeddings": embeddings, "seconds": seconds.pop(clip_id)})
             yield clip_id, None
 
-    _map_clips(job, hashes, compute)
+    _run(job, hashes, compute)
 
 
-def _map_clips(job: Job, inputs: Mapping[str, str], compute: Compute) -> list[Reject]:
-    """Compute the clips whose input hash the cache does not know, write all shards, return who is refused and why."""
-    mine = job.share.of(list(inputs))
-    todo = [clip_id for clip_id in mine if _is_open(job.cache.peek(clip_id, inputs[clip_id]))]
-    refused: dict[str, ClipError] = {}
-    with tqdm(total=len(mine), initial=len(mine) - len(todo), desc=job.stage, unit="clip", mininterval=1) as bar:
-        for clip_id, error in compute(todo) if todo else ():
-            if error is not None:
-                refused[clip_id] = error
-            bar.update()
-    for clip_id in mine:
-        if clip_id not in refused and isinstance(state := job.cache.peek(clip_id, inputs[clip_id]), ClipError):
-            refused[clip_id] = state
+class _Settled(NamedTuple):
+    """What became of clips: their arrays are in the cache, or here is why they cannot be used.
+
+    Attributes:
+        n_computed: how many were computed for it.
+        refused: by clip, why it cannot be used.
+    """
+
+    n_computed: int
+    refused: dict[str, ClipError]
+
+
+def _run(job: Job, inputs: Mapping[str, str], compute: Compute) -> list[Reject]:
+    """Settle the clips of the job's share, write those of a whole job, and return who is refused and why.
+
+    Args:
+        job: where from and where to.
+        inputs: the input hash of every clip of the data set.
+        compute: puts the results of clips into the cache.
+    """
+    mine = {clip_id: inputs[clip_id] for clip_id in job.share.of(list(inputs))}
+    settled = _settle(job, mine, compute)
     if not job.is_whole:
-        _say_what_was_done(job, len(mine), len(todo), len(refused))
+        _say_what_was_done(job, len(mine), settled)
         return []
-    write_shards(job.out, mine, lambda clip_id: _finished(clip_id, inputs[clip_id], compute, job.cache, refused))
+    refused = settled.refused | _write_usable(job, mine, settled.refused, compute)
     rows = [Reject(clip_id, job.stage, error.kind, str(error)) for clip_id, error in refused.items()]
     rejects.write(job.out / rejects.FILE, rows)
-    print(f"{job.stage}: computed {len(todo)} of {len(inputs)} clips")
+    print(f"{job.stage}: computed {settled.n_computed} of {len(inputs)} clips")
     if rows:
         print(f"{job.stage}: {len(rows)} of them refused ({rejects.kinds_in_words(rows)}): {job.out / rejects.FILE}")
     return rows
 
 
-def _finished(clip_id: str, digest: str, compute: Compute, cache: ClipCache, refused: dict[str, ClipError]) -> Arrays:
-    """The arrays of a clip, computed again where its entry turns out to be damaged or gone; none of a refused clip."""
-    if clip_id in refused:
-        return {}
-    try:
-        return cache.read(clip_id, digest)
-    except DataError as error:
-        print(f"{error}; computed again")
-    [(_, problem)] = compute([clip_id])
-    if problem is not None:
-        refused[clip_id] = problem
-        return {}
-    return cache.read(clip_id, digest)
+def _settle(job: Job, inputs: Mapping[str, str], compute: Compute) -> _Settled:
+    """Look all clips up, and compute those of which the cache knows nothing."""
+    entries = {clip_id: job.cache.look_up(clip_id, digest) for clip_id, digest in inputs.items()}
+    todo = [clip_id for clip_id, entry in entries.items() if _is_to_compute(entry)]
+    refused = _compute(job, todo, len(inputs) - len(todo), compute)
+    for clip_id, entry in entries.items():
+        if entry.refusal is not None and not _is_to_compute(entry):
+            refused[clip_id] = entry.refusal
+    return _Settled(len(todo), refused)
 
 
-def _say_what_was_done(job: Job, n_mine: int, n_computed: int, n_refused: int) -> None:
+def _compute(job: Job, clip_ids: Sequence[str], n_before: int, compute: Compute) -> dict[str, ClipError]:
+    """Compute clips, show how far it is, and return which of them are refused."""
+    refused: dict[str, ClipError] = {}
+    with progress(job.stage, n_before + len(clip_ids), "clip", done=n_before) as advance:
+        for clip_id, error in compute(clip_ids) if clip_ids else ():
+            if error is not None:
+                refused[clip_id] = error
+            advance()
+    return refused
+
+
+def _write_usable(
+    job: Job, inputs: Mapping[str, str], refused: Mapping[str, ClipError], compute: Compute
+) -> dict[str, ClipError]:
+    """Write the shards of the clips that are not refused, and return which of them turned out to be refused too.
+
+    Only reading an entry shows whether its arrays are intact. Where some are not, or are gone, their clips are computed
+    again, and the shards are written anew.
+    """
+    usable = [clip_id for clip_id in inputs if clip_id not in refused]
+    lost = _write_intact(job, usable, inputs)
+    if not lost:
+        return {}
+    refused_now = _compute(job, lost, len(inputs) - len(lost), compute)
+    usable = [clip_id for clip_id in usable if clip_id not in refused_now]
+    write_shards(job.out, usable, lambda clip_id: job.cache.read(clip_id, inputs[clip_id]))
+    return refused_now
+
+
+def _write_intact(job: Job, clip_ids: Sequence[str], inputs: Mapping[str, str]) -> list[str]:
+    """Write the shards of the clips whose entries are intact, and return the other clips."""
+    lost: list[str] = []
+
+    def arrays_if_intact(clip_id: str) -> Arrays:
+        try:
+            return job.cache.read(clip_id, inputs[clip_id])
+        except DataError as error:
+            print(f"{error}; computed again")
+            lost.append(clip_id)
+            return {}
+
+    write_shards(job.out, clip_ids, arrays_if_intact)
+    return lost
+
+
+def _say_what_was_done(job: Job, n_mine: int, settled: _Settled) -> None:
     """The end of a run that computed a share of the clips."""
+    n_computed, n_refused = settled.n_computed, len(settled.refused)
     counts = f"{n_computed} computed, {n_mine - n_computed} already there, {n_refused} of them refused"
     number, n_shares = job.share
     print(f"{job.stage}: share {number}/{n_shares}: {n_mine} clips, {counts}; a run without --shard writes {job.out}")
 
 
-def _is_open(state: ClipError | bool) -> bool:
+def _is_to_compute(entry: Entry) -> bool:
     """Whether a clip must be computed; RETRY_REJECTED=1 gives the refused ones another try."""
-    if isinstance(state, ClipError):
-        return os.environ.get("RETRY_REJECTED") == "1"
-    return not state
-
-
-def _finish(clip: Clip, root: Path, function: VideoFunction, cache: ClipCache) -> ClipError | None:
-    """Put the result of one video into the cache, in the worker; return why the clip is refused, if it is."""
-    result = _video_result(function, clip, root)
-    if not isinstance(result, ClipError):
-        cache.write(clip.sha256, result)
-        return None
-    if result.kind not in TRANSIENT:
-        cache.write(clip.sha256, result)
-    return result
-
-
-def _video_result(function: VideoFunction, clip: Clip, root: Path) -> Arrays | ClipError:
-    """The function's arrays, or the reason why the clip is refused."""
-    path = root / clip.path
-    try:
-        before = _version(path)
-        if file_sha256(path) != clip.sha256:
-            return _changed(clip)
-        result = _result(function, clip, path)
-        is_same = _version(path) == before or file_sha256(path) == clip.sha256
-    except OSError as error:
-        return ClipError(clip.clip_id, "unreadable", f"{clip.path}: {error.strerror}", "a file that can be read")
-    return result if is_same else _changed(clip)
-
-
-def _result(function: VideoFunction, clip: Clip, path: Path) -> Arrays | ClipError:
-    """The same, of a file that stays as it is; the reason has the clip's name in place of the file's."""
-    try:
-        return function(clip, path)
-    except ClipError as error:
-        return ClipError(clip.clip_id, error.kind, error.problem, error.expected)
-
-
-def _version(path: Path) -> tuple[int, int, int]:
-    """What differs once somebody has written to a file, or put another in its place."""
-    facts = path.stat()
-    return facts.st_ino, facts.st_size, facts.st_mtime_ns
-
-
-def _changed(clip: Clip) -> ClipError:
-    """The refusal of a clip whose file is not, or no longer, the one that was hashed."""
-    expected = "the bytes that the stage `dataset` saw: run `dvc repro` again"
-    return ClipError(clip.clip_id, "changed", "the file changed during the run", expected)
-
-
-def _keep_stop(clip: Clip, stopped: Stopped, cache: ClipCache) -> ClipError:
-    """The refusal of a clip whose worker was killed or crashed; the cache learns of a crash."""
-    expected = "a video that decodes within dataset.clip_timeout_seconds"
-    error = ClipError(clip.clip_id, stopped.kind, stopped.problem, expected)
-    if error.kind not in TRANSIENT:
-        cache.write(clip.sha256, error)
-    return error
+    is_retried = entry.state == "refused" and os.environ.get("RETRY_REJECTED") == "1"
+    return entry.state == "unknown" or is_retried

@@ -19,7 +19,7 @@ class Share(NamedTuple):
     n_shares: int
 
     def of(self, clip_ids: Sequence[str]) -> Sequence[str]:
-        """Return its part of the clips; all machines must have the same list."""
+        """Return the clips of this share; all machines must be given equal lists."""
         return clip_ids[self.number - 1 :: self.n_shares]
 
 

@@ -1,9 +1,11 @@
 """What every source of clips shares: the section ``dataset`` of params.yaml, and finding a source by its name.
 
-A source is one file of this folder with ``find_clips(params) -> Found`` or ``import_table(params) -> Imported``.
+A source is one file of the folder ``sources`` with ``find_clips(params) -> Found``, or for published features with
+``import_table(params) -> Imported``.
 """
 
 import importlib
+import pkgutil
 import stat
 from pathlib import Path
 from types import ModuleType
@@ -11,12 +13,14 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, NonNegativeInt, model_validator
 
+from pipeline.dataset import sources
 from pipeline.errors import ClipError, ParamsError, RejectKind
 from pipeline.formats.clips import Clip
 from pipeline.formats.rejects import Reject
 from pipeline.settings.limits import ClipLimits
 
-Share = Annotated[float, Field(gt=0, lt=1)]
+ENTRY_POINTS = ("find_clips", "import_table")
+Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 class DatasetParams(ClipLimits):
@@ -26,8 +30,8 @@ class DatasetParams(ClipLimits):
     path: Path | None
     protocol: str | None
     seed: NonNegativeInt
-    test_fraction: Share
-    validation_fraction: Share
+    test_fraction: Fraction
+    validation_fraction: Fraction
     n_folds: Annotated[int, Field(ge=2)]
     fold: NonNegativeInt | None
 
@@ -52,16 +56,27 @@ class Found(NamedTuple):
     refused: list[Reject]
 
 
+def source_names() -> list[str]:
+    """Return the names of all sources, sorted: one a file of the folder ``sources``."""
+    return sorted(module.name for module in pkgutil.iter_modules(sources.__path__))
+
+
 def source_module(name: str) -> ModuleType:
-    """Return the module of a source.
+    """Return the module of a source, which has either ``find_clips`` or ``import_table``.
 
     Raises:
-        ParamsError: there is no source of that name; the known ones are listed.
+        ParamsError: there is no source of that name, and the known ones are listed; or its file has not one of the two.
     """
-    known = sorted(path.stem for path in (Path(__file__).parent / "sources").glob("*.py") if path.stem != "__init__")
-    if name not in known:
-        raise ParamsError(f"dataset.source={name!r}; expected one of {known}")
-    return importlib.import_module(f"pipeline.dataset.sources.{name}")
+    if name not in source_names():
+        raise ParamsError(f"dataset.source={name!r}; expected one of {source_names()}")
+    module = importlib.import_module(f"{sources.__name__}.{name}")
+    found = [entry for entry in ENTRY_POINTS if callable(getattr(module, entry, None))]
+    if len(found) != 1:
+        raise ParamsError(
+            f"dataset.source={name!r}: {module.__file__} has {' and '.join(found) or 'no entry point'}; "
+            f"expected either of {' and '.join(ENTRY_POINTS)}"
+        )
+    return module
 
 
 def refusal(clip_id: str, kind: RejectKind, problem: str, expected: str) -> Reject:

@@ -2,21 +2,20 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from pipeline.errors import DiskError
 from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256, write_atomically
+from pipeline.settings.progress import track
 
 RACY_SECONDS = 2.0  # a file touched this recently may change again within one tick of its clock
 
 
-def with_hashes(root: Path, clips: Iterable[Clip], memory: Path) -> list[Clip]:
+def with_hashes(root: Path, clips: Collection[Clip], memory: Path) -> list[Clip]:
     """Return the clips with the sha256 of their files; a file that cannot be read gets none.
 
     Args:
@@ -30,7 +29,7 @@ def with_hashes(root: Path, clips: Iterable[Clip], memory: Path) -> list[Clip]:
     except (FileNotFoundError, ValueError, TypeError):
         known = {}
     n_known = len(known)
-    hashed = [replace(clip, sha256=_sha256(root / clip.path, known)) for clip in tqdm(clips, "dataset", unit="clip")]
+    hashed = [replace(clip, sha256=_sha256(root / clip.path, known)) for clip in track(clips, "dataset", "clip")]
     if len(known) > n_known:
         with suppress(DiskError):  # it only saves time; the stages that need room will say so
             write_atomically(memory, json.dumps(known).encode())

@@ -9,6 +9,10 @@ def similar_labels(labels: Iterable[str]) -> list[tuple[str, ...]]:
     """Return the groups of labels that may be meant as one class, sorted.
 
     They differ in case, white space or the bytes of one letter only (NFC, NFD), or are one number (``1``, ``1.0``).
+
+    Example:
+        >>> similar_labels(["Dog", "dog ", "cat", "1", "1.0"])
+        [('1', '1.0'), ('Dog', 'dog ')]
     """
     alike = defaultdict(set)
     for label in labels:

@@ -8,10 +8,9 @@ from itertools import accumulate
 from typing import TypeAlias
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from pipeline.dataset.base import DatasetParams
+from pipeline.dataset.groups import connected_groups
 from pipeline.errors import DataError
 from pipeline.formats.clips import SPLITS, Clip
 
@@ -21,7 +20,7 @@ Group: TypeAlias = list[Clip]  # what must stay together, sorted by clip_id
 
 
 def assign_splits(clips: Sequence[Clip], params: DatasetParams) -> list[Clip]:
-    """Return the clips with a stratified split in which clips of one source or of the same bytes stay together.
+    """Return the clips with a stratified split in which clips of one source or of equal bytes stay together.
 
     Within a class, groups of such clips are ranked by a seeded hash of their names, so that one clip more moves few
     others. A group of several classes counts for that of its first clip. A clip that has a split keeps it, but where
@@ -69,18 +68,10 @@ def _check_sizes(n_groups: Mapping[str, int]) -> None:
 def related(clips: Iterable[Clip]) -> list[Group]:
     """Return the clips in groups: those that share a source or their bytes, directly or by way of others."""
     ordered = sorted(clips, key=lambda clip: clip.clip_id)
-    places: dict[tuple[str, str], int] = {}
-    links = [
-        (i, len(ordered) + places.setdefault(key, len(places)))
-        for i, clip in enumerate(ordered)
-        for key in (("clip", clip.clip_id), ("source", clip.source_id), ("bytes", clip.sha256))
-        if key[1]
-    ]
-    n_nodes = len(ordered) + len(places)
-    graph = coo_array((np.ones(len(links)), np.array(links).reshape(-1, 2).T), shape=(n_nodes, n_nodes))
-    numbers = connected_components(graph, directed=False)[1]
+    keys = [(("clip", clip.clip_id), ("source", clip.source_id), ("bytes", clip.sha256)) for clip in ordered]
+    numbers = connected_groups([[key for key in own if key[1]] for own in keys])
     groups: dict[int, Group] = defaultdict(list)
-    for number, clip in zip(numbers[: len(ordered)].tolist(), ordered, strict=True):
+    for number, clip in zip(numbers.tolist(), ordered, strict=True):
         groups[number].append(clip)
     return list(groups.values())
 

@@ -62,7 +62,7 @@ def table_of_networks(clips: Sequence[Clip], audio: Path, visual: Path) -> tuple
     clip_ids, classes = [clip.clip_id for clip in clips], sorted({clip.label for clip in clips})
     audio_means, visual_means = _means(audio, clip_ids), _means(visual, clip_ids)
     train = np.array([clip.split == "train" for clip in clips])
-    fitted = fit_pca([visual_means[train]], params.visual_components)
+    fitted = fit_pca(visual_means[train], params.visual_components)
     table = FeatureTable(
         clip_ids=clip_ids,
         splits=[clip.split for clip in clips],

@@ -3,12 +3,12 @@
 import csv
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
-from pipeline.formats.files import disk_errors
+from pipeline.formats.csv_rows import write_rows
 
 SPLITS = ("train", "validation", "test")
 
@@ -61,14 +61,8 @@ def read_root(clips_csv: Path) -> Path:
 
 
 def write_clips(path: Path, clips: Iterable[Clip]) -> None:
-    """Write clips.csv, sorted by clip_id: the same clips give the same bytes."""
-    with disk_errors(path), path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        quoting = csv.DictWriter(file, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        writer.writeheader()
-        for clip in sorted(clips, key=lambda clip: clip.clip_id):
-            row = asdict(clip)  # Python 3.11 quotes a bare \r only if told to, and reads it as the end of a row
-            (quoting if "\r" in "".join(map(str, row.values())) else writer).writerow(row)
+    """Write clips.csv, sorted by clip_id: equal clips give equal bytes."""
+    write_rows(path, COLUMNS, (astuple(clip) for clip in sorted(clips, key=lambda clip: clip.clip_id)))
 
 
 def read_clips(path: Path) -> list[Clip]:

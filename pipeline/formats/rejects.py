@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import DataError
+from pipeline.formats.csv_rows import write_rows
 
 FILE = "rejected.csv"
 
@@ -21,13 +22,8 @@ class Reject(NamedTuple):
 
 
 def write(path: Path, rows: Iterable[Reject]) -> None:
-    """Write rejected.csv, sorted: the same rejects give the same bytes."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        writer.writerow(Reject._fields)
-        for row in sorted(rows):  # Python 3.11 quotes a bare \r only if told to, and reads it as the end of a row
-            (quoting if "\r" in "".join(row) else writer).writerow(row)
+    """Write rejected.csv, sorted: equal rejects give equal bytes."""
+    write_rows(path, Reject._fields, sorted(rows))
 
 
 def read(path: Path) -> list[Reject]:
@@ -62,5 +58,5 @@ def count_kinds(rows: Iterable[Reject]) -> dict[str, int]:
 
 
 def kinds_in_words(rows: Iterable[Reject]) -> str:
-    """Return the same as ``2 not_media, 1 truncated``."""
+    """Return how many clips were refused for each kind of damage, in words: ``2 not_media, 1 truncated``."""
     return ", ".join(f"{count} {kind}" for kind, count in count_kinds(rows).items())

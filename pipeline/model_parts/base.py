@@ -12,7 +12,6 @@ from pydantic import Field, field_validator
 from pipeline.errors import DataError, ParamsError
 from pipeline.settings.params import StageParams
 
-Array = NDArray[Any]
 History = list[dict[str, float]]
 """One dict a training epoch, such as ``{"epoch": 0, "loss": 1.2, "validation_map": 0.4}``; empty for a closed form."""
 
@@ -45,7 +44,10 @@ class Model(Protocol):
         ...
 
     def fit(self, train: Pairs, validation: Pairs) -> History:
-        """Learn from ``train``; ``validation`` may only choose between epochs. Return the history."""
+        """Return the history of learning from ``train``; ``validation`` may only choose between epochs.
+
+        Both are pairs of (n, audio width) and (n, visual width) features.
+        """
         ...
 
     def embed_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -57,7 +59,7 @@ class Model(Protocol):
         ...
 
     def save(self, path: Path) -> None:
-        """Write the fitted model to one safetensors file, the same bytes for the same model."""
+        """Write the fitted model to one safetensors file; equal models give equal bytes."""
         ...
 
     @classmethod
@@ -87,7 +89,7 @@ def check_pairs(pairs: Pairs, name: str) -> None:
     """Refuse pairs that no model can be fitted on.
 
     Args:
-        pairs: what ``fit`` received.
+        pairs: what ``fit`` received, (n, width) features and (n,) labels.
         name: which pairs they are (``train`` or ``validation``), for the message.
 
     Raises:
@@ -107,7 +109,7 @@ def check_pairs(pairs: Pairs, name: str) -> None:
         )
 
 
-def check_features(features: Array, width: int | None, name: str) -> None:
+def check_features(features: NDArray[Any], width: int | None, name: str) -> None:
     """Refuse features that a model cannot take.
 
     Args:
@@ -125,7 +127,7 @@ def check_features(features: Array, width: int | None, name: str) -> None:
         raise DataError(f"{name}: row {row} has NaN or infinite values; expected finite numbers")
 
 
-def with_equal_norms(rows: Array, longest: float, modality: Literal["audio", "visual"]) -> NDArray[np.float32]:
+def with_equal_norms(rows: NDArray[Any], longest: float, modality: Literal["audio", "visual"]) -> NDArray[np.float32]:
     """Return rows whose cosine with the other modality's is the dot product that they had, over ``longest`` squared.
 
     Retrieval compares by cosine, and a model whose norms carry confidence by dot product. Two coordinates more make all
@@ -140,6 +142,12 @@ def with_equal_norms(rows: Array, longest: float, modality: Literal["audio", "vi
 
     Returns:
         (n, k + 2) float32.
+
+    Example:
+        >>> audio, visual = np.array([[0.6, 0.0]]), np.array([[0.5, 0.5]])
+        >>> sounds, videos = with_equal_norms(audio, 1.0, "audio"), with_equal_norms(visual, 1.0, "visual")
+        >>> round(float(sounds[0] @ videos[0]), 3), sounds.shape
+        (0.3, (1, 4))
     """
     exact = rows.astype(np.float64)
     norms = np.linalg.norm(exact, axis=1, keepdims=True)  # (n, 1)

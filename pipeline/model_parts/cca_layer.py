@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from pipeline import linalg
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepParams, Network
 from pipeline.model_parts.layers import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
-from pipeline.model_parts.search_space import IntUniform, LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 
 CCA_SEARCH: SearchSpace = (
-    DEEP_SEARCH | HIDDEN_SEARCH | {"n_components": IntUniform(5, 32), "ridge": LogUniform(1e-3, 1.0)}
+    DEEP_SEARCH | HIDDEN_SEARCH | {"n_components": ("randint", 5, 33), "ridge": ("loguniform", 1e-3, 1.0)}
 )
 
 
@@ -41,24 +41,25 @@ class CcaParams(DeepParams, PerceptronParams):
 class CcaLayer(nn.Module):
     """The linear CCA of the outputs of two encoders, as a last layer: no gradient reaches it, ``keep`` sets it."""
 
-    def __init__(self, width: int, n_components: int) -> None:
-        """Make room for ``n_components`` directions of outputs of ``width``."""
+    def __init__(self, width: int, n_components: int, dtype: torch.dtype = torch.float32) -> None:
+        """Make room for ``n_components`` directions of outputs of ``width``, computed in ``dtype``."""
         super().__init__()
         for modality in ("audio", "visual"):
-            self.register_buffer(f"{modality}_centre", torch.zeros(width))
-            self.register_buffer(f"{modality}_projection", torch.zeros(width, n_components))
+            self.register_buffer(f"{modality}_centre", torch.zeros(width, dtype=dtype))
+            self.register_buffer(f"{modality}_projection", torch.zeros(width, n_components, dtype=dtype))
 
     def keep(self, fitted: linalg.Cca) -> None:
-        """Take means and projections; components that the CCA lacks stay 0."""
+        """Take means and projections; components that the CCA lacks are 0 and change no cosine."""
         kept = {"audio": (fitted.x_mean, fitted.x_projection), "visual": (fitted.y_mean, fitted.y_projection)}
         for modality, (mean, projection) in kept.items():
             self.get_buffer(f"{modality}_centre").copy_(torch.from_numpy(mean))
-            self.get_buffer(f"{modality}_projection")[:, : projection.shape[1]] = torch.from_numpy(projection)
+            columns = self.get_buffer(f"{modality}_projection").zero_()
+            columns[:, : projection.shape[1]] = torch.from_numpy(projection)
 
     def variates(self, outputs: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
-        """Return (n, n_components) canonical variates of (n, width) outputs of one modality's encoder."""
-        centred = outputs - self.get_buffer(f"{modality}_centre")
-        return centred @ self.get_buffer(f"{modality}_projection")
+        """Return (n, n_components) canonical variates of (n, width) outputs of one encoder, in their dtype."""
+        centre = self.get_buffer(f"{modality}_centre")
+        return ((outputs.to(centre) - centre) @ self.get_buffer(f"{modality}_projection")).to(outputs)
 
 
 class CcaNetwork(Network):
@@ -79,13 +80,13 @@ class CcaNetwork(Network):
         return linalg.cluster_cca(audio, visual, labels, labels, self.params.n_components, self.params.ridge)
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
-        """Prepare all train features, and note the classes of their rows."""
+        """Prepare all train features (n, width), and note the classes of their rows."""
         prepared = super().prepare(audio, visual, labels_onehot)
         self._train_labels = labels_onehot.argmax(dim=1).cpu().numpy()
         return prepared
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
-        """Fit the CCA on the outputs of all train rows."""
+        """Fit the CCA on the outputs of all train rows (n, width)."""
         super().finish_epoch(audio, visual)
         outputs = self.audio(audio).cpu().numpy(), self.visual(visual).cpu().numpy()  # (n, output_width) each
         self.cca.keep(self.solve(*outputs, self._train_labels))

@@ -16,14 +16,14 @@ from pipeline.model_parts import distributed, training
 from pipeline.model_parts.base import History, Pairs, SeededParams, check_features, check_pairs
 from pipeline.model_parts.layers import INPUT_SEARCH, Encoder, InputParams
 from pipeline.model_parts.saving import load_model, save_model
-from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace
-from pipeline.retrieval import mean_average_precision
+from pipeline.model_parts.search_space import SearchSpace
+from pipeline.retrieval import average_map
 from pipeline.settings.device import chosen_device, one_thread
 
 DEEP_SEARCH: SearchSpace = INPUT_SEARCH | {
-    "patience": Choice((None, 20)),
-    "learning_rate": LogUniform(3e-4, 1e-2),
-    "weight_decay": LogUniform(1e-5, 0.1),
+    "patience": [None, 20],
+    "learning_rate": ("loguniform", 3e-4, 1e-2),
+    "weight_decay": ("loguniform", 1e-5, 0.1),
 }
 """What a search varies of every deep model: none loses because another was searched more widely."""
 
@@ -74,14 +74,14 @@ class Network(nn.Module, ABC):
         return embedding
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
-        """Take the encoders' statistics from all train features, before the training, and return these prepared."""
+        """Return all train features prepared, (n, width) each, after the encoders took their statistics from them."""
         with one_thread():
             self.audio.prepare_by(audio, labels_onehot)
             self.visual.prepare_by(visual, labels_onehot)
             return self.audio.prepared(audio), self.visual.prepared(visual)
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
-        """Count the epoch; called in eval mode with all train features, and what it sets in buffers is kept."""
+        """Count the epoch; called in eval mode with all train features (n, width), it may set buffers."""
         self.n_epochs_done += 1
 
 
@@ -100,7 +100,7 @@ class DeepModel:
         self._network: Network | None = None
 
     def fit(self, train: Pairs, validation: Pairs) -> History:
-        """Learn from ``train``, stop by ``validation``, and return one dict an epoch.
+        """Return one dict an epoch of learning from the pairs ``train``, (n, width) each, stopped by ``validation``.
 
         Raises:
             DataError: the pairs cannot be used, or the loss is no longer finite.
@@ -194,18 +194,6 @@ class DeepModel:
         if self._network is None:
             raise DataError("model is not fitted; expected fit or load before embed and save")
         return self._network
-
-
-def average_map(audio: NDArray[np.float32], visual: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Return the MAP of paired embeddings, the average of both directions.
-
-    Args:
-        audio: (n, k).
-        visual: (n, k).
-        labels: (n,).
-    """
-    audio_to_visual = mean_average_precision(audio, visual, labels, labels)
-    return (audio_to_visual + mean_average_precision(visual, audio, labels, labels)) / 2
 
 
 def _tensor(features: NDArray[np.floating]) -> Tensor:

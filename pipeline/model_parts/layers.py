@@ -7,20 +7,20 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from pipeline.model_parts.search_space import Choice, IntUniform, LogUniform, SearchSpace, Uniform
+from pipeline.model_parts.search_space import SearchSpace
 from pipeline.settings.params import StageParams
 
 _VARIANCE_FLOOR = 1e-9  # keeps the covariance of features invertible that do not vary within a class
 
 
 INPUT_SEARCH: SearchSpace = {
-    "inputs": Choice(("standardised", "whitened")),
-    "whitening_ridge": LogUniform(0.1, 10.0),
+    "inputs": ["standardised", "whitened"],
+    "whitening_ridge": ("loguniform", 0.1, 10.0),
 }
 HIDDEN_SEARCH: SearchSpace = {
-    "n_hidden_layers": IntUniform(0, 2),
-    "hidden_width": Choice((64, 128, 256, 512)),
-    "dropout": Uniform(0.0, 0.8),
+    "n_hidden_layers": ("randint", 0, 3),
+    "hidden_width": [64, 128, 256, 512],
+    "dropout": ("uniform", 0.0, 0.8),
 }
 
 

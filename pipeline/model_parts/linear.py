@@ -45,7 +45,7 @@ class LinearModel(ABC):
         """The projections of both modalities, from the train clips."""
 
     def fit(self, train: Pairs, validation: Pairs) -> History:
-        """Solve on ``train``; the history of a closed form is empty.
+        """Solve on ``train``, pairs of (n, width) features; the history of a closed form is empty.
 
         Raises:
             DataError: the pairs cannot be used, or a covariance is singular with this ridge.

@@ -130,7 +130,7 @@ def discriminative_loss(audio: Tensor, visual: Tensor, labels_onehot: Tensor, pr
 
 
 def constraint_loss(explicit: Tensor, implicit: Tensor) -> Tensor:
-    """How much two embeddings of the same rows tell the same: 0 where they are orthogonal.
+    """Return how much two embeddings of one set of rows repeat each other: 0 where they are orthogonal.
 
     ``||1/n sum_i e_i i_i^T||_F^2``, the rows of both centred over the batch and then scaled to unit length. The mean
     over rows, where the papers sum, keeps the value independent of the batch size: a batch repeated twice has the same.

@@ -2,19 +2,21 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from pipeline.errors import DataError
-from pipeline.model_parts.base import Array, Params
+from pipeline.model_parts.base import Params
 from pipeline.settings.params import StageParams
 
 _METADATA_KEY = "model"
 
 
-def save_model(path: Path, params: StageParams, seed: int, arrays: dict[str, Array]) -> None:
+def save_model(path: Path, params: StageParams, seed: int, arrays: dict[str, NDArray[Any]]) -> None:
     """Write a fitted model: its arrays, with the model's name, params and seed as JSON in the one metadata key.
 
     Args:
@@ -30,8 +32,8 @@ def save_model(path: Path, params: StageParams, seed: int, arrays: dict[str, Arr
     save_file(contiguous, path, metadata={_METADATA_KEY: made_with})
 
 
-def load_model(path: Path, params_class: type[Params]) -> tuple[Params, int, dict[str, Array]]:
-    """Return params, seed and arrays of a model that ``save_model`` wrote.
+def load_model(path: Path, params_class: type[Params]) -> tuple[Params, int, dict[str, NDArray[Any]]]:
+    """Return params, seed and arrays by name of a model that ``save_model`` wrote.
 
     Args:
         path: the safetensors file.

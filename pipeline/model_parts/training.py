@@ -8,12 +8,12 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
-from tqdm import tqdm
 
 from pipeline.errors import DataError, DivergenceError
 from pipeline.model_parts import distributed
-from pipeline.settings.device import one_thread
+from pipeline.settings.device import device_in_words, one_thread
 from pipeline.settings.params import StageParams
+from pipeline.settings.progress import progress
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8  # of AdamW, as in the paper
 
@@ -61,7 +61,8 @@ def minibatches(n_rows: int, batch_size: int, generator: torch.Generator, device
         device: that needs the indices; they are sent to it at once.
 
     Returns:
-        list of int64 index tensors whose lengths differ by at most one: no row is left out, and no batch is a stub.
+        the rows (n,) int64 of each batch, whose lengths differ by at most one: no row is left out, and no batch is a
+        stub.
     """
     n_batches = -(-n_rows // batch_size)
     return list(torch.randperm(n_rows, generator=generator).to(device).tensor_split(n_batches))
@@ -148,14 +149,15 @@ def fit(
     order = torch.Generator().manual_seed(seed)
     history: list[dict[str, float]] = []
     best_map, best_epoch, best_state = float("-inf"), 0, _copy_of_state(network)
-    bar = tqdm(range(params.epochs), desc="train", unit="epoch", disable=distributed.rank() > 0 or None)
-    with seeded(distributed.own_seed(seed), train[0].device), one_thread(), bar:
-        for epoch in bar:
+    device, is_silent = train[0].device, distributed.rank() > 0
+    shown = progress(f"train, seed {seed}", params.epochs, "epoch", device=device_in_words(device), is_silent=is_silent)
+    with seeded(distributed.own_seed(seed), device), one_thread(), shown as advance:
+        for epoch in range(params.epochs):
             with _named(epoch):
                 mean_loss = _train_epoch(network, optimizer, loss, train, params, order)
                 score = _validate(network, validation_map)
             history.append({"epoch": epoch, "loss": mean_loss, "validation_map": score})
-            bar.set_postfix(loss=f"{mean_loss:.3f}", validation_map=f"{score:.3f}")
+            advance(f"loss {mean_loss:.3f}, validation MAP {score:.3f}")
             if score > best_map:
                 best_map, best_epoch, best_state = score, epoch, _copy_of_state(network)
             if params.patience is not None and epoch - best_epoch >= params.patience:

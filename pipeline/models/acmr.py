@@ -7,20 +7,19 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.model_parts import layers as encoders
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
-from pipeline.model_parts.layers import HIDDEN_SEARCH, HiddenParams, perceptron
-from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace, Uniform
+from pipeline.model_parts.layers import HIDDEN_SEARCH, Encoder, HiddenParams, perceptron
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,
     **HIDDEN_SEARCH,
-    "lambda_label": LogUniform(0.1, 10.0),
-    "lambda_structure": LogUniform(0.03, 3.0),
-    "lambda_adversarial": LogUniform(1e-3, 1.0),
-    "negative_weight": LogUniform(0.1, 10.0),
-    "margin": Uniform(0.5, 1.5),
-    "common_width": Choice((16, 32, 64, 128)),
+    "lambda_label": ("loguniform", 0.1, 10.0),
+    "lambda_structure": ("loguniform", 0.03, 3.0),
+    "lambda_adversarial": ("loguniform", 1e-3, 1.0),
+    "negative_weight": ("loguniform", 0.1, 10.0),
+    "margin": ("uniform", 0.5, 1.0),  # from 0.5, of width 1.0
+    "common_width": [16, 32, 64, 128],
 }
 
 _SCHEDULE_STEEPNESS = 10  # of the reversal's growth, as in Ganin & Lempitsky (2015)
@@ -46,7 +45,7 @@ class Params(DeepParams, HiddenParams):
     common_width: PositiveInt
 
 
-class Encoder(encoders.Encoder):
+class FeatureProjector(Encoder):
     """The feature projector of one modality, which ends in tanh."""
 
     def __init__(self, width: int, params: Params) -> None:
@@ -67,8 +66,8 @@ class AcmrNetwork(Network):
         """Lay out the network; its initial weights come from torch's generator."""
         super().__init__(audio_width, visual_width, n_classes)
         width = params.common_width
-        self.audio = Encoder(audio_width, params)
-        self.visual = Encoder(visual_width, params)
+        self.audio = FeatureProjector(audio_width, params)
+        self.visual = FeatureProjector(visual_width, params)
         self.label_predictor = nn.Linear(width, n_classes)
         self.modality_classifier = nn.Sequential(
             nn.Linear(width, -(-width // 2)), nn.ReLU(), nn.Linear(-(-width // 2), 2)
@@ -76,7 +75,7 @@ class AcmrNetwork(Network):
         self.params = params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the weighted sum of label, structure and modality loss."""
+        """Return the weighted sum of label, structure and modality loss, a scalar."""
         params = self.params
         a, v = self.audio(audio), self.visual(visual)  # (n, common_width)
         label = sum(functional.cross_entropy(self.label_predictor(rows), labels_onehot) for rows in (a, v))
@@ -146,7 +145,7 @@ def inter_modal_invariance_loss(
 
 
 def reverse_gradient(embeddings: Tensor, weight: float) -> Tensor:
-    """Return the embeddings as they are; the gradient that comes back through them is multiplied by ``-weight``."""
+    """Return embeddings (n, width) as they are, behind which gradients are multiplied by ``-weight``."""
     passed = embeddings.view_as(embeddings)
     passed.register_hook(lambda gradient: -weight * gradient)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
     return passed

@@ -3,9 +3,9 @@
 from pipeline import linalg
 from pipeline.model_parts.base import Pairs
 from pipeline.model_parts.linear import LinearModel, LinearParams
-from pipeline.model_parts.search_space import IntUniform, LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 
-SEARCH: SearchSpace = {"n_components": IntUniform(3, 32), "ridge": LogUniform(1e-4, 10.0)}
+SEARCH: SearchSpace = {"n_components": ("randint", 3, 33), "ridge": ("loguniform", 1e-4, 10.0)}
 
 
 class Params(LinearParams):

@@ -6,12 +6,12 @@ from torch import Tensor
 from pipeline.model_parts import losses
 from pipeline.model_parts.cca_layer import CCA_SEARCH, CcaNetwork, CcaParams
 from pipeline.model_parts.deep import DeepModel
-from pipeline.model_parts.search_space import LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **CCA_SEARCH,
-    "learning_rate": LogUniform(1e-3, 0.3),  # a batch is most or all of the rows: few steps
-    "loss_ridge": LogUniform(1e-3, 1.0),
+    "learning_rate": ("loguniform", 1e-3, 0.3),  # a batch is most or all of the rows: few steps
+    "loss_ridge": ("loguniform", 1e-3, 1.0),
 }
 
 
@@ -31,7 +31,7 @@ class ClusterDccaNetwork(CcaNetwork):
     params: Params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return minus the sum of the correlations of the components that the embedding keeps."""
+        """Return minus the sum of the correlations of the components that the embedding keeps, a scalar."""
         outputs = self.audio(audio), self.visual(visual)  # (n, output_width) each
         return losses.cluster_cca_loss(*outputs, labels_onehot, self.params.n_components, self.params.loss_ridge)
 

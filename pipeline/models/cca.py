@@ -3,9 +3,9 @@
 from pipeline import linalg
 from pipeline.model_parts.base import Pairs
 from pipeline.model_parts.linear import LinearModel, LinearParams
-from pipeline.model_parts.search_space import IntUniform, LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 
-SEARCH: SearchSpace = {"n_components": IntUniform(5, 40), "ridge": LogUniform(1e-4, 10.0)}
+SEARCH: SearchSpace = {"n_components": ("randint", 5, 41), "ridge": ("loguniform", 1e-4, 10.0)}
 
 
 class Params(LinearParams):
@@ -17,6 +17,16 @@ class Model(LinearModel):
 
     References:
         Hotelling (1936), Relations between two sets of variates, Biometrika 28.
+
+    Example:
+        >>> import numpy as np
+        >>> clips = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
+        >>> train = Pairs(clips[:, :2], clips[:, 1:], np.arange(50) % 2)  # column 1 is in both modalities
+        >>> model = Model(Params(n_components=1, ridge=0.0), seed=0)
+        >>> model.fit(train, train)
+        []
+        >>> bool(np.allclose(model.embed_audio(train.audio), model.embed_visual(train.visual), atol=1e-4))
+        True
     """
 
     params_class = Params

@@ -8,13 +8,13 @@ from torch.nn import functional
 from pipeline.model_parts import losses
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
 from pipeline.model_parts.layers import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
-from pipeline.model_parts.search_space import LogUniform, SearchSpace, Uniform
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,
     **HIDDEN_SEARCH,
-    "lambda_triplet": LogUniform(0.1, 10.0),
-    "margin": Uniform(0.1, 1.4),
+    "lambda_triplet": ("loguniform", 0.1, 10.0),
+    "margin": ("uniform", 0.1, 1.3),  # from 0.1, of width 1.3
 }
 
 
@@ -42,7 +42,7 @@ class CctlNetwork(Network):
         self.params = params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the distance to the labels plus the weighted triplet loss."""
+        """Return the distance to the labels plus the weighted triplet loss, a scalar."""
         params = self.params
         a, v = self.audio(audio), self.visual(visual)  # (n, n_classes)
         to_labels = losses.discriminative_loss(a, v, labels_onehot, self.get_buffer("labels"))

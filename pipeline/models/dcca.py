@@ -9,12 +9,12 @@ from pipeline import linalg
 from pipeline.model_parts import losses
 from pipeline.model_parts.cca_layer import CCA_SEARCH, CcaNetwork, CcaParams
 from pipeline.model_parts.deep import DeepModel
-from pipeline.model_parts.search_space import LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **CCA_SEARCH,
-    "learning_rate": LogUniform(1e-3, 3e-2),  # a batch is most or all of the rows: few steps
-    "loss_ridge": LogUniform(1e-3, 1.0),
+    "learning_rate": ("loguniform", 1e-3, 3e-2),  # a batch is most or all of the rows: few steps
+    "loss_ridge": ("loguniform", 1e-3, 1.0),
 }
 
 
@@ -34,12 +34,12 @@ class DccaNetwork(CcaNetwork):
     params: Params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return minus the sum of the correlations of the components that the embedding keeps; labels play no part."""
+        """Return minus the sum of the correlations of the kept components, a scalar; labels play no part."""
         params = self.params
         return losses.cca_loss(self.audio(audio), self.visual(visual), params.n_components, params.loss_ridge)
 
     def solve(self, audio: NDArray[np.float32], visual: NDArray[np.float32], labels: NDArray[np.int64]) -> linalg.Cca:
-        """Return the CCA of the clips' own pairs of outputs."""
+        """Return the CCA of the clips' own pairs of outputs, (n, output_width) each."""
         return linalg.cca(audio, visual, self.params.n_components, self.params.ridge)
 
 

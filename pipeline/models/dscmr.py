@@ -3,18 +3,17 @@
 from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from pipeline.model_parts import layers as encoders
 from pipeline.model_parts import losses
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
-from pipeline.model_parts.layers import HIDDEN_SEARCH, HiddenParams, perceptron
-from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace
+from pipeline.model_parts.layers import HIDDEN_SEARCH, Encoder, HiddenParams, perceptron
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,
     **HIDDEN_SEARCH,
-    "lambda_likelihood": LogUniform(1e-2, 10.0),
-    "lambda_invariance": LogUniform(1e-3, 1.0),
-    "common_width": Choice((16, 32, 64, 128)),
+    "lambda_likelihood": ("loguniform", 1e-2, 10.0),
+    "lambda_invariance": ("loguniform", 1e-3, 1.0),
+    "common_width": [16, 32, 64, 128],
 }
 
 
@@ -34,7 +33,7 @@ class Params(DeepParams, HiddenParams):
     common_width: PositiveInt
 
 
-class Encoder(encoders.Encoder):
+class SharedLayerEncoder(Encoder):
     """A modality's own layers, and then the layer that both modalities share."""
 
     def __init__(self, width: int, shared: nn.Linear, params: Params) -> None:
@@ -57,13 +56,13 @@ class DscmrNetwork(Network):
         """Lay out the network; its initial weights come from torch's generator."""
         super().__init__(audio_width, visual_width, n_classes)
         shared = nn.Linear(params.private_width, params.common_width)
-        self.audio = Encoder(audio_width, shared, params)
-        self.visual = Encoder(visual_width, shared, params)
+        self.audio = SharedLayerEncoder(audio_width, shared, params)
+        self.visual = SharedLayerEncoder(visual_width, shared, params)
         self.classifier = nn.Linear(params.common_width, n_classes, bias=False)
         self.params = params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the label-space loss plus both weighted losses of the common space."""
+        """Return the label-space loss plus both weighted losses of the common space, a scalar."""
         params = self.params
         a, v = self.audio(audio), self.visual(visual)  # (n, common_width)
         in_label_space = losses.discriminative_loss(a, v, labels_onehot, self.classifier.weight)

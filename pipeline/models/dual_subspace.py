@@ -6,34 +6,33 @@ choices, and docs/models.md says which ones go beyond them.
 
 from typing import Annotated, Literal, Self
 
-import numpy as np
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline import linalg
-from pipeline.model_parts import deep as base_deep
-from pipeline.model_parts import layers as encoders
 from pipeline.model_parts import losses
 from pipeline.model_parts.base import with_equal_norms
-from pipeline.model_parts.layers import HIDDEN_SEARCH, HiddenParams, kernel_machine, perceptron
-from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace, Uniform
+from pipeline.model_parts.cca_layer import CcaLayer
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
+from pipeline.model_parts.layers import HIDDEN_SEARCH, Encoder, HiddenParams, kernel_machine, perceptron
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
-    **base_deep.DEEP_SEARCH,
+    **DEEP_SEARCH,
     **HIDDEN_SEARCH,
-    "lambda_corr": LogUniform(0.1, 10.0),
-    "lambda_disc": LogUniform(0.1, 10.0),
-    "lambda_constraint": LogUniform(1e-3, 1.0),
-    "implicit_branch": Choice(("perceptron", "fourier")),
-    "explicit_width": Choice((16, 32, 64, 128)),
-    "implicit_width": Choice((16, 32, 64, 128)),
-    "explicit_share": Uniform(0.0, 1.0),
+    "lambda_corr": ("loguniform", 0.1, 10.0),
+    "lambda_disc": ("loguniform", 0.1, 10.0),
+    "lambda_constraint": ("loguniform", 1e-3, 1.0),
+    "implicit_branch": ["perceptron", "fourier"],
+    "explicit_width": [16, 32, 64, 128],
+    "implicit_width": [16, 32, 64, 128],
+    "explicit_share": ("uniform", 0.0, 1.0),
 }
 
 
-class Params(base_deep.DeepParams, HiddenParams):
+class Params(DeepParams, HiddenParams):
     """Section ``model`` of params.yaml.
 
     Attributes:
@@ -87,8 +86,8 @@ class Params(base_deep.DeepParams, HiddenParams):
         return self
 
 
-class Encoder(encoders.Encoder):
-    """The explicit and the implicit branch of one modality, over the same features."""
+class DualEncoder(Encoder):
+    """The explicit and the implicit branch of one modality, over one set of features."""
 
     def __init__(self, width: int, params: Params) -> None:
         """Lay out both branches for features of ``width``."""
@@ -106,30 +105,32 @@ class Encoder(encoders.Encoder):
         return self.explicit(inputs), self.implicit(inputs)  # (n, explicit_width), (n, implicit_width)
 
 
-class Network(base_deep.Network):
+class DualSubspaceNetwork(Network):
     """An encoder for each modality, the linear classifier that their implicit embeddings share, and the fusion."""
 
-    audio: Encoder
-    visual: Encoder
+    audio: DualEncoder
+    visual: DualEncoder
 
     def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: Params) -> None:
         """Lay out the network; its initial weights come from torch's generator."""
         super().__init__(audio_width, visual_width, n_classes)
-        self.audio = Encoder(audio_width, params)
-        self.visual = Encoder(visual_width, params)
+        self.audio = DualEncoder(audio_width, params)
+        self.visual = DualEncoder(visual_width, params)
         self.classifier = nn.Linear(params.implicit_width, n_classes, bias=False)
         self.params = params
         if params.fusion in ("cca", "cluster_cca"):
-            self._make_room_for_cca(n_classes)
+            width = params.explicit_width + params.implicit_width
+            n_most = max(n_classes - 1, 1) if params.fusion == "cluster_cca" else width
+            self.cca = CcaLayer(width, min(params.fusion_components, n_most), torch.float64)
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
-        """Prepare all train features, and note the classes of their rows."""
+        """Prepare all train features (n, width), and note the classes of their rows."""
         prepared = super().prepare(audio, visual, labels_onehot)
         self._train_labels = labels_onehot.argmax(dim=1).cpu().numpy()
         return prepared
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the weighted sum of the losses of a minibatch; a loss of weight 0 is not computed."""
+        """Return the weighted sum of the losses of a minibatch, a scalar; a loss of weight 0 is not computed."""
         params = self.params
         audio_explicit, audio_implicit = self.audio(audio)  # (n, explicit_width), (n, implicit_width)
         visual_explicit, visual_implicit = self.visual(visual)
@@ -162,7 +163,7 @@ class Network(base_deep.Network):
         return of_audio + functional.cross_entropy(self.classifier(visual), labels_onehot)
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
-        """Fit the linear CCA on the concatenations of all train rows, if it is what fuses."""
+        """Fit the linear CCA on the concatenations of all train rows (n, width), if it is what fuses."""
         super().finish_epoch(audio, visual)
         params = self.params
         if params.fusion not in ("cca", "cluster_cca"):
@@ -173,8 +174,7 @@ class Network(base_deep.Network):
         else:
             labels = self._train_labels
             fitted = linalg.cluster_cca(x, y, labels, labels, params.fusion_components, params.fusion_ridge)
-        self._keep("audio", fitted.x_mean, fitted.x_projection)
-        self._keep("visual", fitted.y_mean, fitted.y_projection)
+        self.cca.keep(fitted)
 
     def embed_audio(self, audio: Tensor) -> Tensor:
         """Return (n, k) joint embeddings of (n, audio width) features."""
@@ -184,21 +184,18 @@ class Network(base_deep.Network):
         """Return (n, k) joint embeddings of (n, visual width) features."""
         return self._joint(self.visual, visual, "visual")
 
-    def _joint(self, encoder: Encoder, features: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
+    def _joint(self, encoder: DualEncoder, features: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
         """The joint embeddings of one modality's features."""
         if self.params.fusion == "weighted":
             return self._weighted(encoder, features, modality)
         concatenation = self._concatenation(encoder, features)
-        if self.params.fusion == "none":
-            return concatenation
-        centred = concatenation.double() - self.get_buffer(f"{modality}_centre")
-        return (centred @ self.get_buffer(f"{modality}_projection")).float()
+        return concatenation if self.params.fusion == "none" else self.cca.variates(concatenation, modality)
 
-    def _concatenation(self, encoder: Encoder, features: Tensor) -> Tensor:
+    def _concatenation(self, encoder: DualEncoder, features: Tensor) -> Tensor:
         """Explicit and implicit embeddings side by side, each of unit length: (n, explicit_width + implicit_width)."""
         return torch.cat([functional.normalize(branch) for branch in encoder(features)], dim=1)
 
-    def _weighted(self, encoder: Encoder, features: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
+    def _weighted(self, encoder: DualEncoder, features: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
         """Both subspaces as unit rows, so weighted that the cosine is the weighted mean of their similarities."""
         explicit, implicit = encoder(features)
         if self.params.correlation == "agreement":
@@ -209,23 +206,8 @@ class Network(base_deep.Network):
         parts = [share**0.5 * functional.normalize(explicit), (1 - share) ** 0.5 * functional.normalize(implicit)]
         return torch.cat(parts, dim=1)
 
-    def _make_room_for_cca(self, n_classes: int) -> None:
-        """Buffers of the linear maps; components that a fit lacks stay 0 and change no cosine."""
-        params, width = self.params, self.params.explicit_width + self.params.implicit_width
-        n_most = max(n_classes - 1, 1) if params.fusion == "cluster_cca" else width
-        n_components = min(params.fusion_components, n_most)
-        for modality in ("audio", "visual"):
-            self.register_buffer(f"{modality}_centre", torch.zeros(width, dtype=torch.float64))
-            self.register_buffer(f"{modality}_projection", torch.zeros(width, n_components, dtype=torch.float64))
 
-    def _keep(self, modality: str, centre: linalg.Array, projection: linalg.Array) -> None:
-        """Write a modality's half of the CCA into its buffers."""
-        self.get_buffer(f"{modality}_centre").copy_(torch.from_numpy(np.asarray(centre)))
-        kept = self.get_buffer(f"{modality}_projection").zero_()
-        kept[:, : projection.shape[1]] = torch.from_numpy(projection)
-
-
-class Model(base_deep.DeepModel):
+class Model(DeepModel):
     """Explicit and implicit common subspaces, concatenated and fused; every statistic is of the train rows.
 
     The epoch is chosen by the validation MAP of the joint embedding, the average of both directions.
@@ -236,7 +218,7 @@ class Model(base_deep.DeepModel):
     """
 
     params_class = Params
-    network_class = Network
+    network_class = DualSubspaceNetwork
 
 
 def _agreeing(logits: Tensor, modality: Literal["audio", "visual"]) -> Tensor:

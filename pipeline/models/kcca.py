@@ -13,18 +13,19 @@ from sklearn.metrics.pairwise import pairwise_kernels
 
 from pipeline import linalg
 from pipeline.errors import DataError
+from pipeline.linalg import FloatArray
 from pipeline.model_parts.base import History, Pairs, SeededParams, check_features, check_pairs
 from pipeline.model_parts.layers import INPUT_SEARCH, InputParams, whitening_within_classes
 from pipeline.model_parts.saving import load_model, save_model
-from pipeline.model_parts.search_space import Choice, IntUniform, LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **INPUT_SEARCH,
-    "kernel": Choice(("linear", "cosine", "rbf")),
-    "width_factor": LogUniform(0.2, 5.0),
-    "n_landmarks": Choice((100, 300, 1000)),
-    "n_components": IntUniform(5, 32),
-    "ridge": LogUniform(1e-3, 10.0),
+    "kernel": ["linear", "cosine", "rbf"],
+    "width_factor": ("loguniform", 0.2, 5.0),
+    "n_landmarks": [100, 300, 1000],
+    "n_components": ("randint", 5, 33),
+    "ridge": ("loguniform", 1e-3, 10.0),
 }
 
 _N_MEDIAN_ROWS = 1000
@@ -61,13 +62,13 @@ class KernelMap(NamedTuple):
         coordinates: (m, rank); a row's kernel values with the landmarks times these are its coordinates.
     """
 
-    mean: linalg.Array
-    scaling: linalg.Array
-    landmarks: linalg.Array
-    gamma: linalg.Array
-    coordinates: linalg.Array
+    mean: FloatArray
+    scaling: FloatArray
+    landmarks: FloatArray
+    gamma: FloatArray
+    coordinates: FloatArray
 
-    def __call__(self, features: NDArray[np.floating], kernel: str) -> linalg.Array:
+    def __call__(self, features: NDArray[np.floating], kernel: str) -> FloatArray:
         """Return (n, rank) coordinates of (n, width) features: their dot products are the kernel's values."""
         return _kernel((features - self.mean) @ self.scaling, self.landmarks, kernel, self.gamma) @ self.coordinates
 
@@ -91,7 +92,7 @@ class Model:
         self._fitted: tuple[KernelMap, KernelMap, linalg.Cca] | None = None
 
     def fit(self, train: Pairs, validation: Pairs) -> History:
-        """Solve on ``train``; the history of a closed form is empty.
+        """Solve on ``train``, pairs of (n, width) features; the history of a closed form is empty.
 
         Raises:
             DataError: the pairs cannot be used, or all train rows of a modality are alike.
@@ -188,7 +189,7 @@ def fit_kernel_map(features: NDArray[np.floating], labels: NDArray[np.int64], pa
     return KernelMap(mean, scaling, landmarks, gamma, coordinates)
 
 
-def _scaling(centred: linalg.Array, labels: NDArray[np.int64], params: Params) -> linalg.Array:
+def _scaling(centred: FloatArray, labels: NDArray[np.int64], params: Params) -> FloatArray:
     """The matrix (width, width) that standardises centred features, and whitens them if they are to be."""
     deviation = centred.std(axis=0)
     scaling = np.diag(1 / np.where(deviation > 0, deviation, 1.0))
@@ -196,11 +197,11 @@ def _scaling(centred: linalg.Array, labels: NDArray[np.int64], params: Params) -
         return scaling
     labels_onehot = torch.from_numpy(np.eye(labels.max() + 1)[labels])  # (n, n_classes)
     standard = torch.from_numpy(centred @ scaling)
-    whitening: linalg.Array = whitening_within_classes(standard, labels_onehot, params.whitening_ridge).numpy()
+    whitening: FloatArray = whitening_within_classes(standard, labels_onehot, params.whitening_ridge).numpy()
     return scaling @ whitening
 
 
-def _kernel(rows: linalg.Array, landmarks: linalg.Array, kernel: str, gamma: linalg.Array) -> linalg.Array:
+def _kernel(rows: FloatArray, landmarks: FloatArray, kernel: str, gamma: FloatArray) -> FloatArray:
     """Kernel values (n, m) of prepared rows with the landmarks."""
     if not len(rows):  # which scikit-learn refuses
         return np.empty((0, len(landmarks)))

@@ -14,14 +14,14 @@ from pipeline.errors import DataError
 from pipeline.model_parts.base import History, Pairs, check_pairs, with_equal_norms
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
 from pipeline.model_parts.layers import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
-from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 from pipeline.settings.device import one_thread
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,
     **HIDDEN_SEARCH,
-    "classifier": Choice(("logistic", "mlp")),
-    "l2_penalty": LogUniform(1e-2, 1e3),
+    "classifier": ["logistic", "mlp"],
+    "l2_penalty": ("loguniform", 1e-2, 1e3),
 }
 
 
@@ -57,7 +57,7 @@ class ProbabilityNetwork(Network):
         self.register_buffer("longest", torch.ones((), dtype=torch.float64))
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
-        """Prepare all train features; a logistic regression is fitted here and now."""
+        """Prepare all train features (n, width); a logistic regression is fitted here and now."""
         prepared = super().prepare(audio, visual, labels_onehot)
         if self.params.classifier == "logistic":
             labels = labels_onehot.argmax(dim=1).cpu().numpy()
@@ -66,12 +66,12 @@ class ProbabilityNetwork(Network):
         return prepared
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the cross entropy of both classifiers, added."""
+        """Return the cross entropy of both classifiers, added: a scalar."""
         of_audio = functional.cross_entropy(self.audio(audio), labels_onehot)
         return of_audio + functional.cross_entropy(self.visual(visual), labels_onehot)
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
-        """Note the norm of the surest train row."""
+        """Note the norm of the surest of the train rows (n, width)."""
         super().finish_epoch(audio, visual)
         norms = [rows.norm(dim=1).max() for rows in (self.embed_audio(audio), self.embed_visual(visual))]
         self.get_buffer("longest").copy_(torch.stack(norms).max())
@@ -101,7 +101,7 @@ class Model(DeepModel):
     _params: Params
 
     def fit(self, train: Pairs, validation: Pairs) -> History:
-        """Learn from ``train``; a perceptron is stopped by ``validation``, a logistic regression has no history.
+        """Return the history of learning from the pairs ``train``, (n, width) each; a logistic regression has none.
 
         Raises:
             DataError: the pairs cannot be used, or the loss is no longer finite.

@@ -11,13 +11,13 @@ from torch.nn import functional
 from pipeline.model_parts import losses
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
 from pipeline.model_parts.layers import GaussianEncoder, sampled
-from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,
-    "kl_weight": LogUniform(1e-5, 0.1),
-    "lambda_latent": LogUniform(1e-3, 1.0),
-    "latent_width": Choice((16, 32, 64, 100)),
+    "kl_weight": ("loguniform", 1e-5, 0.1),
+    "lambda_latent": ("loguniform", 1e-3, 1.0),
+    "latent_width": [16, 32, 64, 100],
 }
 
 Widths = Annotated[list[PositiveInt], Field(min_length=1)]
@@ -63,7 +63,7 @@ class MsVaeNetwork(Network):
         self.params = params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the losses of both directions; the pair to generate is prepared as the encoders' inputs are."""
+        """Return the losses of both directions, a scalar; what is generated is prepared as the encoders' inputs are."""
         params = self.params
         pair = torch.cat([self.visual.inputs(visual), self.audio.inputs(audio)], dim=1)
         a, v = self.audio(audio), self.visual(visual)  # mean and log variance, (n, latent_width) each

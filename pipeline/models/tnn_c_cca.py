@@ -8,14 +8,14 @@ from torch import Tensor
 from pipeline.model_parts import losses
 from pipeline.model_parts.cca_layer import CCA_SEARCH, CcaNetwork, CcaParams
 from pipeline.model_parts.deep import DeepModel
-from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace, Uniform
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **CCA_SEARCH,
-    "learning_rate": LogUniform(1e-3, 3e-2),
-    "triplets": Choice(("all", "hardest")),
-    "margin": Uniform(0.1, 1.0),
-    "output_width": Choice((32, 64, 128)),
+    "learning_rate": ("loguniform", 1e-3, 3e-2),
+    "triplets": ["all", "hardest"],
+    "margin": ("uniform", 0.1, 0.9),  # from 0.1, of width 0.9
+    "output_width": [32, 64, 128],
 }
 
 
@@ -37,7 +37,7 @@ class TripletNetwork(CcaNetwork):
     params: Params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the triplet loss of the outputs, over anchors of both modalities."""
+        """Return the triplet loss of the outputs over anchors of both modalities, a scalar."""
         outputs = self.audio(audio), self.visual(visual)  # (n, output_width) each
         return losses.cross_modal_triplet_loss(*outputs, labels_onehot, self.params.margin, self.params.triplets)
 

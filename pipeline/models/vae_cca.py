@@ -11,17 +11,17 @@ from pipeline.model_parts import losses
 from pipeline.model_parts.cca_layer import CcaLayer
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
 from pipeline.model_parts.layers import HIDDEN_SEARCH, GaussianEncoder, HiddenParams, hidden_blocks, perceptron, sampled
-from pipeline.model_parts.search_space import Choice, IntUniform, LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,
     **HIDDEN_SEARCH,
-    "kl_weight": LogUniform(1e-4, 1.0),
-    "lambda_correlation": LogUniform(0.01, 10.0),
-    "lambda_category": LogUniform(0.1, 10.0),
-    "latent_width": Choice((16, 32, 64)),
-    "n_components": IntUniform(5, 16),
-    "ridge": LogUniform(1e-3, 1.0),
+    "kl_weight": ("loguniform", 1e-4, 1.0),
+    "lambda_correlation": ("loguniform", 0.01, 10.0),
+    "lambda_category": ("loguniform", 0.1, 10.0),
+    "latent_width": [16, 32, 64],
+    "n_components": ("randint", 5, 17),
+    "ridge": ("loguniform", 1e-3, 1.0),
 }
 
 
@@ -68,7 +68,7 @@ class VaeCcaNetwork(Network):
         self.params = params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return both autoencoders' losses plus the weighted correlation and category losses."""
+        """Return both autoencoders' losses plus the weighted correlation and category losses, a scalar."""
         params = self.params
         (a, a_log_variance), (v, v_log_variance) = self.audio(audio), self.visual(visual)  # (n, latent_width)
         a_decoded = self.audio_decoder(sampled(a, a_log_variance))  # (n, audio width)
@@ -83,7 +83,7 @@ class VaeCcaNetwork(Network):
         return error + params.kl_weight * divergence + tied
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
-        """Fit the CCA on the latent means of the train rows."""
+        """Fit the CCA on the latent means (n, latent_width) of the train rows."""
         super().finish_epoch(audio, visual)
         a, v = (encoder(rows)[0].cpu().numpy() for encoder, rows in ((self.audio, audio), (self.visual, visual)))
         self.cca.keep(linalg.cca(a, v, self.params.n_components, self.params.ridge))

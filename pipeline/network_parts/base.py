@@ -3,7 +3,7 @@
 A network is one folder of ``pipeline/networks``, one section of params.yaml and one line of its map ``networks``, all
 of one name. The folder has four files:
 
-- ``about.py`` loads no torch: ``Params`` of its section, ``INPUTS`` (the stage whose arrays it reads), ``MODALITY``,
+- ``about.py`` loads no torch: ``PARAMS``, the class of its section, ``INPUTS`` (the stage whose arrays it reads), ``MODALITY``,
   ``WIDTH`` of a vector, ``check_inputs`` of the section of those arrays, and ``extra_facts``: what else than its params
   and weights decides a result.
 - ``published.py`` loads no torch either: ``SOURCES`` of weights by name, and how their files are read: ``UNUSED``
@@ -110,7 +110,7 @@ def network_params(name: str, path: Path = PARAMS_FILE) -> NetworkParams:
     Raises:
         ParamsError: there is no such network, or its section is missing or wrong.
     """
-    params: NetworkParams = load_params(name, network_part(name, "about").Params, path)
+    params: NetworkParams = load_params(name, network_part(name, "about").PARAMS, path)
     return params
 
 

@@ -4,6 +4,6 @@ The package itself offers average precision, which training needs too. The other
 modules: DVC hashes whole files, and a change in one of them must not train a model again.
 """
 
-from pipeline.retrieval.average_precision import average_precision, mean_average_precision
+from pipeline.retrieval.average_precision import average_map, average_precision, mean_average_precision
 
-__all__ = ["average_precision", "mean_average_precision"]
+__all__ = ["average_map", "average_precision", "mean_average_precision"]

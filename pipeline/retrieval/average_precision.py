@@ -35,6 +35,21 @@ def mean_average_precision(query: Embedding, gallery: Embedding, query_labels: L
     return float(by_query(average_precisions, query, gallery, query_labels, gallery_labels).mean())
 
 
+def average_map(audio: Embedding, visual: Embedding, labels: Labels) -> float:
+    """Return the MAP of paired embeddings, the average of audio to visual and visual to audio, in (0, 1].
+
+    Args:
+        audio: (n, d), row i of clip i.
+        visual: (n, d), of the clips of ``audio``.
+        labels: (n,) classes of the clips.
+
+    Raises:
+        DataError: an array is empty or not finite, or widths or lengths do not match.
+    """
+    audio_to_visual = mean_average_precision(audio, visual, labels, labels)
+    return (audio_to_visual + mean_average_precision(visual, audio, labels, labels)) / 2
+
+
 def average_precision(similarity: Array, relevant: NDArray[np.bool_]) -> Array:
     """Return the average precision of each query over the whole gallery, (n_queries,) in (0, 1].
 

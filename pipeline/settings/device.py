@@ -28,6 +28,14 @@ def chosen_device() -> torch.device:
     return chosen
 
 
+def device_in_words(device: torch.device) -> str:
+    """Return a device as a reader knows it: ``cpu``, or a GPU with its name, such as ``cuda:0 (NVIDIA H200)``."""
+    if device.type != "cuda":
+        return device.type
+    index = torch.cuda.current_device() if device.index is None else device.index
+    return f"cuda:{index} ({torch.cuda.get_device_name(index)})"
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Run the block on one CPU thread, torch's operators and BLAS alike, and give back the number there was.

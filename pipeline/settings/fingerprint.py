@@ -17,6 +17,8 @@ WITHOUT_EFFECT = (
     "pipeline.settings.environment",
     "pipeline.settings.limits",
     "pipeline.settings.fingerprint",
+    "pipeline.settings.progress",
+    "pipeline.settings.dvc_stage",
     "pipeline.settings.imports",
     "pipeline.formats.clips",  # how inputs and results are written down; the input's own hash says what was read
     "pipeline.formats.files",

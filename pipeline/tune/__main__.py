@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.settings.interrupt import one_line_on_interrupt
 from pipeline.tune.trials import Budget, tune
 
 
@@ -52,4 +53,5 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_on_interrupt("tune: stopped by Ctrl-C; run the same command again: finished trials are kept"):
+        main()

@@ -15,13 +15,10 @@ from typing import Any, NamedTuple
 from pipeline.errors import DataError, DivergenceError, ParamsError
 from pipeline.formats.files import file_sha256, write_atomically
 from pipeline.settings.environment import chosen_workers
+from pipeline.settings.interrupt import held_back_interrupts, kill_workers
+from pipeline.settings.progress import track
 
 COLUMNS = ["trial", "validation_map", "validation_map_sd", "params"]
-
-
-_N_DRAWS = 1000
-
-
 Drawn = tuple[int, dict[str, Any]]  # a trial's number and parameters
 
 
@@ -57,42 +54,16 @@ def best_trial(trials: Sequence[Trial]) -> Trial:
 
     Raises:
         DataError: no trial has one.
+
+    Example:
+        >>> trials = [Trial(0, 0.4, 0.1, {"ridge": 0.1}), Trial(1, 0.6, 0.1, {"ridge": 1.0}), Trial(2, 0.6, 0.2, {})]
+        >>> best_trial(trials).params
+        {'ridge': 1.0}
     """
     trained = [trial for trial in trials if not math.isnan(trial.validation_map)]
     if not trained:
         raise DataError(f"all {len(trials)} trials diverged; expected one that trains (lower learning_rate)")
     return max(trained, key=lambda trial: (trial.validation_map, -trial.number))
-
-
-def draw(module: Any, base: Any, seed: int, number: int) -> dict[str, Any]:  # noqa: ANN401 - a model's module, its Params
-    """Return the searched parameters of a trial; they depend on the seed and its number alone.
-
-    Args:
-        module: a model's module, with ``Params`` and ``SEARCH``.
-        base: the ``Params`` that params.yaml gives; trial 0 is these.
-        seed: of all draws.
-        number: of the trial.
-
-    Raises:
-        ParamsError: the model refuses every draw.
-    """
-    import numpy as np
-    from pydantic import ValidationError
-
-    search = getattr(module, "SEARCH", {})
-    if number == 0:
-        return {key: getattr(base, key) for key in search}
-    rng = np.random.default_rng([seed, number])
-    for _ in range(_N_DRAWS):
-        values = {key: search[key].sample(rng) for key in sorted(search)}
-        try:
-            module.Params.model_validate(base.model_dump() | values)
-        except ValidationError:
-            continue
-        return values
-    raise ParamsError(
-        f"{module.__name__}: all {_N_DRAWS} draws of SEARCH are refused; expected ranges that Params takes"
-    )
 
 
 def read_trials(table: Path) -> list[Trial]:
@@ -153,6 +124,7 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
     """
     from pipeline.model_parts.base import model_module
     from pipeline.settings.params import load_params
+    from pipeline.tune.draws import draw
 
     if budget.n_trials < 1 or budget.n_folds < 1:
         raise ParamsError(f"{budget}; expected at least 1 trial and 1 fold")
@@ -165,7 +137,8 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
     table = out / f"{name}.csv"
     done = _trials_so_far(table, made_with)
     drawn = [(number, draw(module, base, budget.seed, number)) for number in range(len(done), budget.n_trials)]
-    for trial in _in_order(partial(_run, features, name, section, budget), drawn):
+    trials = _in_order(partial(_run, features, name, section, budget), drawn)
+    for trial in track(trials, f"tune, {name}", "trial", len(drawn)):
         done.append(trial)
         _write_table(table, made_with, done)
     return best_trial(done[: budget.n_trials])
@@ -186,7 +159,13 @@ def _in_order(run: Callable[[Drawn], Trial], drawn: Sequence[Drawn]) -> Iterator
         yield from map(run, drawn)
     else:
         with ProcessPoolExecutor(n_workers, get_context("spawn")) as pool:
-            yield from pool.map(run, drawn)
+            try:
+                with held_back_interrupts():
+                    trials = pool.map(run, drawn)
+                yield from trials
+            except BaseException:
+                kill_workers()  # which a pool waits for, perhaps for minutes
+                raise
 
 
 def _run(features: Path, name: str, section: str, budget: Budget, drawn: Drawn) -> Trial:
@@ -214,8 +193,8 @@ def _run(features: Path, name: str, section: str, budget: Budget, drawn: Drawn) 
 def _fold_scores(table: Any, model_class: Any, params: Any, budget: Budget) -> Iterator[float]:  # noqa: ANN401 - see _run
     """The held-out MAP of each fold."""
     from pipeline.model_parts.base import Pairs
-    from pipeline.retrieval import mean_average_precision
-    from pipeline.tune.held_out import folds
+    from pipeline.retrieval import average_map
+    from pipeline.tune.folds import folds
 
     parts = folds(table, budget.n_folds, budget.seed, by_cluster=budget.by_cluster)
     for fit_rows, held_rows in parts:
@@ -224,6 +203,4 @@ def _fold_scores(table: Any, model_class: Any, params: Any, budget: Budget) -> I
         )
         model = model_class(params, budget.seed)
         model.fit(fitted_on, held)
-        audio, visual = model.embed_audio(held.audio), model.embed_visual(held.visual)
-        one_way = mean_average_precision(audio, visual, held.labels, held.labels)
-        yield (one_way + mean_average_precision(visual, audio, held.labels, held.labels)) / 2
+        yield average_map(model.embed_audio(held.audio), model.embed_visual(held.visual), held.labels)

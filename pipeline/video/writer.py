@@ -14,8 +14,8 @@ from av.container import OutputContainer
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError
+from pipeline.video.pictures import Picture
 
-Picture = NDArray[np.uint8]  # (height, width, 3) RGB
 _BITEXACT = {"flags": "+bitexact"}  # no encoder name or version in the stream
 _X264 = {"crf": "20", "preset": "veryfast", "mbtree": "0"}  # x264's AVX-512 code for mbtree varies from run to run
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import DataError, ParamsError, PipelineError
 from pipeline.network_parts.base import network_lines
+from pipeline.settings.interrupt import one_line_on_interrupt
 from pipeline.settings.params import read_section
 from pipeline.weights.sources import RANDOM, SOURCES
 
@@ -105,4 +106,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_on_interrupt("weights: stopped by Ctrl-C; run the same command again: whole files are kept"):
+        main()

@@ -39,7 +39,7 @@ def main() -> None:
         jobs.run(fits.score, [fit for fit in all_fits if not fit.file("scores").exists()])
         shown = [fit for of_set in of_sets for fit in page.shown(of_set).values()]
         jobs.run(fits.embed, [fit for fit in shown if not fit.file("embeddings").exists()])
-        page.write(arguments.out, page.Run(sources, budget, clusters, arguments.seeds), of_sets)
+        page.write(arguments.out, page.Comparison(sources, budget, clusters, arguments.seeds), of_sets)
         page.write_trials(arguments.out, searches)
     except PipelineError as error:
         sys.exit(f"results: {type(error).__name__}: {error}")

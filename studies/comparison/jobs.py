@@ -14,7 +14,7 @@ from pipeline.errors import DataError, PipelineError
 from pipeline.settings.environment import chosen_workers
 from pipeline.tune.trials import Budget, tune
 
-Job = TypeVar("Job")
+Task = TypeVar("Task")
 
 
 class Search(NamedTuple):
@@ -37,7 +37,7 @@ def search(job: Search) -> None:
     tune(*job)
 
 
-def run(function: Callable[[Job], None], jobs: Iterable[Job]) -> None:
+def run(function: Callable[[Task], None], jobs: Iterable[Task]) -> None:
     """Call the function with every job, $WORKERS at a time, and print what is done.
 
     A job that fails does not keep the others from their end.
@@ -54,7 +54,7 @@ def run(function: Callable[[Job], None], jobs: Iterable[Job]) -> None:
         raise DataError(f"{len(failures)} of {len(todo)} failed; expected results of all: {failures[0]}")
 
 
-def _outcomes(attempt: Callable[[Job], str], jobs: Sequence[Job]) -> Iterator[tuple[Job, str]]:
+def _outcomes(attempt: Callable[[Task], str], jobs: Sequence[Task]) -> Iterator[tuple[Task, str]]:
     """The jobs as they end, each with its failure in words."""
     n_workers = chosen_workers()
     if n_workers == 1:
@@ -64,7 +64,7 @@ def _outcomes(attempt: Callable[[Job], str], jobs: Sequence[Job]) -> Iterator[tu
         yield job, f": {answer.problem}" if isinstance(answer, Stopped) else answer
 
 
-def _attempt(function: Callable[[Job], None], job: Job) -> str:
+def _attempt(function: Callable[[Task], None], job: Task) -> str:
     """What went wrong with a job, or nothing."""
     try:
         function(job)

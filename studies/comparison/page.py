@@ -10,14 +10,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.files import write_atomically
+from pipeline.retrieval.cosines import Array
 from pipeline.tune.trials import Budget
 from studies.ablation import MODEL, PRESETS
 from studies.comparison import pictures, tables
 from studies.comparison.fits import Fit
 from studies.comparison.jobs import Search
 from studies.comparison.lines import FORMS, Form, Line, SetLines
-from studies.comparison.sets import Source
-from studies.comparison.tables import Array, Row
+from studies.comparison.sets import FeatureSet
+from studies.comparison.tables import MeasuredLine
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "torch")  # whose versions the page names
 TEMPLATE = "page.md.jinja"
@@ -25,10 +26,10 @@ NAME = "results"  # of the page, and of the folder of its pictures
 COMPARED = (MODEL, "cca", "c_cca")  # whose canonical correlations are shown
 
 
-class Run(NamedTuple):
+class Comparison(NamedTuple):
     """What was asked for: the sets, the budget of the searches, sets of clusters, the seeds of the fits."""
 
-    sources: list[Source]
+    sources: list[FeatureSet]
     budget: Budget
     clusters: dict[str, int]
     seeds: list[int]
@@ -50,7 +51,7 @@ def shown(lines: SetLines) -> dict[str, Fit]:
     return {model: lines.fits_of("tuned", model)[0] for model in COMPARED if model in lines.trials}
 
 
-def write(folder: Path, run: Run, of_sets: Sequence[SetLines]) -> None:
+def write(folder: Path, run: Comparison, of_sets: Sequence[SetLines]) -> None:
     """Write results.md and the folder of its pictures.
 
     Args:
@@ -92,9 +93,9 @@ def write_trials(folder: Path, searches: Sequence[Search]) -> None:
         write_atomically(folder / NAME / "trials" / job.features.stem / table.name, table.read_bytes())
 
 
-def _of_forms(lines: Sequence[Line], reference: str) -> dict[Form, list[Row]]:
+def _of_forms(lines: Sequence[Line], reference: str) -> dict[Form, list[MeasuredLine]]:
     """The rows of each form, compared with the line of a name."""
-    result: dict[Form, list[Row]] = {}
+    result: dict[Form, list[MeasuredLine]] = {}
     for form in FORMS:
         of_form = {line.name: line for line in lines if line.form == form}
         result[form] = tables.rows(list(of_form.values()), of_form[reference])
@@ -104,7 +105,7 @@ def _of_forms(lines: Sequence[Line], reference: str) -> dict[Form, list[Row]]:
 def _draw(
     folder: Path,
     of_sets: Mapping[str, SetLines],
-    presets: Mapping[str, Mapping[Form, Sequence[Row]]],
+    presets: Mapping[str, Mapping[Form, Sequence[MeasuredLine]]],
     correlations: Mapping[str, Mapping[str, tuple[Array, Array]]],
 ) -> None:
     """All pictures."""
@@ -136,13 +137,13 @@ def _points(value: float) -> str:
     return f"{100 * value:+.1f}"
 
 
-def _spread(row: Row, direction: str) -> str:
+def _spread(row: MeasuredLine, direction: str) -> str:
     """Mean and standard deviation over the seeds."""
     of = row.metrics[direction]
     return f"{of['map']:.3f} ± {of['map_std']:.3f}" if row.n_fits > 1 else f"{of['map']:.3f}"
 
 
-def _interval(row: Row) -> str:
+def _interval(row: MeasuredLine) -> str:
     """The interval over the seeds."""
     if row.n_fits == 1:
         return "one fit"

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from pipeline.formats.files import write_atomically
+from pipeline.retrieval.cosines import Array
 from studies.comparison.lines import FORMS, Form
-from studies.comparison.tables import Array, Row
+from studies.comparison.tables import MeasuredLine
 
 PANEL_INCHES = 4.2
 MARKERS = {"audio": "o", "visual": "^"}
 
 
-def ablation(path: Path, of_sets: Mapping[str, Mapping[Form, Sequence[Row]]]) -> None:
+def ablation(path: Path, of_sets: Mapping[str, Mapping[Form, Sequence[MeasuredLine]]]) -> None:
     """Draw the test MAP of each preset with its interval over the queries, a panel a set."""
     figure, panels = _panels(list(of_sets))
     for axes, of_forms in zip(panels, of_sets.values(), strict=True):

@@ -14,29 +14,29 @@ from pipeline.settings.params import load_params
 from pipeline.tune.trials import Budget
 
 
-class Source(NamedTuple):
+class FeatureSet(NamedTuple):
     """A word NAME=FILE of the command line."""
 
     name: str
     file: Path
 
 
-def parse(words: Sequence[str]) -> list[Source]:
+def parse(words: Sequence[str]) -> list[FeatureSet]:
     """Return the sources that words name.
 
     Raises:
         ParamsError: a word has another form, or a name cannot be a file's or stands twice.
     """
-    sources: list[Source] = []
+    sources: list[FeatureSet] = []
     for word in words:
         name, _, file = word.partition("=")
         if not file or not name.isidentifier() or name in [source.name for source in sources]:
             raise ParamsError(f"{word!r}; expected NAME=FILE, NAME of letters, digits and _, each once")
-        sources.append(Source(name, Path(file)))
+        sources.append(FeatureSet(name, Path(file)))
     return sources
 
 
-def check_clusters(sources: Sequence[Source], clusters: Mapping[str, int]) -> None:
+def check_clusters(sources: Sequence[FeatureSet], clusters: Mapping[str, int]) -> None:
     """Refuse clusters of a set that is not there.
 
     Raises:
@@ -48,7 +48,7 @@ def check_clusters(sources: Sequence[Source], clusters: Mapping[str, int]) -> No
             raise ParamsError(f"--clusters {name}: no such set; expected some of {', '.join(names)}")
 
 
-def prepare(source: Source, folder: Path) -> Path:
+def prepare(source: FeatureSet, folder: Path) -> Path:
     """Return the file of the source's feature table, after writing it: the same source gives the same bytes.
 
     Args:
@@ -67,7 +67,7 @@ def prepare(source: Source, folder: Path) -> Path:
     return temporary.replace(path)
 
 
-def budget_of(source: Source, budget: Budget, clusters: Mapping[str, int]) -> Budget:
+def budget_of(source: FeatureSet, budget: Budget, clusters: Mapping[str, int]) -> Budget:
     """Return the budget of a search on the source's table.
 
     The features of a finished run hold a PCA that was fitted on its train rows, which makes other rows look different:
@@ -83,7 +83,7 @@ def budget_of(source: Source, budget: Budget, clusters: Mapping[str, int]) -> Bu
     return budget._replace(n_folds=1) if _is_table(source) else budget
 
 
-def _is_table(source: Source) -> bool:
+def _is_table(source: FeatureSet) -> bool:
     """Whether the file is of a finished run."""
     return source.file.suffix == ".safetensors"
 

@@ -13,18 +13,18 @@ from pipeline.evaluate.model_metrics import Direction, Measured, clip_scores, mo
 from pipeline.evaluate.query_sample import sample_queries
 from pipeline.evaluate.significance import holm, sign_flip_test
 from pipeline.formats.feature_table import FeatureTable
+from pipeline.retrieval.cosines import Array
 from pipeline.tune.trials import Trial
+from studies.ablation import MODEL
 from studies.comparison.fits import DIRECTIONS, METRICS, Fit
 from studies.comparison.lines import Line, SetLines
 
-PUBLISHED = ("cca", "kcca", "c_cca", "dcca", "c_dcca", "tnn_c_cca", "acmr", "dscmr", "cctl", "vae_cca")
+BASELINES = ("label_probabilities", "ms_vae")  # no rivals: the one sees no pairs, the other no labels
 N_PERMUTATIONS = 10_000
 N_RESAMPLES = 2_000
 SEED = 0  # of the permutations and of the resamples
 N_CORRELATIONS = 9
 CORRELATION_RIDGE = 0.1
-
-Array = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
@@ -48,7 +48,7 @@ class Lead(NamedTuple):
     p_holm: float
 
 
-class Row(NamedTuple):
+class MeasuredLine(NamedTuple):
     """A line of a table, measured on the test rows.
 
     Attributes:
@@ -71,7 +71,7 @@ class Row(NamedTuple):
         return self.metrics["average"]["map"]
 
 
-def rows(lines: Sequence[Line], reference: Line) -> list[Row]:
+def rows(lines: Sequence[Line], reference: Line) -> list[MeasuredLine]:
     """Return a row for each line.
 
     A query's average precision is first averaged over seeds and directions; the test and the intervals over the queries
@@ -88,7 +88,7 @@ def rows(lines: Sequence[Line], reference: Line) -> list[Row]:
     p_values = holm(sign_flip_test(ahead[others], N_PERMUTATIONS, SEED)).tolist() if others else []
     leads = {i: Lead(float(ahead[i].mean()), over_queries(ahead[i]), p) for i, p in zip(others, p_values, strict=True)}
     return [
-        Row(line.name, len(line.fits), model_metrics(measures[i]), over_queries(scores[i]), leads.get(i))
+        MeasuredLine(line.name, len(line.fits), model_metrics(measures[i]), over_queries(scores[i]), leads.get(i))
         for i, line in enumerate(lines)
     ]
 
@@ -128,15 +128,19 @@ def over_queries(values: Array) -> Interval:
     return Interval(float(resampled.confidence_interval.low), float(resampled.confidence_interval.high))
 
 
-def best_rival(of_models: Sequence[Row]) -> Row | None:
-    """Return the published single-subspace model of the highest test MAP; None where there is none."""
-    return max((row for row in of_models if row.name in PUBLISHED), key=lambda row: row.map, default=None)
+def rivals(of_models: Sequence[MeasuredLine]) -> list[MeasuredLine]:
+    """Return the lines of the models that the main one is compared with: all but itself and the ``BASELINES``."""
+    return [row for row in of_models if row.name not in (MODEL, *BASELINES)]
 
 
-def likeliest_rival(of_models: Sequence[Row], trials: Mapping[str, Trial]) -> Row | None:
-    """Return the published single-subspace model of the highest validation MAP; None where there is none."""
-    rivals = (row for row in of_models if row.name in PUBLISHED)
-    return max(rivals, key=lambda row: trials[row.name].validation_map, default=None)
+def best_rival(of_models: Sequence[MeasuredLine]) -> MeasuredLine | None:
+    """Return the rival of the highest test MAP; None where there is none."""
+    return max(rivals(of_models), key=lambda row: row.map, default=None)
+
+
+def likeliest_rival(of_models: Sequence[MeasuredLine], trials: Mapping[str, Trial]) -> MeasuredLine | None:
+    """Return the rival of the highest validation MAP; None where there is none."""
+    return max(rivals(of_models), key=lambda row: trials[row.name].validation_map, default=None)
 
 
 def correlations(fit: Fit) -> tuple[Array, Array]:

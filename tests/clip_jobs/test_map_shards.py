@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from pipeline.clip_jobs.cache import ClipCache
@@ -44,6 +45,33 @@ def test_shards_are_embedded_once_with_their_times_and_no_network_is_made_for_no
     back = dict(read_shards(tmp_path / "out"))
     assert back["3"]["embeddings"].tolist() == [[30, 30]] * 3
     assert back["3"]["seconds"].tolist() == [0, 0.5, 1]
+
+
+def test_entries_that_turn_out_damaged_are_computed_again_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows_in(tmp_path / "in")
+    asked: list[list[str]] = []
+
+    def embed(stream: Iterable[tuple[str, Rows]]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        clips = [(clip_id, rows[:].astype(np.float32)) for clip_id, rows in stream]
+        asked.append([clip_id for clip_id, _ in clips])
+        yield from clips
+
+    def run() -> dict[str, bytes]:
+        job = Job("stage", ClipCache(tmp_path / "cache", "fingerprint"), tmp_path / "out", parse_share(WHOLE))
+        map_shards(job, tmp_path / "in", lambda arrays: arrays["rows"], lambda: embed)
+        return {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    intact = run()
+    for path in sorted(tmp_path.glob("cache/*/*"))[:3]:
+        path.write_bytes(path.read_bytes()[:-1] + b"!")  # seen only when its arrays are read
+    assert run() == intact
+    assert [len(clip_ids) for clip_ids in asked] == [5, 3]
+    said = capsys.readouterr().out
+    assert said.count("damaged (its content has another hash); expected an intact entry; computed again") == 3
+    assert run() == intact
+    assert len(asked) == 2
 
 
 def test_a_folder_without_clips_is_told_and_its_out_is_empty(tmp_path: Path) -> None:

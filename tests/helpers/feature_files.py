@@ -96,6 +96,6 @@ def write_f(root: Path, n: int = 24, *, with_places: bool = True, with_names: bo
         write_h5(root / f"{name}_order.h5", {"order": np.array(order)})
     if with_names:
         names = ["Violin, fiddle", "Bark"]
-        lines = [f"{names[row % 2]}&id{max(row, 1)}&good&0&10" for row in range(n)]
+        lines = [f"{names[row % 2]}&video{max(row, 1):06d}&good&0&10" for row in range(n)]
         (root / "Annotations.txt").write_text("Category&VideoID&Quality&StartTime&EndTime\n" + "\n".join(lines) + "\n")
     return {**arrays, **{f"{name}_order": np.array(order) for name, order in orders.items()}}

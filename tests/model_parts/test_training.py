@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info
 from torch import Tensor, nn
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.model_parts.base import Pairs, model_module
+from pipeline.model_parts.base import Pairs, model_module, model_names
 from pipeline.model_parts.training import AdamW, TrainingParams, fit, minibatches, seeded, train_step
 from pipeline.settings.params import load_params, model_sections
 
@@ -86,6 +86,20 @@ def test_history_has_the_mean_loss_of_the_rows() -> None:
     params = PARAMS.model_copy(update={"epochs": 1, "batch_size": 4})
     history = fit(network, lambda x: x.mean() + 0 * network(x).sum(), (rows,), lambda: 0.0, params, seed=0)
     assert history == [{"epoch": 0, "loss": pytest.approx(4.5), "validation_map": 0.0}]
+
+
+def test_a_training_shows_epoch_loss_validation_map_and_device(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AVR_PROGRESS", "bar")
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    network, loss = regression()
+    history = fit(network, loss, line(), lambda: 0.25, PARAMS.model_copy(update={"epochs": 3}), seed=7)
+    title, *_, last = capsys.readouterr().err.splitlines()
+    assert title == "train, seed 7 on cpu"
+    assert "| 3/3 [" in last
+    assert last.endswith(f"loss {history[-1]['loss']:.3f}, validation MAP 0.250]")
+    assert len(last) <= 80
 
 
 @pytest.mark.parametrize("other_seed", [0, 1])
@@ -215,8 +229,12 @@ def test_a_large_validation_split_is_sampled_where_it_chooses_no_epoch() -> None
     assert 0 < abs(maps[0] - maps[1]) < 0.02
 
 
+NETWORKS = [name for name in model_names() if hasattr(model_module(name).Model, "network_class")]
+WAITING = ("c_dcca", "dcca", "label_probabilities")  # for eigenvalues; the last is fitted by scikit-learn
+
+
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", [name for name in model_sections() if name not in ("cca", "c_cca", "kcca")])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_a_step_asks_for_no_value(name: str) -> None:
     """Tensors of the device ``meta`` have none, and refuse what would make the host wait for a GPU's."""
     module = model_module(name)
@@ -229,7 +247,7 @@ def test_a_step_asks_for_no_value(name: str) -> None:
 @pytest.mark.skipif(
     not torch.cuda.is_available() and os.environ.get("FAIL_WITHOUT_GPU") != "1", reason="needs a CUDA device"
 )
-@pytest.mark.parametrize("name", ["dual_subspace", "dscmr", "acmr", "cctl", "tnn_c_cca", "vae_cca", "ms_vae"])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in WAITING])
 def test_a_step_on_a_gpu_waits_for_nothing(name: str) -> None:
     module = model_module(name)
     network = module.Model.network_class(6, 9, 4, load_params(model_sections()[name], module.Params)).cuda()

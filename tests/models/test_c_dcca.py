@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import linalg
 from pipeline.model_parts.base import Pairs
 from pipeline.models.c_dcca import Model, Params
+from tests.helpers.arcs import TEST, TRAIN, VALIDATION, cluster_correlations
 
 Array = NDArray[Any]
 VALUES: dict[str, Any] = {
@@ -18,27 +18,10 @@ VALUES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def pairs(n: int = 210, seed: int = 0) -> Pairs:
-    """Three classes: opposite arcs of a ring of six, so that their means coincide."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % 3
-    angles = np.pi / 3 * (labels + 3 * rng.integers(2, size=(2, n)) + 0.5 * rng.uniform(-1, 1, (2, n)))
-    audio = np.column_stack([np.cos(angles[0]), np.sin(angles[0]), rng.standard_normal((n, 2))])
-    visual = np.column_stack([np.cos(angles[1]), np.sin(angles[1]), rng.standard_normal((n, 3))]) + 5
-    return Pairs(audio.astype(np.float32), visual.astype(np.float32), labels)
-
-
-TRAIN, VALIDATION, TEST = pairs(), pairs(n=60, seed=1), pairs(n=90, seed=2)
-
-
 def fitted(train: Pairs = TRAIN, **changes: Any) -> Model:  # noqa: ANN401 - values of any field
     model = Model(Params.model_validate(VALUES | changes), seed=0)
     model.fit(train, VALIDATION)
     return model
-
-
-def cluster_correlations(audio: Array, visual: Array, labels: Array) -> Array:
-    return linalg.cluster_cca(audio, visual, labels, labels, 2, ridge=1e-4).correlations
 
 
 def test_linear_networks_that_keep_every_direction_have_the_correlations_of_cluster_cca() -> None:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.model_parts import base
 from pipeline.model_parts.base import Model, Pairs, model_module, model_names
-from pipeline.settings.params import load_params, model_sections
+from pipeline.settings.params import StageParams, load_params, model_sections
+from tests.helpers.project import ROOT
 
 Array = NDArray[Any]
 
@@ -268,9 +268,17 @@ def test_the_file_of_another_model_is_refused(name: str, tmp_path: Path) -> None
         model_module(name).Model.load(tmp_path / "model.safetensors")
 
 
-def test_every_file_of_the_folder_is_a_model_but_what_they_share() -> None:
-    files = {file.stem for file in Path(base.__file__).parent.iterdir() if file.suffix == ".py"}
-    assert set(model_names()) == files - {"base", "base_cca", "base_deep", "__init__"}
+def test_every_file_of_the_folder_is_a_model() -> None:
+    assert set(model_names()) == {file.stem for file in (ROOT / "pipeline/models").glob("*.py")} - {"__init__"}
+
+
+@each_model
+def test_a_model_has_params_a_paper_and_a_section_of_params_yaml(name: str) -> None:
+    module = model_module(name)
+    assert module.__doc__
+    assert issubclass(module.Params, StageParams)
+    assert "References:" in (module.Model.__doc__ or "")
+    assert name in model_sections(ROOT / "params.yaml")
 
 
 def test_an_unknown_model_is_refused_with_the_names_of_those_there_are() -> None:

@@ -62,7 +62,7 @@ def test_ctrl_c_ends_a_stage_with_one_line(tmp_path: Path) -> None:
         [sys.executable, "nap.py", "out"], capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}
     )
     assert done.returncode == 130
-    assert done.stderr == "nap: stopped by Ctrl-C; run the same command again: finished clips are kept\n"
+    assert done.stderr == "nap: stopped by Ctrl-C; run the same command again: finished stages and clips are kept\n"
 
 
 def test_a_missing_path_shows_the_usage() -> None:

@@ -1,13 +1,11 @@
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 from numpy.typing import NDArray
-from pydantic import field_validator
 from sklearn.metrics import adjusted_rand_score, average_precision_score
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.model_selection import StratifiedGroupKFold
@@ -15,12 +13,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 from pipeline import linalg
 from pipeline.errors import DataError, ParamsError
 from pipeline.formats.feature_table import FeatureTable
-from pipeline.model_parts.search_space import Choice, LogUniform, SearchSpace
+from pipeline.model_parts.search_space import SearchSpace
 from pipeline.models import dscmr
-from pipeline.settings.params import StageParams
 from pipeline.tune.__main__ import main
-from pipeline.tune.held_out import residual_clusters
-from pipeline.tune.trials import Budget, Trial, best_trial, draw, read_trials, tune
+from pipeline.tune.folds import residual_clusters
+from pipeline.tune.trials import Budget, Trial, best_trial, read_trials, tune
 
 ROOT = Path(__file__).parents[2]
 Rows = NDArray[Any]
@@ -187,8 +184,7 @@ def test_outside_a_project_the_command_says_what_it_needs(project: Path, monkeyp
 def test_a_trial_that_diverges_has_no_score_and_the_search_goes_on(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rates = (1e-3, 1e30)
-    trials = dscmr_trials(project, monkeypatch, {"learning_rate": Choice(rates)}, n_trials=6)
+    trials = dscmr_trials(project, monkeypatch, {"learning_rate": [1e-3, 1e30]}, n_trials=6)
     diverged = [trial.params["learning_rate"] == 1e30 for trial in trials]
     assert any(diverged)
     assert [np.isnan(trial.validation_map) for trial in trials] == diverged
@@ -258,35 +254,3 @@ def test_a_single_cluster_is_refused(project: Path) -> None:
 def test_a_class_smaller_than_the_folds_is_refused(project: Path) -> None:
     with pytest.raises(DataError, match=r"class 'a' has 10 clips that .*; expected at least 11, one a fold"):
         search(project, Budget(1, 11, 0))
-
-
-class PickyParams(StageParams):
-    rate: float
-    kind: str
-
-    @field_validator("kind")
-    @classmethod
-    def _no_b(cls, kind: str) -> str:
-        if kind == "b":
-            raise ValueError("b")
-        return kind
-
-
-def picky(kinds: tuple[str, ...]) -> Any:  # noqa: ANN401 - stands for a model's module
-    ranges = {"rate": LogUniform(0.1, 10.0), "kind": Choice(kinds)}
-    return SimpleNamespace(__name__="picky", Params=PickyParams, SEARCH=ranges)
-
-
-def test_draws_stay_in_their_ranges_and_what_the_model_refuses_is_drawn_again() -> None:
-    base = PickyParams(rate=1.0, kind="z")
-    draws = [draw(picky(("a", "b", "c")), base, 0, number) for number in range(40)]
-    assert draws[0] == {"rate": 1.0, "kind": "z"}
-    assert all(0.1 <= values["rate"] <= 10 for values in draws[1:])
-    assert {values["kind"] for values in draws[1:]} == {"a", "c"}
-    assert len({values["rate"] for values in draws}) == 40
-
-
-def test_a_space_that_the_model_refuses_everywhere_is_an_error() -> None:
-    refusing = SimpleNamespace(__name__="picky", Params=PickyParams, SEARCH={"rate": Choice(("x", "y"))})
-    with pytest.raises(ParamsError, match="picky: all 1000 draws of SEARCH are refused"):
-        draw(refusing, PickyParams(rate=1.0, kind="a"), 0, 1)

@@ -10,7 +10,7 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
@@ -24,12 +24,33 @@ LAYOUT = 2  # of an entry; those of another layout are not found
 DAMAGE = (SafetensorError, ValueError, KeyError, TypeError)  # of reading a damaged file; a DataError is a ValueError
 
 
+class Entry(NamedTuple):
+    """What the cache knows of a clip.
+
+    Attributes:
+        state: ``done``: its arrays can be read; ``refused``: it cannot be used; ``unknown``: it is to be computed.
+        refusal: why it cannot be used; None in the other states.
+    """
+
+    state: Literal["done", "refused", "unknown"]
+    refusal: ClipError | None = None
+
+
 class ClipCache:
     """Results of one stage: of every input, its arrays or the reason why it was refused.
 
     Args:
         folder: where entries are kept; several runs and machines may share it.
         fingerprint: hash of all that decides a result besides the input; see ``fingerprint``.
+
+    Examples:
+        >>> import numpy as np
+        >>> cache = ClipCache(Path("cache"), "hash of the parameters and the code")
+        >>> cache.write("hash of a video", {"seconds": np.array([0.0, 0.96])})
+        >>> cache.look_up("a.mp4", "hash of a video")
+        Entry(state='done', refusal=None)
+        >>> cache.read("a.mp4", "hash of a video")["seconds"].tolist()
+        [0.0, 0.96]
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
@@ -40,8 +61,8 @@ class ClipCache:
         key = hashlib.sha256(f"{LAYOUT}:{input_hash}:{self._fingerprint}".encode()).hexdigest()
         return self._folder / key[:2] / f"{key}.safetensors"
 
-    def peek(self, clip_id: str, input_hash: str) -> ClipError | bool:
-        """Return whether a clip is finished, or why it is refused; only ``read`` looks at the arrays.
+    def look_up(self, clip_id: str, input_hash: str) -> Entry:
+        """Return what is known of a clip; of its arrays only the header is looked at, which ``read`` does not trust.
 
         An entry whose file is cut off or whose header is damaged is removed and counts as unknown.
         """
@@ -52,12 +73,12 @@ class ClipCache:
             if reason is not None and digest != _digest({}, reason):
                 raise ValueError("its content has another hash")
         except FileNotFoundError:
-            return False
+            return Entry("unknown")
         except DAMAGE:
             _remove(path)
-            return False
+            return Entry("unknown")
         _mark_as_used(path)
-        return True if reason is None else ClipError(clip_id, *reason)
+        return Entry("done") if reason is None else Entry("refused", ClipError(clip_id, *reason))
 
     def read(self, clip_id: str, input_hash: str) -> Arrays:
         """Return the arrays of a finished clip.

@@ -17,6 +17,7 @@ from pipeline.clip_jobs.cache.upkeep import (
 from pipeline.clip_jobs.cache.upkeep import prune as remove_oldest
 from pipeline.errors import PipelineError
 from pipeline.settings.environment import cache_folder
+from pipeline.settings.interrupt import one_line_on_interrupt
 
 
 def stats(folder: Path) -> None:
@@ -64,4 +65,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_on_interrupt("clip_cache: stopped by Ctrl-C; run the same command again: it goes on"):
+        main()

@@ -11,6 +11,7 @@ from multiprocessing import forkserver
 from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.clip_jobs.engines.base import Stopped, timed_out
+from pipeline.settings.interrupt import held_back_interrupts
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -25,8 +26,10 @@ Answer = TypeVar("Answer")
 
 def prepare(modules: Sequence[str]) -> None:
     """Start the process that workers are forked from, with modules loaded; this returns before they are."""
-    multiprocessing.set_forkserver_preload([*modules, "pebble.pool.process", "threadpoolctl"])
-    forkserver.ensure_running()
+    preload = ["pipeline.clip_jobs.engines.quiet", *modules, "pebble.pool.process", "threadpoolctl"]
+    multiprocessing.set_forkserver_preload(preload)
+    with held_back_interrupts():
+        forkserver.ensure_running()
 
 
 def run(
@@ -45,6 +48,8 @@ def run(
     """
     from pebble import ProcessPool
 
+    with held_back_interrupts():
+        forkserver.ensure_running()
     context = multiprocessing.get_context("forkserver")
     pool = ProcessPool(n_workers, initializer=_start_worker, initargs=[function], context=context)
     pending: dict[Future[Answer], Item] = {}
@@ -52,18 +57,18 @@ def run(
         for item in items:
             pending[pool.schedule(function, args=[item], timeout=timeout_seconds)] = item
             if len(pending) >= 2 * n_workers:
-                yield from _finished(pool, pending, timeout_seconds)
+                yield from _answers_so_far(pool, pending, timeout_seconds)
         while pending:
-            yield from _finished(pool, pending, timeout_seconds)
+            yield from _answers_so_far(pool, pending, timeout_seconds)
     finally:
         pool.stop()  # type: ignore[no-untyped-call]  # pebble left it without types
         pool.join()
 
 
-def _finished(
+def _answers_so_far(
     pool: "ProcessPool", pending: "dict[Future[Answer], Item]", timeout_seconds: float
 ) -> Iterator[tuple[Item, Answer | Stopped]]:
-    """Wait for at least one call, and take all that are done."""
+    """The items whose calls are done, with their answers; this waits for at least one."""
     while not (done := wait(pending, HEARTBEAT_SECONDS, FIRST_COMPLETED).done):
         if not pool.active:
             raise BrokenProcessPool("the workers cannot start; expected their own messages above")

@@ -87,21 +87,6 @@ def checked_labels(array: NDArray[Any], name: str) -> NDArray[np.int64]:
     return flat.astype(np.int64)
 
 
-def checked_order(array: NDArray[Any], name: str, n_rows: int) -> NDArray[np.int64]:
-    """Return row numbers of a split, each once and below ``n_rows``.
-
-    Raises:
-        DataError: a number is out of range or comes twice.
-    """
-    order = checked_labels(array, name)
-    if order.max(initial=0) >= n_rows:
-        raise DataError(f"{name}: row number {order.max()}; expected 0 to {n_rows - 1}")
-    numbers, counts = np.unique(order, return_counts=True)
-    if (counts > 1).any():
-        raise DataError(f"{name}: row number {numbers[counts > 1][0]} comes twice; expected once")
-    return order
-
-
 def words(array: Any, name: str) -> list[str]:  # noqa: ANN401 - h5py has no types
     """Return a dataset of text or whole numbers as n strings.
 
@@ -133,7 +118,7 @@ def _utf8(array: Any, name: str) -> list[str]:  # noqa: ANN401 - h5py has no typ
 
 
 def check_lengths(where: str, arrays: dict[str, Sequence[Any] | NDArray[Any]]) -> None:
-    """Refuse arrays of one row a clip whose lengths disagree, or that are empty.
+    """Refuse arrays (n, ...) of one row a clip whose lengths n disagree, or that are empty.
 
     Raises:
         DataError: with the length of each.

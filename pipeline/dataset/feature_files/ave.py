@@ -12,19 +12,18 @@ from pipeline.dataset.feature_files.arrays import (
     NUMBERS,
     check_lengths,
     checked_matrix,
-    checked_order,
     dataset,
     open_hdf5,
 )
-from pipeline.dataset.feature_files.imported import Imported, Rows
+from pipeline.dataset.feature_files.imported import FeatureRows, Imported
+from pipeline.dataset.layouts.ave_files import ANNOTATIONS, ORDER_KEY, SPLITS, read_annotations, read_orders
 from pipeline.errors import DataError
 from pipeline.formats.files import file_sha256
 
 AUDIO, VISUAL, LABELS = "audio_feature.h5", "visual_feature.h5", "labels.h5"
-ORDERS = {"train": "train_order.h5", "validation": "val_order.h5", "test": "test_order.h5"}
+ORDERS = {split: f"{word}_order.h5" for split, word in SPLITS.items()}
 NEEDED = (AUDIO, VISUAL, LABELS, ORDERS["train"], ORDERS["test"])
-ANNOTATIONS, HEADER = "Annotations.txt", "Category&"
-KEY, ORDER_KEY = "avadataset", "order"
+KEY = "avadataset"
 NO_EVENT = -1
 BLOCK_VIDEOS = 64  # at once in memory: the visual features of all are 4 GB
 
@@ -54,7 +53,7 @@ def read_f(root: Path) -> Imported:
     order, splits = _orders(root, len(labels))
     kept = [i for i, row in enumerate(order) if labels[row] != NO_EVENT]
     clip_ids = _clip_ids(order, [video for _, video in annotations])
-    rows = Rows(
+    rows = FeatureRows(
         audio=audio[order[kept]],
         visual=visual[order[kept]],
         labels=labels[order[kept]],
@@ -117,30 +116,18 @@ def _event_classes(path: Path) -> NDArray[np.int64]:
 
 def _orders(root: Path, n_rows: int) -> tuple[NDArray[np.int64], list[str]]:
     """Row numbers and splits of the videos that an order file names."""
-    orders = {}
-    for split, name in ORDERS.items():
-        if (root / name).is_file():
-            with open_hdf5(root / name) as file:
-                orders[split] = checked_order(dataset(file, ORDER_KEY)[()], f"{root / name}: {ORDER_KEY}", n_rows)
-    joined = np.concatenate(list(orders.values()))
-    checked_order(joined, f"{root}: order files together", n_rows)
-    return joined, [split for split, order in orders.items() for _ in order]
+    orders = read_orders({split: root / name for split, name in ORDERS.items() if (root / name).is_file()}, n_rows)
+    return np.concatenate(list(orders.values())), [split for split, order in orders.items() for _ in order]
 
 
 def _annotations(path: Path, n_rows: int) -> list[tuple[str, str]]:
     """Category and video of every row; without the file, no names."""
     if not path.is_file():
         return [("", "")] * n_rows
-    try:
-        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: {error}; expected CATEGORY&VIDEO&... in UTF-8") from error
-    rows = [line.split("&") for line in lines if not line.startswith(HEADER)]
-    if len(rows) != n_rows or any(len(row) < len(("category", "video")) for row in rows):
-        raise DataError(
-            f"{path}: {len(rows)} rows; expected {n_rows} of CATEGORY&VIDEO&..., one for each row of {LABELS}"
-        )
-    return [(row[0], row[1]) for row in rows]
+    rows = read_annotations(path)
+    if len(rows) != n_rows:
+        raise DataError(f"{path}: {len(rows)} rows; expected {n_rows}, one for each row of {LABELS}")
+    return [(row.label, row.video_id) for row in rows]
 
 
 def _named(labels: NDArray[np.int64], categories: list[str]) -> tuple[NDArray[np.int64], list[str] | None]:

@@ -31,7 +31,7 @@ class Imported(NamedTuple):
     refused: list[Reject]
 
 
-class Rows(NamedTuple):
+class FeatureRows(NamedTuple):
     """Rows as they were read: audio (n, k), visual (n, m), labels (n,) whole numbers from 0, n clip_ids and splits."""
 
     audio: NDArray[np.float32]

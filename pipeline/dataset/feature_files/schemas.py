@@ -16,7 +16,7 @@ from pipeline.dataset.feature_files.arrays import (
     open_hdf5,
     words,
 )
-from pipeline.dataset.feature_files.imported import Imported, Rows
+from pipeline.dataset.feature_files.imported import FeatureRows, Imported
 from pipeline.errors import DataError
 from pipeline.formats.files import file_sha256
 
@@ -127,7 +127,7 @@ def _split_files(paths: Iterable[Path]) -> dict[str, Path]:
     return files
 
 
-def _with_names(part: Rows, file: Any, keys: Sides, allowed: tuple[str, ...]) -> Rows:  # noqa: ANN401 - untyped h5py
+def _with_names(part: FeatureRows, file: Any, keys: Sides, allowed: tuple[str, ...]) -> FeatureRows:  # noqa: ANN401 - untyped h5py
     """The rows under the names and splits that our own export gives them."""
     clip_ids, splits = (words(dataset(file, key), f"{file.filename}: {key}") for key in (keys.clip_ids, keys.splits))
     check_lengths(file.filename, {keys.audio: part.audio, keys.clip_ids: clip_ids, keys.splits: splits})
@@ -148,7 +148,7 @@ def _facts(file: Any) -> tuple[list[str] | None, dict[str, Any]]:  # noqa: ANN40
     return facts.get("classes"), {"made_by": facts["provenance"]} if "provenance" in facts else {}
 
 
-def _part(file: Any, audio: str, visual: str, labels: str, split: str) -> Rows:  # noqa: ANN401 - h5py has no types
+def _part(file: Any, audio: str, visual: str, labels: str, split: str) -> FeatureRows:  # noqa: ANN401 - h5py has no types
     """The rows under three keys."""
     matrices = [checked_matrix(dataset(file, key)[()], f"{file.filename}: {key}") for key in (audio, visual)]
     numbers = checked_labels(dataset(file, labels)[()], f"{file.filename}: {labels}")
@@ -156,7 +156,7 @@ def _part(file: Any, audio: str, visual: str, labels: str, split: str) -> Rows: 
     width = len(str(len(numbers) - 1))
     stem = f"{split}/" if split else ""
     clip_ids = [f"{stem}{row:0{width}d}" for row in range(len(numbers))]
-    return Rows(matrices[0], matrices[1], numbers, clip_ids, [split] * len(numbers))
+    return FeatureRows(matrices[0], matrices[1], numbers, clip_ids, [split] * len(numbers))
 
 
 def _imported(
@@ -164,7 +164,7 @@ def _imported(
     schema: str,
     keys: Iterable[str],
     split: str,
-    parts: list[Rows],
+    parts: list[FeatureRows],
     class_names: list[str] | None = None,
     more: dict[str, Any] | None = None,
 ) -> Imported:
@@ -175,7 +175,7 @@ def _imported(
     ):
         if len(widths) > 1:
             raise DataError(f"{files[0]}: {name} of widths {sorted(widths)}; expected one width in all splits")
-    rows = Rows(
+    rows = FeatureRows(
         audio=np.concatenate([part.audio for part in parts]),
         visual=np.concatenate([part.visual for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),

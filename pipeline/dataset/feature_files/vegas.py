@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.dataset.feature_files.arrays import checked_labels, checked_matrix
-from pipeline.dataset.feature_files.imported import Imported, Rows
+from pipeline.dataset.feature_files.imported import FeatureRows, Imported
 from pipeline.dataset.layouts.locations import fold_lists
 from pipeline.errors import ClipError, DataError, ParamsError
 from pipeline.formats.rejects import Reject
@@ -21,7 +21,7 @@ AUDIO, VISUAL, LABELS, FOLDS = "vgg", "inception", "VEGAS_classes", "folds"
 FOLDERS = (AUDIO, VISUAL, LABELS, FOLDS)
 
 
-class _Clip(NamedTuple):
+class _ClipArrays(NamedTuple):
     """What lies under one id: vectors (n_times, width) and the number of the class."""
 
     audio: NDArray[Any]
@@ -49,7 +49,7 @@ def read_d(root: Path, fold: int) -> Imported:
         raise DataError(f"{root}: schema D without {missing}; expected the folders {' '.join(FOLDERS)}")
     fold_of, n_folds = _folds(root / FOLDS, fold)
     digest = hashlib.sha256()
-    clips: dict[str, _Clip] = {}
+    clips: dict[str, _ClipArrays] = {}
     refused = []
     for clip_id in sorted(fold_of):
         try:
@@ -58,7 +58,7 @@ def read_d(root: Path, fold: int) -> Imported:
             refused.append(Reject(clip_id, "dataset", error.kind, str(error)))
     if not clips:
         raise DataError(f"{root}: none of {len(fold_of)} listed clips is sound, such as: {refused[0].reason}")
-    rows = Rows(
+    rows = FeatureRows(
         audio=_scaled_means(AUDIO, {clip_id: clip.audio for clip_id, clip in clips.items()}),
         visual=_scaled_means(VISUAL, {clip_id: clip.visual for clip_id, clip in clips.items()}),
         labels=np.array([clip.label for clip in clips.values()]),
@@ -100,7 +100,7 @@ def _ids(path: Path) -> list[str]:
     return [clip_id.removesuffix(".npy") for clip_id in ids]
 
 
-def _read_clip(root: Path, clip_id: str, digest: "hashlib._Hash") -> _Clip:
+def _read_clip(root: Path, clip_id: str, digest: "hashlib._Hash") -> _ClipArrays:
     """The three arrays of a clip, or the reason why it is refused."""
     if posixpath.isabs(clip_id) or ".." in clip_id.split("/"):
         raise ClipError(clip_id, "outside_root", "the id leads out of the folder", "the name of a file in it")
@@ -112,7 +112,7 @@ def _read_clip(root: Path, clip_id: str, digest: "hashlib._Hash") -> _Clip:
             checked_matrix(vectors, f"{folder}/{clip_id}.npy")
         except DataError as error:
             raise ClipError(clip_id, "undecodable", str(error), "sound vectors") from error
-    return _Clip(audio, visual, _label(label, clip_id))
+    return _ClipArrays(audio, visual, _label(label, clip_id))
 
 
 def _read_array(folder: Path, clip_id: str, digest: "hashlib._Hash") -> NDArray[Any]:

@@ -1,5 +1,6 @@
 """The files that AVE is published with: Annotations.txt, and the order files that name its rows by number."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +11,10 @@ from pipeline.dataset.feature_files.arrays import dataset, open_hdf5
 from pipeline.dataset.layouts.locations import YOUTUBE_ID
 from pipeline.errors import DataError
 
+ANNOTATIONS = "Annotations.txt"
 HEADER = "Category&"
 FIELDS = "category&ID&quality&start&end"
+ORDER_KEY = "order"
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
 
 
@@ -53,6 +56,28 @@ def _annotation(place: str, line: str) -> Annotation:
     return Annotation(label, video_id, start_seconds, end_seconds)
 
 
+def read_orders(files: Mapping[str, Path], n_rows: int) -> dict[str, NDArray[np.int64]]:
+    """Return the rows of each split, (n,) from 0 in the order of its file.
+
+    Args:
+        files: the order file of each split.
+        n_rows: of the data set; not all of them need a split.
+
+    Raises:
+        DataError: an order file is missing or damaged, or a row is no row of the data set or stands there twice.
+    """
+    orders = {split: _read_order(path) for split, path in files.items()}
+    taken: dict[int, str] = {}
+    for split, path in files.items():
+        for row in orders[split].tolist():
+            if not 0 <= row < n_rows:
+                raise DataError(f"{path}: row {row}; expected 0 to {n_rows - 1}, as there are {n_rows} rows")
+            if row in taken:
+                raise DataError(f"{path}: row {row} is in {taken[row]} already; expected each row in one file, once")
+            taken[row] = split
+    return orders
+
+
 def read_splits(folder: Path, ending: str, n_rows: int) -> list[str]:
     """Return the split of every row of Annotations.txt.
 
@@ -64,30 +89,21 @@ def read_splits(folder: Path, ending: str, n_rows: int) -> list[str]:
     Raises:
         DataError: an order file is missing or damaged, or a row is in none of them, or in two.
     """
-    splits = [""] * n_rows
-    for split, word in SPLITS.items():
-        path = folder / f"{word}_order{ending}.h5"
-        for row in _read_order(path):
-            if not 0 <= row < n_rows:
-                raise DataError(f"{path}: row {row}; expected 0 to {n_rows - 1}, as Annotations.txt has {n_rows} rows")
-            if splits[row]:
-                raise DataError(
-                    f"{path}: row {row} is in {splits[row]} already; expected each row in one order file, once"
-                )
-            splits[row] = split
-    if "" in splits:
+    orders = read_orders({split: folder / f"{word}_order{ending}.h5" for split, word in SPLITS.items()}, n_rows)
+    splits = {row: split for split, rows in orders.items() for row in rows.tolist()}
+    if missing := sorted(set(range(n_rows)) - splits.keys()):
         raise DataError(
-            f"{folder}: {splits.count('')} of {n_rows} rows are in no order file, such as {splits.index('')}; "
+            f"{folder}: {len(missing)} of {n_rows} rows are in no order file, such as {missing[0]}; "
             "expected Annotations.txt and order files of one release"
         )
-    return splits
+    return [splits[row] for row in range(n_rows)]
 
 
-def _read_order(path: Path) -> NDArray[np.integer]:
-    """(n,) integers: the rows of a split."""
+def _read_order(path: Path) -> NDArray[np.int64]:
+    """(n,): the rows of a split."""
     with open_hdf5(path) as file:
-        order = dataset(file, "order")
+        order = dataset(file, ORDER_KEY)
         if order.ndim != 1 or order.dtype.kind not in "iu":
-            raise DataError(f"{path}: order has shape {order.shape} of {order.dtype}; expected (n,) of integers")
-        rows: NDArray[np.integer] = order[()]
+            raise DataError(f"{path}: {ORDER_KEY} has shape {order.shape} of {order.dtype}; expected (n,) of integers")
+        rows: NDArray[np.int64] = order[()].astype(np.int64)
         return rows

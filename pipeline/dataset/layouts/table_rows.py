@@ -31,14 +31,14 @@ KINDS = (
 ONE_CLASS = "one class a clip: what is relevant to a query is what has its class"
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One row: its place, such as ``videos.csv: line 3``, and its text in the columns that it knows; "" is nothing."""
 
     place: str
     cells: dict[str, str]
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[TableRow]:
     """Return the rows of a table.
 
     Args:
@@ -81,7 +81,7 @@ def _meant(name: str, absent: Sequence[str]) -> list[str]:
     return longer or get_close_matches(plain, absent, n=1, cutoff=0.75)
 
 
-def _read_text(path: Path, delimiter: str) -> list[Row]:
+def _read_text(path: Path, delimiter: str) -> list[TableRow]:
     """Rows of a CSV or TSV; empty lines are passed over."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -93,14 +93,14 @@ def _read_text(path: Path, delimiter: str) -> list[Row]:
         raise DataError(f"{path}: {error}; expected a header and rows in UTF-8 with {delimiter!r} between") from error
 
 
-def _text_row(place: str, header: Sequence[str], fields: Sequence[str]) -> Row:
+def _text_row(place: str, header: Sequence[str], fields: Sequence[str]) -> TableRow:
     """One row of a CSV or TSV."""
     if len(fields) != len(header):
         raise DataError(f"{place}: {len(fields)} fields; expected {len(header)}, as the header has")
-    return Row(place, {name: field for name, field in zip(header, fields, strict=True) if name in COLUMNS})
+    return TableRow(place, {name: field for name, field in zip(header, fields, strict=True) if name in COLUMNS})
 
 
-def _read_parquet(path: Path) -> list[Row]:
+def _read_parquet(path: Path) -> list[TableRow]:
     """Rows of a Parquet file; null and NaN are nothing."""
     try:
         file = pq.ParquetFile(path)
@@ -109,7 +109,7 @@ def _read_parquet(path: Path) -> list[Row]:
         rows = file.read(columns=[name for name in COLUMNS if name in file.schema_arrow.names]).to_pylist()
     except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}; expected a Parquet file, its text in UTF-8") from error
-    return [Row(f"{path}: row {number}", _as_text(row)) for number, row in enumerate(rows, start=1)]
+    return [TableRow(f"{path}: row {number}", _as_text(row)) for number, row in enumerate(rows, start=1)]
 
 
 def _check_types(path: Path, schema: Iterable[pa.Field]) -> None:

@@ -1,6 +1,6 @@
-"""The demo data set: small MP4 files in which what is seen and what is heard are tied by the class alone.
+"""Source ``demo``: small MP4 files in which what is seen and what is heard are tied by the class alone.
 
-Their bytes are the same on every x86-64 processor with AVX2. The last bits of a sine are not, so shapes and sounds are
+Their bytes are equal on every x86-64 processor with AVX2. The last bits of a sine are not, so shapes and sounds are
 drawn in double precision, whose rounding is lost on the way to 8 bits a colour and 16 bits a sample.
 """
 
@@ -12,7 +12,6 @@ from typing import Annotated, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
-from tqdm import tqdm
 
 from pipeline import video
 from pipeline.dataset.base import DatasetParams, Found
@@ -23,6 +22,7 @@ from pipeline.formats.clips import Clip
 from pipeline.settings.environment import cache_folder
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.params import StageParams, load_params
+from pipeline.settings.progress import track
 
 CLASS_NAMES = tuple(SOUNDS)
 MARGIN_FRACTION = 0.04
@@ -99,8 +99,11 @@ def make_demo(folder: Path, params: DemoParams) -> list[DemoClip]:
     missing = [plan for plan in plans if not (folder / plan.clip.path).exists()]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         writing = pool.map(lambda plan: _write_clip(folder, plan, params), missing)
-        for _ in tqdm(writing, "demo", len(missing), unit="clip", disable=not missing):
-            pass
+        try:
+            for _ in track(writing, "demo", "clip", len(missing)):
+                pass
+        finally:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C waits for no clip that is not begun
     return sorted(plan.clip for plan in plans)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pipeline.dataset.base import DatasetParams, Found, refusal
 from pipeline.dataset.layouts.locations import check_classes, given_file, refuse_fold, refuse_protocol
-from pipeline.dataset.layouts.table_rows import COLUMNS, ONE_CLASS, REQUIRED, SUFFIXES, Row, read_rows
+from pipeline.dataset.layouts.table_rows import COLUMNS, ONE_CLASS, REQUIRED, SUFFIXES, TableRow, read_rows
 from pipeline.errors import DataError
 from pipeline.formats.clips import Clip
 from pipeline.formats.rejects import Reject
@@ -56,7 +56,7 @@ def find_clips(params: DatasetParams) -> Found:
     return Found(table.parent, clips, [reject for reject in rejects if reject])
 
 
-def _entry(row: Row) -> _Entry:
+def _entry(row: TableRow) -> _Entry:
     """What one row says by itself."""
     place, cells = row
     path, label, split = cells["path"], cells["label"], cells.get("split", "")
@@ -79,7 +79,7 @@ def _entry(row: Row) -> _Entry:
     return _Entry(place, clip)
 
 
-def _times(row: Row) -> tuple[float | None, float | None]:
+def _times(row: TableRow) -> tuple[float | None, float | None]:
     """Start and end of the event, or two times None."""
     texts = row.cells.get("start", ""), row.cells.get("end", "")
     if texts == ("", ""):

@@ -9,7 +9,7 @@ import pytest
 from safetensors import SafetensorError
 from safetensors.numpy import save, save_file
 
-from pipeline.clip_jobs.cache import ClipCache
+from pipeline.clip_jobs.cache import ClipCache, Entry
 from pipeline.errors import ClipError, DataError, DiskError
 from pipeline.formats.files import write_atomically
 from pipeline.formats.shards import Arrays
@@ -45,7 +45,7 @@ print(peak_megabytes() - before)
 def test_arrays_come_back_from_the_cache(tmp_path: Path) -> None:
     cache = ClipCache(tmp_path, "f")
     cache.write("input", {"a": np.arange(3.0), "b": np.zeros((0, 2), np.uint8)})
-    assert cache.peek("clip", "input") is True
+    assert cache.look_up("clip", "input") == Entry("done")
     back = cache.read("clip", "input")
     assert back["a"].tolist() == [0, 1, 2]
     assert (back["b"].shape, back["b"].dtype) == ((0, 2), np.uint8)
@@ -54,7 +54,8 @@ def test_arrays_come_back_from_the_cache(tmp_path: Path) -> None:
 def test_a_refusal_comes_back_under_the_name_of_the_clip_that_asks(tmp_path: Path) -> None:
     cache = ClipCache(tmp_path, "f")
     cache.write("input", REFUSAL)
-    error = cache.peek("another name", "input")
+    state, error = cache.look_up("another name", "input")
+    assert state == "refused"
     assert isinstance(error, ClipError)
     assert (error.clip_id, error.kind, error.problem) == ("another name", "no_audio", "no sound")
 
@@ -62,7 +63,7 @@ def test_a_refusal_comes_back_under_the_name_of_the_clip_that_asks(tmp_path: Pat
 @pytest.mark.parametrize(("fingerprint", "digest"), [("g", "input"), ("f", "other input")])
 def test_another_fingerprint_or_input_finds_nothing(tmp_path: Path, fingerprint: str, digest: str) -> None:
     ClipCache(tmp_path, "f").write("input", {"a": np.zeros(1)})
-    assert ClipCache(tmp_path, fingerprint).peek("clip", digest) is False
+    assert ClipCache(tmp_path, fingerprint).look_up("clip", digest) == Entry("unknown")
 
 
 def damaged(data: bytes) -> dict[str, bytes]:
@@ -86,9 +87,9 @@ def grown_megabytes(work: str, folder: Path) -> float:
 
 def served(cache: ClipCache) -> bool:
     """Whether the cache gives out anything for the input."""
-    state = cache.peek("clip", "input")
-    if state is not True:
-        return state is not False
+    state = cache.look_up("clip", "input").state
+    if state != "done":
+        return state == "refused"
     try:
         cache.read("clip", "input")
     except DataError:
@@ -116,7 +117,7 @@ def test_an_entry_that_is_cut_off_counts_as_unknown(tmp_path: Path) -> None:
     cache.write("input", {"a": np.arange(9.0)})
     path = cache.path("input")
     path.write_bytes(path.read_bytes()[:-1])
-    assert cache.peek("clip", "input") is False
+    assert cache.look_up("clip", "input") == Entry("unknown")
 
 
 def test_damaged_arrays_are_named_when_they_are_read(tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ def test_damaged_arrays_are_named_when_they_are_read(tmp_path: Path) -> None:
     cache.write("input", {"a": np.arange(9.0)})
     path = cache.path("input")
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    assert cache.peek("clip", "input") is True  # it looks at no array: thousands of entries are quickly seen
+    assert cache.look_up("clip", "input") == Entry("done")  # without a look at arrays: thousands are quickly seen
     with pytest.raises(DataError, match=r"clip 'clip': .*damaged \(its content has another hash\); expected an intact"):
         cache.read("clip", "input")
 

@@ -65,7 +65,7 @@ def test_pruning_removes_what_was_not_used_for_longest(tmp_path: Path) -> None:
 def test_reading_an_entry_saves_it(tmp_path: Path) -> None:
     cache = filled(tmp_path, "logmel", 10)
     cache.read("clip", "0")
-    cache.peek("clip", "1")
+    cache.look_up("clip", "1")
     prune(tmp_path, 3 * size_of(cache), dry_run=False)
     assert kept(cache, 10) == [0, 1, 9]
 

@@ -90,7 +90,7 @@ def test_a_call_that_a_broken_pool_forgot_is_not_waited_for(monkeypatch: pytest.
     pool = ProcessPool(1)
     pool.stop()  # type: ignore[no-untyped-call]  # pebble left it without types
     with pytest.raises(BrokenProcessPool, match="the workers cannot start; expected their own messages above"):
-        list(processes._finished(pool, {Future(): "a"}, 60))
+        list(processes._answers_so_far(pool, {Future(): "a"}, 60))
 
 
 def test_a_call_may_take_longer_than_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,6 +153,31 @@ list(processes.run(hold, [Path({str(locks[0])!r}), Path({str(locks[1])!r})], 2, 
     run.send_signal(how)
     run.wait(timeout=30)
     wait_until(lambda: not any(map(is_held, locks)))
+
+
+@pytest.mark.parametrize("moment", ["loading", "working"])
+def test_workers_say_nothing_of_a_ctrl_c_that_reaches_them_too(tmp_path: Path, moment: str) -> None:
+    lines = ["import time", "from pathlib import Path", "Path('loading').touch()"]
+    (tmp_path / "slow.py").write_text("\n".join([*lines, "time.sleep(60)"] if moment == "loading" else lines))
+    code = """
+import os, signal, time
+from pathlib import Path
+from pipeline.clip_jobs.engines import prepare, processes
+from pipeline.settings.interrupt import one_line_on_interrupt
+from tests.helpers.clip_work import hold
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with one_line_on_interrupt("stopped"):
+    prepare(["slow", "tests.helpers.clip_work"])
+    list(processes.run(hold, [Path("working")], 1, 1000))
+"""
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    run = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, start_new_session=True, stderr=subprocess.PIPE, text=True
+    )
+    wait_until((tmp_path / moment).exists)
+    os.killpg(run.pid, signal.SIGINT)
+    assert (run.communicate(timeout=30)[1], run.returncode) == ("stopped\n", 130)
+    wait_until(lambda: not is_held(tmp_path / "working"))
 
 
 def test_a_worker_has_one_thread_for_arithmetic() -> None:

@@ -6,7 +6,6 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline.dataset.base import source_module
 from pipeline.dataset.feature_files.imported import Imported, clips_of, with_splits_of
 from pipeline.dataset.sources.features import import_table
 from pipeline.dataset.splits import assign_splits
@@ -30,10 +29,6 @@ def assert_holds(table: FeatureTable, pairs: Pairs) -> None:
         np.testing.assert_array_equal(audio, pairs.audio[rows])
         np.testing.assert_array_equal(visual, pairs.visual[rows])
         assert [table.classes[label] for label in labels] == [str(label) for label in pairs.labels[rows]]
-
-
-def test_the_source_is_found_by_its_name() -> None:
-    assert source_module("features").import_table is import_table
 
 
 @pytest.mark.parametrize("as_published", [lambda x: x, lambda x: x[:, None].astype(np.float64)], ids=["int", "float"])

@@ -195,9 +195,9 @@ def test_annotations_in_another_encoding_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("order", "problem"),
     [
-        ([0, 2, 6], r"row 6; expected 0 to 5, as Annotations.txt has 6 rows"),
+        ([0, 2, 6], r"row 6; expected 0 to 5, as there are 6 rows"),
         ([0, 2, -1], r"row -1; expected 0 to 5"),
-        ([0, 2, 0], r"row 0 is in train already; expected each row in one order file, once"),
+        ([0, 2, 0], r"row 0 is in train already; expected each row in one file, once"),
         ([0.0, 2.0], r"order has shape \(2,\) of float64; expected \(n,\) of integers"),
         ([[0, 2]], r"order has shape \(1, 2\) of int64; expected \(n,\) of integers"),
     ],

@@ -42,7 +42,7 @@ def test_a_comment_or_a_docstring_changes_no_hash(tmp_path: Path) -> None:
     ("room", "changed"),
     [
         ("model_parts/layers.py", {(SEARCH, "acmr"), (FIT, "acmr")}),
-        ("tune/held_out.py", {(SEARCH, "cca"), (SEARCH, "acmr")}),
+        ("tune/folds.py", {(SEARCH, "cca"), (SEARCH, "acmr")}),
         ("clip_jobs/engines/processes.py", set()),
     ],
 )

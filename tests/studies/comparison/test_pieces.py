@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.tune.trials import Budget
+from pipeline.tune.trials import Budget, Trial
 from studies.comparison import fits, jobs, page, sets, tables
 from tests.helpers.project import ROOT
 
@@ -62,6 +62,21 @@ def test_the_interval_over_queries_is_near_that_of_the_normal_distribution() -> 
     low, high = tables.over_queries(values)
     half = 1.96 * values.std(ddof=1) / 20
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.1 * half)
+
+
+def line(name: str, test_map: float) -> tables.MeasuredLine:
+    metrics = {"average": {"map": test_map}}
+    return tables.MeasuredLine(name, 1, metrics, over_queries=tables.Interval(0, 1), lead=None)
+
+
+def test_a_new_model_is_a_rival_and_the_main_model_and_the_baselines_are_none() -> None:
+    of_models = [line("dual_subspace", 0.9), line("ms_vae", 0.8), line("label_probabilities", 0.7)]
+    assert tables.best_rival(of_models) is None
+    assert tables.likeliest_rival(of_models, {}) is None
+    of_models += [line("new", 0.6), line("cca", 0.5)]
+    trials = {"new": Trial(0, 0.1, 0.0, {}), "cca": Trial(0, 0.2, 0.0, {})}
+    best, likeliest = tables.best_rival(of_models), tables.likeliest_rival(of_models, trials)
+    assert [row.name for row in (best, likeliest) if row] == ["new", "cca"]
 
 
 def test_alike_embeddings_correlate_on_train_and_test_and_unlike_ones_on_train_alone(tmp_path: Path) -> None:

@@ -4,21 +4,20 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.model_selection import StratifiedGroupKFold
 
+from pipeline.dataset.groups import connected_groups
 from pipeline.errors import DataError
 from pipeline.formats.feature_table import FeatureTable
 
 N_COMPONENTS = 5  # that k-means sees
 
-Rows = NDArray[np.int64]
+Integers = NDArray[np.int64]
 
 
-def folds(table: FeatureTable, n_folds: int, seed: int, *, by_cluster: bool) -> Iterator[tuple[Rows, Rows]]:
+def folds(table: FeatureTable, n_folds: int, seed: int, *, by_cluster: bool) -> Iterator[tuple[Integers, Integers]]:
     """Yield the rows to fit on and the rows to hold out, of each fold.
 
     A sound or a picture that comes in several rows is never on both sides: data sets are made of pairs of few pictures.
@@ -51,22 +50,18 @@ def folds(table: FeatureTable, n_folds: int, seed: int, *, by_cluster: bool) -> 
         yield usable[is_fit], usable[held]
 
 
-def groups_of_equal(audio: NDArray[np.float32], visual: NDArray[np.float32]) -> Rows:
-    """Return the group of each clip, (n,), from 0: those of the same sound or picture, directly or by way of others.
+def groups_of_equal(audio: NDArray[np.float32], visual: NDArray[np.float32]) -> Integers:
+    """Return the group of each clip, (n,), from 0: clips of one sound or picture, directly or by way of others.
 
     Args:
         audio: (n, width) features.
         visual: (n, width) features.
     """
-    n_clips, clips = len(audio), np.arange(len(audio))
-    sounds, pictures = (np.unique(rows, axis=0, return_inverse=True)[1] for rows in (audio, visual))
-    links = np.hstack([clips, clips]), np.hstack([n_clips + sounds, 2 * n_clips + pictures])
-    graph = coo_array((np.ones(2 * n_clips), links), shape=(3 * n_clips, 3 * n_clips))
-    groups: Rows = connected_components(graph, directed=False)[1][:n_clips].astype(np.int64)
-    return groups
+    sounds, pictures = (np.unique(rows, axis=0, return_inverse=True)[1].tolist() for rows in (audio, visual))
+    return connected_groups([(("sound", s), ("picture", p)) for s, p in zip(sounds, pictures, strict=True)])
 
 
-def residual_clusters(rows: NDArray[np.float32], labels: Rows, n_clusters: int, seed: int) -> Rows:
+def residual_clusters(rows: NDArray[np.float32], labels: Integers, n_clusters: int, seed: int) -> Integers:
     """Return the cluster of each row, (n,): k-means of what is left of the rows without their class means.
 
     Clips of one voice or one room differ alike from the rest of their classes, and end up in one cluster.
@@ -87,21 +82,21 @@ def residual_clusters(rows: NDArray[np.float32], labels: Rows, n_clusters: int, 
     for label in np.unique(labels):
         residuals[labels == label] -= residuals[labels == label].mean(axis=0)
     leading = PCA(min(N_COMPONENTS, *rows.shape), svd_solver="full").fit_transform(residuals)
-    clusters: Rows = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(leading)
+    clusters: Integers = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(leading)
     for label in np.unique(labels):
         if len(np.unique(clusters[labels == label])) == 1:
             raise DataError(f"class {label} lies in one of {n_clusters} clusters; expected it in two at least")
     return clusters
 
 
-def _clusters(table: FeatureTable, usable: Rows, n_folds: int, seed: int) -> Iterator[Rows]:
+def _clusters(table: FeatureTable, usable: Integers, n_folds: int, seed: int) -> Iterator[Integers]:
     """Each cluster once; places among the usable rows."""
     clusters = residual_clusters(table.audio[usable], table.labels[usable], n_folds, seed)
     for cluster in range(n_folds):
         yield np.flatnonzero(clusters == cluster)
 
 
-def _draws(table: FeatureTable, usable: Rows, groups: Rows, n_folds: int, seed: int) -> Iterator[Rows]:
+def _draws(table: FeatureTable, usable: Integers, groups: Integers, n_folds: int, seed: int) -> Iterator[Integers]:
     """Stratified draws of whole groups, each held out once; places among the usable rows."""
     labels = table.labels[usable]
     classes, sizes = np.unique(np.unique(np.column_stack([labels, groups]), axis=0)[:, 0], return_counts=True)

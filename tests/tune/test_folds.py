@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DataError
 from pipeline.formats.feature_table import FeatureTable
-from pipeline.tune.held_out import folds, groups_of_equal
+from pipeline.tune.folds import folds, groups_of_equal
 
 Rows = NDArray[Any]
 

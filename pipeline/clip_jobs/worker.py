@@ -1,0 +1,78 @@
+"""What a worker does with one video: its arrays or the reason why it is refused go into the clip cache."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from pipeline.clip_jobs.cache import ClipCache
+from pipeline.clip_jobs.engines.base import Stopped
+from pipeline.errors import ClipError
+from pipeline.formats.clips import Clip
+from pipeline.formats.files import file_sha256
+from pipeline.formats.shards import Arrays
+
+TRANSIENT = ("changed", "unreadable", "timeout")  # true of this run or machine only, so the cache does not learn them
+
+VideoFunction: TypeAlias = Callable[[Clip, Path], Arrays]
+
+
+def compute_in_worker(clip: Clip, root: Path, function: VideoFunction, cache: ClipCache) -> ClipError | None:
+    """Return why a clip is refused, or None; its arrays are in the cache then.
+
+    Args:
+        clip: the clip.
+        root: the folder that its path starts from.
+        function: gives the arrays of a clip whose video is at a path.
+        cache: learns the arrays, and why the clip is refused where that will be so in another run too.
+    """
+    result = _arrays_of_unchanged_file(function, clip, root / clip.path)
+    if not isinstance(result, ClipError):
+        cache.write(clip.sha256, result)
+        return None
+    return _kept(clip, result, cache)
+
+
+def keep_stop(clip: Clip, stopped: Stopped, cache: ClipCache) -> ClipError:
+    """Return the refusal of a clip whose worker was killed or crashed; the cache learns of a crash."""
+    expected = "a video that decodes within dataset.clip_timeout_seconds"
+    return _kept(clip, ClipError(clip.clip_id, stopped.kind, stopped.problem, expected), cache)
+
+
+def _kept(clip: Clip, refusal: ClipError, cache: ClipCache) -> ClipError:
+    """A refusal, which the cache learns if it is one of the clip and not of this run."""
+    if refusal.kind not in TRANSIENT:
+        cache.write(clip.sha256, refusal)
+    return refusal
+
+
+def _arrays_of_unchanged_file(function: VideoFunction, clip: Clip, path: Path) -> Arrays | ClipError:
+    """The function's arrays or its refusal, if the file is the one that was hashed, before and after."""
+    try:
+        before = _version(path)
+        if file_sha256(path) != clip.sha256:
+            return _changed(clip)
+        result = _arrays_or_refusal(function, clip, path)
+        is_same = _version(path) == before or file_sha256(path) == clip.sha256
+    except OSError as error:
+        return ClipError(clip.clip_id, "unreadable", f"{clip.path}: {error.strerror}", "a file that can be read")
+    return result if is_same else _changed(clip)
+
+
+def _arrays_or_refusal(function: VideoFunction, clip: Clip, path: Path) -> Arrays | ClipError:
+    """The function's arrays, or its refusal with the clip's name in place of the file's."""
+    try:
+        return function(clip, path)
+    except ClipError as error:
+        return ClipError(clip.clip_id, error.kind, error.problem, error.expected)
+
+
+def _version(path: Path) -> tuple[int, int, int]:
+    """What differs once somebody has written to a file, or put another in its place."""
+    facts = path.stat()
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+def _changed(clip: Clip) -> ClipError:
+    """The refusal of a clip whose file is not, or no longer, the one that was hashed."""
+    expected = "the bytes that the stage `dataset` saw: run `dvc repro` again"
+    return ClipError(clip.clip_id, "changed", "the file changed during the run", expected)
