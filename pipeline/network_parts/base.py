@@ -4,8 +4,8 @@ A network is one folder of ``pipeline/networks``, one section of params.yaml and
 of one name. The folder has four files:
 
 - ``about.py`` loads no torch: ``PARAMS``, the class of its section, ``INPUTS`` (the stage whose arrays it reads),
-  ``MODALITY``, ``WIDTH`` of a vector, ``check_inputs`` of the section of those arrays, and ``extra_facts``: what else than
-  its params and weights decides a result.
+  ``MODALITY``, ``WIDTH`` of a vector, ``check_inputs`` of the section of those arrays, and ``extra_facts``: what else
+  than its params and weights decides a result.
 - ``published.py`` loads no torch either: ``SOURCES`` of weights by name, and how their files are read: ``UNUSED``
   tensors, ``expected_shapes`` of the others, and ``tensorflow_names``.
 - ``random_weights.py``: ``random_state`` of a seed.
