@@ -25,7 +25,7 @@ from pipeline.errors import ParamsError
 from pipeline.settings.params import PARAMS_FILE, StageParams, load_params, read_section
 
 Modality = Literal["audio", "visual"]
-Part = Literal["about", "published", "random_weights", "network"]
+NetworkPart = Literal["about", "published", "random_weights", "network"]
 
 
 class NetworkParams(StageParams):
@@ -93,7 +93,7 @@ def network_names() -> list[str]:
     return sorted(path.parent.name for path in (Path(__file__).parents[1] / "networks").glob("*/about.py"))
 
 
-def network_part(name: str, part: Part) -> ModuleType:
+def network_part(name: str, part: NetworkPart) -> ModuleType:
     """Return the module ``pipeline.networks.NAME.PART``.
 
     Raises:
