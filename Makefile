@@ -1,5 +1,4 @@
-# make repro: the environment and the main job. make test: the environment and the tests, make test-slow: the long ones. A second call installs nothing.
-PYTHON ?= python3.11
+# What there is to make: `make help`. The environment is made once; a second call installs nothing.
 UV = .venv/bin/uv pip install --quiet --native-tls --constraint requirements.lock
 # a file of tests at a time on each of two cores, the longest first: neither waits at the end
 PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -8,58 +7,106 @@ PINS = pyproject.toml requirements.lock
 SETS ?= demo=data/features.safetensors
 WORK ?= data/results
 
-.PHONY: repro legacy results ablation test test-slow fuzz weights lint check-lock lock clean
+# the first Python that the project runs on; PYTHON=PATH names another
+SUPPORTED = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(or $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	$$name -c '$(SUPPORTED)' 2> /dev/null && echo $$name && break; done),python3)
 
-repro: .venv/installed
+# CPU=1: builds of torch without CUDA, from an index of their own; an environment that has them keeps them
+CPU ?= $(if $(wildcard .venv/cpu-builds),1)
+CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+CPU_UV = $(UV) --no-deps --index-url $(CPU_INDEX) torch torchvision torchaudio
+BUILDS = $(if $(filter-out 0,$(CPU)),.venv/cpu-builds)
+SIZE = $(if $(BUILDS),about 1.5 GB,about 5.5 GB with the CUDA libraries)
+
+.PHONY: help repro install test test-slow fuzz weights results ablation legacy lint check-lock check-metrics lock clean
+
+help:  # this list
+	@awk -F ':[^#]*# ' '/^[a-z-]+:.*# / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "CPU=1          with repro, install or test: torch without CUDA, 1.5 GB in place of 5.5"
+	@echo "PYTHON=PATH    the Python to use, 3.11 to 3.13, where there are several"
+
+repro: .venv/installed  # install, and run what has changed: demo videos -> metrics.json and report/index.html
 	.venv/bin/dvc repro
+	@echo
+	@echo "The results on one page: $(CURDIR)/report/index.html (open it in a browser)"
+	@echo "The numbers:             $(CURDIR)/metrics.json"
+	@echo "Other parameters:        .venv/bin/dvc exp run -S model.lambda_corr=0.5"
+	@echo "Your own videos:         README.md"
+	@echo "To share it by dvc push, name a remote first: .venv/bin/dvc remote add -d NAME URL"
 
-test: .venv/installed-test
+install: .venv/installed  # make the environment, .venv, and run nothing
+
+test: .venv/installed-test  # install with the test tools, and run the tests
 	$(PYTEST) -m "not slow" tests/whole tests
 
-test-slow: .venv/installed-test  # what kills runs at random points, fills disks, starts Ray: some minutes more
+test-slow: .venv/installed-test  # the long tests: kills at random points, full disks, Ray; some minutes more
 	$(PYTEST) -m slow tests/whole tests
 
-fuzz: .venv/installed-test  # clips with damaged bytes, other ones each time: some minutes
+fuzz: .venv/installed-test  # decode clips with damaged bytes, other ones each time; some minutes
 	FUZZ_EXAMPLES=10000 .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py
 
-legacy: .venv/installed  # audio features in the form of the published VEGAS files: see docs/data.md
-	.venv/bin/dvc exp run -S vggish.final_relu=true -S vggish.postprocess=pca_uint8 -S features.audio_scaling=vegas
+weights: .venv/installed  # fetch and check the pretrained weights that params.yaml names
+	.venv/bin/avr weights fetch
 
-results: .venv/installed  # docs/results.md on SETS="NAME=FILE NAME=FILE"; what is finished stays in WORK
+results: .venv/installed  # make docs/results.md again, on SETS="NAME=FILE ..."; what is finished stays in WORK
 	OMP_NUM_THREADS=1 .venv/bin/python -m studies.comparison $(WORK) $(SETS) $(WORDS)
 
-ablation: .venv/installed  # a DVC experiment for each preset, on the data set of params.yaml; WORDS="-S KEY=VALUE" for another
+ablation: .venv/installed  # a DVC experiment for each part of the model left out; WORDS="-S KEY=VALUE"
 	.venv/bin/python -m studies.ablation $(WORDS)
 
-weights: .venv/installed  # what vggish.weights and inception.weights of params.yaml name
-	.venv/bin/python -m pipeline.weights fetch
+legacy: .venv/installed  # audio features in the form of the published VEGAS files: see docs/networks.md
+	.venv/bin/dvc exp run -S vggish.final_relu=true -S vggish.postprocess=pca_uint8 -S features.audio_scaling=vegas
 
-lint: .venv/installed-test
+lint: .venv/installed-test  # style, types and the import contract
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-.venv/bin/uv:
-	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --constraint requirements.lock uv
-
-.venv/installed: .venv/bin/uv $(PINS)
-	$(UV) --editable .
-	@touch $@
-
-.venv/installed-test: .venv/bin/uv $(PINS)
-	$(UV) --editable '.[test]'
-	@touch $@ .venv/installed
-
-check-lock: .venv/installed  # dvc.lock is what the committed code and params make; `dataset` always runs
+check-lock: .venv/installed  # whether dvc.lock is what the committed code and params make
 	.venv/bin/dvc repro --dry --allow-missing > .venv/dry-run
 	@! grep "Running stage" .venv/dry-run | grep -v "'dataset'" || { echo "dvc.lock is stale: run dvc repro"; exit 1; }
 
-lock: .venv/bin/uv  # take the newest versions that pyproject.toml allows
-	.venv/bin/uv pip compile --quiet --native-tls --upgrade --all-extras --python-version 3.11 \
+check-metrics: .venv/installed  # compare a fresh metrics.json with the committed one, within the bounds of docs/evaluate.md
+	.venv/bin/avr check metrics.json --against HEAD --max-change 0.002 --max-change \
+		ms_vae.average.map=0.12 $(foreach model,dcca dscmr,--max-change $(model).average.map=0.03)
+
+lock: .venv/bin/uv  # take the newest versions that pyproject.toml allows into requirements.lock
+	.venv/bin/uv pip compile --quiet --native-tls --upgrade --all-extras --universal --python-version 3.11 \
 		--no-header --no-annotate pyproject.toml --output-file requirements.lock
 	.venv/bin/uv --version | sed 's/uv \([0-9.]*\).*/uv==\1/' >> requirements.lock
 
-clean:
+clean:  # remove the environment
 	rm -rf .venv
+
+.venv/bin/uv:
+	@$(PYTHON) -c '$(SUPPORTED)' 2> /dev/null || { \
+		echo "$(PYTHON): $$($(PYTHON) --version 2>&1 | head -n 1); expected Python 3.11, 3.12 or 3.13:" \
+			"install one, or name it with PYTHON=PATH"; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --constraint requirements.lock uv
+
+.venv/cpu-builds: .venv/bin/uv $(PINS)
+	@test -e $@ || test ! -e .venv/installed || { \
+		echo ".venv has the CUDA builds of torch already: run make clean, then this again"; exit 1; }
+	@UV_HTTP_TIMEOUT=10 UV_HTTP_RETRIES=1 $(CPU_UV) --dry-run > .venv/cpu-index.txt 2>&1 || { \
+		echo "$(CPU_INDEX): no CPU builds of torch can be had from it (.venv/cpu-index.txt says why):" \
+			"name another index with CPU_INDEX=URL, or leave CPU=1 out: the CUDA builds run without a GPU too"; exit 1; }
+	@echo "Installing torch without CUDA into .venv, from $(CPU_INDEX)"
+	@$(CPU_UV)
+	@touch $@
+
+.venv/installed: .venv/bin/uv $(PINS) $(BUILDS)
+	@echo "Installing the packages of requirements.lock into .venv: $(SIZE)"
+	@$(UV) --editable .
+	@touch $@
+	@echo "Installed: .venv takes $$(du -sh .venv | cut -f 1)"
+
+.venv/installed-test: .venv/bin/uv $(PINS) $(BUILDS)
+	@echo "Installing the packages of requirements.lock into .venv: $(SIZE), and 2.5 GB of test tools"
+	@$(UV) --editable '.[test]'
+	@touch $@ .venv/installed
+	@echo "Installed: .venv takes $$(du -sh .venv | cut -f 1)"

@@ -3,7 +3,7 @@
 Straightforward is one row at a time, in float32, channels first, batch normalisation as a layer of its own. Both ways
 have the same random weights. They and the matrix product take turns, round after round, so that whatever else the
 machine does meets all alike: speed-up and share of peak compare runs of one round, and the table has their medians.
-A row is a log-mel example or a picture. The environment variable DEVICE chooses the device.
+A row is a log-mel example or a picture. The environment variable AVR_DEVICE chooses the device.
 """
 
 import argparse

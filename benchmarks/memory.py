@@ -147,7 +147,7 @@ def run(words: Sequence[str], folder: Path, stop_after_seconds: float | None) ->
 
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     (folder / "params.yaml").write_text(params.replace("allow_random: false", "allow_random: true"), encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CACHE_DIR": str(folder / "cache"), "DEVICE": "cpu"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AVR_CACHE_DIR": str(folder / "cache"), "AVR_DEVICE": "cpu"}
     command = [sys.executable, "-m", f"stages.{words[0]}", *words[1:], "in", "out"]
     start, parent, worker = time.monotonic(), Peak(0, 0), Peak(0, 0)
     with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL) as process:

@@ -99,17 +99,17 @@ def _ways(stage: str, folder: Path, engines: Sequence[str]) -> list[Setup]:
     plain = [sys.executable, "-m", f"stages.{stage}", str(folder / "clips.csv"), str(folder / "out")]
     counts = [1 << k for k in range((os.cpu_count() or 1).bit_length())]
     pairs = [(name, n) for name in engines for n in counts]
-    ways = [Setup(f"ENGINE={name}", n, [plain], {"ENGINE": name, "WORKERS": str(n)}) for name, n in pairs]
+    ways = [Setup(f"AVR_ENGINE={name}", n, [plain], {"AVR_ENGINE": name, "AVR_WORKERS": str(n)}) for name, n in pairs]
     for n in counts:
         shards = [[*plain, "--shard", f"{i}/{n}"] for i in range(1, n + 1)]
-        ways.append(Setup("--shard, a worker each", n, shards, {"WORKERS": "1"}))
+        ways.append(Setup("--shard, a worker each", n, shards, {"AVR_WORKERS": "1"}))
     return ways
 
 
 def _measure(way: Setup, folder: Path, number: int) -> Throughput:
     """Run all commands of a way at once, with an empty cache."""
     cache = folder / f"cache-{way.name}-{way.n_workers}-{number}"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CACHE_DIR": str(cache), **way.environment}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "AVR_CACHE_DIR": str(cache), **way.environment}
     start = time.time()
     quiet = subprocess.DEVNULL
     running = [

@@ -1,6 +1,5 @@
 """The one loop over clips: finished ones come from the clip cache, the rest is computed, refused clips are noted."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from pipeline.formats import rejects
 from pipeline.formats.clips import read_clips, read_root
 from pipeline.formats.rejects import Reject
 from pipeline.formats.shards import Arrays, Rows, arrays_sha256, open_shards, write_shards
-from pipeline.settings.environment import chosen_workers
+from pipeline.settings.environment import chosen_workers, flag
 from pipeline.settings.progress import progress
 
 Embed: TypeAlias = Callable[[Iterable[tuple[str, Rows]]], Iterable[tuple[str, NDArray[np.float32]]]]
@@ -69,7 +68,7 @@ def map_videos(
 ) -> None:
     """Write what a function makes of every video to shards, and the refused clips to rejected.csv.
 
-    $WORKERS clips (default: one a core) are computed at a time, in processes of their own, which put their results
+    $AVR_WORKERS clips (default: one a core) are computed at a time, in processes of their own, which put their results
     into the clip cache themselves. A ClipError refuses its clip, as do a crash and too long a time; any other error
     stops the run.
 
@@ -82,7 +81,7 @@ def map_videos(
 
     Raises:
         DataError: more clips are refused than that.
-        ParamsError: WORKERS is not a whole number above 0, or ENGINE is unknown.
+        ParamsError: AVR_WORKERS is not a whole number above 0, or AVR_ENGINE is unknown.
     """
     run, n_workers = chosen_engine(), chosen_workers()
     clips = {clip.clip_id: clip for clip in read_clips(clips_csv) if clip.path}
@@ -226,6 +225,6 @@ def _say_what_was_done(job: Job, n_mine: int, settled: _Settled) -> None:
 
 
 def _is_to_compute(entry: Entry) -> bool:
-    """Whether a clip must be computed; RETRY_REJECTED=1 gives the refused ones another try."""
-    is_retried = entry.state == "refused" and os.environ.get("RETRY_REJECTED") == "1"
+    """Whether a clip must be computed; AVR_RETRY_REJECTED=1 gives the refused ones another try."""
+    is_retried = entry.state == "refused" and flag("AVR_RETRY_REJECTED")
     return entry.state == "unknown" or is_retried

@@ -10,13 +10,14 @@ from pipeline.errors import ClipError
 from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256
 from pipeline.formats.shards import Arrays
+from pipeline.settings.paths import AnyPath
 
 TRANSIENT = ("changed", "unreadable", "timeout")  # true of this run or machine only, so the cache does not learn them
 
 VideoFunction: TypeAlias = Callable[[Clip, Path], Arrays]
 
 
-def compute_in_worker(clip: Clip, root: Path, function: VideoFunction, cache: ClipCache) -> ClipError | None:
+def compute_in_worker(clip: Clip, root: AnyPath, function: VideoFunction, cache: ClipCache) -> ClipError | None:
     """Return why a clip is refused, or None; its arrays are in the cache then.
 
     Args:
@@ -25,6 +26,7 @@ def compute_in_worker(clip: Clip, root: Path, function: VideoFunction, cache: Cl
         function: gives the arrays of a clip whose video is at a path.
         cache: learns the arrays, and why the clip is refused where that will be so in another run too.
     """
+    root = Path(root)
     result = _arrays_of_unchanged_file(function, clip, root / clip.path)
     if not isinstance(result, ClipError):
         cache.write(clip.sha256, result)

@@ -10,12 +10,13 @@ from pathlib import Path
 from pipeline.errors import DiskError
 from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256, write_atomically
+from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import track
 
 RACY_SECONDS = 2.0  # a file touched this recently may change again within one tick of its clock
 
 
-def with_hashes(root: Path, clips: Collection[Clip], memory: Path) -> list[Clip]:
+def with_hashes(root: AnyPath, clips: Collection[Clip], memory: AnyPath) -> list[Clip]:
     """Return the clips with the sha256 of their files; a file that cannot be read gets none.
 
     Args:
@@ -24,6 +25,7 @@ def with_hashes(root: Path, clips: Collection[Clip], memory: Path) -> list[Clip]
         memory: JSON file that remembers the hash of a path, size and modification time, so that a second scan reads
             no video.
     """
+    root, memory = Path(root), Path(memory)
     try:
         known: dict[str, str] = dict(json.loads(memory.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):

@@ -1,46 +1,72 @@
-"""The parts of metrics.json that say what was measured, on what and with what."""
+"""What metrics.json and summary.json say: the few numbers of every model, what they were measured on and with what."""
 
-import platform
-from collections.abc import Iterable
-from importlib.metadata import version
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pipeline.settings.paths import AnyPath
 
 if TYPE_CHECKING:
     from pipeline.formats.feature_table import FeatureTable
 
+Report = dict[str, Any]
+ByDirection = Mapping[str, Mapping[str, float]]
 
+PROJECT = "dual-subspace-retrieval"
 PACKAGES = ("av", "numpy", "scipy", "torch", "torchvision")
+DIRECTIONS = ("audio_to_visual", "visual_to_audio", "average")
+MARGINS = ("map_margin", "map_sampling_margin")  # of the average, where there are several seeds or drawn queries
 
 
-def summary(report: dict[str, Any], metrics: Path) -> str:
+def of_model(metrics: ByDirection) -> dict[str, dict[str, float]]:
+    """Return what metrics.json says of a model, at most 14 numbers; all others stand in plots/metrics.csv.
+
+    Of each direction and their average it is the MAP, the mean reciprocal rank and the recall at the smallest and the
+    largest cut-off; of the average also how far its MAP may be off.
+
+    Args:
+        metrics: every metric by direction, and of their ``average``.
+    """
+    recalls = [name for name in metrics["average"] if name.startswith("recall_at_")]
+    names = ["map", *MARGINS, "mrr", *dict.fromkeys((recalls[0], recalls[-1]))]
+    chosen = {way: [name for name in names if way == "average" or name not in MARGINS] for way in DIRECTIONS}
+    return {way: {name: metrics[way][name] for name in chosen[way] if name in metrics[way]} for way in DIRECTIONS}
+
+
+def summary(report: Report) -> Report:
+    """Return the row that `dvc metrics show` shows: the first model, the best other one, chance, rejected clips."""
+    maps = {name: of["average"]["map"] for name, of in report["models"].items()}
+    first, *others = maps
+    row = {"model": first, "map": maps[first]}
+    if "map_margin" in (average := report["models"][first]["average"]):
+        row["map_margin"] = average["map_margin"]
+    if others:
+        best = max(others, key=maps.__getitem__)
+        row |= {"best_other": best, "best_other_map": maps[best]}
+    return {**row, "chance_map": report["chance"]["map"], "rejected": report["rejected"]}
+
+
+def in_words(report: Report, metrics: AnyPath) -> str:
     """Return a line a model, best first: its MAP, the mean of both directions; and what chance gets."""
-    maps = {name: of_model["average"]["map"] for name, of_model in report["models"].items()}
+    maps = {name: of["average"]["map"] for name, of in report["models"].items()}
     maps["chance"] = report["chance"]["map"]
     lines = [f"  {name:20} {maps[name]:.3f}" for name in sorted(maps, key=lambda name: -maps[name])]
     clips = f"{report['dataset']['n_test']} test clips of {report['dataset']['n_test_classes']} classes"
     return "\n".join([f"evaluate: MAP over {clips}; all else stands in {metrics}", *lines])
 
 
-def against_first(differences: list[dict[str, Any]], names: Iterable[str]) -> dict[str, dict[str, float]]:
-    """The first model's lead over each other one, and its p-values."""
-    first = next(iter(names))
-    return {
-        row["other"]: {key: row[key] for key in ("difference", "p", "p_holm")}
-        for row in differences
-        if row["model"] == first
-    }
-
-
 def dataset_facts(table: "FeatureTable") -> dict[str, Any]:
-    """What the numbers were measured on."""
+    """Return what the numbers were measured on: the data set's name and source, how many clips, how wide features."""
     from pipeline.formats.clips import SPLITS
     from pipeline.settings.params import read_section
 
     n_clips = {f"n_{split}": table.splits.count(split) for split in SPLITS}
     tested = {label for label, split in zip(table.labels.tolist(), table.splits, strict=True) if split == "test"}
+    source, path = (read_section(f"dataset.{key}") for key in ("source", "path"))
     return {
-        "source": read_section("dataset.source"),
+        "name": Path(str(path)).name if path else source,
+        "source": source,
         "split_seed": read_section("dataset.seed"),
         "n_clips": len(table.clip_ids),
         "n_classes": len(table.classes),
@@ -51,15 +77,21 @@ def dataset_facts(table: "FeatureTable") -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
-    """What the numbers were computed with."""
-    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+def provenance(features: Mapping[str, Any], devices: Iterable[str]) -> Report:
+    """Return what made the numbers, and nothing that differs between two runs on machines of one kind.
+
+    Args:
+        features: what made the features, as their table says.
+        devices: kind of device on which each model was trained, ``cpu`` or ``cuda``.
+    """
+    versions = {package: _version(package) for package in PACKAGES}
+    device = " and ".join(sorted(set(devices)))
+    return {**features, "device": device, "project": f"{PROJECT} {_version(PROJECT)}", "versions": versions}
 
 
-def machine() -> dict[str, str]:
-    """The kind of processor: another kind rounds otherwise in the last bits, and training carries that on."""
-    import numpy as np
-
-    config: Any = np.show_config(mode="dicts")
-    vectors = config["SIMD Extensions"].get("found") or config["SIMD Extensions"]["baseline"]
-    return {"processor": platform.machine(), "vector_instructions": vectors[-1]}
+def _version(package: str) -> str:
+    """The version that is installed, without the part that says for which devices it was built."""
+    try:
+        return version(package).partition("+")[0]
+    except PackageNotFoundError:
+        return "not installed"

@@ -10,15 +10,16 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from scipy import stats
 
 from pipeline.evaluate.chance import chance_map, expected_average_precision
+from pipeline.evaluate.metrics import over_queries
 from pipeline.evaluate.query_metrics import query_metrics
 from pipeline.evaluate.query_sample import QuerySample, sample_queries
 from pipeline.evaluate.significance import holm, sign_flip_test
 from pipeline.formats.embeddings import Embeddings
+from pipeline.retrieval.cosines import Array
 from pipeline.settings.params import StageParams
 
-Array = NDArray[np.float64]
 Cutoffs = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-Rows = list[dict[str, Any]]
+Table = list[dict[str, Any]]
 
 CROSS_MODAL = ("audio_to_visual", "visual_to_audio")
 WITHIN_MODALITY = ("audio_to_audio", "visual_to_visual")
@@ -129,11 +130,11 @@ def chance(embeddings: Embeddings, params: EvaluateParams) -> dict[str, float]:
     }
 
 
-def significance_rows(models: Mapping[str, Measured], params: EvaluateParams) -> Rows:
+def significance_rows(models: Mapping[str, Measured], params: EvaluateParams) -> Table:
     """Return a row for each pair of models: how far their MAP is apart, and whether the test clips' luck explains it.
 
     ``difference`` is the MAP of ``model`` minus that of ``other``, the average of both directions across the modalities
-    and of all seeds. ``p`` is the two-sided p-value of a paired permutation test over the clips, ``p_holm`` the same
+    and of all seeds. ``p`` is the two-sided p-value of a paired permutation test over the clips, ``p_holm`` is ``p``
     corrected for the number of pairs.
     """
     pairs = list(combinations(models, 2))
@@ -163,10 +164,7 @@ def clip_scores(measured: Measured, names: Sequence[str]) -> Array:
 def _seed_values(direction: Direction) -> dict[str, Array]:
     """Every metric over the queries, (n_seeds,) each."""
     weights = direction.sample.weights
-    return {
-        metric: np.median(values, axis=1) if metric == "median_rank" else values @ weights
-        for metric, values in direction.scalars.items()
-    }
+    return {metric: over_queries(metric, values, weights) for metric, values in direction.scalars.items()}
 
 
 def _over_seeds(values: Mapping[str, Array]) -> dict[str, float]:

@@ -1,14 +1,13 @@
 """All metrics of queries against a whole gallery: of each query, and their means."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import ParamsError
-from pipeline.evaluate.measures import first_hits, interpolated_precisions, ndcgs, precisions
-from pipeline.retrieval.average_precision import average_precisions
+from pipeline.evaluate.metrics import OfQueries, interpolated_precisions, over_queries, precisions, with_cutoffs
 from pipeline.retrieval.cosines import (
     Array,
     Embedding,
@@ -26,9 +25,8 @@ class QueryMetrics(NamedTuple):
     """What is measured of each query.
 
     Attributes:
-        scalars: (n_queries,) each, by name: ``map`` is the average precision; ``mrr`` and ``median_rank`` are the
-            reciprocal rank and the rank of the first relevant item; ``recall_at_K`` is whether one is among the first
-            K; ``precision_at_K`` and ``ndcg_at_K`` are of the first K.
+        scalars: (n_queries,) each, by the full name of the metric: ``map`` is the average precision, ``median_rank``
+            the rank of the first relevant item.
         precision_at_scope: (n_queries, n_scopes), the precision among the first K for each scope K.
         precision_at_recall: (n_queries, 11), the highest precision at a recall of 0, 0.1, ... 1 or more.
     """
@@ -62,28 +60,28 @@ def query_metrics(
         DataError: an array is empty or not finite, widths or lengths do not match, or a query has no relevant item.
         ParamsError: a K is less than 1.
     """
-    cutoffs, scope_sizes = _checked_cutoffs(recall_at), _checked_cutoffs(scopes)
+    functions = with_cutoffs(_checked_cutoffs(recall_at))
+    at_scopes: list[OfQueries] = [partial(precisions, k=k) for k in _checked_cutoffs(scopes)]
 
     def measure(hits: Hits) -> Array:
-        columns = [average_precisions(hits), first_hits(hits, cutoffs), precisions(hits, cutoffs), ndcgs(hits, cutoffs)]
-        return np.column_stack([*columns, precisions(hits, scope_sizes), interpolated_precisions(hits)])
+        columns = [of_queries(hits) for of_queries in [*functions.values(), *at_scopes]]
+        return np.column_stack([*columns, interpolated_precisions(hits)])
 
-    names = ["map", "mrr", "median_rank"]
-    names += [f"{name}_at_{k}" for name in ("recall", "precision", "ndcg") for k in recall_at]
     columns = by_query(measure, query, gallery, query_labels, gallery_labels, own)
-    scalars, at_scope, at_recall = np.split(columns, [len(names), len(names) + len(scopes)], axis=1)
-    return QueryMetrics(dict(zip(names, scalars.T, strict=True)), at_scope, at_recall)
+    scalars, at_scope, at_recall = np.split(columns, [len(functions), len(functions) + len(scopes)], axis=1)
+    return QueryMetrics(dict(zip(functions, scalars.T, strict=True)), at_scope, at_recall)
 
 
 def evaluate_retrieval(
     query: Embedding, gallery: Embedding, query_labels: Labels, gallery_labels: Labels, recall_at: Sequence[int]
 ) -> dict[str, float]:
-    """Return the mean over queries of every scalar of ``QueryMetrics``; of ``median_rank`` the median.
+    """Return what stands for all queries, the mean or the median, of every scalar of ``QueryMetrics``.
 
     Args and Raises are those of ``query_metrics``; all items are searched.
     """
     values = query_metrics(query, gallery, query_labels, gallery_labels, recall_at).scalars
-    return {name: float(np.median(value) if name == "median_rank" else value.mean()) for name, value in values.items()}
+    weights = np.full(len(query), 1 / len(query))
+    return {name: float(over_queries(name, value, weights)) for name, value in values.items()}
 
 
 def nearest_class(query: Embedding, gallery: Embedding, gallery_labels: Labels) -> Labels:
@@ -105,8 +103,8 @@ def nearest_class(query: Embedding, gallery: Embedding, gallery_labels: Labels) 
     return np.asarray(gallery_labels[by_class][np.concatenate(nearest)])
 
 
-def _checked_cutoffs(cutoffs: Sequence[int]) -> NDArray[np.int64]:
-    """The cut-offs as an array."""
+def _checked_cutoffs(cutoffs: Sequence[int]) -> Sequence[int]:
+    """The cut-offs, which are numbers of items."""
     if too_small := [k for k in cutoffs if k < 1]:
         raise ParamsError(f"first {too_small[0]} items; expected a number of at least 1")
-    return np.array(cutoffs, dtype=np.int64)
+    return cutoffs

@@ -1,11 +1,9 @@
 """Whether two models differ by more than the luck of the test clips: a paired permutation test, corrected for many."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import DataError, ParamsError
-
-Array = NDArray[np.float64]
+from pipeline.retrieval.cosines import Array
 
 _SIGNS_PER_BLOCK = 2**22
 _ROUNDING = 1e-9  # of the sum of magnitudes: sums that differ by less are equal

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from pipeline.errors import DataError
+from pipeline.settings.paths import AnyPath
 
 CHUNK_ROWS = 4096  # that are held in double precision
 
@@ -93,17 +94,18 @@ def transform(pca: Pca, rows: NDArray[Any], whiten: bool, epsilon: float) -> NDA
     return np.concatenate([np.empty((0, axes.shape[1]), np.float32), *chunks])
 
 
-def save_pca(pca: Pca, path: Path) -> None:
+def save_pca(pca: Pca, path: AnyPath) -> None:
     """Write a PCA to one safetensors file; equal PCAs give equal bytes."""
     save_file({name: np.ascontiguousarray(array) for name, array in pca._asdict().items()}, path)
 
 
-def load_pca(path: Path) -> Pca:
+def load_pca(path: AnyPath) -> Pca:
     """Return the PCA of a file that `save_pca` wrote.
 
     Raises:
         DataError: the file is missing or holds no PCA.
     """
+    path = Path(path)
     try:
         return Pca(**load_file(path))
     except (OSError, SafetensorError, TypeError) as error:

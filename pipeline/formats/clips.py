@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.errors import DataError
 from pipeline.formats.csv_rows import write_rows
+from pipeline.settings.paths import AnyPath
 
 SPLITS = ("train", "validation", "test")
 
@@ -43,35 +44,38 @@ COLUMNS = tuple(field.name for field in fields(Clip))
 ROOT_FILE = "videos_root.txt"
 
 
-def write_root(clips_csv: Path, root: Path) -> None:
+def write_root(clips_csv: AnyPath, root: AnyPath) -> None:
     """Note beside clips.csv where the videos are: a fact of this machine, so it is no part of clips.csv itself."""
+    clips_csv, root = Path(clips_csv), Path(root)
     clips_csv.with_name(ROOT_FILE).write_text(f"{root.absolute()}\n", encoding="utf-8")
 
 
-def read_root(clips_csv: Path) -> Path:
+def read_root(clips_csv: AnyPath) -> Path:
     """Return the folder that the paths of clips.csv start from.
 
     Raises:
         DataError: the note is missing, as in a checkout where the stage ``dataset`` has not run yet.
     """
+    clips_csv = Path(clips_csv)
     try:
         return Path(clips_csv.with_name(ROOT_FILE).read_bytes().decode().removesuffix("\n"))  # as it is, also with a \r
     except FileNotFoundError as error:
         raise DataError(f"{error.filename}: missing; expected `dvc repro dataset` to have run here") from error
 
 
-def write_clips(path: Path, clips: Iterable[Clip]) -> None:
+def write_clips(path: AnyPath, clips: Iterable[Clip]) -> None:
     """Write clips.csv, sorted by clip_id: equal clips give equal bytes."""
     write_rows(path, COLUMNS, (astuple(clip) for clip in sorted(clips, key=lambda clip: clip.clip_id)))
 
 
-def read_clips(path: Path) -> list[Clip]:
+def read_clips(path: AnyPath) -> list[Clip]:
     """Return the clips of a clips.csv.
 
     Raises:
         DataError: there is no such file, its columns are not those of ``Clip``, a time is no number, or a clip_id comes
             twice.
     """
+    path = Path(path)
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)

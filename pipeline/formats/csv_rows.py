@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.formats.files import disk_errors
+from pipeline.settings.paths import AnyPath
 
 
-def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def write_rows(path: AnyPath, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a header and rows, which ``csv`` reads as they were: equal rows give equal bytes, on any machine.
 
     Args:
@@ -18,6 +19,7 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[objec
     Raises:
         DiskError: the disk is full or fails.
     """
+    path = Path(path)
     with disk_errors(path), path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError, ParamsError
+from pipeline.settings.paths import AnyPath
 
 
-def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+def write_arrays(path: AnyPath, arrays: dict[str, NDArray[Any]]) -> None:
     """Write arrays by name for ``numpy.load`` to read; equal arrays give equal bytes.
 
     Args:
@@ -48,12 +49,13 @@ class Embeddings:
     labels: NDArray[np.str_]
 
     @classmethod
-    def load(cls, path: Path) -> Embeddings:
+    def load(cls, path: AnyPath) -> Embeddings:
         """Return the rows of the test split from a file that the stage ``embed`` wrote.
 
         Raises:
             DataError: the file is missing or is no such file, or has no test clip.
         """
+        path = Path(path)
         try:
             with np.load(path, allow_pickle=False) as file:
                 test = file["splits"] == "test"

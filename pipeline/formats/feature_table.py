@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from pipeline.errors import DataError
+from pipeline.settings.paths import AnyPath
 
 METADATA_KEY = "table"
 
@@ -77,19 +78,20 @@ class FeatureTable:
             raise DataError(f"feature table: no row of split {split!r}; expected at least one")
         return self.audio[mask], self.visual[mask], self.labels[mask]
 
-    def save(self, path: Path) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write the table to one safetensors file; equal tables give equal bytes."""
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ("audio", "visual", "labels")}
         texts = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in arrays}
         save_file(arrays, path, {METADATA_KEY: json.dumps(texts, sort_keys=True)})
 
     @classmethod
-    def load(cls, path: Path) -> "FeatureTable":
+    def load(cls, path: AnyPath) -> "FeatureTable":
         """Return the table of a file that ``save`` wrote.
 
         Raises:
             DataError: the file is missing or is no such table.
         """
+        path = Path(path)
         try:
             with safe_open(path, framework="numpy") as file:
                 texts = json.loads(file.metadata()[METADATA_KEY])

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import DiskError, PipelineError
+from pipeline.settings.paths import AnyPath
 
 FULL_OR_FAILING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
@@ -18,7 +19,7 @@ FULL_OR_FAILING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)  # a file in a folder's place
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: AnyPath, data: bytes) -> None:
     """Write a file whole or not at all, also when several processes or machines write it at a time.
 
     Raises:
@@ -29,8 +30,9 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: AnyPath) -> Iterator[Path]:
     """Give the path of a file of its own, which takes the place of another after the block."""
+    path = Path(path)
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     with cache_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,14 +43,15 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(path: AnyPath) -> str:
     """Return the sha256 of a file's bytes, in hex."""
+    path = Path(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: AnyPath) -> Iterator[None]:
     """Turn a failure of the disk inside the block into a DiskError that names the file.
 
     Args:
@@ -63,23 +66,24 @@ def disk_errors(path: Path) -> Iterator[None]:
         number = _system_error(error)
         if number not in FULL_OR_FAILING:
             raise
-        raise DiskError(_disk_problem(path, number)) from error
+        raise DiskError(_disk_problem(Path(path), number)) from error
 
 
 @contextmanager
-def cache_errors(path: Path) -> Iterator[None]:
+def cache_errors(path: AnyPath) -> Iterator[None]:
     """Turn a failure of the disk, or of a cache folder that cannot be written, into a DiskError that names the file.
 
     Raises:
         DiskError: as ``disk_errors``, or the folder is read-only, somebody else's, or no folder.
     """
+    path = Path(path)
     try:
         with disk_errors(path):
             yield
     except OSError as error:
         if error.errno not in NOT_WRITABLE:
             raise
-        expected = "a folder that can be written (CACHE_DIR names that of the caches)"
+        expected = "a folder that can be written (AVR_CACHE_DIR names that of the caches)"
         raise DiskError(f"{path}: {os.strerror(error.errno)}; expected {expected}") from error
 
 
@@ -97,5 +101,5 @@ def _disk_problem(path: Path, number: int) -> str:
     free_megabytes = shutil.disk_usage(folder).free / 1e6
     return (
         f"{path}: {os.strerror(number)} ({free_megabytes:.1f} MB free); expected room to write: free some, or name a "
-        "folder on another disk in CACHE_DIR, and run again: it goes on where it stopped"
+        "folder on another disk in AVR_CACHE_DIR, and run again: it goes on where it stopped"
     )

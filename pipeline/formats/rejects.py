@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pipeline.errors import DataError
 from pipeline.formats.csv_rows import write_rows
+from pipeline.settings.paths import AnyPath
 
 FILE = "rejected.csv"
 
@@ -21,18 +22,19 @@ class Reject(NamedTuple):
     reason: str
 
 
-def write(path: Path, rows: Iterable[Reject]) -> None:
+def write(path: AnyPath, rows: Iterable[Reject]) -> None:
     """Write rejected.csv, sorted: equal rejects give equal bytes."""
     write_rows(path, Reject._fields, sorted(rows))
 
 
-def read(path: Path) -> list[Reject]:
+def read(path: AnyPath) -> list[Reject]:
     """Return the rows of a rejected.csv."""
+    path = Path(path)
     with path.open(newline="", encoding="utf-8") as file:
         return [Reject(**row) for row in csv.DictReader(file)]
 
 
-def check_fraction(file: Path, rows: Sequence[Reject], n_clips: int, max_fraction: float) -> None:
+def check_fraction(file: AnyPath, rows: Sequence[Reject], n_clips: int, max_fraction: float) -> None:
     """Stop a run that would go on with too few clips.
 
     Args:
@@ -44,6 +46,7 @@ def check_fraction(file: Path, rows: Sequence[Reject], n_clips: int, max_fractio
     Raises:
         DataError: more than that are refused; the kinds are counted, and the first row is shown.
     """
+    file = Path(file)
     n_refused = len({row.clip_id for row in rows})
     if n_refused > max_fraction * n_clips:
         raise DataError(

@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 
 from pipeline.errors import DataError
 from pipeline.formats.files import disk_errors
+from pipeline.settings.paths import AnyPath
 
 N_SHARDS = 32
 SHARDS = "shard-*.safetensors"
@@ -58,7 +59,7 @@ class StoredRows:
         start_byte: where the first number is.
     """
 
-    def __init__(self, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], start_byte: int) -> None:
+    def __init__(self, path: AnyPath, dtype: np.dtype[Any], shape: tuple[int, ...], start_byte: int) -> None:
         self.dtype, self.shape = dtype, shape
         self._path, self._start_byte = path, start_byte
 
@@ -85,7 +86,7 @@ class StoredRows:
         return StoredRows(self._path, self.dtype, (math.prod(self.shape),), self._start_byte)
 
 
-def write_shards(folder: Path, clip_ids: Iterable[str], load: Callable[[str], Arrays]) -> None:
+def write_shards(folder: AnyPath, clip_ids: Iterable[str], load: Callable[[str], Arrays]) -> None:
     """Write the arrays of all clips, one shard in memory at a time; equal arrays give equal bytes.
 
     Args:
@@ -102,6 +103,7 @@ def write_shards(folder: Path, clip_ids: Iterable[str], load: Callable[[str], Ar
         >>> [(clip_id, arrays["examples"].shape) for clip_id, arrays in read_shards(Path("logmel"))]
         [('bark.mp4', (3, 96, 64))]
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob(SHARDS):
         path.unlink()
@@ -116,7 +118,7 @@ def write_shards(folder: Path, clip_ids: Iterable[str], load: Callable[[str], Ar
             save_file(arrays, folder / name)  # safetensors would write the bytes of a view in their wrong order
 
 
-def read_shards(folder: Path, wanted: Callable[[str], bool] = lambda clip_id: True) -> Iterator[tuple[str, Arrays]]:
+def read_shards(folder: AnyPath, wanted: Callable[[str], bool] = lambda clip_id: True) -> Iterator[tuple[str, Arrays]]:
     """Yield (clip_id, arrays) of every wanted clip, one clip in memory at a time, in the order of the shards.
 
     Raises:
@@ -127,13 +129,14 @@ def read_shards(folder: Path, wanted: Callable[[str], bool] = lambda clip_id: Tr
 
 
 def open_shards(
-    folder: Path, wanted: Callable[[str], bool] = lambda clip_id: True
+    folder: AnyPath, wanted: Callable[[str], bool] = lambda clip_id: True
 ) -> Iterator[tuple[str, dict[str, StoredRows]]]:
     """Yield (clip_id, arrays) as ``read_shards`` does, but with arrays that are still in their file.
 
     Raises:
         DataError: a file of the folder is damaged.
     """
+    folder = Path(folder)
     for path in sorted(folder.glob(SHARDS)):
         clips = defaultdict[str, dict[str, StoredRows]](dict)
         for key, rows in stored_rows(path).items():
@@ -143,13 +146,14 @@ def open_shards(
             yield clip_id, clips[clip_id]
 
 
-def stored_rows(path: Path) -> dict[str, StoredRows]:
+def stored_rows(path: AnyPath) -> dict[str, StoredRows]:
     """Return every tensor of a safetensors file by its name, still in its file.
 
     Raises:
         DataError: the file is damaged.
         FileNotFoundError: there is none.
     """
+    path = Path(path)
     try:  # safetensors checks that the tensors fill the file, but maps what it reads
         with safe_open(path, framework="numpy") as shard, path.open("rb") as file:
             n_header_bytes = int.from_bytes(file.read(8), "little")

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.settings.params import StageParams
+from pipeline.settings.paths import AnyPath
 
 History = list[dict[str, float]]
 """One dict a training epoch, such as ``{"epoch": 0, "loss": 1.2, "validation_map": 0.4}``; empty for a closed form."""
@@ -58,12 +59,12 @@ class Model(Protocol):
         """Return (n, k) embeddings of (n, visual width) features."""
         ...
 
-    def save(self, path: Path) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write the fitted model to one safetensors file; equal models give equal bytes."""
         ...
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: AnyPath) -> Self:
         """Return the model that ``save`` wrote."""
         ...
 

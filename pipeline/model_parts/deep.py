@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +18,7 @@ from pipeline.model_parts.saving import load_model, save_model
 from pipeline.model_parts.search_space import SearchSpace
 from pipeline.retrieval import average_map
 from pipeline.settings.device import chosen_device, one_thread
+from pipeline.settings.paths import AnyPath
 
 DEEP_SEARCH: SearchSpace = INPUT_SEARCH | {
     "patience": [None, 20],
@@ -99,6 +99,11 @@ class DeepModel:
         self._params, self._seed, self._device = params, seed, chosen_device()
         self._network: Network | None = None
 
+    @property
+    def device(self) -> str:
+        """The kind of device that it computes on: ``cpu`` or ``cuda``."""
+        return self._device.type
+
     def fit(self, train: Pairs, validation: Pairs) -> History:
         """Return one dict an epoch of learning from the pairs ``train``, (n, width) each, stopped by ``validation``.
 
@@ -143,7 +148,7 @@ class DeepModel:
         with torch.inference_mode():
             return self._in_blocks(network.embed_visual, visual)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write weights, statistics of the inputs and sizes.
 
         Raises:
@@ -153,7 +158,7 @@ class DeepModel:
         save_model(path, self._params, self._seed, arrays)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: AnyPath) -> Self:
         """Return the model that ``save`` wrote.
 
         Raises:

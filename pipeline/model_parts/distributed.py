@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.errors import ParamsError
 from pipeline.settings.device import chosen_device
+from pipeline.settings.environment import variable
 
 Loss = Callable[..., Tensor]
 
@@ -28,7 +29,7 @@ def joined() -> Iterator[None]:
     Ranks on GPUs take one each and talk by NCCL, those on a CPU by Gloo.
 
     Raises:
-        ParamsError: there are more ranks on this machine than GPUs, or DEVICE names one GPU for all of them.
+        ParamsError: there are more ranks on this machine than GPUs, or AVR_DEVICE names one GPU for all of them.
     """
     if "WORLD_SIZE" not in os.environ:
         yield
@@ -151,9 +152,9 @@ class _SharedRows:
 def _own_gpu() -> int:
     """The GPU of this rank among those of its machine."""
     local_rank, n_gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-    if os.environ.get("DEVICE", "cuda") != "cuda" or local_rank >= n_gpus:
+    if (variable("AVR_DEVICE") or "cuda") != "cuda" or local_rank >= n_gpus:
         raise ParamsError(
-            f"rank {local_rank} of this machine, {n_gpus} GPUs, DEVICE={os.environ.get('DEVICE')!r}; "
-            "expected a GPU for each rank, and DEVICE unset, cuda or cpu"
+            f"rank {local_rank} of this machine, {n_gpus} GPUs, AVR_DEVICE={variable('AVR_DEVICE')!r}; "
+            "expected a GPU for each rank, and AVR_DEVICE unset, cuda or cpu"
         )
     return local_rank

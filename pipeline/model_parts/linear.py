@@ -1,7 +1,6 @@
 """What the models in closed form share."""
 
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -13,6 +12,7 @@ from pipeline.errors import DataError
 from pipeline.model_parts.base import History, Pairs, check_features, check_pairs
 from pipeline.model_parts.saving import load_model, save_model
 from pipeline.settings.params import StageParams
+from pipeline.settings.paths import AnyPath
 
 
 class LinearParams(StageParams):
@@ -74,7 +74,7 @@ class LinearModel(ABC):
         check_features(visual, len(fitted.y_mean), "visual")
         return fitted.y_variates(visual).astype(np.float32)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write projections, means and correlations.
 
         Raises:
@@ -83,7 +83,7 @@ class LinearModel(ABC):
         save_model(path, self._params, self._seed, self._fitted()._asdict())
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: AnyPath) -> Self:
         """Return the model that ``save`` wrote.
 
         Raises:

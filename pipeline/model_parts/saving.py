@@ -12,11 +12,12 @@ from safetensors.numpy import save_file
 from pipeline.errors import DataError
 from pipeline.model_parts.base import Params
 from pipeline.settings.params import StageParams
+from pipeline.settings.paths import AnyPath
 
 _METADATA_KEY = "model"
 
 
-def save_model(path: Path, params: StageParams, seed: int, arrays: dict[str, NDArray[Any]]) -> None:
+def save_model(path: AnyPath, params: StageParams, seed: int, arrays: dict[str, NDArray[Any]]) -> None:
     """Write a fitted model: its arrays, with the model's name, params and seed as JSON in the one metadata key.
 
     Args:
@@ -32,7 +33,7 @@ def save_model(path: Path, params: StageParams, seed: int, arrays: dict[str, NDA
     save_file(contiguous, path, metadata={_METADATA_KEY: made_with})
 
 
-def load_model(path: Path, params_class: type[Params]) -> tuple[Params, int, dict[str, NDArray[Any]]]:
+def load_model(path: AnyPath, params_class: type[Params]) -> tuple[Params, int, dict[str, NDArray[Any]]]:
     """Return params, seed and arrays by name of a model that ``save_model`` wrote.
 
     Args:
@@ -42,6 +43,7 @@ def load_model(path: Path, params_class: type[Params]) -> tuple[Params, int, dic
     Raises:
         DataError: the file is missing, is no safetensors file, or was written by another model.
     """
+    path = Path(path)
     try:
         with safe_open(path, framework="numpy") as file:
             made_with = json.loads(file.metadata()[_METADATA_KEY])

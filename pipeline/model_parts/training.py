@@ -11,7 +11,7 @@ from torch.optim.adamw import adamw
 
 from pipeline.errors import DataError, DivergenceError
 from pipeline.model_parts import distributed
-from pipeline.settings.device import device_in_words, one_thread
+from pipeline.settings.device import one_thread
 from pipeline.settings.params import StageParams
 from pipeline.settings.progress import progress
 
@@ -150,7 +150,7 @@ def fit(
     history: list[dict[str, float]] = []
     best_map, best_epoch, best_state = float("-inf"), 0, _copy_of_state(network)
     device, is_silent = train[0].device, distributed.rank() > 0
-    shown = progress(f"train, seed {seed}", params.epochs, "epoch", device=device_in_words(device), is_silent=is_silent)
+    shown = progress(f"train, seed {seed}", params.epochs, "epoch", device=_in_words(device), is_silent=is_silent)
     with seeded(distributed.own_seed(seed), device), one_thread(), shown as advance:
         for epoch in range(params.epochs):
             with _named(epoch):
@@ -210,6 +210,14 @@ def _validate(network: nn.Module, validation_map: Callable[[], float]) -> float:
     network.eval()
     with torch.inference_mode():
         return validation_map()
+
+
+def _in_words(device: torch.device) -> str:
+    """A device as a reader knows it: ``cpu``, or a GPU with its name, such as ``cuda:0 (NVIDIA H200)``."""
+    if device.type != "cuda":
+        return device.type
+    index = torch.cuda.current_device() if device.index is None else device.index
+    return f"cuda:{index} ({torch.cuda.get_device_name(index)})"
 
 
 def _copy_of_state(network: nn.Module) -> dict[str, Tensor]:

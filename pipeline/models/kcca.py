@@ -1,6 +1,5 @@
 """Kernel CCA: CCA in the feature spaces of two kernels, exact or through landmarks (Nystrom)."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
@@ -18,6 +17,7 @@ from pipeline.model_parts.base import History, Pairs, SeededParams, check_featur
 from pipeline.model_parts.layers import INPUT_SEARCH, InputParams, whitening_within_classes
 from pipeline.model_parts.saving import load_model, save_model
 from pipeline.model_parts.search_space import SearchSpace
+from pipeline.settings.paths import AnyPath
 
 SEARCH: SearchSpace = {
     **INPUT_SEARCH,
@@ -128,7 +128,7 @@ class Model:
         check_features(visual, len(visual_map.mean), "visual")
         return cca.y_variates(visual_map(visual, self._params.kernel)).astype(np.float32)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write landmarks, coordinates and projections.
 
         Raises:
@@ -141,7 +141,7 @@ class Model:
         save_model(path, self._params, self._seed, arrays)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: AnyPath) -> Self:
         """Return the model that ``save`` wrote.
 
         Raises:

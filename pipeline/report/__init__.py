@@ -7,14 +7,13 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline.formats.rejects import Reject
+from pipeline.formats.rejects import Reject, count_kinds, kinds_in_words
 from pipeline.report import pictures
+from pipeline.report.inputs import Inputs, Tables
 
 Row = Mapping[str, Any]
-Tables = Mapping[str, Mapping[str, Sequence[Mapping[str, str]]]]
 
 TEMPLATE = "page.html.jinja"
-TABLES = ("precision_scope", "precision_recall", "class_map", "confusion")
 DIRECTIONS = {"audio_to_visual": "sound to video", "visual_to_audio": "video to sound"}
 SHARED = {"clip_id": "name", "sha256": "bytes", "source_id": "source video"}
 N_CURVES = len(pictures.COLOURS)
@@ -23,14 +22,9 @@ N_MISTAKES = 20
 MAX_MATRIX_CLASSES = 20  # more are a list of the most frequent mistakes
 
 
-def page(metrics: Row, tables: Tables, refused: Sequence[Reject]) -> str:
-    """Return the page as HTML, a function of its arguments alone.
-
-    Args:
-        metrics: what metrics.json holds; its first model is the one that the others are compared with.
-        tables: for each of ``TABLES`` the rows of its CSV file by model.
-        refused: the rows of rejected.csv.
-    """
+def page(inputs: Inputs) -> str:
+    """Return the page as HTML, a function of its inputs alone."""
+    metrics, tables, leads, machine, refused = inputs
     n_seeds = {name: len(rows) // (2 * metrics["dataset"]["n_queries"]) for name, rows in tables["confusion"].items()}
     first, ranked = next(iter(metrics["models"])), _ranked(metrics)
     shown = [first, *(name for name in ranked if name != first)][:N_CURVES]
@@ -43,18 +37,25 @@ def page(metrics: Row, tables: Tables, refused: Sequence[Reject]) -> str:
             ranked=ranked,
             shown=shown,
             n_seeds=n_seeds,
+            significance=leads,
             cutoffs=_cutoffs(metrics["models"][first]["average"]),
-            warnings=list(warnings(metrics)),
+            warnings=list(warnings(metrics, refused)),
             refused=refused,
-            provenance=list(_leaves(metrics["provenance"])),
+            rejected_kinds=count_kinds(refused),
+            provenance=[*_leaves(metrics["provenance"]), *_leaves(machine, "machine")],
             **_pictures(metrics, tables, ranked, shown),
             **_answers(first, tables, 2 * n_seeds[first]),
         )
     )
 
 
-def warnings(metrics: Row) -> Iterator[tuple[str, str]]:
-    """Yield what a reader has to know before any number: what there is, and what it means."""
+def warnings(metrics: Row, refused: Sequence[Reject]) -> Iterator[tuple[str, str]]:
+    """Yield what a reader has to know before any number: what there is, and what it means.
+
+    Args:
+        metrics: what metrics.json holds.
+        refused: the rows of rejected.csv.
+    """
     dataset, leakage = metrics["dataset"], metrics["dataset"].get("leakage", {})
     for relation, word in SHARED.items():
         if n_leaks := leakage.get(f"test_same_{relation}", 0):
@@ -68,7 +69,7 @@ def warnings(metrics: Row) -> Iterator[tuple[str, str]]:
         what = f"similar labels: {n_alike} groups that differ only in case or white space"
         yield what, "They count as different classes."
     if n_rejected := metrics["rejected"]:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in metrics["rejected_kinds"].items())
+        kinds = kinds_in_words(refused)
         yield f"rejected clips: {n_rejected} ({kinds})", "The run went on without them; they are listed below."
 
 
@@ -135,7 +136,12 @@ def _cutoffs(metrics: Mapping[str, float]) -> list[int]:
 
 
 def _leaves(value: object, key: str = "") -> Iterator[tuple[str, object]]:
-    """Every value of nested maps under its dotted key."""
+    """Every value of nested maps under its dotted key.
+
+    Example:
+        >>> dict(_leaves({"vggish": {"weights": "random", "seed": 0}, "device": "cpu"}))
+        {'vggish.weights': 'random', 'vggish.seed': 0, 'device': 'cpu'}
+    """
     if isinstance(value, Mapping):
         for name, member in value.items():
             yield from _leaves(member, f"{key}.{name}" if key else str(name))

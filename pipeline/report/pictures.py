@@ -1,4 +1,4 @@
-"""The pictures of the report, as SVG to stand within a page: the same numbers give the same bytes."""
+"""The pictures of the report, as SVG to stand within a page; equal numbers give equal bytes."""
 
 import io
 import re

@@ -1,6 +1,5 @@
 """Where to compute."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,17 +7,18 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from pipeline.errors import ParamsError
+from pipeline.settings.environment import variable
 
 
 def chosen_device() -> torch.device:
-    """Return the device that the environment variable DEVICE names; without it, CUDA if there is any, else the CPU.
+    """Return the device that the environment variable AVR_DEVICE names; without it, CUDA if there is any, else the CPU.
 
     Raises:
-        ParamsError: DEVICE is no device of this machine.
+        ParamsError: AVR_DEVICE is no device of this machine.
     """
     available = "cuda" if torch.cuda.is_available() else "cpu"
-    name = os.environ.get("DEVICE") or available
-    problem = f"DEVICE={name!r}: not a device of this machine; expected cpu, or cuda or cuda:N where there is a GPU"
+    name = variable("AVR_DEVICE") or available
+    problem = f"AVR_DEVICE={name!r}: not a device of this machine; expected cpu, or cuda or cuda:N where there is a GPU"
     try:
         chosen = torch.device(name)
     except RuntimeError as error:
@@ -26,14 +26,6 @@ def chosen_device() -> torch.device:
     if chosen.type not in {"cpu", available} or (chosen.index or 0) >= max(1, torch.cuda.device_count()):
         raise ParamsError(problem)
     return chosen
-
-
-def device_in_words(device: torch.device) -> str:
-    """Return a device as a reader knows it: ``cpu``, or a GPU with its name, such as ``cuda:0 (NVIDIA H200)``."""
-    if device.type != "cuda":
-        return device.type
-    index = torch.cuda.current_device() if device.index is None else device.index
-    return f"cuda:{index} ({torch.cuda.get_device_name(index)})"
 
 
 @contextmanager

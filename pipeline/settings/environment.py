@@ -1,32 +1,89 @@
-"""What environment variables say: folders and workers. None of it changes the answer."""
+"""What environment variables say: folders, workers, device, engine. None of it changes the answer."""
 
 import os
+import sys
+from functools import cache
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 from pipeline.errors import ParamsError
 
+APP = "dual-subspace-retrieval"
+PREFIX = "AVR_"
+ALSO_WITHOUT_PREFIX = ("DEVICE", "WORKERS", "ENGINE", "CACHE_DIR", "WEIGHTS_DIR", "OFFLINE", "RETRY_REJECTED")
+
+
+def variable(name: str) -> str:
+    """Return the text of an environment variable of this project; empty where it is not set.
+
+    Those of ALSO_WITHOUT_PREFIX are read without their prefix too, where the full name says nothing; a line on stderr
+    tells so, once a process.
+
+    Args:
+        name: with its prefix, such as ``AVR_DEVICE``.
+    """
+    short = name.removeprefix(PREFIX)
+    if text := os.environ.get(name):
+        return text
+    if short not in ALSO_WITHOUT_PREFIX or not (text := os.environ.get(short)):
+        return ""
+    _tell_once(f"{short} is an old name and still works; its name is {name}")
+    return text
+
+
+def flag(name: str) -> bool:
+    """Return whether an environment variable switches something on: 1 does; 0 and nothing do not.
+
+    Args:
+        name: with its prefix, such as ``AVR_OFFLINE``.
+
+    Raises:
+        ParamsError: it says something else.
+    """
+    text = variable(name)
+    if text not in {"", "0", "1"}:
+        raise ParamsError(f"{name}={text!r}; expected 1 or 0")
+    return text == "1"
+
 
 def cache_folder() -> Path:
-    """Return the folder for everything that can be computed again: $CACHE_DIR, or one in the user's cache folder.
+    """Return the folder for everything that can be computed again: $AVR_CACHE_DIR, or one in the user's cache folder.
 
-    A relative $XDG_CACHE_HOME does not count, as its specification demands.
+    Raises:
+        ParamsError: AVR_CACHE_DIR begins with the home of a user who has none.
     """
-    if folder := os.environ.get("CACHE_DIR"):
-        return Path(folder).absolute()  # workers of a cluster may be in another folder
-    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (home if home.is_absolute() else Path.home() / ".cache") / "dual-subspace-retrieval"
+    return _folder("AVR_CACHE_DIR") or user_cache_path(APP, appauthor=False)
+
+
+def weights_folder() -> Path:
+    """Return the folder for weights: $AVR_WEIGHTS_DIR, or one in the user's cache folder.
+
+    Raises:
+        ParamsError: AVR_WEIGHTS_DIR begins with the home of a user who has none.
+    """
+    return _folder("AVR_WEIGHTS_DIR") or user_cache_path(APP, appauthor=False) / "weights"
 
 
 def chosen_workers() -> int:
-    """Return how many clips to work on at a time: $WORKERS, or one for each core that this process may use.
+    """Return how many clips to work on at a time: $AVR_WORKERS, or one for each core that this process may use.
 
     Raises:
-        ParamsError: WORKERS is not a whole number above 0.
+        ParamsError: AVR_WORKERS is not a whole number above 0.
     """
-    text = os.environ.get("WORKERS") or str(_n_cores())
+    text = variable("AVR_WORKERS") or str(_n_cores())
     if not text.isdecimal() or int(text) < 1:
-        raise ParamsError(f"WORKERS={text!r}; expected a whole number above 0")
+        raise ParamsError(f"AVR_WORKERS={text!r}; expected a whole number above 0")
     return int(text)
+
+
+def _folder(name: str) -> Path | None:
+    """The folder that a variable names, absolute, as workers of a cluster may be in another one; None: not set."""
+    text = variable(name)
+    try:
+        return Path(text).expanduser().absolute() if text else None
+    except RuntimeError as error:
+        raise ParamsError(f"{name}={text!r}: {error}; expected a folder") from error
 
 
 def _n_cores() -> int:
@@ -34,9 +91,7 @@ def _n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def weights_folder() -> Path:
-    """Return the folder for weights: $WEIGHTS_DIR, or one in the user's cache folder."""
-    if folder := os.environ.get("WEIGHTS_DIR"):
-        return Path(folder)
-    home = Path(os.environ.get("XDG_CACHE_HOME", ""))  # which must be absolute to count
-    return (home if home.is_absolute() else Path.home() / ".cache") / "dual-subspace-retrieval" / "weights"
+@cache
+def _tell_once(line: str) -> None:
+    """Print a line to stderr, the first time that it is asked for."""
+    print(line, file=sys.stderr)

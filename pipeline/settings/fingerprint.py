@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from pipeline.settings.imports import PROJECT, files_behind, is_of_the_project, packages_behind
+from pipeline.settings.paths import AnyPath
 
 WITHOUT_EFFECT = (
     "pipeline.errors",  # words
     "pipeline.settings.params",  # the values themselves are among the facts
     "pipeline.settings.environment",
     "pipeline.settings.limits",
+    "pipeline.settings.paths",
     "pipeline.settings.fingerprint",
     "pipeline.settings.progress",
     "pipeline.settings.dvc_stage",
@@ -36,7 +38,7 @@ CHECKS = ("pydantic", "tqdm")
 _Tree: TypeAlias = "str | list[_Tree]"
 
 
-def fingerprint(facts: Mapping[str, Any], modules: Iterable[str], project: Path = PROJECT) -> str:
+def fingerprint(facts: Mapping[str, Any], modules: Iterable[str], project: AnyPath = PROJECT) -> str:
     """Return a hash of all that decides a result besides the clip: sha256, hex.
 
     What counts is the syntax tree of every file of the project behind the modules, and the versions of the packages
@@ -59,8 +61,9 @@ def fingerprint(facts: Mapping[str, Any], modules: Iterable[str], project: Path 
 
 
 @cache
-def code_hash(file: Path) -> str:
+def code_hash(file: AnyPath) -> str:
     """Return a hash of what a Python file does: sha256, hex; versions of Python agree on it."""
+    file = Path(file)
     tree = ast.parse(file.read_bytes())
     for node in ast.walk(tree):
         for name, value in ast.iter_fields(node):

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from pipeline.settings.paths import AnyPath
+
 PROJECT = Path(__file__).parents[2]
 ROOTS = ("pipeline", "stages", "studies", "benchmarks")
 _PACKAGE_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}  # where import and package differ
 
 
-def files_behind(modules: Iterable[str], project: Path = PROJECT, without: Iterable[str] = ()) -> list[Path]:
+def files_behind(modules: Iterable[str], project: AnyPath = PROJECT, without: Iterable[str] = ()) -> list[Path]:
     """Return the project's files that modules are made of, sorted: their own and all that they import.
 
     Nothing is run. An import counts wherever it stands, within a function too, but not below ``if TYPE_CHECKING``. A
@@ -26,7 +28,7 @@ def files_behind(modules: Iterable[str], project: Path = PROJECT, without: Itera
         project: folder of the project.
         without: dotted names of modules and packages that are passed over, and what only they import.
     """
-    skipped = tuple(without)
+    project, skipped = Path(project), tuple(without)
     todo = [file for module in modules for file in _own_files(module, project)]
     seen: set[Path] = set()
     while todo:
@@ -38,16 +40,17 @@ def files_behind(modules: Iterable[str], project: Path = PROJECT, without: Itera
     return sorted(file for file in seen if file.stat().st_size)
 
 
-def packages_behind(files: Iterable[Path]) -> list[str]:
+def packages_behind(files: Iterable[AnyPath]) -> list[str]:
     """Return the installed packages that files import, by the names they are installed under, sorted."""
-    names = {name.partition(".")[0] for file in files for name in imported_names(file)}
+    names = {name.partition(".")[0] for file in files for name in imported_names(Path(file))}
     others = names - sys.stdlib_module_names - set(ROOTS)
     return sorted(_PACKAGE_NAMES.get(name, name) for name in others)
 
 
 @cache
-def imported_names(file: Path) -> frozenset[str]:
+def imported_names(file: AnyPath) -> frozenset[str]:
     """Return the dotted names that a Python file imports; of ``from a import b`` both ``a`` and ``a.b``."""
+    file = Path(file)
     names: set[str] = set()
     for node in _nodes_that_run(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):

@@ -7,6 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from pipeline.errors import ParamsError
+from pipeline.settings.paths import AnyPath
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -33,7 +34,7 @@ class StageParams(BaseModel):
 Params = TypeVar("Params", bound=BaseModel)
 
 
-def read_section(section: str, path: Path = PARAMS_FILE) -> object:
+def read_section(section: str, path: AnyPath = PARAMS_FILE) -> object:
     """Return the raw value that stands at a dotted name in params.yaml.
 
     Args:
@@ -43,6 +44,7 @@ def read_section(section: str, path: Path = PARAMS_FILE) -> object:
     Raises:
         ParamsError: the file is missing or is no YAML, or the name is not in it.
     """
+    path = Path(path)
     try:
         value: object = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -56,7 +58,7 @@ def read_section(section: str, path: Path = PARAMS_FILE) -> object:
     return value
 
 
-def load_params(section: str, cls: type[Params], path: Path = PARAMS_FILE) -> Params:
+def load_params(section: str, cls: type[Params], path: AnyPath = PARAMS_FILE) -> Params:
     """Return the section of params.yaml as ``cls``.
 
     Args:
@@ -67,6 +69,7 @@ def load_params(section: str, cls: type[Params], path: Path = PARAMS_FILE) -> Pa
     Raises:
         ParamsError: the section is missing, or a key is missing, unknown or out of range; all of them are named.
     """
+    path = Path(path)
     value = read_section(section, path)
     try:
         return cls.model_validate(value)
@@ -75,12 +78,13 @@ def load_params(section: str, cls: type[Params], path: Path = PARAMS_FILE) -> Pa
         raise ParamsError(f"{path}: {problems}") from error
 
 
-def model_sections(path: Path = PARAMS_FILE) -> dict[str, str]:
+def model_sections(path: AnyPath = PARAMS_FILE) -> dict[str, str]:
     """Return the models that are trained, and the section of each: ``models`` of params.yaml.
 
     Raises:
         ParamsError: ``models`` is no map from names to sections, or is empty.
     """
+    path = Path(path)
     value = read_section("models", path)
     if not isinstance(value, dict) or not value or not all(isinstance(section, str) for section in value.values()):
         raise ParamsError(f"{path}: models: {value!r}; expected NAME: SECTION for at least one model")

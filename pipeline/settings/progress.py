@@ -1,7 +1,6 @@
 """How far a loop is: a live bar on a terminal, plain lines elsewhere, nothing with AVR_PROGRESS=none."""
 
 import multiprocessing
-import os
 import shutil
 import sys
 import time
@@ -14,6 +13,7 @@ from tqdm import tqdm
 
 from pipeline.errors import ParamsError
 from pipeline.settings.dvc_stage import stage_in_words
+from pipeline.settings.environment import variable
 
 INTERVAL_SECONDS = 10.0  # between two lines
 STYLES = ("auto", "bar", "lines", "none")
@@ -30,7 +30,7 @@ def chosen_style() -> str:
     Raises:
         ParamsError: AVR_PROGRESS is none of STYLES.
     """
-    style = os.environ.get("AVR_PROGRESS") or "auto"
+    style = variable("AVR_PROGRESS") or "auto"
     if style not in STYLES:
         raise ParamsError(f"AVR_PROGRESS={style!r}; expected one of: {', '.join(STYLES)}")
     if style == "auto":

@@ -16,6 +16,7 @@ from pipeline.errors import DataError, DivergenceError, ParamsError
 from pipeline.formats.files import file_sha256, write_atomically
 from pipeline.settings.environment import chosen_workers
 from pipeline.settings.interrupt import held_back_interrupts, kill_workers
+from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import track
 
 COLUMNS = ["trial", "validation_map", "validation_map_sd", "params"]
@@ -66,12 +67,13 @@ def best_trial(trials: Sequence[Trial]) -> Trial:
     return max(trained, key=lambda trial: (trial.validation_map, -trial.number))
 
 
-def read_trials(table: Path) -> list[Trial]:
+def read_trials(table: AnyPath) -> list[Trial]:
     """Return the trials of a table.
 
     Raises:
         DataError: the file is missing or is no such table.
     """
+    table = Path(table)
     try:
         lines = table.read_text(encoding="utf-8").splitlines()
         rows = csv.DictReader(line for line in lines if not line.startswith("#"))
@@ -106,7 +108,7 @@ def _write_table(table: Path, made_with: str, trials: Sequence[Trial]) -> None:
     write_atomically(table, file.getvalue().encode())
 
 
-def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> Trial:
+def tune(features: AnyPath, name: str, section: str, budget: Budget, out: AnyPath) -> Trial:
     """Return the best trial, after running those that the table does not hold yet.
 
     Args:
@@ -120,7 +122,7 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
         DataError: the features cannot be read, a class has fewer clips than folds, or the table was made with other
             features, folds, seed or parameters.
         ParamsError: there is no such model or section, no drawn parameters are valid, the budget is too small, or
-            WORKERS is not a whole number above 0.
+            AVR_WORKERS is not a whole number above 0.
     """
     from pipeline.model_parts.base import model_module
     from pipeline.settings.params import load_params
@@ -130,6 +132,7 @@ def tune(features: Path, name: str, section: str, budget: Budget, out: Path) -> 
         raise ParamsError(f"{budget}; expected at least 1 trial and 1 fold")
     if budget.by_cluster and budget.n_folds < 2:
         raise ParamsError(f"{budget}; expected at least 2 folds, a cluster each")
+    features, out = Path(features), Path(out)
     module = model_module(name)
     base = load_params(section, module.Params)
     folds = {"n_folds": budget.n_folds, "seed": budget.seed} | ({"by_cluster": True} if budget.by_cluster else {})
@@ -153,7 +156,7 @@ def _sha256(features: Path) -> str:
 
 
 def _in_order(run: Callable[[Drawn], Trial], drawn: Sequence[Drawn]) -> Iterator[Trial]:
-    """The trials as they end, in order, $WORKERS at a time (default: one a core), each on one thread."""
+    """The trials as they end, in order, $AVR_WORKERS at a time (default: one a core), each on one thread."""
     n_workers = min(chosen_workers(), len(drawn))
     if n_workers <= 1:
         yield from map(run, drawn)

@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from pipeline.errors import ClipError
+from pipeline.settings.paths import AnyPath
 from pipeline.video.track import Stream, Track
 from pipeline.video.whole import check_whole_file, mp4_boxes
 
@@ -39,17 +40,17 @@ class Media:
         ClipError: the file is cut short, or there is no decoder for the track.
     """
 
-    def __init__(self, path: Path, container: InputContainer, kind: str) -> None:
-        self.path = path
+    def __init__(self, path: AnyPath, container: InputContainer, kind: str) -> None:
+        self.path = Path(path)
         self.is_cut_at_keys = container.format.name.startswith(_CUT_AT_KEYS)
         has_display_times = container.format.name != "avi"
         self._tracks = {stream.index: Track(stream, has_display_times) for stream in _streams(container)}
         self.sound, self.pictures = self._chosen("audio"), self._chosen("video")
         wanted = self.sound if kind == "audio" else self.pictures
         if wanted is not None and not wanted.is_decodable:
-            raise ClipError(str(path), "undecodable", f"no decoder for its {kind}", "a codec that FFmpeg decodes")
+            raise ClipError(str(self.path), "undecodable", f"no decoder for its {kind}", "a codec that FFmpeg decodes")
         self._held: list[av.Packet[Any]] | None = self._read_through(container, wanted)
-        _check_whole(path, container, list(self._tracks.values()))
+        _check_whole(self.path, container, list(self._tracks.values()))
 
     def packets(self, track: Track) -> Iterator[av.Packet[Any]]:
         """Yield the packets of the track that was asked for, in decoding order."""
@@ -104,8 +105,9 @@ class Media:
 
 
 @contextmanager
-def reading(path: Path, kind: str) -> Iterator[Media]:
+def reading(path: AnyPath, kind: str) -> Iterator[Media]:
     """Give the open file; what FFmpeg cannot read or decode inside the block becomes a ClipError."""
+    path = Path(path)
     try:
         check_whole_file(path)
         with _opened(path, kind) as container:

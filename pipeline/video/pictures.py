@@ -14,6 +14,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from pipeline.errors import ClipError, ParamsError
+from pipeline.settings.paths import AnyPath
 from pipeline.video.media import Media, reading
 from pipeline.video.track import Track
 
@@ -24,7 +25,7 @@ _LONGEST_WAIT = {"strict": "strict"}  # for the order of pictures, where H.264 d
 _ROUNDING_SECONDS = 1e-6  # a picture counts as on display this much early, since k / frames_per_second is rounded
 
 
-def sample_frames(path: Path, frames_per_second: float = 1.0, offset_seconds: float = 0.5) -> NDArray[np.uint8]:
+def sample_frames(path: AnyPath, frames_per_second: float = 1.0, offset_seconds: float = 0.5) -> NDArray[np.uint8]:
     """Return the pictures on display at evenly spaced times.
 
     Args:
@@ -53,7 +54,7 @@ def sample_frames(path: Path, frames_per_second: float = 1.0, offset_seconds: fl
     return np.stack(pictures)
 
 
-def iter_frames(path: Path, frames_per_second: float, offset_of: Offset) -> Iterator[tuple[float, Picture]]:
+def iter_frames(path: AnyPath, frames_per_second: float, offset_of: Offset) -> Iterator[tuple[float, Picture]]:
     """Yield the picture on display at each t_k = k / frames_per_second + offset_of(k), decoding as it goes.
 
     t_k counts from the video's first picture, and the last one lasts its own duration. A picture on display at several
@@ -72,6 +73,7 @@ def iter_frames(path: Path, frames_per_second: float, offset_of: Offset) -> Iter
         ClipError: the file is no media, damaged, cut short or has no video.
         ParamsError: frames_per_second is not above 0, or an offset is below 0.
     """
+    path = Path(path)
     with reading(path, "video") as media:
         track = media.pictures
         if track is None or not len(track.timeline.starts):

@@ -13,6 +13,7 @@ import soxr
 from numpy.typing import NDArray
 
 from pipeline.errors import ClipError
+from pipeline.settings.paths import AnyPath
 from pipeline.video.media import Media, reading
 from pipeline.video.track import Track
 
@@ -24,7 +25,7 @@ _MIXED_SECONDS = 1.0  # frames of this length together are mixed at once
 _MAX_PLANES = 7  # PyAV reads past the planes of a frame that has more
 
 
-def read_waveform(path: Path, sample_rate: int = 16000) -> NDArray[np.float32]:
+def read_waveform(path: AnyPath, sample_rate: int = 16000) -> NDArray[np.float32]:
     """Return the sound of a clip, its channels averaged.
 
     Args:
@@ -42,7 +43,7 @@ def read_waveform(path: Path, sample_rate: int = 16000) -> NDArray[np.float32]:
 
 
 def iter_waveform(
-    path: Path, sample_rate: int = 16000, block_seconds: float = _BLOCK_SECONDS
+    path: AnyPath, sample_rate: int = 16000, block_seconds: float = _BLOCK_SECONDS
 ) -> Iterator[tuple[float, NDArray[np.float32]]]:
     """Yield the sound of a clip in blocks, its channels averaged, whatever its length in bounded memory.
 
@@ -60,6 +61,7 @@ def iter_waveform(
     Raises:
         ClipError: the file is no media, damaged, cut short or has no sound.
     """
+    path = Path(path)
     with reading(path, "audio") as media:
         if media.sound is None or not len(media.sound):
             raise ClipError(str(path), "no_audio", "no audio in the file", "an audio stream")

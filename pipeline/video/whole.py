@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import ClipError
+from pipeline.settings.paths import AnyPath
 
 _MP4_BOXES = frozenset(b"ftyp moov mdat wide free skip pnot moof mfra sidx styp uuid meta".split())
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 
 
-def check_whole_file(path: Path) -> None:
+def check_whole_file(path: AnyPath) -> None:
     """Compare the size of an MP4, MOV, AVI, WAV, MKV or WebM with what stands in it; other formats pass.
 
     Raises:
         ClipError: the file is shorter, or an MP4 has no index.
         OSError: it cannot be read.
     """
+    path = Path(path)
     n_bytes = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
@@ -36,8 +38,9 @@ def check_whole_file(path: Path) -> None:
         raise ClipError(str(path), "truncated", f"{n_bytes} bytes", f"{stated} bytes by its header")
 
 
-def mp4_boxes(path: Path) -> set[bytes]:
+def mp4_boxes(path: AnyPath) -> set[bytes]:
     """Return the names of the boxes at the top level of an MP4 or MOV; none of another format."""
+    path = Path(path)
     with path.open("rb") as file:
         is_mp4 = file.read(8)[4:] in _MP4_BOXES
         return {name for name, _ in _mp4_boxes(file, path.stat().st_size)} if is_mp4 else set()

@@ -14,6 +14,7 @@ from av.container import OutputContainer
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError
+from pipeline.settings.paths import AnyPath
 from pipeline.video.pictures import Picture
 
 _BITEXACT = {"flags": "+bitexact"}  # no encoder name or version in the stream
@@ -21,7 +22,7 @@ _X264 = {"crf": "20", "preset": "veryfast", "mbtree": "0"}  # x264's AVX-512 cod
 
 
 def write_mp4(
-    path: Path, pictures: Iterable[Picture], frames_per_second: int, waveform: NDArray[np.float32], sample_rate: int
+    path: AnyPath, pictures: Iterable[Picture], frames_per_second: int, waveform: NDArray[np.float32], sample_rate: int
 ) -> None:
     """Write an H.264 + AAC file whose bytes depend on the arguments alone; it appears under its name when it is whole.
 
@@ -35,6 +36,7 @@ def write_mp4(
     Raises:
         DataError: there is no picture, or the pictures' size is odd.
     """
+    path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
     try:
         with av.open(str(partial), "w", format="mp4", options={"fflags": "+bitexact"}) as container:

@@ -1,7 +1,7 @@
 """Where a network's weights come from, and what is written down about them.
 
 This file loads no torch. `store` finds, fetches and keeps weights, `readers` reads the formats they are published in,
-and ``python -m pipeline.weights`` is the command line.
+and ``avr weights`` is the command line.
 """
 
 import hashlib

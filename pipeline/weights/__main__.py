@@ -1,23 +1,32 @@
-"""Fetch, check, import and list the weights of the networks."""
+"""The commands ``avr weights``; ``python -m pipeline.weights`` is another name of them."""
 
-# The store loads torch, so the commands import it themselves: --help answers at once.
+# The store loads torch, so the commands import it themselves: help answers at once.
 
-import argparse
-import sys
 from pathlib import Path
+from typing import Annotated
 
-from pipeline.errors import DataError, ParamsError, PipelineError
+import typer
+
+from pipeline.command_line import new_app, run
+from pipeline.errors import DataError, ParamsError
 from pipeline.network_parts.base import network_lines
-from pipeline.settings.interrupt import one_line_on_interrupt
 from pipeline.settings.params import read_section
 from pipeline.weights.sources import RANDOM, SOURCES
 
+app = new_app("Fetch, import and check pretrained weights ($AVR_WEIGHTS_DIR).")
 
-def fetch(names: list[str]) -> None:
-    """Fetch sources by name, or those that params.yaml chooses; what is there and whole is not fetched again."""
+
+@app.command()
+def fetch(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help=f"{', '.join(SOURCES)}. [default: what params.yaml names]"),
+    ] = None,
+) -> None:
+    """Fetch published weights, unless they are here already and whole."""
     from pipeline.weights import store
 
-    if unknown := [name for name in names if name not in SOURCES]:
+    if unknown := [name for name in names or () if name not in SOURCES]:
         raise ParamsError(f"{unknown[0]!r} is unknown; expected one of: {', '.join(SOURCES)}")
     for name in names or _chosen():
         path = store.kept_file(SOURCES[name].network, name)
@@ -26,8 +35,12 @@ def fetch(names: list[str]) -> None:
         print(f"{name}: {path}")
 
 
+@app.command()
 def verify() -> None:
-    """Read every set of weights; the first one that is damaged stops the program."""
+    """Compare the weights that are here with what was noted about them.
+
+    Damaged ones end in exit code 1.
+    """
     from pipeline.settings import environment
     from pipeline.weights import store
 
@@ -39,8 +52,14 @@ def verify() -> None:
         print(f"{path.name}: as noted on {record['date']}, SHA-256 of its tensors {record['state_sha256']}")
 
 
-def import_path(path: Path) -> None:
-    """Keep the weights of a file: a published one under its source's name, another for when params.yaml names it."""
+@app.command("import")
+def import_path(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file of weights, or the folder of a SavedModel.")],
+) -> None:
+    """Convert weights that you brought, and keep them.
+
+    A file under its published name, such as vggish-10086976.pth, becomes the source that it comes from.
+    """
     from pipeline.weights import store
 
     if name := next((name for name, source in SOURCES.items() if source.file == path.name), None):
@@ -52,15 +71,16 @@ def import_path(path: Path) -> None:
     print(f"{path}: {kept}")
 
 
+@app.command("list")
 def list_all() -> None:
-    """Print the known sources and what is in the weights folder."""
+    """Show the known sources, their licences, and what is here."""
     from pipeline.settings import environment
     from pipeline.weights import store
 
     for name, source in SOURCES.items():
         there = "here" if store.kept_file(source.network, name).exists() else "not fetched"
         print(f"{source.network}.weights={name}: {there}; {source.url}; {source.licence}")
-    print(f"\n{environment.weights_folder()} ($WEIGHTS_DIR) holds:")
+    print(f"\n{environment.weights_folder()} ($AVR_WEIGHTS_DIR) holds:")
     for path in store.kept_files():
         print(f"  {path.name}")
 
@@ -85,26 +105,9 @@ def _is_whole(path: Path) -> bool:
 
 
 def main() -> None:
-    """Run the command that the command line names."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.weights", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("fetch", help=f"one or more of {', '.join(SOURCES)}").add_argument("names", nargs="*")
-    commands.add_parser("verify", help="compare all weights that are here with what was noted about them")
-    commands.add_parser("import", help="convert a file or folder").add_argument("path", type=Path)
-    commands.add_parser("list", help="known sources, and what is here")
-    options = parser.parse_args()
-    actions = {
-        "fetch": lambda: fetch(options.names),
-        "verify": verify,
-        "import": lambda: import_path(options.path),
-        "list": list_all,
-    }
-    try:
-        actions[options.command]()
-    except PipelineError as error:
-        sys.exit(f"weights: {type(error).__name__}: {error}")
+    """Run ``python -m pipeline.weights``."""
+    run(app, "python -m pipeline.weights")
 
 
 if __name__ == "__main__":
-    with one_line_on_interrupt("weights: stopped by Ctrl-C; run the same command again: whole files are kept"):
-        main()
+    main()

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from pipeline.errors import ParamsError
 from pipeline.network_parts.base import Source
+from pipeline.settings.environment import flag
 from pipeline.weights.readers import import_extra
 
 TIMEOUT_SECONDS = 30
@@ -27,10 +28,10 @@ def download(source: Source, folder: Path, by_hand: Path) -> Path:
         by_hand: where the user may put the file, for the message.
 
     Raises:
-        ParamsError: OFFLINE=1, or the network does not give the whole file.
+        ParamsError: AVR_OFFLINE=1, or the network does not give the whole file.
     """
-    if not _is_cached_by_tfhub(source) and os.environ.get("OFFLINE") == "1":
-        raise ParamsError(_what_to_bring(source, by_hand, "OFFLINE=1"))
+    if not _is_cached_by_tfhub(source) and flag("AVR_OFFLINE"):
+        raise ParamsError(_what_to_bring(source, by_hand, "AVR_OFFLINE=1"))
     try:
         return _resolve(source) if source.is_on_tfhub else _stream(source, folder)
     except (OSError, HTTPException, ValueError, tarfile.TarError) as error:

@@ -3,8 +3,8 @@
 usage: python -m studies.comparison WORK NAME=FILE... [--trials N] [--folds K] [--seeds S...]
 
 FILE is data/features.safetensors of a finished run, or published features that the project can import. Searches and
-fits leave files in WORK, $WORKERS at a time; a run that was killed goes on where it stopped, and one that finds all of
-them only writes the page. Files of other code, parameters or features stay in WORK and are not looked at.
+fits leave files in WORK, $AVR_WORKERS at a time; a run that was killed goes on where it stopped, and one that finds all
+of them only writes the page. Files of other code, parameters or features stay in WORK and are not looked at.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main() -> None:
         jobs.run(fits.score, [fit for fit in all_fits if not fit.file("scores").exists()])
         shown = [fit for of_set in of_sets for fit in page.shown(of_set).values()]
         jobs.run(fits.embed, [fit for fit in shown if not fit.file("embeddings").exists()])
-        page.write(arguments.out, page.Comparison(sources, budget, clusters, arguments.seeds), of_sets)
+        page.write(arguments.out, page.Study(sources, budget, clusters, arguments.seeds), of_sets)
         page.write_trials(arguments.out, searches)
     except PipelineError as error:
         sys.exit(f"results: {type(error).__name__}: {error}")

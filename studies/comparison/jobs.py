@@ -33,12 +33,12 @@ class Search(NamedTuple):
 
 def search(job: Search) -> None:
     """Write the table of trials, in this process alone."""
-    os.environ["WORKERS"] = "1"
+    os.environ["AVR_WORKERS"] = "1"
     tune(*job)
 
 
 def run(function: Callable[[Task], None], jobs: Iterable[Task]) -> None:
-    """Call the function with every job, $WORKERS at a time, and print what is done.
+    """Call the function with every job, $AVR_WORKERS at a time, and print what is done.
 
     A job that fails does not keep the others from their end.
 

@@ -26,7 +26,7 @@ NAME = "results"  # of the page, and of the folder of its pictures
 COMPARED = (MODEL, "cca", "c_cca")  # whose canonical correlations are shown
 
 
-class Comparison(NamedTuple):
+class Study(NamedTuple):
     """What was asked for: the sets, the budget of the searches, sets of clusters, the seeds of the fits."""
 
     sources: list[FeatureSet]
@@ -51,7 +51,7 @@ def shown(lines: SetLines) -> dict[str, Fit]:
     return {model: lines.fits_of("tuned", model)[0] for model in COMPARED if model in lines.trials}
 
 
-def write(folder: Path, run: Comparison, of_sets: Sequence[SetLines]) -> None:
+def write(folder: Path, run: Study, of_sets: Sequence[SetLines]) -> None:
     """Write results.md and the folder of its pictures.
 
     Args:

@@ -69,8 +69,8 @@ def _workers_start_warm() -> None:
 
 @pytest.fixture(autouse=True)
 def _two_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORKERS", "2")
-    monkeypatch.delenv("ENGINE", raising=False)
+    monkeypatch.setenv("AVR_WORKERS", "2")
+    monkeypatch.delenv("AVR_ENGINE", raising=False)
 
 
 def test_every_clip_gets_its_result(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_only_a_new_clip_is_computed(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_stopped_halfway_keeps_what_it_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORKERS", "1")
+    monkeypatch.setenv("AVR_WORKERS", "1")
     folder = Folder(tmp_path, {**CONTENTS, "8.mp4": b"interrupt"})
     with pytest.raises(KeyboardInterrupt):
         folder.run()
@@ -132,7 +132,7 @@ def test_a_refused_clip_is_not_tried_again_unless_asked_for(tmp_path: Path, monk
     folder.run()
     folder.run()
     assert folder.asked() == []
-    monkeypatch.setenv("RETRY_REJECTED", "1")
+    monkeypatch.setenv("AVR_RETRY_REJECTED", "1")
     folder.run()
     assert folder.asked() == ["b.mp4"]
 
@@ -244,7 +244,7 @@ def test_a_decoder_that_hangs_is_stopped_and_tried_again_by_the_next_run(tmp_pat
 def test_the_number_of_workers_never_changes_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outs = []
     for workers in ("1", "4"):
-        monkeypatch.setenv("WORKERS", workers)
+        monkeypatch.setenv("AVR_WORKERS", workers)
         (tmp_path / workers).mkdir()
         folder = Folder(tmp_path / workers, {**CONTENTS, "b.mp4": b"bad", "c.mp4": b"bad too"})
         folder.run()
@@ -281,7 +281,7 @@ def test_ray_gives_the_same_bytes_and_stops_the_same_clips(tmp_path: Path, monke
     contents = {"a.mp4": b"hang", "b.mp4": b"bad", "c.mp4": b"segfault", **CONTENTS}
     folders = {}
     for engine in ("processes", "ray"):
-        monkeypatch.setenv("ENGINE", engine)
+        monkeypatch.setenv("AVR_ENGINE", engine)
         (tmp_path / engine).mkdir()
         folders[engine] = Folder(tmp_path / engine, contents)
         assert folders[engine].run(clip_timeout_seconds=1.0) == SIZES

@@ -47,11 +47,11 @@ class Project:
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
         python = Path(sys.executable).parent
-        self.env = {**os.environ, "CACHE_DIR": str(cache), "PATH": f"{python}{os.pathsep}{os.environ['PATH']}"}
+        self.env = {**os.environ, "AVR_CACHE_DIR": str(cache), "PATH": f"{python}{os.pathsep}{os.environ['PATH']}"}
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
         for name in filter(None, listed.split("\0")):
-            if (ROOT / name).exists() and name not in ("dvc.lock", "metrics.json"):
+            if (ROOT / name).exists() and name not in ("dvc.lock", "metrics.json", "summary.json"):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
         write_params(folder, SMALL)
@@ -100,7 +100,7 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.cache = folder, cache
         write_params(folder, {**changes, "dataset": {"source": "folder", "path": str(videos)}})
-        self.env = {"CACHE_DIR": str(cache), "WORKERS": "2", "PYTHONPATH": str(ROOT)}
+        self.env = {"AVR_CACHE_DIR": str(cache), "AVR_WORKERS": "2", "PYTHONPATH": str(ROOT)}
 
     def command(self, stage: str) -> list[str]:
         """Script and words that dvc.yaml gives to a stage; its outs are gone, as DVC removes them before a run."""

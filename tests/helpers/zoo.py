@@ -1,4 +1,4 @@
-"""The zoo: odd and broken files of every kind, and what has to come of each one; docs/input.md has the same list."""
+"""The zoo: odd and broken files of every kind, and what has to come of each; docs/reference/input.md has this list."""
 
 import numpy as np
 

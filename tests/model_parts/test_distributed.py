@@ -155,7 +155,7 @@ def test_without_torchrun_there_is_one_rank_whose_loss_is_its_own() -> None:
         assert (distributed.rank(), distributed.n_ranks(), distributed.own_seed(7)) == (0, 1, 7)
 
 
-@pytest.mark.parametrize("environment", [{"LOCAL_RANK": "99"}, {"LOCAL_RANK": "0", "DEVICE": "cuda:0"}])
+@pytest.mark.parametrize("environment", [{"LOCAL_RANK": "99"}, {"LOCAL_RANK": "0", "AVR_DEVICE": "cuda:0"}])
 def test_ranks_that_cannot_have_a_gpu_each_are_refused(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,7 +191,7 @@ def test_the_stage_runs_under_torchrun_and_its_first_rank_writes(tmp_path: Path)
         ("shared", ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]),
     ):
         words = [*launcher, "stages.train", "features.safetensors", "dual_subspace", "model", out]
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "DEVICE": "cpu"}
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "AVR_DEVICE": "cpu"}
         subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, env=env, check=True)
     assert sorted(path.name for path in (tmp_path / "shared").iterdir()) == [
         "history.csv",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.model_parts.base import Pairs, model_module, model_names
-from pipeline.model_parts.training import AdamW, TrainingParams, fit, minibatches, seeded, train_step
+from pipeline.model_parts.training import AdamW, TrainingParams, _in_words, fit, minibatches, seeded, train_step
 from pipeline.settings.params import load_params, model_sections
 
 PARAMS = TrainingParams(epochs=200, batch_size=16, learning_rate=0.02, weight_decay=0.0, clip_norm=10.0, patience=300)
@@ -231,6 +231,15 @@ def test_a_large_validation_split_is_sampled_where_it_chooses_no_epoch() -> None
 
 NETWORKS = [name for name in model_names() if hasattr(model_module(name).Model, "network_class")]
 WAITING = ("c_dcca", "dcca", "label_probabilities")  # for eigenvalues; the last is fitted by scikit-learn
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(
+    not torch.cuda.is_available() and os.environ.get("FAIL_WITHOUT_GPU") != "1", reason="needs a CUDA device"
+)
+def test_a_gpu_is_called_by_its_number_and_name() -> None:
+    expected = f"cuda:0 ({torch.cuda.get_device_name(0)})"
+    assert [_in_words(torch.device(name)) for name in ("cuda", "cuda:0")] == [expected, expected]
 
 
 @pytest.mark.gpu

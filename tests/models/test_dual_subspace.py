@@ -17,7 +17,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from pipeline.errors import DataError, ParamsError
 from pipeline.model_parts.base import Pairs
 from pipeline.model_parts.training import seeded
-from pipeline.models.dual_subspace import Model, Network, Params
+from pipeline.models.dual_subspace import DualSubspaceNetwork, Model, Params
 from pipeline.settings.params import load_params
 
 VALUES: dict[str, Any] = {
@@ -53,10 +53,10 @@ AUDIO, VISUAL = torch.from_numpy(TRAIN.audio), torch.from_numpy(TRAIN.visual)
 ONEHOT = torch.eye(5)[torch.from_numpy(TRAIN.labels)]
 
 
-def untrained(**changes: Any) -> Network:  # noqa: ANN401 - values of any field
+def untrained(**changes: Any) -> DualSubspaceNetwork:  # noqa: ANN401 - values of any field
     """A network with initial weights, and statistics of TRAIN."""
     with seeded(0, torch.device("cpu")):
-        network = Network(6, 8, 5, params(**changes)).eval()
+        network = DualSubspaceNetwork(6, 8, 5, params(**changes)).eval()
     network.prepare(AUDIO, VISUAL, ONEHOT)
     return network
 
@@ -172,7 +172,7 @@ def test_the_unit_of_a_feature_does_not_count() -> None:
 
 
 def test_standardisation_is_that_of_the_train_rows_and_spares_constant_features() -> None:
-    network = Network(6, 8, 5, params())
+    network = DualSubspaceNetwork(6, 8, 5, params())
     audio = TRAIN.audio.copy()
     audio[:, 0] = 7
     network.audio.prepare_by(torch.from_numpy(audio), ONEHOT)
@@ -186,7 +186,7 @@ def test_standardisation_is_that_of_the_train_rows_and_spares_constant_features(
     [("lambda_corr", ["explicit"]), ("lambda_disc", ["implicit", "classifier"]), ("lambda_constraint", [])],
 )
 def test_a_weight_of_zero_switches_its_loss_off(weight: str, silent: list[str]) -> None:
-    network = Network(6, 8, 5, params(**{"lambda_constraint": 0, weight: 0}))
+    network = DualSubspaceNetwork(6, 8, 5, params(**{"lambda_constraint": 0, weight: 0}))
     onehot = torch.eye(5)[torch.from_numpy(TRAIN.labels)]
     network.loss(torch.from_numpy(TRAIN.audio), torch.from_numpy(TRAIN.visual), onehot).backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
     learning = {name for name, value in network.named_parameters() if value.grad is not None}
@@ -242,10 +242,10 @@ def test_params_that_no_model_can_have_are_refused(line: str, message: str, tmp_
     not torch.cuda.is_available() and os.environ.get("FAIL_WITHOUT_GPU") != "1", reason="needs a CUDA device"
 )
 def test_a_model_trained_on_a_gpu_embeds_the_same_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEVICE", "cuda")
+    monkeypatch.setenv("AVR_DEVICE", "cuda")
     on_gpu = Model(params(), seed=0)
     on_gpu.fit(TRAIN, VALIDATION)
     on_gpu.save(tmp_path / "model.safetensors")
-    monkeypatch.setenv("DEVICE", "cpu")
+    monkeypatch.setenv("AVR_DEVICE", "cpu")
     on_cpu = Model.load(tmp_path / "model.safetensors")
     np.testing.assert_allclose(on_cpu.embed_audio(TEST.audio), on_gpu.embed_audio(TEST.audio), atol=1e-3)

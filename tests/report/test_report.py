@@ -18,7 +18,7 @@ import pytest
 import yaml
 from sklearn.metrics import confusion_matrix
 
-from pipeline.formats import rejects
+from pipeline.formats import provenance, rejects
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.rejects import Reject
 from pipeline.report import warnings
@@ -29,7 +29,7 @@ from tests.helpers.project import ROOT
 CLASSES = ("cat", "dog", "owl")
 SMALL = {"significance_permutations": 200, "scope_sizes": [1, 2, 5]}
 WAYS = ("audio_to_visual", "visual_to_audio")
-PATHS = (Path("metrics.json"), Path("plots"))
+PATHS = (Path("metrics.json"), Path("summary.json"), Path("plots"))
 HOSTILE = ("<script>alert(1)</script>", "a & \"b\" 'c'", "guitar 🎸")
 
 
@@ -50,13 +50,17 @@ class Run:
         write_params(folder, models, params)
         write_inputs(folder, models, classes, refused)
         with contextlib.chdir(folder):
-            evaluate.main(Path("features.safetensors"), Path(rejects.FILE), Path("data.json"), Path(), *PATHS)
+            inputs = map(Path, ("features.safetensors", rejects.FILE, "data.json", "models", ""))
+            evaluate.main(*inputs, *PATHS)
             report.main(*map(Path, self.words))
         self.metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
         self.page = Page((folder / "report" / "index.html").read_text(encoding="utf-8"))
 
     def rows(self, table: str, model: str) -> list[dict[str, str]]:
-        with (self.folder / "plots" / table / f"{model}.csv").open(newline="") as file:
+        return self.table(f"{table}/{model}")
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        with (self.folder / "plots" / f"{name}.csv").open(newline="") as file:
             return list(csv.DictReader(file))
 
 
@@ -89,6 +93,8 @@ def write_inputs(folder: Path, models: Mapping[str, float], classes: Sequence[st
         audio, visual = centres[labels] + noise * rng.normal(size=(2, 1 + number % 3, n, 8))
         facts = {"splits": ["test"] * n, "labels": np.array(classes)[labels]}
         np.savez(folder / f"{name}.npz", audio=audio, visual=visual, **facts)
+        (folder / "models" / name).mkdir(parents=True)
+        provenance.write_provenance(folder / "models" / name, {"device": "cpu"})
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +129,8 @@ def test_the_models_stand_best_first_with_the_numbers_of_metrics_json(run: Run) 
 
 def test_every_model_is_told_to_be_ahead_of_or_behind_the_first_one(run: Run) -> None:
     rows = {row[0]: row[8:] for row in run.page.table("model")[1:-1]}
-    better, noise = (run.metrics["significance"][name] for name in ("better", "noise"))
+    pairs = [row for row in run.table("significance") if row["model"] == "main"]
+    better, noise = ({key: float(row[key]) for key in ("difference", "p_holm")} for row in pairs)
     assert better["difference"] < 0 < noise["difference"]
     assert rows["better"] == [f"{-better['difference']:.3f} ahead", f"{better['p_holm']:#.2g}"]
     assert rows["noise"] == [f"{noise['difference']:.3f} behind", f"{noise['p_holm']:#.2g}"]
@@ -254,7 +261,7 @@ def test_what_is_wrong_with_a_run_stands_before_its_numbers(run: Run) -> None:
     metrics = copy.deepcopy(run.metrics)
     metrics["dataset"]["leakage"] |= {"test_same_sha256": 4, "test_same_source_id": 2}
     metrics["dataset"]["similar_labels"] = 3
-    assert [what for what, _ in warnings(metrics)] == [
+    assert [what for what, _ in warnings(metrics, [])] == [
         "leakage: 4 of 30 test clips share their bytes with clips of train or validation",
         "leakage: 2 of 30 test clips share their source video with clips of train or validation",
         "random weights in vggish",
@@ -263,8 +270,15 @@ def test_what_is_wrong_with_a_run_stands_before_its_numbers(run: Run) -> None:
 
 
 def test_features_of_a_file_have_no_random_networks(run: Run) -> None:
-    provenance = {"imported": {"path": "VEGAS.h5", "keys": ["audio", "video"]}}
-    assert list(warnings(run.metrics | {"provenance": provenance})) == []
+    imported = {"imported": {"path": "VEGAS.h5", "keys": ["audio", "video"]}}
+    assert list(warnings(run.metrics | {"provenance": imported}, [])) == []
+
+
+def test_the_page_says_what_made_the_numbers_and_on_which_kind_of_machine(run: Run) -> None:
+    rows = {row[0]: row[1] for row in run.page.table("key")[1:]}
+    assert rows["device"] == run.metrics["provenance"]["device"] == "cpu"
+    assert rows["versions.torch"] == run.metrics["provenance"]["versions"]["torch"]
+    assert {f"machine.{row['key']}": row["value"] for row in run.table("machine")}.items() <= rows.items()
 
 
 def test_drawn_queries_are_said_to_be_drawn(tmp_path: Path) -> None:

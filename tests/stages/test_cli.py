@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in ("__init__", "cli"))
+STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in ("__init__", "cli", "export"))
 OTHERS = [
-    "pipeline.weights.__main__",
     *(f"benchmarks.{name}" for name in ("backbones", "memory", "retrieval", "scale", "training")),
     *(f"studies.{name}" for name in ("ablation", "probes", "comparison.__main__", "protocols.__main__")),
 ]

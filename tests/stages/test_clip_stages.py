@@ -50,8 +50,8 @@ def _workers_start_warm() -> None:
 def clips_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three clips of 1.2 s in a folder, which is now the current one, and a cache of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("WORKERS", "2")
+    monkeypatch.setenv("AVR_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("AVR_WORKERS", "2")
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     rng = np.random.default_rng(0)
     clips = []

@@ -26,7 +26,7 @@ def make_clip(name: str, label: str = "x", split: str = "train", sha256: str = "
 def run(folder: Path, videos: Path | None, monkeypatch: pytest.MonkeyPatch, **changed: dict[str, Any]) -> None:
     """The stage on a user's folder, sections of params.yaml changed."""
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("CACHE_DIR", str(folder / "cache"))
+    monkeypatch.setenv("AVR_CACHE_DIR", str(folder / "cache"))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["dataset"] |= {"source": "folder", "path": str(videos)}
     for network in network_lines(ROOT / "params.yaml"):
@@ -134,7 +134,7 @@ def test_what_a_network_cannot_do_stops_before_the_decoding(
 
 
 def test_a_missing_pca_of_audioset_stops_before_the_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WEIGHTS_DIR", str(tmp_path / "weights"))
+    monkeypatch.setenv("AVR_WEIGHTS_DIR", str(tmp_path / "weights"))
     with pytest.raises(DataError, match=r"weights/vggish_pca_params.npz: missing, and vggish.postprocess needs it"):
         run(tmp_path, make_videos(tmp_path / "videos"), monkeypatch, vggish={"postprocess": "pca"})
 

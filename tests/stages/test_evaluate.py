@@ -3,16 +3,21 @@
 import csv
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from sklearn.metrics.pairwise import cosine_similarity
 
-from pipeline.formats import rejects
+from pipeline.errors import DataError
+from pipeline.evaluate import metrics_json
+from pipeline.formats import provenance, rejects
 from pipeline.formats.feature_table import FeatureTable
 from stages import evaluate
 
@@ -35,6 +40,8 @@ def write_inputs(folder: Path) -> None:
     for name, noise in NOISE.items():
         audio, visual = (np.eye(3)[labels] + noise * rng.normal(size=(2, N_CLIPS, 3)) for _ in range(2))
         np.savez(folder / f"{name}.npz", audio=audio, visual=visual, splits=splits, labels=np.array(classes)[labels])
+        (folder / "models" / name).mkdir(parents=True)
+        provenance.write_provenance(folder / "models" / name, {"device": "cuda" if name == "good" else "cpu"})
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["models"] = dict.fromkeys(NOISE, "model")
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
@@ -48,13 +55,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(out: Path) -> dict[str, Any]:
-    here = Path()
     out.mkdir()
-    evaluate.main(
-        here / "features.safetensors", here / rejects.FILE, here / "report.json", here, out / "metrics.json", out
-    )
+    inputs = map(Path, ("features.safetensors", rejects.FILE, "report.json", "models", ""))
+    evaluate.main(*inputs, out / "metrics.json", out / "summary.json", out)
     metrics: dict[str, Any] = json.loads((out / "metrics.json").read_text())
     return metrics
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def leaves(value: object) -> Iterator[object]:
@@ -66,26 +76,141 @@ def leaves(value: object) -> Iterator[object]:
 
 
 def test_all_models_are_compared_with_the_first_and_corrected_for_all_pairs(folder: Path) -> None:
-    significance = run(folder / "plots")["significance"]
-    assert list(significance) == ["worse", "noise"]
-    with (folder / "plots" / "significance.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    run(folder / "plots")
+    rows = table(folder / "plots" / "significance.csv")
     assert [(row["model"], row["other"]) for row in rows] == [("good", "worse"), ("good", "noise"), ("worse", "noise")]
-    assert significance["noise"]["p"] == float(rows[1]["p"])
-    assert 0 < significance["worse"]["difference"] < significance["noise"]["difference"]
-    assert significance["noise"]["p"] < significance["noise"]["p_holm"] < 0.05
+    worse, noise = ({key: float(row[key]) for key in ("difference", "p", "p_holm")} for row in rows[:2])
+    assert 0 < worse["difference"] < noise["difference"]
+    assert noise["p"] < noise["p_holm"] < 0.05
+
+
+def test_metrics_json_has_the_keys_of_the_contract_and_few_numbers(folder: Path) -> None:
+    metrics = run(folder / "plots")
+    assert list(metrics) == ["dataset", "models", "chance", "rejected", "provenance"]
+    assert list(metrics["models"]) == list(NOISE)
+    ways = {"map", "mrr", "recall_at_1", "recall_at_10"}
+    for of_model in metrics["models"].values():
+        expected = {"audio_to_visual": ways, "visual_to_audio": ways, "average": ways | {"map_margin"}}
+        assert {way: set(of) for way, of in of_model.items()} == expected
+        assert of_model["average"]["map"] == pytest.approx(
+            (of_model["audio_to_visual"]["map"] + of_model["visual_to_audio"]["map"]) / 2, rel=1e-5
+        )
+
+
+def test_a_model_of_several_seeds_and_drawn_queries_says_how_far_its_average_may_be_off(folder: Path) -> None:
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["evaluate"]["max_queries"] = 20
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    with np.load("worse.npz") as file:
+        arrays = dict(file)
+    np.savez("worse.npz", **arrays | {"audio": arrays["audio"][:1], "visual": arrays["visual"][:1]})
+    models = run(folder / "plots")["models"]
+    assert models["good"]["average"]["map_margin"] > 0
+    assert models["good"]["average"]["map_sampling_margin"] > 0
+    assert "map_margin" not in models["worse"]["average"]
+    assert sum(len(of) for of in models["good"].values()) == 14
 
 
 def test_metrics_json_holds_nothing_but_scalars(folder: Path) -> None:
     assert all(isinstance(leaf, int | float | str) for leaf in leaves(run(folder / "plots")))
 
 
-def test_metrics_json_says_which_kind_of_processor_made_it(folder: Path) -> None:
-    machine = run(folder / "plots")["provenance"]["machine"]
+def test_no_number_has_more_than_six_significant_digits(folder: Path) -> None:
+    metrics = run(folder / "plots")
+    cells = [cell for path in (folder / "plots").rglob("*.csv") for row in table(path) for cell in row.values()]
+    numbers = [*(leaf for leaf in leaves(metrics) if isinstance(leaf, float)), *filter(is_decimal, cells)]
+    assert len(numbers) > 500
+    assert [number for number in numbers if float(number) != float(f"{float(number):.6g}")] == []
+
+
+def is_decimal(cell: str) -> bool:
+    return cell.replace(".", "", 1).isdigit()
+
+
+def test_the_table_of_metrics_holds_what_metrics_json_leaves_out(folder: Path) -> None:
+    metrics = run(folder / "plots")
+    rows = {(row["model"], row["direction"]): row for row in table(folder / "plots" / "metrics.csv")}
+    ways = ("audio_to_visual", "visual_to_audio", "audio_to_audio", "visual_to_visual", "average")
+    assert list(rows) == [(name, way) for name in NOISE for way in ways]
+    assert {"median_rank", "precision_at_5", "ndcg_at_10", "map_std"} <= rows["good", "average"].keys()
+    for name, of_model in metrics["models"].items():
+        for way, of in of_model.items():
+            assert {key: float(rows[name, way][key]) for key in of} == of
+
+
+def test_every_query_has_its_average_precision_and_the_map_is_their_mean(folder: Path) -> None:
+    metrics = run(folder / "plots")
+    rows = table(folder / "plots" / "queries" / "worse.csv")
+    for way in ("audio_to_visual", "visual_to_audio"):
+        of_way = [row for row in rows if row["direction"] == way]
+        assert [row["clip_id"] for row in of_way] == [f"clip {i}" for i in range(30)]
+        scores = [float(row["average_precision"]) for row in of_way]
+        assert np.mean(scores) == pytest.approx(metrics["models"]["worse"][way]["map"], rel=1e-5)
+
+
+def test_the_rank_of_a_query_is_that_of_the_first_item_of_its_class_and_the_mean_over_seeds(folder: Path) -> None:
+    run(folder / "plots")
+    with np.load("noise.npz") as file:
+        audio, visual, labels = file["audio"][:, :30], file["visual"][:, :30], file["labels"][:30]
+    cosines = [cosine_similarity(query, gallery) for query, gallery in zip(audio, visual, strict=True)]
+    ranked = np.stack([labels[np.argsort(-scores, axis=1)] == labels[:, None] for scores in cosines])
+    rows = table(folder / "plots" / "queries" / "noise.csv")[:30]
+    assert [float(row["first_rank"]) for row in rows] == (ranked.argmax(axis=2) + 1).mean(axis=0).tolist()
+
+
+def test_provenance_names_the_devices_of_the_training_the_project_and_its_packages(folder: Path) -> None:
+    made_by = run(folder / "plots")["provenance"]
+    assert made_by["device"] == "cpu and cuda"
+    assert made_by["project"] == f"dual-subspace-retrieval {metadata.version('dual-subspace-retrieval')}"
+    assert made_by["versions"]["numpy"] == np.__version__
+    assert set(made_by["versions"]) == {"av", "numpy", "scipy", "torch", "torchvision"}
+
+
+def test_a_package_built_for_another_device_is_the_same_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = {"torch": "2.11.0+cpu"}
+    monkeypatch.setattr(metrics_json, "version", lambda package: built.get(package, "1.0"))
+    assert metrics_json.provenance({}, ["cpu"])["versions"]["torch"] == "2.11.0"
+
+
+def test_a_model_that_does_not_say_where_it_was_trained_is_named(folder: Path) -> None:
+    (folder / "models" / "worse" / "provenance.json").unlink()
+    with pytest.raises(DataError, match=r"models/worse: .*expected a folder that the stage `train` wrote"):
+        run(folder / "plots")
+    assert list((folder / "plots").iterdir()) == []
+
+
+def test_the_summary_is_of_the_first_model_and_the_best_other_one(folder: Path) -> None:
+    metrics = run(folder / "plots")
+    summary = json.loads((folder / "plots" / "summary.json").read_text())
+    maps = {name: of["average"]["map"] for name, of in metrics["models"].items()}
+    assert summary == {
+        "model": "good",
+        "map": maps["good"],
+        "map_margin": metrics["models"]["good"]["average"]["map_margin"],
+        "best_other": "worse",
+        "best_other_map": maps["worse"],
+        "chance_map": metrics["chance"]["map"],
+        "rejected": 0,
+    }
+
+
+def test_a_data_set_in_a_folder_has_its_name_but_not_its_place(folder: Path) -> None:
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["dataset"] |= {"source": "folder", "path": "/somewhere/my videos/"}
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    metrics = run(folder / "plots")
+    assert (metrics["dataset"]["source"], metrics["dataset"]["name"]) == ("folder", "my videos")
+    assert "somewhere" not in (folder / "plots" / "metrics.json").read_text()
+
+
+def test_the_table_of_the_machine_says_which_kind_of_processor_it_was(folder: Path) -> None:
+    run(folder / "plots")
+    machine = {row["key"]: row["value"] for row in table(folder / "plots" / "machine.csv")}
     flags = Path("/proc/cpuinfo").read_text().split()
     assert machine["processor"] == os.uname().machine
     assert (machine["vector_instructions"].startswith(("AVX512", "X86_V4"))) == ("avx512f" in flags)
     assert (machine["vector_instructions"] == "X86_V3") == ("avx2" in flags and "avx512f" not in flags)
+    assert machine["python"] == f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def test_classes_without_a_test_clip_are_told_from_those_that_are_searched(folder: Path) -> None:
@@ -99,7 +224,7 @@ def test_classes_without_a_test_clip_are_told_from_those_that_are_searched(folde
 
 def test_every_model_has_its_tables(folder: Path) -> None:
     run(folder / "plots")
-    tables = {"precision_scope", "precision_recall", "class_map", "confusion"}
+    tables = {"precision_scope", "precision_recall", "class_map", "confusion", "queries"}
     written = {path.relative_to(folder / "plots").as_posix() for path in (folder / "plots").glob("*/*.csv")}
     assert written == {f"{table}/{name}.csv" for table in tables for name in NOISE}
 

@@ -27,7 +27,7 @@ BUDGET = Budget(n_trials=4, n_folds=3, seed=0)
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WORKERS", "1")
+    monkeypatch.setenv("AVR_WORKERS", "1")
     section = {"n_components": 3, "ridge": 0.1}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"baselines": {"c_cca": section}}))
     table().save(tmp_path / "features.safetensors")
@@ -135,7 +135,7 @@ def test_a_search_that_stopped_goes_on_behind_its_last_trial(project: Path) -> N
 def test_trials_do_not_depend_on_the_number_of_workers(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     budget = BUDGET._replace(n_trials=2)
     alone = search(project, budget).read_bytes()
-    monkeypatch.setenv("WORKERS", "2")
+    monkeypatch.setenv("AVR_WORKERS", "2")
     assert search(project, budget, "two").read_bytes() == alone
 
 
@@ -162,8 +162,8 @@ def test_flags_of_a_model_that_is_not_listed_name_the_section_that_was_searched(
 
 
 def test_workers_that_are_no_number_are_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORKERS", "two")
-    with pytest.raises(ParamsError, match="WORKERS='two'; expected a whole number above 0"):
+    monkeypatch.setenv("AVR_WORKERS", "two")
+    with pytest.raises(ParamsError, match="AVR_WORKERS='two'; expected a whole number above 0"):
         search(project)
 
 

@@ -156,7 +156,7 @@ def run(cages: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     commands = {
         name: stage.get("cmd", "") for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
     }
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "CACHE_DIR": str(work / "cache")}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "AVR_CACHE_DIR": str(work / "cache")}
     exit_codes, messages = {}, ""
     for stage in STAGES:
         _, name, *paths = commands[stage].split()
@@ -223,12 +223,13 @@ def test_what_is_no_clip_is_refused_by_the_scan(run: Run, name: str) -> None:
 
 
 def test_the_documentation_says_what_comes_of_every_file() -> None:
-    rows = re.findall(r"^\| `(.+?)` \|.*\| (\S+) \| (\S+) \|$", (ROOT / "docs/input.md").read_text(), re.MULTILINE)
+    text = (ROOT / "docs/reference/input.md").read_text()
+    rows = re.findall(r"^\| `(.+?)` \|.*\| (\S+) \| (\S+) \|$", text, re.MULTILINE)
     said = {name: (sound.strip("`"), pictures.strip("`")) for name, sound, pictures in rows}
     specimens = {name: (s.logmel_kind or "used", s.frames_kind or "used") for name, s in ZOO.items()}
     assert said == specimens | {name: (kind, kind) for name, kind in PLACES.items()}
 
 
 def test_every_kind_of_refusal_is_in_the_documentation() -> None:
-    text = (ROOT / "docs/input.md").read_text()
+    text = (ROOT / "docs/clips.md").read_text()
     assert [kind for kind in get_args(RejectKind) if f"`{kind}`" not in text] == []

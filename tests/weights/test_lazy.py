@@ -12,7 +12,7 @@ from tests.helpers.tiny_vggish import State, no_random_state, tiny_state
 
 @pytest.fixture(autouse=True)
 def _weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WEIGHTS_DIR", str(tmp_path / "weights"))
+    monkeypatch.setenv("AVR_WEIGHTS_DIR", str(tmp_path / "weights"))
 
 
 def small_state(seed: int) -> State:

@@ -24,8 +24,8 @@ from tests.helpers.tiny_vggish import State, no_random_state, tiny_state
 
 @pytest.fixture(autouse=True)
 def weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("WEIGHTS_DIR", str(tmp_path / "weights"))
-    monkeypatch.delenv("OFFLINE", raising=False)
+    monkeypatch.setenv("AVR_WEIGHTS_DIR", str(tmp_path / "weights"))
+    monkeypatch.delenv("AVR_OFFLINE", raising=False)
     return tmp_path / "weights"
 
 

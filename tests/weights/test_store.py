@@ -22,8 +22,8 @@ from tests.helpers.tiny_vggish import State, no_random_state, tiny_state
 
 @pytest.fixture(autouse=True)
 def weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("WEIGHTS_DIR", str(tmp_path / "weights"))
-    monkeypatch.delenv("OFFLINE", raising=False)
+    monkeypatch.setenv("AVR_WEIGHTS_DIR", str(tmp_path / "weights"))
+    monkeypatch.delenv("AVR_OFFLINE", raising=False)
     return tmp_path / "weights"
 
 
@@ -102,7 +102,7 @@ def test_a_kept_file_that_is_not_what_was_noted_is_refused(state: State, file: P
     [
         (
             "torchvggish",
-            r"OFFLINE=1\); .* https://github\.com/.*/vggish-10086976\.pth as .*/weights/vggish-10086976\.pth",
+            r"AVR_OFFLINE=1\); .* https://github\.com/.*/vggish-10086976\.pth as .*/weights/vggish-10086976\.pth",
         ),
         ("tf_checkpoint", r"https://storage\.googleapis\.com/audioset/vggish_model\.ckpt as .*/weights/vggish_model"),
         (
@@ -118,7 +118,7 @@ def test_a_kept_file_that_is_not_what_was_noted_is_refused(state: State, file: P
 def test_offline_a_message_says_which_file_to_bring_from_where_and_where_to(
     weights_dir: Path, monkeypatch: pytest.MonkeyPatch, name: str, message: str
 ) -> None:
-    monkeypatch.setenv("OFFLINE", "1")
+    monkeypatch.setenv("AVR_OFFLINE", "1")
     monkeypatch.delenv("TFHUB_CACHE_DIR", raising=False)
     with pytest.raises(ParamsError, match=message):
         fetch(name)
@@ -187,7 +187,7 @@ def test_the_command_line_imports_lists_and_verifies(
     printed = capsys.readouterr().out
     assert f"{file}: {kept}\n" in printed
     assert "inception.weights=imagenet1k_v1: not fetched; https://" in printed
-    assert f"{kept.parent} ($WEIGHTS_DIR) holds:\n  {kept.name}\n" in printed
+    assert f"{kept.parent} ($AVR_WEIGHTS_DIR) holds:\n  {kept.name}\n" in printed
     assert f"{kept.name}: as noted on " in printed
     kept.write_bytes(kept.read_bytes()[:-1])
     with pytest.raises(SystemExit, match=r"weights: DataError: .*vggish\.mine-\w{12}\.safetensors"):
@@ -224,7 +224,7 @@ def test_the_command_line_fetches_what_params_yaml_names_unless_it_is_here(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("OFFLINE", "1")
+    monkeypatch.setenv("AVR_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(SOURCES, "torchvggish", replace(SOURCES["torchvggish"], sha256_prefix=""))
     lines = {

@@ -51,8 +51,8 @@ def weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     """A folder of weights for one test, offline; it is large, so it is emptied at once."""
     folder = tmp_path / "weights"
     folder.mkdir()
-    monkeypatch.setenv("WEIGHTS_DIR", str(folder))
-    monkeypatch.setenv("OFFLINE", "1")
+    monkeypatch.setenv("AVR_WEIGHTS_DIR", str(folder))
+    monkeypatch.setenv("AVR_OFFLINE", "1")
     yield folder
     for path in filter(Path.is_file, folder.iterdir()):
         path.unlink()
@@ -173,7 +173,7 @@ def test_a_truncated_checkpoint_and_noise_are_refused_and_nothing_is_kept(
 @pytest.mark.network
 @pytest.mark.parametrize("name", ["torchvggish", "tf_checkpoint", "tfhub"])
 def test_the_published_weights_pass_audiosets_smoke_test(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OFFLINE")
+    monkeypatch.delenv("AVR_OFFLINE")
     try:
         state, _ = load_or_make("vggish", name, 0, no_random_state)
     except ParamsError as error:

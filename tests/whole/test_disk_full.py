@@ -82,7 +82,7 @@ def test_a_run_goes_on_where_a_full_cache_stopped_it(roomy: Workspace, disk: Dis
     output = failed(workspace, "logmel")
     assert "logmel: DiskError: " in output
     assert "No space left on device" in output
-    assert "CACHE_DIR, and run again" in output
+    assert "AVR_CACHE_DIR, and run again" in output
     n_kept = len(workspace.entries("logmel"))
     assert 0 < n_kept < N_CLIPS
     assert unfinished(disk.folder) == []

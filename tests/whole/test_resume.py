@@ -35,7 +35,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, changes: Changes) -> W
     folder = tmp_path_factory.mktemp("undisturbed")
     made = Workspace(folder, write_videos(folder / "videos"), folder / "cache", changes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WEIGHTS_DIR", str(folder / "weights"))
+        patch.setenv("AVR_WEIGHTS_DIR", str(folder / "weights"))
         assert made.run(*ALL) == dict.fromkeys(CLIP_STAGES, N_CLIPS)
     return made
 
@@ -43,7 +43,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, changes: Changes) -> W
 @pytest.fixture
 def copy(undisturbed: Workspace, changes: Changes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Another workspace with the same videos, what the stages made of them, and a cache that knows them."""
-    monkeypatch.setenv("WEIGHTS_DIR", str(undisturbed.folder / "weights"))
+    monkeypatch.setenv("AVR_WEIGHTS_DIR", str(undisturbed.folder / "weights"))
     videos = shutil.copytree(undisturbed.folder / "videos", tmp_path / "videos")
     shutil.copytree(undisturbed.cache / "clips", tmp_path / "cache" / "clips")
     shutil.copytree(undisturbed.folder / "data", tmp_path / "data")

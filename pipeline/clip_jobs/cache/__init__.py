@@ -2,7 +2,7 @@
 
 An entry is found by what made it: the bytes that went in, the parameters, the weights and the code. It is written
 whole or not at all, and holds a hash of its own content, so that what a disk damages later is never served.
-``python -m pipeline.clip_jobs.cache`` shows and prunes the entries.
+``avr cache`` shows and prunes the entries.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 from pipeline.errors import ClipError, DataError
 from pipeline.formats.files import replacing
 from pipeline.formats.shards import Arrays, arrays_sha256, stored_rows
+from pipeline.settings.paths import AnyPath
 
 ENTRY = "entry"  # the one key of the metadata: with two of them the bytes of a file would not be the same every time
 LAYOUT = 2  # of an entry; those of another layout are not found
@@ -53,8 +54,8 @@ class ClipCache:
         [0.0, 0.96]
     """
 
-    def __init__(self, folder: Path, fingerprint: str) -> None:
-        self._folder, self._fingerprint = folder, fingerprint
+    def __init__(self, folder: AnyPath, fingerprint: str) -> None:
+        self._folder, self._fingerprint = Path(folder), fingerprint
 
     def path(self, input_hash: str) -> Path:
         """Return the file of the entry that belongs to an input, whether it exists or not."""

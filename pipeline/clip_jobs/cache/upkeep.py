@@ -3,17 +3,20 @@
 import re
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import ByteSize, TypeAdapter, ValidationError
+
 from pipeline.errors import ParamsError
+from pipeline.settings.paths import AnyPath
 
 DAY_SECONDS = 24 * 60 * 60.0
 AGES = {"a day": DAY_SECONDS, "a week": 7 * DAY_SECONDS, "a month": 30 * DAY_SECONDS, "longer": float("inf")}
-UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 OTHER = "other"  # entries of an older layout, without a folder for the stage
 LEFTOVERS = ("*.tmp", ".*.partial")  # how an entry and a demo video are called until they are whole
+_NUMBER_AND_UNIT = re.compile(r"\s*\d*\.?\d+ *[A-Za-z]+\s*")  # ByteSize alone takes 5 for 5 bytes, and 1,5GB for 1
 
 
 class File(NamedTuple):
@@ -46,8 +49,9 @@ class Pruned(NamedTuple):
     n_bytes: int
 
 
-def entries(folder: Path) -> dict[str, list[File]]:
+def entries(folder: AnyPath) -> dict[str, list[File]]:
     """Return the entries of each stage, by its name, which is that of its folder below ``clips``; others as OTHER."""
+    folder = Path(folder)
     found: dict[str, list[File]] = {}
     for file in _files((folder / "clips").rglob("*.safetensors")):
         parts = file.path.relative_to(folder / "clips").parts
@@ -55,18 +59,20 @@ def entries(folder: Path) -> dict[str, list[File]]:
     return dict(sorted(found.items()))
 
 
-def demo_videos(folder: Path) -> list[File]:
+def demo_videos(folder: AnyPath) -> list[File]:
     """Return the videos that ``dataset.source=demo`` made."""
+    folder = Path(folder)
     return _files((folder / "demo").rglob("*.mp4"))
 
 
-def leftovers(folder: Path) -> list[File]:
+def leftovers(folder: AnyPath) -> list[File]:
     """Return the unfinished files that nobody has written to for a day: of runs that were killed."""
+    folder = Path(folder)
     found = _files(path for pattern in LEFTOVERS for path in folder.rglob(pattern))
     return [file for file in found if time.time() - file.used_seconds > DAY_SECONDS]
 
 
-def prune(folder: Path, max_bytes: int, *, dry_run: bool) -> Pruned:
+def prune(folder: AnyPath, max_bytes: int, *, dry_run: bool) -> Pruned:
     """Remove the entries that were not used for longest, until the rest fits, and what killed runs left over.
 
     Runs may go on meanwhile: an entry that is used or written after the look around stays, and one that a run still
@@ -94,18 +100,20 @@ def parse_size(text: str) -> int:
 
     Raises:
         ParamsError: it is no number with a unit.
+
+    Examples:
+        >>> parse_size("500MB"), parse_size("2GiB")
+        (500000000, 2147483648)
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) *([A-Za-z]+)", text.strip())
-    units = {name.lower(): n_bytes for name, n_bytes in UNITS.items()}
-    if not found or found[2].lower() not in units:
-        raise ParamsError(f"size {text!r}; expected a number and a unit of {', '.join(UNITS)}, such as 500MB or 2GiB")
-    return round(float(found[1]) * units[found[2].lower()])
+    if _NUMBER_AND_UNIT.fullmatch(text):
+        with suppress(ValidationError):
+            return TypeAdapter(ByteSize).validate_python(text)
+    raise ParamsError(f"size {text!r}; expected a number and a unit, such as 500MB, 5GB or 2GiB")
 
 
 def format_size(n_bytes: int) -> str:
     """Return a size for people, such as ``1.2 GB``."""
-    unit = next((unit for unit in ("TB", "GB", "MB", "KB") if n_bytes >= UNITS[unit]), "B")
-    return f"{n_bytes / UNITS[unit]:.1f} {unit}" if unit != "B" else f"{n_bytes} B"
+    return ByteSize(n_bytes).human_readable(decimal=True, separator=" ")
 
 
 def count_ages(files: Sequence[File]) -> dict[str, int]:

@@ -1,30 +1,30 @@
-"""Where the work on clips is done, one task a clip: $ENGINE names it, and it never changes the result.
+"""Where the work on clips is done, one task a clip: $AVR_ENGINE names it, and it never changes the result.
 
 An engine is one file of this folder. Its ``run`` takes a function, what to call it with, how many calls to run at a
 time and how many seconds one may take; it yields (item, answer) in any order, and ``Stopped`` in place of an answer
 where the function never returned. Function, items and answers travel between processes: they must be picklable.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from pipeline.clip_jobs.engines import processes, ray_cluster
 from pipeline.errors import ParamsError
+from pipeline.settings.environment import variable
 
 Engine: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any], int, float], Iterator[tuple[Any, Any]]]
 ENGINES: dict[str, Engine] = {"processes": processes.run, "ray": ray_cluster.run}
 
 
 def chosen_engine() -> Engine:
-    """Return the engine that the environment variable ENGINE names; without it, processes of this machine.
+    """Return the engine that the environment variable AVR_ENGINE names; without it, processes of this machine.
 
     Raises:
         ParamsError: there is no such engine.
     """
     name = _chosen_name()
     if name not in ENGINES:
-        raise ParamsError(f"ENGINE={name!r}; expected one of: {', '.join(ENGINES)}")
+        raise ParamsError(f"AVR_ENGINE={name!r}; expected one of: {', '.join(ENGINES)}")
     return ENGINES[name]
 
 
@@ -38,4 +38,4 @@ def prepare(modules: Sequence[str]) -> None:
 
 
 def _chosen_name() -> str:
-    return os.environ.get("ENGINE") or "processes"
+    return variable("AVR_ENGINE") or "processes"

@@ -47,7 +47,7 @@ def _started(n_workers: int) -> ModuleType:
     try:
         import ray
     except ImportError as error:
-        raise ParamsError("ENGINE='ray': Ray is not installed; expected the extra `ray`: '.[ray]'") from error
+        raise ParamsError("AVR_ENGINE='ray': Ray is not installed; expected the extra `ray`: '.[ray]'") from error
     where: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": n_workers, "include_dashboard": False}
     ray.init(log_to_driver=False, **where)
     module: ModuleType = ray

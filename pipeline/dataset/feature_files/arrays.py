@@ -10,18 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError
+from pipeline.settings.paths import AnyPath
 
 NUMBERS = "fiu"  # kinds of dtype: floating, signed, unsigned
 
 
 @contextmanager
-def open_hdf5(path: Path) -> Iterator[Any]:
+def open_hdf5(path: AnyPath) -> Iterator[Any]:
     """Give an HDF5 file to read.
 
     Raises:
         DataError: the file is missing or is no HDF5, or what the block reads of it is damaged or needs a filter that is
             not installed.
     """
+    path = Path(path)
     try:
         with h5py.File(path, "r") as file:
             yield file

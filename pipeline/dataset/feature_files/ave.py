@@ -19,6 +19,7 @@ from pipeline.dataset.feature_files.imported import FeatureRows, Imported
 from pipeline.dataset.layouts.ave_files import ANNOTATIONS, ORDER_KEY, SPLITS, read_annotations, read_orders
 from pipeline.errors import DataError
 from pipeline.formats.files import file_sha256
+from pipeline.settings.paths import AnyPath
 
 AUDIO, VISUAL, LABELS = "audio_feature.h5", "visual_feature.h5", "labels.h5"
 ORDERS = {split: f"{word}_order.h5" for split, word in SPLITS.items()}
@@ -28,7 +29,7 @@ NO_EVENT = -1
 BLOCK_VIDEOS = 64  # at once in memory: the visual features of all are 4 GB
 
 
-def read_f(root: Path) -> Imported:
+def read_f(root: AnyPath) -> Imported:
     """Return a row a video that an order file names: the mean over all its seconds and the class of its event.
 
     The mean does not stop at the ends of the event: a query knows of no annotation.
@@ -43,6 +44,7 @@ def read_f(root: Path) -> Imported:
     Raises:
         DataError: a file or key is missing, shapes disagree, orders overlap, or a video has events of two classes.
     """
+    root = Path(root)
     if missing := [name for name in NEEDED if not (root / name).is_file()]:
         raise DataError(f"{root}: schema F without {missing}; expected {' '.join(NEEDED)}")
     audio, visual = (_means(root / name) for name in (AUDIO, VISUAL))

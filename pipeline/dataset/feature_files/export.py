@@ -1,6 +1,7 @@
 """Features and embeddings as files that other programs read: HDF5 of schema A, npz and Parquet."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -15,9 +16,39 @@ from pipeline.dataset.feature_files.schemas import SIDE_SPLITS, sides_of
 from pipeline.errors import DataError
 from pipeline.formats.embeddings import write_arrays
 from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.files import disk_errors
+from pipeline.settings.paths import AnyPath
 
 
-def write_schema_a(table: FeatureTable, path: Path) -> None:
+def export_run(features: AnyPath, embeddings: AnyPath, models: Iterable[str], out: AnyPath) -> tuple[int, list[str]]:
+    """Write what a run made to a folder; return how many clips there are, and the models that have embeddings.
+
+    The files are features.h5, features.npz and features.parquet, and NAME.parquet for every such model.
+
+    Args:
+        features: the feature table.
+        embeddings: folder of NAME.npz; that of a model which is not among ``models`` is left over from another run.
+        models: names of the models that are trained.
+        out: the folder; is made if missing.
+
+    Raises:
+        DataError: the features or embeddings cannot be read.
+        DiskError: the disk is full or fails.
+    """
+    embeddings, out = Path(embeddings), Path(out)
+    table = FeatureTable.load(features)
+    embedded = [name for name in models if (embeddings / f"{name}.npz").exists()]
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        write_schema_a(table, out / "features.h5")
+        write_npz(table, out / "features.npz")
+        write_parquet(table, out / "features.parquet")
+        for name in embedded:
+            write_embeddings_parquet(embeddings / f"{name}.npz", out / f"{name}.parquet")
+    return len(table.clip_ids), embedded
+
+
+def write_schema_a(table: FeatureTable, path: AnyPath) -> None:
     """Write the table as published feature files are: a key for each array of train and of test.
 
     Validation rows stand in the train arrays, as in published files; ``split_train`` tells them apart. The attributes
@@ -37,7 +68,7 @@ def write_schema_a(table: FeatureTable, path: Path) -> None:
             file.attrs[name] = value
 
 
-def write_npz(table: FeatureTable, path: Path) -> None:
+def write_npz(table: FeatureTable, path: AnyPath) -> None:
     """Write audio, visual, labels, clip_ids, splits and classes, and the facts as JSON, to one npz without pickles."""
     facts = _facts(table)
     arrays: dict[str, NDArray[Any]] = {
@@ -53,7 +84,7 @@ def write_npz(table: FeatureTable, path: Path) -> None:
     write_arrays(path, arrays)
 
 
-def write_parquet(table: FeatureTable, path: Path) -> None:
+def write_parquet(table: FeatureTable, path: AnyPath) -> None:
     """Write a row a clip: clip_id, label, split, audio and visual; the facts stand in the schema's metadata."""
     columns = {
         "clip_id": pa.array(table.clip_ids),
@@ -65,7 +96,7 @@ def write_parquet(table: FeatureTable, path: Path) -> None:
     pq.write_table(pa.table(columns).replace_schema_metadata(_facts(table)), path)
 
 
-def write_embeddings_parquet(npz: Path, path: Path) -> None:
+def write_embeddings_parquet(npz: AnyPath, path: AnyPath) -> None:
     """Write a row a seed and clip: seed (its place), clip_id, label, split, audio and visual.
 
     Args:
@@ -75,6 +106,7 @@ def write_embeddings_parquet(npz: Path, path: Path) -> None:
     Raises:
         DataError: the npz holds no embeddings.
     """
+    npz = Path(npz)
     try:
         with np.load(npz, allow_pickle=False) as file:
             audio, visual = file["audio"], file["visual"]  # (n_seeds, n, k)

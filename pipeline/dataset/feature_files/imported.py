@@ -13,6 +13,7 @@ from pipeline.errors import DataError
 from pipeline.formats.clips import Clip
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.rejects import Reject
+from pipeline.settings.paths import AnyPath
 
 MIN_CLASSES = 2
 
@@ -40,7 +41,9 @@ class FeatureRows(NamedTuple):
     clip_ids: list[str]
     splits: list[str]
 
-    def table(self, place: Path, provenance: dict[str, Any], class_names: Sequence[str] | None = None) -> FeatureTable:
+    def table(
+        self, place: AnyPath, provenance: dict[str, Any], class_names: Sequence[str] | None = None
+    ) -> FeatureTable:
         """Return them as a feature table whose classes are those that occur.
 
         Args:
@@ -51,6 +54,7 @@ class FeatureRows(NamedTuple):
         Raises:
             DataError: a label has no name, or there are fewer than two classes.
         """
+        place = Path(place)
         numbers, labels = np.unique(self.labels, return_inverse=True)
         width = len(str(numbers.max(initial=0)))
         if class_names is not None and numbers.max(initial=0) >= len(class_names):

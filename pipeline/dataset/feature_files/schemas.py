@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from pipeline.dataset.feature_files.arrays import (
 from pipeline.dataset.feature_files.imported import FeatureRows, Imported
 from pipeline.errors import DataError
 from pipeline.formats.files import file_sha256
+from pipeline.settings.paths import AnyPath
 
 SPLIT_KEYS = ("Train_test", "Split")  # of schema B: the one or the other
 KEYS = {
@@ -48,12 +49,13 @@ def sides_of(side: str) -> Sides:
     return Sides(*(f"{name}_{side}" for name in ("audio", "visual", "lab", "clip_ids", "split")))
 
 
-def schema_of(path: Path) -> str:
+def schema_of(path: AnyPath) -> str:
     """Return the schema whose keys the file has.
 
     Raises:
         DataError: it has those of none; the keys that the nearest one misses are named.
     """
+    path = Path(path)
     with open_hdf5(path) as file:
         keys = {SPLIT_KEYS[0] if key == SPLIT_KEYS[1] else key for key in file}
     missing = {schema: [key for key in needed if key not in keys] for schema, needed in KEYS.items()}
@@ -66,8 +68,9 @@ def schema_of(path: Path) -> str:
     return nearest
 
 
-def read_a(path: Path) -> Imported:
+def read_a(path: AnyPath) -> Imported:
     """Return the rows of a file whose keys say the split; names, splits and facts of our own export are taken over."""
+    path = Path(path)
     parts, used = [], list(KEYS["A"])
     added = [key for side in SIDE_SPLITS for key in (sides_of(side).clip_ids, sides_of(side).splits)]
     with open_hdf5(path) as file:
@@ -80,8 +83,9 @@ def read_a(path: Path) -> Imported:
     return _imported([path], "A", used + added * is_export, "in the keys", parts, class_names, made_by)
 
 
-def read_b(path: Path) -> Imported:
+def read_b(path: AnyPath) -> Imported:
     """Return the rows of a file with one key for the split: 1 train, 0 test, as number or text."""
+    path = Path(path)
     audio, visual, labels, _ = KEYS["B"]
     with open_hdf5(path) as file:
         key = next(key for key in SPLIT_KEYS if key in list(file))  # of a dangling link `in file` is False
@@ -96,9 +100,9 @@ def read_b(path: Path) -> Imported:
     return _imported([path], "B", [audio, visual, labels, key], key, [part])
 
 
-def read_c(paths: Iterable[Path]) -> Imported:
+def read_c(paths: Iterable[AnyPath]) -> Imported:
     """Return the rows of files that hold one split each, named ``train``, ``test`` or, if there is one, ``val``."""
-    files = _split_files(paths)
+    files = _split_files(list(map(Path, paths)))
     audio, visual, labels = KEYS["C"]
     parts = []
     for split, path in files.items():
@@ -107,13 +111,14 @@ def read_c(paths: Iterable[Path]) -> Imported:
     return _imported(list(files.values()), "C", KEYS["C"], "file names", parts)
 
 
-def siblings(path: Path) -> list[Path]:
+def siblings(path: AnyPath) -> list[Path]:
     """Return the files beside a file of schema C whose names differ in the word of the split only."""
+    path = Path(path)
     pattern = SPLIT_WORD.sub("*", path.name)
     return sorted(other for other in path.parent.iterdir() if SPLIT_WORD.sub("*", other.name) == pattern)
 
 
-def _split_files(paths: Iterable[Path]) -> dict[str, Path]:
+def _split_files(paths: Sequence[Path]) -> dict[str, Path]:
     """The file of each split, as its name says."""
     files: dict[str, Path] = {}
     for path in paths:

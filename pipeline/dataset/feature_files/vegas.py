@@ -16,6 +16,7 @@ from pipeline.dataset.feature_files.imported import FeatureRows, Imported
 from pipeline.dataset.layouts.locations import fold_lists
 from pipeline.errors import ClipError, DataError, ParamsError
 from pipeline.formats.rejects import Reject
+from pipeline.settings.paths import AnyPath
 
 AUDIO, VISUAL, LABELS, FOLDS = "vgg", "inception", "VEGAS_classes", "folds"
 FOLDERS = (AUDIO, VISUAL, LABELS, FOLDS)
@@ -29,7 +30,7 @@ class _ClipArrays(NamedTuple):
     label: int
 
 
-def read_d(root: Path, fold: int) -> Imported:
+def read_d(root: AnyPath, fold: int) -> Imported:
     """Return the mean over time of every clip that the fold lists name; where it is of 8-bit numbers, (x - 128) / 256.
 
     Args:
@@ -45,6 +46,7 @@ def read_d(root: Path, fold: int) -> Imported:
             in width or type.
         ParamsError: there is no such fold.
     """
+    root = Path(root)
     if missing := [name for name in FOLDERS if not (root / name).is_dir()]:
         raise DataError(f"{root}: schema D without {missing}; expected the folders {' '.join(FOLDERS)}")
     fold_of, n_folds = _folds(root / FOLDS, fold)

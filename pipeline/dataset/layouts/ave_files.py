@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.dataset.feature_files.arrays import dataset, open_hdf5
 from pipeline.dataset.layouts.locations import YOUTUBE_ID
 from pipeline.errors import DataError
+from pipeline.settings.paths import AnyPath
 
 ANNOTATIONS = "Annotations.txt"
 HEADER = "Category&"
@@ -27,12 +28,13 @@ class Annotation(NamedTuple):
     end_seconds: float
 
 
-def read_annotations(path: Path) -> list[Annotation]:
+def read_annotations(path: AnyPath) -> list[Annotation]:
     """Return the rows of Annotations.txt; the header that some copies have is no row.
 
     Raises:
         DataError: a line is no annotation; its number is named.
     """
+    path = Path(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
@@ -56,7 +58,7 @@ def _annotation(place: str, line: str) -> Annotation:
     return Annotation(label, video_id, start_seconds, end_seconds)
 
 
-def read_orders(files: Mapping[str, Path], n_rows: int) -> dict[str, NDArray[np.int64]]:
+def read_orders(files: Mapping[str, AnyPath], n_rows: int) -> dict[str, NDArray[np.int64]]:
     """Return the rows of each split, (n,) from 0 in the order of its file.
 
     Args:
@@ -66,7 +68,7 @@ def read_orders(files: Mapping[str, Path], n_rows: int) -> dict[str, NDArray[np.
     Raises:
         DataError: an order file is missing or damaged, or a row is no row of the data set or stands there twice.
     """
-    orders = {split: _read_order(path) for split, path in files.items()}
+    orders = {split: _read_order(Path(path)) for split, path in files.items()}
     taken: dict[int, str] = {}
     for split, path in files.items():
         for row in orders[split].tolist():
@@ -78,7 +80,7 @@ def read_orders(files: Mapping[str, Path], n_rows: int) -> dict[str, NDArray[np.
     return orders
 
 
-def read_splits(folder: Path, ending: str, n_rows: int) -> list[str]:
+def read_splits(folder: AnyPath, ending: str, n_rows: int) -> list[str]:
     """Return the split of every row of Annotations.txt.
 
     Args:
@@ -89,6 +91,7 @@ def read_splits(folder: Path, ending: str, n_rows: int) -> list[str]:
     Raises:
         DataError: an order file is missing or damaged, or a row is in none of them, or in two.
     """
+    folder = Path(folder)
     orders = read_orders({split: folder / f"{word}_order{ending}.h5" for split, word in SPLITS.items()}, n_rows)
     splits = {row: split for split, rows in orders.items() for row in rows.tolist()}
     if missing := sorted(set(range(n_rows)) - splits.keys()):

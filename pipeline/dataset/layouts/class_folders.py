@@ -4,11 +4,12 @@ from pathlib import Path
 
 from pipeline.dataset.base import refusal
 from pipeline.formats.rejects import Reject
+from pipeline.settings.paths import AnyPath
 
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
 
 
-def list_videos(root: Path) -> tuple[list[str], list[Reject]]:
+def list_videos(root: AnyPath) -> tuple[list[str], list[Reject]]:
     """Return the videos of all classes, as sorted ``CLASS/NAME.mp4``, and what has such a name but is no file.
 
     Hidden files and folders, files of other kinds and deeper folders are passed over; a link to a class that is not
@@ -17,6 +18,7 @@ def list_videos(root: Path) -> tuple[list[str], list[Reject]]:
     Args:
         root: the folder of the classes' folders.
     """
+    root = Path(root)
     visible = _visible(root)
     paths = [path for path in visible if path.is_symlink() and not path.exists()]
     for folder in filter(Path.is_dir, visible):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.dataset.base import DatasetParams
 from pipeline.errors import DataError, ParamsError
+from pipeline.settings.paths import AnyPath
 
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 
@@ -51,12 +52,13 @@ def given_file(params: DatasetParams, layout: str) -> Path:
     return path
 
 
-def part_of(root: Path, name: str, layout: str) -> Path:
+def part_of(root: AnyPath, name: str, layout: str) -> Path:
     """Return a file that a data set must have, or a folder, whose name ends in a slash.
 
     Raises:
         DataError: it is not there, or is of another kind.
     """
+    root = Path(root)
     path, is_folder = root / name, name.endswith("/")
     if not (path.is_dir() if is_folder else path.is_file()):
         problem = f"no {'folder' if is_folder else 'file'}" if path.exists() else "missing"
@@ -64,12 +66,13 @@ def part_of(root: Path, name: str, layout: str) -> Path:
     return path
 
 
-def fold_lists(folder: Path) -> list[Path]:
+def fold_lists(folder: AnyPath) -> list[Path]:
     """Return the lists of ids in a folder, in the order of their names, numbers in them read as numbers.
 
     Raises:
         DataError: one of them is no file; hidden names are passed over.
     """
+    folder = Path(folder)
     lists = sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_natural_order)
     for path in lists:
         if not path.is_file():
@@ -116,7 +119,7 @@ def refuse_fold(params: DatasetParams) -> None:
         raise ParamsError(f"dataset.fold={params.fold}: source {params.source!r} has its own split; expected null")
 
 
-def check_classes(place: Path, labels: Iterable[str], layout: str) -> None:
+def check_classes(place: AnyPath, labels: Iterable[str], layout: str) -> None:
     """Refuse a data set in which nothing can be told apart.
 
     Args:
@@ -127,6 +130,7 @@ def check_classes(place: Path, labels: Iterable[str], layout: str) -> None:
     Raises:
         DataError: there are fewer than two classes.
     """
+    place = Path(place)
     labels = list(labels)
     classes = sorted(set(labels))
     if len(classes) < 2:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
+from pipeline.settings.paths import AnyPath
 
 REQUIRED = ("path", "label")
 COLUMNS = (*REQUIRED, "clip_id", "split", "source_id", "start", "end")
@@ -38,7 +39,7 @@ class TableRow(NamedTuple):
     cells: dict[str, str]
 
 
-def read_rows(path: Path) -> list[TableRow]:
+def read_rows(path: AnyPath) -> list[TableRow]:
     """Return the rows of a table.
 
     Args:
@@ -47,6 +48,7 @@ def read_rows(path: Path) -> list[TableRow]:
     Raises:
         DataError: the file is of another kind or damaged, or a column is missing, misspelt, doubled or of lists.
     """
+    path = Path(path)
     suffix = path.suffix.lower()
     if suffix in DELIMITERS:
         return _read_text(path, DELIMITERS[suffix])
@@ -55,12 +57,13 @@ def read_rows(path: Path) -> list[TableRow]:
     raise DataError(f"{path}: a file of kind {suffix!r}; expected one of {list(SUFFIXES)}")
 
 
-def check_columns(path: Path, names: Sequence[str]) -> None:
+def check_columns(path: AnyPath, names: Sequence[str]) -> None:
     """Refuse a header that does not say what is meant; further columns with names of their own are welcome.
 
     Raises:
         DataError: a column is missing or comes twice, or one is called nearly as one that is not there.
     """
+    path = Path(path)
     if doubled := sorted(name for name, count in Counter(names).items() if count > 1):
         raise DataError(f"{path}: columns {doubled} come twice; expected each once")
     absent = [name for name in COLUMNS if name not in names]

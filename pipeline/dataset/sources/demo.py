@@ -22,6 +22,7 @@ from pipeline.formats.clips import Clip
 from pipeline.settings.environment import cache_folder
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.params import StageParams, load_params
+from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import track
 
 CLASS_NAMES = tuple(SOUNDS)
@@ -82,7 +83,7 @@ def find_clips(params: DatasetParams) -> Found:
     return Found(folder, [Clip(clip_id=clip.path, **clip._asdict()) for clip in made], [])
 
 
-def make_demo(folder: Path, params: DemoParams) -> list[DemoClip]:
+def make_demo(folder: AnyPath, params: DemoParams) -> list[DemoClip]:
     """Return the clips of the demo, after writing those that the folder does not hold yet.
 
     Sound and picture of a clip are drawn apart: what they share is the class, and when the event happens. A clip
@@ -95,6 +96,7 @@ def make_demo(folder: Path, params: DemoParams) -> list[DemoClip]:
     Returns:
         Every clip of the demo, sorted by path.
     """
+    folder = Path(folder)
     plans = [_plan(index, params) for index in range(params.n_classes * params.clips_per_class)]
     missing = [plan for plan in plans if not (folder / plan.clip.path).exists()]
     with ThreadPoolExecutor(os.cpu_count()) as pool:

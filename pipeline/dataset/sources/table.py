@@ -24,7 +24,7 @@ SEVERAL_CLASSES = "|;"
 NO_TIMES = (None, None)
 
 
-class _Entry(NamedTuple):
+class _PlacedClip(NamedTuple):
     """A clip as its row has it, and where the row is."""
 
     place: str
@@ -56,7 +56,7 @@ def find_clips(params: DatasetParams) -> Found:
     return Found(table.parent, clips, [reject for reject in rejects if reject])
 
 
-def _entry(row: TableRow) -> _Entry:
+def _entry(row: TableRow) -> _PlacedClip:
     """What one row says by itself."""
     place, cells = row
     path, label, split = cells["path"], cells["label"], cells.get("split", "")
@@ -76,7 +76,7 @@ def _entry(row: TableRow) -> _Entry:
         start_seconds=start_seconds,
         end_seconds=end_seconds,
     )
-    return _Entry(place, clip)
+    return _PlacedClip(place, clip)
 
 
 def _times(row: TableRow) -> tuple[float | None, float | None]:
@@ -113,7 +113,7 @@ def _is_inside(root: str, path: str) -> bool:
     return os.path.realpath(inside + path).startswith(inside)
 
 
-def _named(entries: Iterable[_Entry]) -> list[_Entry]:
+def _named(entries: Iterable[_PlacedClip]) -> list[_PlacedClip]:
     """The entries with unique names, those of one file with one source."""
     by_path = defaultdict(list)
     for entry in entries:
@@ -127,7 +127,7 @@ def _named(entries: Iterable[_Entry]) -> list[_Entry]:
     return named
 
 
-def _with_name(entry: _Entry, source_id: str) -> _Entry:
+def _with_name(entry: _PlacedClip, source_id: str) -> _PlacedClip:
     """An entry with a name and, where it needs one and has none, a source."""
     clip = entry.clip
     is_one_of_several = source_id and clip.start_seconds is not None
@@ -135,10 +135,10 @@ def _with_name(entry: _Entry, source_id: str) -> _Entry:
     return entry._replace(clip=replace(clip, clip_id=clip.clip_id or name, source_id=clip.source_id or source_id))
 
 
-def _check_events(entries: Sequence[_Entry]) -> None:
+def _check_events(entries: Sequence[_PlacedClip]) -> None:
     """Refuse rows of one file that do not tell two events apart."""
-    by_times: dict[tuple[float | None, float | None], _Entry] = {}
-    by_label: dict[str, _Entry] = {}
+    by_times: dict[tuple[float | None, float | None], _PlacedClip] = {}
+    by_label: dict[str, _PlacedClip] = {}
     for entry in entries:
         place, clip = entry
         times = clip.start_seconds, clip.end_seconds
@@ -155,7 +155,7 @@ def _check_events(entries: Sequence[_Entry]) -> None:
         by_label.setdefault(clip.label, entry)
 
 
-def _check_names(entries: Iterable[_Entry]) -> None:
+def _check_names(entries: Iterable[_PlacedClip]) -> None:
     """Refuse a clip_id that comes twice."""
     places: dict[str, str] = {}
     for place, clip in entries:

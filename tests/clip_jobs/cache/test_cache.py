@@ -13,7 +13,6 @@ from pipeline.clip_jobs.cache import ClipCache, Entry
 from pipeline.errors import ClipError, DataError, DiskError
 from pipeline.formats.files import write_atomically
 from pipeline.formats.shards import Arrays
-from pipeline.settings.environment import cache_folder, weights_folder
 
 REFUSAL = ClipError("one name", "no_audio", "no sound", "an audio stream")
 
@@ -161,7 +160,7 @@ def test_a_full_or_failing_disk_is_named_and_nothing_is_left(
 
     cache = ClipCache(tmp_path, "f")
     monkeypatch.setattr("pipeline.clip_jobs.cache.save_file", write_half)
-    says = rf"{cache.path('input')}: {os.strerror(number)} \(\d+\.\d MB free\); expected room to write: .*CACHE_DIR"
+    says = rf"{cache.path('input')}: {os.strerror(number)} \(\d+\.\d MB free\); expected room to write: .*AVR_CACHE_DIR"
     with pytest.raises(DiskError, match=says):
         cache.write("input", {"a": np.zeros(9)})
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
@@ -204,7 +203,9 @@ def test_what_is_no_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere/there")
     problems = {"file/entry": "File exists", "file/a/b": "Not a directory", "link/entry": "File exists"}
     for name, problem in problems.items():
-        with pytest.raises(DiskError, match=rf"{name}: {problem}; expected a folder that can be written \(CACHE_DIR"):
+        with pytest.raises(
+            DiskError, match=rf"{name}: {problem}; expected a folder that can be written \(AVR_CACHE_DIR"
+        ):
             write_atomically(tmp_path / name, b"data")
 
 
@@ -212,22 +213,3 @@ def test_an_error_that_is_not_the_disk_s_passes(tmp_path: Path) -> None:
     (tmp_path / "folder" / "in it").mkdir(parents=True)
     with pytest.raises(IsADirectoryError):
         write_atomically(tmp_path / "folder", b"data")
-
-
-def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    monkeypatch.delenv("CACHE_DIR", raising=False)
-    assert cache_folder() == tmp_path / "xdg" / "dual-subspace-retrieval"
-    monkeypatch.setenv("CACHE_DIR", str(tmp_path / "own"))
-    assert cache_folder() == tmp_path / "own"
-    monkeypatch.setenv("CACHE_DIR", "relative")
-    assert cache_folder() == Path.cwd() / "relative"
-
-
-@pytest.mark.parametrize("home", ["", "relative", "~/cache"])
-def test_without_a_usable_environment_the_caches_are_in_the_home(monkeypatch: pytest.MonkeyPatch, home: str) -> None:
-    for name in ("CACHE_DIR", "WEIGHTS_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", home)
-    assert cache_folder() == Path.home() / ".cache" / "dual-subspace-retrieval"
-    assert weights_folder() == cache_folder() / "weights"

@@ -47,11 +47,11 @@ def size_of(cache: ClipCache) -> int:
 
 def command(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "pipeline.clip_jobs.cache", *words],
+        [sys.executable, "-m", "pipeline", "cache", *words],
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "CACHE_DIR": str(folder)},
+        env={**os.environ, "AVR_CACHE_DIR": str(folder)},
     )
 
 
@@ -160,7 +160,7 @@ def test_runs_beside_a_prune_find_intact_entries_or_none(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "n_bytes"),
     [
-        *[("0B", 0), (" 12 b ", 12), ("1.5 kb", 1500), ("0.0016KB", 2), ("500MB", 500_000_000), ("5GB", 5 * 10**9)],
+        *[("0B", 0), (" 12 b ", 12), ("1.5 kb", 1500), ("0.0016KB", 1), ("500MB", 500_000_000), ("5GB", 5 * 10**9)],
         *[("1TB", 10**12), ("1KiB", 1024), ("1.5MiB", 1_572_864), ("2GiB", 2 * 1024**3), ("3TiB", 3 << 40)],
     ],
 )
@@ -168,10 +168,12 @@ def test_sizes_are_read_as_people_write_them(text: str, n_bytes: int) -> None:
     assert parse_size(text) == n_bytes
 
 
-@pytest.mark.parametrize("text", ["", "5", "GB", "-5GB", "5XB", "5GBs", "1e3MB", "1,5GB"])
+@pytest.mark.parametrize(
+    "text", ["", "5", "GB", "-5GB", "5XB", "5GBs", "1e3MB", "1,5GB", "1.2.3GB", "5 G B", "5GB, please"]
+)
 def test_a_size_that_is_none_is_named(text: str) -> None:
     with pytest.raises(
-        ParamsError, match=rf"size '{text}'; expected a number and a unit of B, KB, .*such as 500MB or 2GiB$"
+        ParamsError, match=rf"^size '{text}'; expected a number and a unit, such as 500MB, 5GB or 2GiB$"
     ):
         parse_size(text)
 
@@ -252,4 +254,4 @@ def test_the_command_prunes(tmp_path: Path) -> None:
 def test_a_bad_size_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     done = command(tmp_path, "prune", "--max-size", "much")
     assert done.returncode == 1
-    assert done.stderr.startswith("clip_cache: ParamsError: size 'much'; expected a number and a unit")
+    assert done.stderr.startswith("avr: ParamsError: size 'much'; expected a number and a unit")

@@ -209,7 +209,7 @@ def test_the_demo_of_the_pipeline_lies_in_the_cache_a_folder_for_each_set_of_par
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("AVR_CACHE_DIR", str(tmp_path / "cache"))
     dataset = dataset_params(source="demo")
     roots = set()
     for difficulty in (0.0, 1.0):

@@ -2,6 +2,8 @@
 
 import json
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,11 +17,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dataset.feature_files.export import write_embeddings_parquet, write_npz, write_parquet, write_schema_a
+from pipeline.dataset.feature_files.export import (
+    export_run,
+    write_embeddings_parquet,
+    write_npz,
+    write_parquet,
+    write_schema_a,
+)
 from pipeline.dataset.sources.features import import_table
 from pipeline.errors import DataError
 from pipeline.formats.feature_table import FeatureTable
 from tests.helpers.dataset_params import dataset_params
+from tests.helpers.project import ROOT
 
 PROVENANCE = {"vggish": {"weights": "random"}, "features": {"audio_scaling": "none", "whiten": True}}
 
@@ -224,6 +233,55 @@ def test_a_file_without_embeddings_is_refused(kind: str, tmp_path: Path) -> None
         (tmp_path / "x.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:100])
     with pytest.raises(DataError, match=r"x\.npz: .*; expected embeddings that the stage `embed` wrote"):
         write_embeddings_parquet(tmp_path / "x.npz", tmp_path / "x.parquet")
+
+
+def made_run(folder: Path) -> Path:
+    """What a run leaves: features, and embeddings of two models, one of which is no longer trained."""
+    (folder / "data" / "embeddings").mkdir(parents=True)
+    make().save(folder / "data" / "features.safetensors")
+    for name in ("cca", "struck_out"):
+        embeddings(folder / "data" / "embeddings" / f"{name}.npz")
+    return folder / "data"
+
+
+def test_a_run_is_exported_with_the_models_that_are_trained_and_have_embeddings(tmp_path: Path) -> None:
+    data, out = made_run(tmp_path), tmp_path / "a" / "b"
+    assert export_run(data / "features.safetensors", data / "embeddings", ["cca", "dcca"], out) == (12, ["cca"])
+    assert sorted(path.name for path in out.iterdir()) == [
+        "cca.parquet",
+        "features.h5",
+        "features.npz",
+        "features.parquet",
+    ]
+    assert pq.read_table(out / "features.parquet").num_rows == 12
+    assert pq.read_table(out / "cca.parquet").num_rows == 6
+
+
+def test_without_features_nothing_is_exported(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.safetensors: .*expected a table that the stage `features` wrote"):
+        export_run(tmp_path / "none.safetensors", tmp_path, [], tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["-m", "pipeline", "export"], ["-m", "stages.export"]], ids=["avr", "older name"])
+def test_the_command_exports_what_lies_in_data_or_elsewhere(tmp_path: Path, words: list[str]) -> None:
+    made_run(tmp_path)
+    (tmp_path / "params.yaml").write_text("models: {cca: baselines.cca}\n")
+    moved = ["--features", "data/features.safetensors", "--embeddings", "nowhere"]
+    for options, models in (([], "cca"), (moved, "no model")):
+        command = [sys.executable, *words, "out", *options]
+        done = subprocess.run(
+            command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == f"out: 12 clips, embeddings of {models}\n"
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    made_run(tmp_path)
+    (tmp_path / "params.yaml").write_text("models: {cca: baselines.cca}\n")
+    command = [sys.executable, "-m", "pipeline", "export", "params.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "avr: params.yaml: File exists\n")
 
 
 @pytest.mark.parametrize("write", [write_schema_a, write_npz, write_parquet])

@@ -53,7 +53,7 @@ def features(noise_in_test: bool = False) -> FeatureTable:
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["work", "tiny=features.safetensors", "--trials", "2", "--folds", "2", "--seeds", *map(str, SEEDS)]
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("WORKERS", "1")
+    monkeypatch.setenv("AVR_WORKERS", "1")
     monkeypatch.setattr(sys, "argv", ["results", *words])
     results.main()
 
@@ -235,7 +235,7 @@ def test_after_an_edit_of_a_model_its_search_and_its_fits_are_missing_and_no_oth
     todo = lines.searches(Path("work/sets/tiny.safetensors"), SECTIONS, Budget(2, 1, 0), work)
     missing = [job for job in todo if not (job.out / f"{job.model}.csv").exists()]
     assert [job.model for job in missing] == ["c_cca"]
-    monkeypatch.setenv("WORKERS", "1")
+    monkeypatch.setenv("AVR_WORKERS", "1")
     jobs.run(jobs.search, missing)
     of_set = lines.set_lines(todo, SEEDS, work)
     assert {fit.model for fit in of_set.fits if not fit.file("scores").exists()} == {"c_cca"}
@@ -244,7 +244,7 @@ def test_after_an_edit_of_a_model_its_search_and_its_fits_are_missing_and_no_oth
 def test_test_rows_play_no_part_in_the_search(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     features(noise_in_test=True).save(tmp_path / "tiny.safetensors")
     monkeypatch.chdir(finished)
-    monkeypatch.setenv("WORKERS", "1")
+    monkeypatch.setenv("AVR_WORKERS", "1")
     todo = lines.searches(tmp_path / "tiny.safetensors", SECTIONS, Budget(2, 1, 0), tmp_path)
     jobs.run(jobs.search, todo)
     for name in SECTIONS:

@@ -33,7 +33,7 @@ def test_clusters_of_a_set_that_is_not_there_are_refused() -> None:
 
 
 def test_a_job_whose_process_ends_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORKERS", "2")
+    monkeypatch.setenv("AVR_WORKERS", "2")
     with pytest.raises(
         DataError, match="1 of 1 failed; expected results of all: 7: its process ended with exit code 7"
     ):
@@ -43,7 +43,7 @@ def test_a_job_whose_process_ends_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_job_that_fails_is_named_when_the_others_are_done(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("WORKERS", "1")
+    monkeypatch.setenv("AVR_WORKERS", "1")
     done: list[str] = []
 
     def work(name: str) -> None:

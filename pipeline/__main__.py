@@ -1,0 +1,49 @@
+"""``avr``: the commands of this project besides `make` and `dvc`.
+
+A command is a function, or an app of several, beside the code that it is for; it imports what is heavy itself, so that
+help answers at once.
+"""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from pipeline.clip_jobs.__main__ import app as cache
+from pipeline.command_line import new_app, run
+from pipeline.dataset.feature_files.__main__ import export
+from pipeline.evaluate.check import check
+from pipeline.settings.environment import APP
+from pipeline.tune.__main__ import tune
+from pipeline.weights.__main__ import app as weights
+
+app = new_app("Audio-visual retrieval: what stands beside `make repro` and `dvc repro`.")
+app.add_typer(weights, name="weights")
+app.add_typer(cache, name="cache")
+app.command()(tune)
+app.command()(export)
+app.command()(check)
+
+
+def _print_version(is_asked_for: bool) -> None:
+    if is_asked_for:
+        print(f"avr {version(APP)}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Options of ``avr`` itself."""
+
+
+def main() -> None:
+    """Run the command that the command line names: what the console script ``avr`` calls."""
+    run(app, "avr")
+
+
+if __name__ == "__main__":
+    main()

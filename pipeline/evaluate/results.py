@@ -1,0 +1,125 @@
+"""All that is measured in a run, and the tables that hold it."""
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipeline.errors import DataError
+from pipeline.evaluate import metrics_json, plot_tables
+from pipeline.evaluate.model_metrics import (
+    CROSS_MODAL,
+    EvaluateParams,
+    Measured,
+    Table,
+    chance,
+    measure,
+    model_metrics,
+    significance_rows,
+)
+from pipeline.evaluate.writing import write_csv
+from pipeline.formats import rejects
+from pipeline.formats.embeddings import Embeddings
+from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.provenance import read_provenance
+from pipeline.settings.progress import track
+
+PAIR_COLUMNS = ("model", "other", "difference", "p", "p_holm")
+
+
+class Results(NamedTuple):
+    """What was measured of the models on the test clips.
+
+    Attributes:
+        embeddings: by model.
+        measured: of every query, by model and direction.
+        metrics: over the queries, by model, direction and name.
+        significance: a row a pair of models.
+        chance: what rankings get that know nothing.
+    """
+
+    embeddings: Mapping[str, Embeddings]
+    measured: Mapping[str, Measured]
+    metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
+    significance: Table
+    chance: Mapping[str, float]
+
+
+def measure_all(folder: Path, names: Iterable[str], params: EvaluateParams) -> Results:
+    """Return what is measured of the models whose embeddings a folder holds; the first name is the main model.
+
+    Raises:
+        DataError: embeddings are missing, are none, or hold no test clip.
+        ParamsError: as ``measure``.
+    """
+    embeddings = {name: Embeddings.load(folder / f"{name}.npz") for name in names}
+    measured = {name: measure(of_model, params) for name, of_model in track(embeddings.items(), "evaluate", "model")}
+    return Results(
+        embeddings,
+        measured,
+        {name: model_metrics(of_model) for name, of_model in measured.items()},
+        significance_rows(measured, params),
+        chance(next(iter(embeddings.values())), params),
+    )
+
+
+def report(
+    results: Results, table: FeatureTable, refused: Sequence[rejects.Reject], checks: Mapping[str, Any], models: Path
+) -> metrics_json.Report:
+    """Return the content of metrics.json.
+
+    Args:
+        results: of all models.
+        table: the features that the models were given.
+        refused: the clips that the run went on without.
+        checks: what the stage `dataset` found out about the split and the labels.
+        models: the folder of the models that the stage `train` wrote.
+
+    Raises:
+        DataError: a model does not say on which device it was trained.
+    """
+    n_queries = len(next(iter(results.measured.values()))[CROSS_MODAL[0]].sample.rows)
+    return {
+        "dataset": {**metrics_json.dataset_facts(table), "n_queries": n_queries, **checks},
+        "models": {name: metrics_json.of_model(metrics) for name, metrics in results.metrics.items()},
+        "chance": dict(results.chance),
+        "rejected": len({row.clip_id for row in refused}),
+        "provenance": metrics_json.provenance(table.provenance, [_device(models / name) for name in results.metrics]),
+    }
+
+
+def write_tables(folder: Path, results: Results, table: FeatureTable, params: EvaluateParams) -> None:
+    """Write all tables: a file each for what is about all models, and a file a model for the others."""
+    write_csv(folder / "metrics.csv", plot_tables.metric_rows(results.metrics))
+    write_csv(folder / "significance.csv", results.significance, PAIR_COLUMNS)
+    write_csv(folder / "machine.csv", [{"key": key, "value": value} for key, value in machine().items()])
+    clip_ids = [clip_id for clip_id, split in zip(table.clip_ids, table.splits, strict=True) if split == "test"]
+    for name, embeddings in results.embeddings.items():
+        measured = results.measured[name]
+        tables = {
+            "precision_scope": plot_tables.precision_scope_rows(embeddings, measured, params.scope_sizes),
+            "precision_recall": plot_tables.precision_recall_rows(measured),
+            "class_map": plot_tables.class_map_rows(embeddings, measured),
+            "confusion": plot_tables.confusion_rows(embeddings, measured),
+            "queries": plot_tables.query_rows(clip_ids, measured),
+        }
+        for table_name, rows in tables.items():
+            write_csv(folder / table_name / f"{name}.csv", rows)
+
+
+def machine() -> dict[str, str]:
+    """Return the kind of machine: another kind rounds otherwise in the last bits, and training carries that on."""
+    config: Any = np.show_config(mode="dicts")
+    vectors = config["SIMD Extensions"].get("found") or config["SIMD Extensions"]["baseline"]
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"processor": platform.machine(), "vector_instructions": vectors[-1], "python": python}
+
+
+def _device(model: Path) -> str:
+    """The kind of device on which a model was trained."""
+    try:
+        return str(read_provenance(model)["device"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{model}: {error!r}; expected a folder that the stage `train` wrote") from error

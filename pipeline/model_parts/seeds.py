@@ -1,0 +1,86 @@
+"""A model's fits, one for each of its seeds: made, saved as a folder, and read back to embed clips."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import DataError
+from pipeline.formats.csv_rows import write_rows
+from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.provenance import write_provenance
+from pipeline.model_parts import distributed
+from pipeline.model_parts.base import History, Model, Pairs, model_module
+from pipeline.settings.params import StageParams
+
+CLOSED_FORM_DEVICE = "cpu"  # NumPy and scikit-learn compute there
+
+
+def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: Path) -> None:
+    """Fit a model once for each of its seeds, on train, stopped early on validation, and write the folder.
+
+    It holds ``seed-N.safetensors`` for each, history.csv with a row an epoch and provenance.json with the kind of
+    device. Of torchrun's ranks the first one writes.
+
+    Args:
+        name: of the model.
+        params: its own ``Params``; without ``seeds`` it is fitted once.
+        table: features of all clips.
+        out: the folder, which is made.
+
+    Raises:
+        DataError: the train or the validation split has no clip or cannot be used, or a loss is no longer finite.
+    """
+    train, validation = Pairs(*table.rows("train")), Pairs(*table.rows("validation"))
+    history: History = []
+    with distributed.joined():
+        for seed in getattr(params, "seeds", [0]):
+            model: Model = model_module(name).Model(params, seed)
+            history += [{"seed": seed, **epoch} for epoch in model.fit(train, validation)]
+            if distributed.rank() == 0:
+                out.mkdir(parents=True, exist_ok=True)
+                model.save(out / f"seed-{seed}.safetensors")
+        if distributed.rank() == 0:
+            _write_history(out / "history.csv", history)
+            write_provenance(out, {"device": getattr(model, "device", CLOSED_FORM_DEVICE)})
+
+
+def load_seeds(name: str, folder: Path) -> list[Model]:
+    """Return the fitted models of a folder that ``fit_seeds`` wrote, their seeds rising.
+
+    Raises:
+        DataError: the folder holds no model, or one that cannot be read.
+        ParamsError: there is no model of that name.
+    """
+    files = {int(path.stem.removeprefix("seed-")): path for path in folder.glob("seed-*.safetensors")}
+    if not files:
+        raise DataError(f"{folder}: no seed-N.safetensors; expected a folder that the stage `train` wrote")
+    return [model_module(name).Model.load(path) for _, path in sorted(files.items())]
+
+
+def embed_table(models: Iterable[Model], table: FeatureTable) -> dict[str, NDArray[Any]]:
+    """Return both modalities of every clip in the models' spaces, each from its own features alone.
+
+    Args:
+        models: n_seeds fits of one model.
+        table: features of n clips.
+
+    Returns:
+        ``audio`` and ``visual`` (n_seeds, n, k) float32, ``clip_ids``, ``splits`` and ``labels`` (n,) text.
+    """
+    audio, visual = zip(*((of.embed_audio(table.audio), of.embed_visual(table.visual)) for of in models), strict=True)
+    return {
+        "audio": np.stack(audio),
+        "visual": np.stack(visual),
+        "clip_ids": np.array(table.clip_ids),
+        "splits": np.array(table.splits),
+        "labels": np.array(table.classes)[table.labels],
+    }
+
+
+def _write_history(path: Path, history: History) -> None:
+    """A row an epoch of each seed; of a closed form the header alone."""
+    columns = list(history[0]) if history else ["seed"]
+    write_rows(path, columns, [[epoch[column] for column in columns] for epoch in history])

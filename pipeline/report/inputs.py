@@ -1,0 +1,63 @@
+"""What the page is made from: metrics.json, the tables of plots/ and the list of rejected clips."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.formats import rejects
+from pipeline.formats.rejects import Reject
+
+Tables = Mapping[str, Mapping[str, Sequence[Mapping[str, str]]]]
+
+TABLES = ("precision_scope", "precision_recall", "class_map", "confusion")
+
+
+class Inputs(NamedTuple):
+    """A finished run.
+
+    Attributes:
+        metrics: what metrics.json holds; its first model is the one that the others are compared with.
+        tables: for each of ``TABLES`` the rows of its CSV file by model.
+        leads: by other model, how far the first one is ahead: ``difference``, ``p`` and ``p_holm``.
+        machine: the kind of machine, by key.
+        refused: the rows of rejected.csv.
+    """
+
+    metrics: Mapping[str, Any]
+    tables: Tables
+    leads: Mapping[str, Mapping[str, float]]
+    machine: Mapping[str, str]
+    refused: Sequence[Reject]
+
+
+def read_inputs(metrics: Path, plots: Path, rejected: Path) -> Inputs:
+    """Return what the stage `evaluate` wrote, and the clips that the run went on without.
+
+    Args:
+        metrics: metrics.json.
+        plots: the folder of tables.
+        rejected: rejected.csv.
+    """
+    measured = json.loads(metrics.read_text(encoding="utf-8"))
+    names = list(measured["models"])
+    return Inputs(
+        measured,
+        {table: {name: _read_csv(plots / table / f"{name}.csv") for name in names} for table in TABLES},
+        _leads(_read_csv(plots / "significance.csv"), names[0]),
+        {row["key"]: row["value"] for row in _read_csv(plots / "machine.csv")},
+        rejects.read(rejected),
+    )
+
+
+def _leads(pairs: Sequence[Mapping[str, str]], first: str) -> dict[str, dict[str, float]]:
+    """The pairs of the first model, by the other one of each."""
+    numbers = ("difference", "p", "p_holm")
+    return {row["other"]: {key: float(row[key]) for key in numbers} for row in pairs if row["model"] == first}
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a table."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,142 @@
+"""What the pages name is there: files, headings, modules, stages; and no page of docs is without a way to it."""
+
+import re
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.helpers.pages import PAGES, ROOT, UNFINISHED, anchors, blocks, links, prose, text_of
+
+each_page = pytest.mark.parametrize("page", PAGES)
+LANGUAGES = {"sh", "console", "text", "csv", "yaml"}
+COMES = {  # what pages name and is being written
+    "docs/evaluate.md",
+    "pipeline/evaluate/metrics.py",
+    "pipeline/extraction/",
+    "pipeline/network_parts/",
+    "pipeline/network_parts/base.py",
+    "pipeline/networks/vggish/about.py",
+    "tests/evaluate/test_metrics.py",
+}
+STAGES_THAT_COME = {"vggish": "network", "inception": "network"}
+PATH = re.compile(r"(?:pipeline|stages|studies|benchmarks|tests|docs|\.github|\.ci)/[\w./-]*\w/?")
+PLACEHOLDER = re.compile(r"NAME|DIR|FILE|WORK")
+
+
+def test_what_is_said_to_come_has_not_come() -> None:
+    assert [name for name in COMES if (ROOT / name).exists()] == [], "take them out of COMES"
+    assert ("docs/evaluate.md" in COMES) == (ROOT / UNFINISHED).exists()
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert bool(STAGES_THAT_COME) == ("network" not in stages), "empty STAGES_THAT_COME"
+
+
+@each_page
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page: str) -> None:
+    lost = []
+    for link in links(page):
+        file, _, anchor = link.partition("#")
+        path = (ROOT / page).parent.joinpath(file).resolve() if file else ROOT / page
+        if path.is_relative_to(ROOT) and (name := path.relative_to(ROOT).as_posix()) in COMES:
+            continue
+        if not path.is_relative_to(ROOT) or not path.exists() or (anchor and anchor not in anchors(name)):
+            lost.append(link)
+    assert lost == []
+
+
+@cache
+def names_of_files() -> set[str]:
+    """Names, without their folders, of all files of the project that have one of Python's or a configuration's."""
+    folders = ("pipeline", "stages", "studies", "benchmarks", "tests", "docs")
+    return {path.name for folder in folders for path in (ROOT / folder).rglob("*.*")} | {
+        path.name for path in ROOT.iterdir()
+    }
+
+
+def is_there(word: str) -> bool:
+    """Whether a word in the type of code is no name of a file of the project, or that of one that exists."""
+    if PLACEHOLDER.search(word):
+        return True
+    if PATH.fullmatch(word):
+        return (ROOT / word).exists() or word in COMES
+    return not re.fullmatch(r"\w+\.(py|jinja)", word) or word in names_of_files() | {Path(name).name for name in COMES}
+
+
+@each_page
+def test_every_file_of_the_project_that_a_page_names_is_there(page: str) -> None:
+    words = re.findall(r"`([^`\n]+)`", prose(page)) if page != "CHANGELOG.md" else []
+    assert [word for word in words if not is_there(word)] == []
+
+
+@each_page
+def test_every_module_that_a_page_runs_is_there(page: str) -> None:
+    modules = set(re.findall(r"-m ((?:pipeline|stages|studies|benchmarks)[\w.]*)", text_of(page)))
+    assert [name for name in modules if not find_spec(name)] == []
+
+
+def test_the_tree_of_the_readme_names_folders_and_files_that_are_there() -> None:
+    (tree,) = (block.text for block in blocks("README.md") if block.text.startswith("params.yaml"))
+    entries = re.findall(r"^( *)((?:[\w.]+/? )+) ", tree, re.MULTILINE)
+    paths = [f"{'pipeline/' if indent else ''}{name}" for indent, names in entries for name in names.split()]
+    assert 18 <= len(tree.splitlines()) <= 22
+    assert [path for path in paths if not (ROOT / path).exists() and path not in COMES] == []
+    folders = {path.parent.name for path in (ROOT / "pipeline").glob("*/__init__.py")}
+    assert [name for name in sorted(folders) if f" {name}/" not in tree] == []
+
+
+def test_every_stage_has_a_page() -> None:
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| \[.*\]\((.+)\) \|$", text_of("docs/README.md"), re.MULTILINE)
+    pages = {stage: page for stages, page in rows for stage in re.findall(r"`(\w+)`", stages)}
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert {STAGES_THAT_COME.get(stage, stage) for stage in stages} == pages.keys()
+    for stage, page in pages.items():
+        if f"docs/{page}" not in COMES:
+            assert re.search(rf"\b{stage}\b", text_of(f"docs/{page}"))
+
+
+def test_every_page_of_docs_is_in_the_list_of_pages() -> None:
+    listed = {link.partition("#")[0] for link in links("docs/README.md")}
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert pages - {"README.md", Path(UNFINISHED).name} - listed == set()
+
+
+@each_page
+def test_every_fenced_block_says_its_language(page: str) -> None:
+    assert [block.line for block in blocks(page) if block.language not in LANGUAGES] == []
+
+
+def test_line_five_of_the_results_says_that_the_claim_is_not_reached() -> None:
+    assert "is not reached" in text_of("docs/results.md").splitlines()[4]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "docs/results.md"])
+def test_no_page_says_room_where_it_means_a_folder(page: str) -> None:
+    without_space = re.sub(r"(make|making|Make|making|to) room|room to write", "", text_of(page))
+    assert re.findall(r".*\brooms?\b.*", without_space) == []
+
+
+@pytest.mark.parametrize("name", ["Makefile", "params.yaml", "dvc.yaml"])
+def test_every_page_that_a_file_of_the_main_job_names_is_there(name: str) -> None:
+    named = re.findall(r"docs/[\w/]+\.md", (ROOT / name).read_text())
+    assert [page for page in named if not (ROOT / page).exists()] == []
+
+
+def test_the_glossary_has_twelve_words() -> None:
+    glossary = text_of("CONTRIBUTING.md").partition("## Glossary")[2]
+    assert len(re.findall(r"^\| \w+ \| .{20,} \|$", glossary, re.MULTILINE)) == 12
+
+
+def test_the_workflow_of_the_project_runs_its_checks_and_nothing_else() -> None:
+    (job,) = yaml.safe_load(text_of(".github/workflows/ci.yml"))["jobs"].values()
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    checkout, python = (step["with"] for step in job["steps"] if "uses" in step)
+    assert (checkout["fetch-depth"], python["python-version"]) == (0, "3.11")
+
+
+def test_the_workflow_of_the_page_checks_the_metrics_as_the_page_does() -> None:
+    workflow, check, *_ = (block for block in blocks("docs/ci.md") if block.language in ("yaml", "sh"))
+    (job,) = yaml.safe_load(workflow.text)["jobs"].values()
+    *_, last = (step["run"].replace("\\\n", "").split() for step in job["steps"] if "run" in step)
+    assert last == [*check.text.split(), ">>", '"$GITHUB_STEP_SUMMARY"']
