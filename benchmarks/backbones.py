@@ -118,10 +118,10 @@ def _vggish_ways(device: "torch.device") -> list[Way]:
 
     from pipeline.networks.vggish import network as vggish
     from pipeline.networks.vggish import random_weights
-    from pipeline.networks.vggish.about import Params
+    from pipeline.networks.vggish.about import VggishParams
     from pipeline.settings.params import load_params
 
-    state, params = random_weights.random_state(seed=0), load_params("vggish", Params, PARAMS_FILE)
+    state, params = random_weights.random_state(seed=0), load_params("vggish", VggishParams, PARAMS_FILE)
     plain = vggish.Vggish(params.final_relu)
     plain.load_state_dict(state)
     plain.eval().to(device)
@@ -147,10 +147,10 @@ def _inception_ways(device: "torch.device") -> list[Way]:
 
     from pipeline.networks.inception import network as inception
     from pipeline.networks.inception import random_weights
-    from pipeline.networks.inception.about import Params
+    from pipeline.networks.inception.about import InceptionParams
     from pipeline.settings.params import load_params
 
-    state, params = random_weights.random_state(seed=0), load_params("inception", Params, PARAMS_FILE)
+    state, params = random_weights.random_state(seed=0), load_params("inception", InceptionParams, PARAMS_FILE)
     plain = inception_v3(weights=None, aux_logits=False, transform_input=False, init_weights=False)
     plain.fc = nn.Identity()
     plain.load_state_dict(state)

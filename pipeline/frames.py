@@ -28,7 +28,7 @@ class FramesParams(StageParams):
     jpeg_quality: int = Field(ge=1, le=100)
 
 
-Params = FramesParams  # by this name every decoding stage finds its section
+PARAMS = FramesParams  # by this name every decoding stage finds its section
 
 
 def clip_arrays(clip: Clip, path: AnyPath, params: FramesParams) -> dict[str, NDArray[Any]]:

@@ -84,7 +84,7 @@ class LogMelParams(StageParams):
         return ((self.frames_per_example - 1) * self.hop_length + self.window_length) / self.sample_rate
 
 
-Params = LogMelParams  # by this name every decoding stage finds its section
+PARAMS = LogMelParams  # by this name every decoding stage finds its section
 
 
 def clip_arrays(clip: Clip, path: AnyPath, params: LogMelParams) -> dict[str, NDArray[Any]]:

@@ -49,7 +49,7 @@ def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share) -> 
     modules = modules_behind(stage)
     prepare(["pipeline.clip_jobs.loop", *modules])  # workers load their libraries while this process loads its own
     module = import_module(f"pipeline.{stage}")
-    params, limits = load_params(stage, module.Params), clip_limits()
+    params, limits = load_params(stage, module.PARAMS), clip_limits()
     cache = ClipCache(cache_folder() / "clips" / stage, fingerprint(params.model_dump(), modules))
     function = partial(module.clip_arrays, params=params)
     job = Job(stage, cache, Path(out), share)
@@ -72,5 +72,5 @@ def decode_file(stage: str, path: AnyPath) -> dict[str, NDArray[Any]]:
     """
     video, module = Path(path), import_module(f"pipeline.{stage}")
     clip = Clip(clip_id=video.name, path=video.name, label="", sha256=file_sha256(video))
-    arrays: dict[str, NDArray[Any]] = module.clip_arrays(clip, video, load_params(stage, module.Params))
+    arrays: dict[str, NDArray[Any]] = module.clip_arrays(clip, video, load_params(stage, module.PARAMS))
     return arrays

@@ -3,9 +3,9 @@
 A network is one folder of ``pipeline/networks``, one section of params.yaml and one line of its map ``networks``, all
 of one name. The folder has four files:
 
-- ``about.py`` loads no torch: ``Params`` of its section, ``INPUTS`` (the stage whose arrays it reads), ``MODALITY``,
-  ``WIDTH`` of a vector, ``check_inputs`` of the section of those arrays, and ``extra_facts``: what else than its params
-  and weights decides a result.
+- ``about.py`` loads no torch: ``PARAMS``, the class of its section, ``INPUTS`` (the stage whose arrays it reads),
+  ``MODALITY``, ``WIDTH`` of a vector, ``check_inputs`` of the section of those arrays, and ``extra_facts``: what else
+  than its params and weights decides a result.
 - ``published.py`` loads no torch either: ``SOURCES`` of weights by name, and how their files are read: ``UNUSED``
   tensors, ``expected_shapes`` of the others, and ``tensorflow_names``.
 - ``random_weights.py``: ``random_state`` of a seed.
@@ -26,7 +26,7 @@ from pipeline.settings.params import PARAMS_FILE, StageParams, load_params, read
 from pipeline.settings.paths import AnyPath
 
 Modality = Literal["audio", "visual"]
-PartName = Literal["about", "published", "random_weights", "network"]
+NetworkPart = Literal["about", "published", "random_weights", "network"]
 
 
 class NetworkParams(StageParams):
@@ -94,7 +94,7 @@ def network_names() -> list[str]:
     return sorted(path.parent.name for path in (Path(__file__).parents[1] / "networks").glob("*/about.py"))
 
 
-def network_part(name: str, part: PartName) -> ModuleType:
+def network_part(name: str, part: NetworkPart) -> ModuleType:
     """Return the module ``pipeline.networks.NAME.PART``.
 
     Raises:
@@ -111,7 +111,7 @@ def network_params(name: str, path: AnyPath = PARAMS_FILE) -> NetworkParams:
     Raises:
         ParamsError: there is no such network, or its section is missing or wrong.
     """
-    params: NetworkParams = load_params(name, network_part(name, "about").Params, path)
+    params: NetworkParams = load_params(name, network_part(name, "about").PARAMS, path)
     return params
 
 

@@ -23,7 +23,7 @@ def stage_in_words(task: str) -> str:
     if not stage:
         return task
     name, _, part = task.partition(", ")
-    words = [_place(stage, Path.cwd()), stage, name if name != stage.partition("@")[0] else "", part]
+    words = [_place(stage, Path.cwd()), stage, name if name not in stage.split("@") else "", part]
     return ", ".join(filter(None, words))
 
 

@@ -75,7 +75,7 @@ class LazyWeights:
         return load_or_make(self._network, self._weights, self._seed, self._random_state)
 
     def _remembered_facts(self) -> Provenance:
-        """Those of random weights, from the memory; the machine is part of the key, as it may change the last bits."""
+        """Facts of random weights, from the memory; the machine is part of the key, as it may change the last bits."""
         machine = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
         key = f"{self._network} {self._seed} {self._made_by} {machine}"
         known = _read(self._memory)

@@ -31,7 +31,7 @@ from pipeline.formats.shards import Arrays, read_shards, write_shards
 from pipeline.frames import FramesParams, offsets
 from pipeline.logmel import LogMelParams, streamed_arrays
 from pipeline.network_parts.base import NetworkLine
-from pipeline.networks.vggish.about import Params as VggishParams
+from pipeline.networks.vggish.about import VggishParams
 from pipeline.networks.vggish.audioset_pca import VggishPca, postprocess
 from pipeline.settings.params import StageParams, load_params
 from pipeline.video import iter_frames, read_waveform

@@ -23,10 +23,11 @@ from pipeline.network_parts.base import NetworkParams
 INPUTS, MODALITY, WIDTH = "{inputs}", "{modality}", 2
 
 
-class Params(NetworkParams):
-    """Its section of params.yaml."""
-
+class Section(NetworkParams):
     scale: float
+
+
+PARAMS = Section
 
 
 def check_inputs(section):

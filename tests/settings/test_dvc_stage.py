@@ -67,6 +67,7 @@ def test_a_stage_that_dvc_runs_knows_its_place(project: Path, monkeypatch: pytes
     [
         ("train", "stage 3 of 3, train@kcca"),
         ("train, seed 1", "stage 3 of 3, train@kcca, seed 1"),
+        ("kcca", "stage 3 of 3, train@kcca"),
         ("demo", "stage 3 of 3, train@kcca, demo"),
     ],
 )

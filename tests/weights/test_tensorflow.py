@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.logmel import LogMelParams, log_mel_examples
-from pipeline.networks.vggish.about import Params
+from pipeline.networks.vggish.about import VggishParams
 from pipeline.networks.vggish.network import build
 from pipeline.networks.vggish.random_weights import random_state
 from pipeline.settings.params import load_params
@@ -69,7 +69,7 @@ def sounds() -> NDArray[np.float32]:
 
 def embed(weights: str, examples: NDArray[np.float32]) -> NDArray[np.float32]:
     """What the stage does: weights as params.yaml names them, through the kept file, into our network."""
-    params = load_params("vggish", Params, PARAMS_FILE).model_copy(update={"weights": weights})
+    params = load_params("vggish", VggishParams, PARAMS_FILE).model_copy(update={"weights": weights})
     state, _ = load_or_make("vggish", params.weights, params.seed, random_state)
     embeddings: NDArray[np.float32] = build(state, params)(torch.from_numpy(examples)).numpy()
     return embeddings
@@ -181,7 +181,7 @@ def test_the_published_weights_pass_audiosets_smoke_test(name: str, monkeypatch:
             raise
         pytest.skip(str(error))
     params = load_params("logmel", LogMelParams, PARAMS_FILE)
-    network = build(state, load_params("vggish", Params, PARAMS_FILE))
+    network = build(state, load_params("vggish", VggishParams, PARAMS_FILE))
     waveform = np.sin(2 * np.pi * 1000 * np.arange(3 * 16000) / 16000)
     examples = torch.from_numpy(log_mel_examples(waveform, params))
     embeddings = network(examples)

@@ -9,8 +9,11 @@ INPUTS, MODALITY, WIDTH = "frames", "visual", 2048
 MIN_PICTURE_SIDE = 75  # pixels
 
 
-class Params(NetworkParams):
+class InceptionParams(NetworkParams):
     """Section ``inception`` of params.yaml."""
+
+
+PARAMS = InceptionParams
 
 
 def check_inputs(section: Mapping[str, object]) -> None:
@@ -30,6 +33,6 @@ def check_inputs(section: Mapping[str, object]) -> None:
         )
 
 
-def extra_facts(params: Params) -> dict[str, str]:
+def extra_facts(params: InceptionParams) -> dict[str, str]:
     """Return nothing: params and weights decide the result."""
     return {}

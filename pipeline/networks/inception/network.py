@@ -10,7 +10,7 @@ from torchvision.models.inception import BasicConv2d, Inception3
 from pipeline.errors import DataError
 from pipeline.formats.jpegs import JpegPictures
 from pipeline.formats.shards import Rows
-from pipeline.networks.inception.about import MIN_PICTURE_SIDE, Params
+from pipeline.networks.inception.about import MIN_PICTURE_SIDE, InceptionParams
 
 BATCH_SIZES = {"cpu": 8, "cuda": 512}  # more pictures no longer fit the cache of a CPU
 
@@ -50,7 +50,7 @@ class Inception(nn.Module):
         return features
 
 
-def build(state: dict[str, Tensor], params: Params) -> Inception:
+def build(state: dict[str, Tensor], params: InceptionParams) -> Inception:
     """Return the network with these weights, ready for inference.
 
     Args:
@@ -73,7 +73,7 @@ def rows_of(arrays: Mapping[str, Rows]) -> Rows:
     return JpegPictures(arrays["jpeg"], arrays["lengths"][:])
 
 
-def postprocessing(params: Params) -> None:
+def postprocessing(params: InceptionParams) -> None:
     """Return None: vectors stay as they are."""
 
 

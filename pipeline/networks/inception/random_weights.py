@@ -26,6 +26,9 @@ def random_state(seed: int) -> dict[str, Tensor]:
     Args:
         seed: any number from 0 up; it fixes every weight, whatever the number of threads.
 
+    Returns:
+        Tensors by name, in the shapes of torchvision.
+
     References:
         Mishkin & Matas (2016), All you need is a good init, ICLR.
         Yang et al. (2019), A mean field theory of batch normalization, ICLR.

@@ -10,7 +10,7 @@ INPUTS, MODALITY, WIDTH = "logmel", "audio", 128
 EXAMPLE_SHAPE = (96, 64)
 
 
-class Params(NetworkParams):
+class VggishParams(NetworkParams):
     """Section ``vggish`` of params.yaml.
 
     Attributes:
@@ -20,6 +20,9 @@ class Params(NetworkParams):
 
     final_relu: bool
     postprocess: Literal["none", "pca", "pca_uint8"]
+
+
+PARAMS = VggishParams
 
 
 def check_inputs(section: Mapping[str, object]) -> None:
@@ -36,7 +39,7 @@ def check_inputs(section: Mapping[str, object]) -> None:
             raise ParamsError(f"{INPUTS}.{key}: {given!r}; expected {size}: VGGish takes examples of one size")
 
 
-def extra_facts(params: Params) -> dict[str, str]:
+def extra_facts(params: VggishParams) -> dict[str, str]:
     """Return the hash of AudioSet's PCA where it is wanted.
 
     Raises:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import DataError
 from pipeline.formats.shards import Rows
-from pipeline.networks.vggish.about import EXAMPLE_SHAPE, Params
+from pipeline.networks.vggish.about import EXAMPLE_SHAPE, VggishParams
 from pipeline.networks.vggish.audioset_pca import load_vggish_pca, pca_file, postprocess
 
 BATCH_SIZES = {"cpu": 32, "cuda": 512}  # large: the first linear layer streams 200 MB of weights a batch
@@ -61,7 +61,7 @@ class Vggish(nn.Module):
         return embeddings
 
 
-def build(state: dict[str, Tensor], params: Params) -> Vggish:
+def build(state: dict[str, Tensor], params: VggishParams) -> Vggish:
     """Return the network with these weights, ready for inference.
 
     Args:
@@ -81,7 +81,7 @@ def rows_of(arrays: Mapping[str, Rows]) -> Rows:
     return arrays["examples"]
 
 
-def postprocessing(params: Params) -> Callable[[NDArray[np.float32]], NDArray[Any]] | None:
+def postprocessing(params: VggishParams) -> Callable[[NDArray[np.float32]], NDArray[Any]] | None:
     """Return what AudioSet does to the embeddings (n, 128) of a clip, or None where they stay as they are.
 
     Raises:

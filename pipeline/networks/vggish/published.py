@@ -44,7 +44,12 @@ def expected_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def tensorflow_names() -> dict[str, str]:
-    """Return TensorFlow's name of every tensor by torchvggish's, in the order in which its variables are made."""
+    """Return TensorFlow's name of every tensor by torchvggish's, in the order in which its variables are made.
+
+    Example:
+        >>> tensorflow_names()["features.0.bias"]
+        'vggish/conv1/biases'
+    """
     names: dict[str, str] = {}
     for theirs, ours, _ in LAYERS:
         names |= {f"{ours}.weight": f"vggish/{theirs}/weights", f"{ours}.bias": f"vggish/{theirs}/biases"}

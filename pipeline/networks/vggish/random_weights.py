@@ -60,7 +60,7 @@ def _draw_filters(weight: Tensor, generator: torch.Generator) -> None:
 
 
 def _draw_looks_linear(weights: list[Tensor], generator: torch.Generator) -> None:
-    """Normal numbers, the first layer's the same at each of its six times; each hidden unit comes with its opposite.
+    """Normal numbers, equal at each of the six times of the first layer; each hidden unit comes with its opposite.
 
     The next layer takes the difference of the two: relu(x) - relu(-x) = x.
     """

@@ -16,13 +16,13 @@ from torchvision.transforms.functional import normalize
 
 from pipeline.errors import DataError
 from pipeline.network_parts.inference import HALF, embed_clips
-from pipeline.networks.inception.about import MIN_PICTURE_SIDE, Params
+from pipeline.networks.inception.about import MIN_PICTURE_SIDE, InceptionParams
 from pipeline.networks.inception.network import Inception, _trunk, build
 from pipeline.networks.inception.random_weights import random_state
 
 CPU = torch.device("cpu")
 BATCH_SIZE = 8
-PARAMS = Params(weights="random", allow_random=False, seed=0)
+PARAMS = InceptionParams(weights="random", allow_random=False, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_a_gpu_gives_the_features_of_the_cpu(state: dict[str, Tensor]) -> None:
 
 def test_the_section_of_the_params_has_three_keys() -> None:
     section = {"weights": "random", "allow_random": True, "seed": 3}
-    assert Params.model_validate(section).model_dump() == section
+    assert InceptionParams.model_validate(section).model_dump() == section
 
 
 def test_the_smallest_picture_is_the_smallest_that_the_network_takes() -> None:

@@ -16,7 +16,7 @@ from torch.nn.functional import cosine_similarity
 
 from pipeline.errors import ParamsError
 from pipeline.network_parts.inference import HALF, embed_clips
-from pipeline.networks.vggish.about import Params
+from pipeline.networks.vggish.about import VggishParams
 from pipeline.networks.vggish.network import Vggish, build
 from pipeline.networks.vggish.random_weights import random_state
 from pipeline.settings.params import load_params
@@ -34,7 +34,7 @@ def section(**changes: object) -> dict[str, object]:
 
 
 def built(state: dict[str, Tensor], final_relu: bool = False) -> Vggish:
-    return build(state, Params.model_validate(section(final_relu=final_relu)))
+    return build(state, VggishParams.model_validate(section(final_relu=final_relu)))
 
 
 @pytest.fixture
@@ -182,10 +182,10 @@ def test_a_gpu_gives_the_features_of_the_cpu(state: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize("mode", ["none", "pca", "pca_uint8"])
 def test_the_section_of_the_params_has_five_keys(mode: str) -> None:
-    assert Params.model_validate(section(postprocess=mode)).model_dump() == section(postprocess=mode)
+    assert VggishParams.model_validate(section(postprocess=mode)).model_dump() == section(postprocess=mode)
 
 
 def test_an_unknown_postprocess_is_refused(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(f"vggish: {section(postprocess='uint8')}")
     with pytest.raises(ParamsError, match=r"vggish.postprocess: Input should be 'none', 'pca' or 'pca_uint8' \(got"):
-        load_params("vggish", Params, tmp_path / "params.yaml")
+        load_params("vggish", VggishParams, tmp_path / "params.yaml")
