@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pipeline.formats.rejects import Reject, count_kinds, kinds_in_words
 from pipeline.report import pictures
 from pipeline.report.inputs import Inputs, Tables
+from pipeline.report.shown_clips import LONGEST_SECONDS
 
 Row = Mapping[str, Any]
 
@@ -24,7 +25,7 @@ MAX_MATRIX_CLASSES = 20  # more are a list of the most frequent mistakes
 
 def page(inputs: Inputs) -> str:
     """Return the page as HTML, a function of its inputs alone."""
-    metrics, tables, leads, machine, refused = inputs
+    metrics, tables, leads, machine, refused, clips = inputs
     n_seeds = {name: len(rows) // (2 * metrics["dataset"]["n_queries"]) for name, rows in tables["confusion"].items()}
     first, ranked = next(iter(metrics["models"])), _ranked(metrics)
     shown = [first, *(name for name in ranked if name != first)][:N_CURVES]
@@ -41,6 +42,7 @@ def page(inputs: Inputs) -> str:
             cutoffs=_cutoffs(metrics["models"][first]["average"]),
             warnings=list(warnings(metrics, refused)),
             refused=refused,
+            clips=clips,
             rejected_kinds=count_kinds(refused),
             provenance=[*_leaves(metrics["provenance"]), *_leaves(machine, "machine")],
             **_pictures(metrics, tables, ranked, shown),
@@ -160,5 +162,6 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.globals |= {"directions": DIRECTIONS, "n_rejects": N_REJECTS, "max_matrix_classes": MAX_MATRIX_CLASSES}
+    environment.globals["shown_seconds"] = round(LONGEST_SECONDS)
     environment.filters |= {"number": "{:.3f}".format, "p_value": "{:#.2g}".format}
     return environment

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pipeline.formats import rejects
 from pipeline.formats.rejects import Reject
+from pipeline.report.shown_clips import ShownClip, shown_clips
 from pipeline.settings.paths import AnyPath
 
 Tables = Mapping[str, Mapping[str, Sequence[Mapping[str, str]]]]
@@ -24,6 +25,7 @@ class Inputs(NamedTuple):
         leads: by other model, how far the first one is ahead: ``difference``, ``p`` and ``p_holm``.
         machine: the kind of machine, by key.
         refused: the rows of rejected.csv.
+        shown: test clips to look at and listen to.
     """
 
     metrics: Mapping[str, Any]
@@ -31,15 +33,17 @@ class Inputs(NamedTuple):
     leads: Mapping[str, Mapping[str, float]]
     machine: Mapping[str, str]
     refused: Sequence[Reject]
+    shown: Sequence[ShownClip]
 
 
-def read_inputs(metrics: AnyPath, plots: AnyPath, rejected: AnyPath) -> Inputs:
+def read_inputs(metrics: AnyPath, plots: AnyPath, rejected: AnyPath, clips_csv: AnyPath) -> Inputs:
     """Return what the stage `evaluate` wrote, and the clips that the run went on without.
 
     Args:
         metrics: metrics.json.
         plots: the folder of tables.
         rejected: rejected.csv.
+        clips_csv: clips.csv, beside which the folder of the videos is noted.
     """
     metrics, plots = Path(metrics), Path(plots)
     measured = json.loads(metrics.read_text(encoding="utf-8"))
@@ -50,6 +54,7 @@ def read_inputs(metrics: AnyPath, plots: AnyPath, rejected: AnyPath) -> Inputs:
         _leads(_read_csv(plots / "significance.csv"), names[0]),
         {row["key"]: row["value"] for row in _read_csv(plots / "machine.csv")},
         rejects.read(rejected),
+        shown_clips(clips_csv),
     )
 
 

@@ -19,6 +19,7 @@ import yaml
 from sklearn.metrics import confusion_matrix
 
 from pipeline.formats import provenance, rejects
+from pipeline.formats.clips import write_clips
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.rejects import Reject
 from pipeline.report import warnings
@@ -36,7 +37,7 @@ HOSTILE = ("<script>alert(1)</script>", "a & \"b\" 'c'", "guitar 🎸")
 class Run:
     """A folder with what the stage ``evaluate`` wrote about made-up embeddings, and the page about it."""
 
-    words = ("metrics.json", "plots", rejects.FILE, "report")
+    words = ("metrics.json", "plots", rejects.FILE, "clips.csv", "report")
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Run:
         self.folder = folder
         write_params(folder, models, params)
         write_inputs(folder, models, classes, refused)
+        write_clips(folder / "clips.csv", [])
         with contextlib.chdir(folder):
             inputs = map(Path, ("features.safetensors", rejects.FILE, "data.json", "models", ""))
             evaluate.main(*inputs, *PATHS)
@@ -183,7 +185,7 @@ def test_the_curves_go_through_the_points_of_the_tables(run: Run) -> None:
 def test_the_same_run_gives_the_same_bytes_in_any_process(run: Run) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7", "MPLCONFIGDIR": str(run.folder / "mpl")}
     (run.folder / "matplotlibrc").write_text("lines.linewidth: 9\n")
-    command = [sys.executable, "-m", "stages.report", *run.words[:3], "other"]
+    command = [sys.executable, "-m", "stages.report", *run.words[:-1], "other"]
     subprocess.run(command, cwd=run.folder, env=env, check=True, stdout=subprocess.DEVNULL)
     assert (run.folder / "other" / "index.html").read_bytes() == (run.folder / "report" / "index.html").read_bytes()
 

@@ -1,0 +1,65 @@
+"""What some test clips sound and look like: one of each class."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline import video
+from pipeline.errors import ClipError
+from pipeline.formats.clips import Clip, read_clips, read_root
+from pipeline.report.sounds import spectrogram_png, thumbnail_jpeg
+from pipeline.settings.paths import AnyPath
+
+N_CLASSES_SHOWN = 12
+SAMPLE_RATE = 16000  # Hz
+LONGEST_SECONDS = 10.0  # of a sound
+AT_SECONDS = 0.5  # when the picture is on display
+
+
+class ShownClip(NamedTuple):
+    """A clip of the test split.
+
+    Attributes:
+        clip_id: its name.
+        label: its class.
+        spectrogram: of the first seconds of its sound, as an address that holds a PNG.
+        picture: as an address that holds a JPEG.
+    """
+
+    clip_id: str
+    label: str
+    spectrogram: str
+    picture: str
+
+
+def shown_clips(clips_csv: AnyPath) -> list[ShownClip]:
+    """Return the first clip that can be read of each class of the test split, a few classes at most.
+
+    There is none where the features came from a file, or where the videos are no longer in their place.
+
+    Args:
+        clips_csv: what the stage `dataset` wrote.
+    """
+    by_class: dict[str, list[Clip]] = {}
+    for clip in sorted(read_clips(clips_csv), key=lambda clip: clip.clip_id):
+        if clip.split == "test" and clip.path:
+            by_class.setdefault(clip.label, []).append(clip)
+    if not by_class:
+        return []
+    root = read_root(clips_csv)
+    first = (next(_read(root, clips), None) for _, clips in islice(sorted(by_class.items()), N_CLASSES_SHOWN))
+    return [shown for shown in first if shown]
+
+
+def _read(root: Path, clips: list[Clip]) -> Iterator[ShownClip]:
+    """The clips whose sound and picture can be decoded."""
+    for clip in clips:
+        path = root / clip.path
+        try:
+            _, waveform = next(video.iter_waveform(path, SAMPLE_RATE, LONGEST_SECONDS))
+            _, picture = next(video.iter_frames(path, 1.0, lambda _: AT_SECONDS))
+        except (ClipError, OSError, StopIteration):
+            continue
+        sound = spectrogram_png(waveform[: round(LONGEST_SECONDS * SAMPLE_RATE)], SAMPLE_RATE)
+        yield ShownClip(clip.clip_id, clip.label, sound, thumbnail_jpeg(picture))
