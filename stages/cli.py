@@ -19,8 +19,8 @@ def run(main: Callable[..., None]) -> None:
     """Call a stage's ``main`` with what the command line says; its module's docstring is the help text.
 
     Parameters are paths and words in their order; those after ``*`` are options (see OPTIONS). The last path is one
-    that the stage writes; rooms that know better name the file where a disk is full. A stage imports its rooms inside
-    ``main``, so that ``--help`` answers at once.
+    that the stage writes; modules that know better name the file where a disk is full. A stage imports its modules
+    inside ``main``, so that ``--help`` answers at once.
     """
     name = Path(inspect.getfile(main)).stem
     with one_line_on_interrupt(f"{name}: stopped by Ctrl-C; {HOW_TO_GO_ON}"):
