@@ -49,7 +49,7 @@ def assert_one_line(terminal: Terminal, code: int) -> None:
     assert terminal.shown.count(GO_ON) == 1, terminal.shown
 
 
-@pytest.mark.parametrize("stage", ["logmel", "vggish"])
+@pytest.mark.parametrize("stage", ["logmel", "network vggish"])
 def test_a_repro_that_is_interrupted_in_its_work_says_how_to_go_on_and_goes_on(project: Project, stage: str) -> None:
     terminal = repro(project)
     terminal.read_until(f"> stages/run {stage} ")
