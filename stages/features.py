@@ -25,7 +25,8 @@ def main(
     from pipeline.formats.clips import read_clips
     from pipeline.formats.feature_table import FeatureTable
 
-    clips = clips_left(read_clips(clips_csv), (dataset, logmel, frames), out.with_name(rejects.FILE))
+    refusing = (dataset, logmel, frames, audio, visual)
+    clips = clips_left(read_clips(clips_csv), refusing, out.with_name(rejects.FILE))
     table, fitted = FeatureTable.load(imported), NO_PCA
     if not table.clip_ids:
         table, fitted = table_of_networks(clips, audio, visual)

@@ -81,7 +81,6 @@ def decode_file(stage: str, path: AnyPath) -> dict[str, NDArray[Any]]:
 
 
 def _bounds(limits: Limits) -> "Bounds":
-    """What a video may ask for."""
-    from pipeline.video import Bounds
-
-    return Bounds(*(getattr(limits, key) for key in Bounds._fields))
+    """What a video may ask for; what reads videos is found by its name, as stages of networks do without it."""
+    bounds: type[Bounds] = import_module("pipeline.video").Bounds
+    return bounds(*(getattr(limits, key) for key in bounds._fields))

@@ -74,7 +74,7 @@ class _Calls(Generic[Item, Answer]):
     def __init__(self, pool: "ProcessPool", timeout_seconds: float) -> None:
         self.pending: dict[Future[Answer], Item] = {}
         self._pool, self._timeout_seconds = pool, timeout_seconds
-        self._heartbeat_seconds = min(HEARTBEAT_SECONDS, timeout_seconds / 4)
+        self._heartbeat_seconds = min(HEARTBEAT_SECONDS, max(timeout_seconds / 4, 0.01))
         self._clock = WorkingClock()
         self._started: dict[Future[Answer], float] = {}
 
