@@ -6,11 +6,12 @@ from typing import TypeAlias
 
 from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.engines.base import Stopped
-from pipeline.errors import ClipError
+from pipeline.errors import ClipError, DataError
 from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256
 from pipeline.formats.shards import Arrays
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import check_regular
 
 TRANSIENT = ("changed", "unreadable", "timeout")  # true of this run or machine only, so the cache does not learn them
 
@@ -57,6 +58,8 @@ def _arrays_of_unchanged_file(function: VideoFunction, clip: Clip, path: Path) -
         is_same = _version(path) == before or file_sha256(path) == clip.sha256
     except OSError as error:
         return ClipError(clip.clip_id, "unreadable", f"{clip.path}: {error.strerror}", "a file that can be read")
+    except DataError:
+        return ClipError(clip.clip_id, "unreadable", f"{clip.path}: no regular file", "a file that can be read")
     return result if is_same else _changed(clip)
 
 
@@ -68,10 +71,10 @@ def _arrays_or_refusal(function: VideoFunction, clip: Clip, path: Path) -> Array
         return ClipError(clip.clip_id, error.kind, error.problem, error.expected)
 
 
-def _version(path: Path) -> tuple[int, int, int]:
+def _version(path: Path) -> tuple[int, int, int, int]:
     """What differs once somebody has written to a file, or put another in its place."""
-    facts = path.stat()
-    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+    facts = check_regular(path)
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns  # no program can set the last
 
 
 def _changed(clip: Clip) -> ClipError:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline.errors import DiskError, PipelineError
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import open_regular
 
 FULL_OR_FAILING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
@@ -44,9 +45,13 @@ def replacing(path: AnyPath) -> Iterator[Path]:
 
 
 def file_sha256(path: AnyPath) -> str:
-    """Return the sha256 of a file's bytes, in hex."""
-    path = Path(path)
-    with path.open("rb") as file:
+    """Return the sha256 of a file's bytes, in hex.
+
+    Raises:
+        DataError: it is no regular file.
+        OSError: it is missing or cannot be read.
+    """
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -1,13 +1,12 @@
 """What environment variables say: folders, workers, device, engine. None of it changes the answer."""
 
 import os
-import sys
-from functools import cache
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from pipeline.errors import ParamsError
+from pipeline.settings.notices import tell_once
 
 APP = "dual-subspace-retrieval"
 PREFIX = "AVR_"
@@ -28,7 +27,7 @@ def variable(name: str) -> str:
         return text
     if short not in ALSO_WITHOUT_PREFIX or not (text := os.environ.get(short)):
         return ""
-    _tell_once(f"{short} is an old name and still works; its name is {name}")
+    tell_once(f"{short} is an old name and still works; its name is {name}")
     return text
 
 
@@ -89,9 +88,3 @@ def _folder(name: str) -> Path | None:
 def _n_cores() -> int:
     """The cores of this process: of a machine of a cluster, a job may have but a few."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@cache
-def _tell_once(line: str) -> None:
-    """Print a line to stderr, the first time that it is asked for."""
-    print(line, file=sys.stderr)
