@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from pydantic import TypeAdapter
@@ -75,9 +76,7 @@ print(known, recall(sys.argv[1], kind))
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize(("mode", "after"), [(0o777, {"mine": "2"}), (0o755, {})], ids=["shared folder", "closed"])
 def test_a_file_of_another_user_counts_as_nothing(mode: int, after: dict[str, str]) -> None:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own folder is closed to others
+    with TemporaryDirectory() as folder:  # pytest's own folder is closed to others
         path = Path(folder, "memory.json")
         remember(path, KIND, {"theirs": "1"})
         path.chmod(0o600)
