@@ -93,7 +93,7 @@ def cache_errors(path: AnyPath) -> Iterator[None]:
     except OSError as error:
         if error.errno not in NOT_WRITABLE:
             raise
-        expected = "a folder that can be written (AVR_CACHE_DIR names that of the caches)"
+        expected = "a folder that can be written (AVR_CACHE_DIR names that of caches, AVR_WEIGHTS_DIR that of weights)"
         raise DiskError(f"{path}: {os.strerror(error.errno)}; expected {expected}") from error
 
 
