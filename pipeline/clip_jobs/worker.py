@@ -8,11 +8,12 @@ from typing import TypeAlias
 from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.engines.base import Stopped
 from pipeline.clip_jobs.failures import OF_THE_RUN, TRANSIENT, refusal_of, refusal_of_stopped
-from pipeline.errors import ClipError
+from pipeline.errors import ClipError, DataError
 from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256
 from pipeline.formats.shards import Arrays
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import check_regular
 
 VideoFunction: TypeAlias = Callable[[Clip, Path], Arrays]
 
@@ -65,6 +66,8 @@ def _arrays_of_unchanged_file(function: VideoFunction, clip: Clip, path: Path) -
         if error.errno == errno.ENOMEM:
             raise
         return ClipError(clip.clip_id, "unreadable", f"{clip.path}: {error.strerror}", "a file that can be read")
+    except DataError:
+        return ClipError(clip.clip_id, "unreadable", f"{clip.path}: no regular file", "a file that can be read")
     return result if is_same else _changed(clip)
 
 
@@ -76,10 +79,10 @@ def _arrays_or_refusal(function: VideoFunction, clip: Clip, path: Path) -> Array
         return ClipError(clip.clip_id, error.kind, error.problem, error.expected)
 
 
-def _version(path: Path) -> tuple[int, int, int]:
+def _version(path: Path) -> tuple[int, int, int, int]:
     """What differs once somebody has written to a file, or put another in its place."""
-    facts = path.stat()
-    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+    facts = check_regular(path)
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns  # no program can set the last
 
 
 def _changed(clip: Clip) -> ClipError:
