@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.engines.base import timed_out
 from pipeline.clip_jobs.failures import refusal_of, refusal_of_stopped
-from pipeline.clip_jobs.time_limit import WorkTimeoutError, time_limit
 from pipeline.errors import ClipError, PipelineError
 from pipeline.formats.shards import Rows, open_shards
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.time_limit import WorkTimeoutError, time_limit
 
 Embed: TypeAlias = Callable[[Iterable[tuple[str, Rows]]], Iterable[tuple[str, NDArray[np.float32]]]]
 RowsOf: TypeAlias = Callable[[Mapping[str, Rows]], Rows]

@@ -17,6 +17,7 @@ WITHOUT_EFFECT = (
     "pipeline.settings.params",  # the values themselves are among the facts
     "pipeline.settings.environment",
     "pipeline.settings.limits",
+    "pipeline.settings.time_limit",
     "pipeline.settings.notices",
     "pipeline.settings.paths",
     "pipeline.settings.regular_files",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.clip_jobs.time_limit import WorkTimeoutError, time_limit
+from pipeline.settings.time_limit import WorkTimeoutError, time_limit
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def test_a_block_that_is_done_in_time_leaves_no_alarm_behind() -> None:
 
 
 def test_a_limit_of_several_alarms_ends_the_block_at_the_last_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.clip_jobs.time_limit.TICK_SECONDS", 0.05)
+    monkeypatch.setattr("pipeline.settings.time_limit.TICK_SECONDS", 0.05)
     started = time.monotonic()
     with pytest.raises(WorkTimeoutError, match=r"not done after 0.3 s"), time_limit(0.3):
         time.sleep(100)
@@ -49,7 +49,7 @@ def test_a_limit_of_several_alarms_ends_the_block_at_the_last_of_them(monkeypatc
 
 
 def test_alarms_that_come_together_after_a_suspension_count_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.clip_jobs.time_limit.TICK_SECONDS", 0.05)
+    monkeypatch.setattr("pipeline.settings.time_limit.TICK_SECONDS", 0.05)
     with time_limit(0.3):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})  # as while a process is stopped
         time.sleep(0.5)
