@@ -7,7 +7,7 @@ from pipeline.settings.paths import AnyPath
 
 
 class Bounds(NamedTuple):
-    """Upper limits; section ``limits`` of params.yaml has keys of the same names.
+    """Upper limits, each under the name that its key has in section ``limits`` of params.yaml.
 
     Attributes:
         clip_seconds: length of the sound or the pictures.

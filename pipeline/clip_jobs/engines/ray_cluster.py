@@ -128,7 +128,7 @@ class _Actors:
             if call.item is None:
                 raise
             self._start()
-            yield call.item, _stopped(str(error))
+            yield call.item, _stopped(error, errors.OutOfMemoryError)
         else:
             self._give(call.actor)
             if call.item is not None:
@@ -152,8 +152,8 @@ class _Actors:
         return min(HEARTBEAT_SECONDS, max(0.0, deadline_seconds - self._clock.seconds()))
 
 
-def _stopped(problem: str) -> Stopped:
-    """What became of a call whose actor ended, by what Ray says of it; Ray itself ends some where memory runs out."""
-    if "memory" in problem:
-        return Stopped("out_of_memory", "its process was killed where memory ran out")
+def _stopped(error: Exception, out_of_memory: type[Exception]) -> Stopped:
+    """What became of a call whose actor ended; of one that the kernel killed Ray does not tell by which signal."""
+    if isinstance(error, out_of_memory) or "running low on memory" in str(error):
+        return Stopped("out_of_memory", "its process was killed by Ray, as memory ran out")
     return Stopped("crashed", "its process ended")
