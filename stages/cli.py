@@ -34,6 +34,10 @@ def run(main: Callable[..., None]) -> None:
                 main(**arguments)
         except PipelineError as error:
             sys.exit(f"{name}: {type(error).__name__}: {error}")
+        except OSError as error:
+            if error.filename is None:
+                raise
+            sys.exit(f"{name}: {error.filename}: {error.strerror}; expected what the stages before it write")
 
 
 def _arguments(main: Callable[..., None], name: str) -> dict[str, Any]:

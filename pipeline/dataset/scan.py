@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline.dataset.base import DatasetParams, Found, source_module, without_missing
 from pipeline.dataset.feature_files.imported import clips_of
 from pipeline.dataset.file_hashes import with_hashes
-from pipeline.dataset.preflight import check_networks
+from pipeline.dataset.preflight import check_models, check_networks
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.settings.environment import cache_folder
 
@@ -18,8 +18,9 @@ def scan(params: DatasetParams) -> tuple[Found, FeatureTable]:
 
     Raises:
         DataError: the source cannot be read.
-        ParamsError: the source is unknown, or the networks could not embed its clips.
+        ParamsError: the source or a model is unknown, or the networks could not embed its clips.
     """
+    check_models()
     module = source_module(params.source)
     if hasattr(module, "import_table"):
         imported = module.import_table(params)

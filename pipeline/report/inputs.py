@@ -1,12 +1,13 @@
 """What the page is made from: metrics.json, the tables of plots/ and the list of rejected clips."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.errors import DataError
 from pipeline.formats import rejects
+from pipeline.formats.json_text import parse_json
 from pipeline.formats.rejects import Reject
 from pipeline.report.shown_clips import ShownClip, shown_clips
 from pipeline.settings.paths import AnyPath
@@ -44,9 +45,12 @@ def read_inputs(metrics: AnyPath, plots: AnyPath, rejected: AnyPath, clips_csv: 
         plots: the folder of tables.
         rejected: rejected.csv.
         clips_csv: clips.csv, beside which the folder of the videos is noted.
+
+    Raises:
+        DataError: metrics.json is damaged, or has no model.
     """
     metrics, plots = Path(metrics), Path(plots)
-    measured = json.loads(metrics.read_text(encoding="utf-8"))
+    measured = _read_metrics(metrics)
     names = list(measured["models"])
     return Inputs(
         measured,
@@ -56,6 +60,17 @@ def read_inputs(metrics: AnyPath, plots: AnyPath, rejected: AnyPath, clips_csv: 
         rejects.read(rejected),
         shown_clips(clips_csv),
     )
+
+
+def _read_metrics(path: Path) -> dict[str, Any]:
+    """The content of a metrics.json that has a model."""
+    try:
+        measured = parse_json(path.read_text(encoding="utf-8"))
+        if measured["models"].keys():
+            return dict(measured)
+        raise ValueError("no model")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: {error!r}; expected a metrics.json that the stage `evaluate` wrote") from error
 
 
 def _leads(pairs: Sequence[Mapping[str, str]], first: str) -> dict[str, dict[str, float]]:

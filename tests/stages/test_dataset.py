@@ -124,6 +124,15 @@ def test_copies_of_a_file_are_counted_and_stay_together(tmp_path: Path, monkeypa
         ({"networks": {"vggish": {"inputs": "sound", "modality": "audio"}}}, r"networks\.vggish\.inputs: .*'logmel'"),
         ({"vggish": {"postprocess": "half"}}, r"vggish\.postprocess: Input should be 'none', 'pca' or 'pca_uint8'"),
         ({"features": {"audio_scaling": "vegas"}}, r"'vegas' with vggish\.postprocess='none'; expected pca_uint8"),
+        ({"models": {"ccx": "baselines.cca"}}, r"params\.yaml: models: no model 'ccx'; expected one of .*cca"),
+        (
+            {"models": {"cca": "baselines.nope"}},
+            r"baselines\.nope: section is missing; expected a section of that name",
+        ),
+        (
+            {"models": {"cca": "dataset.seed"}},
+            r"dataset\.seed: no section of key: value; expected the parameters of cca",
+        ),
     ],
 )
 def test_what_a_network_cannot_do_stops_before_the_decoding(
