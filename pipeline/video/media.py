@@ -54,7 +54,7 @@ class Media:
         if wanted is not None and not wanted.is_decodable:
             raise ClipError(str(self.path), "undecodable", f"no decoder for its {kind}", "a codec that FFmpeg decodes")
         self._held = held if wanted is expected else None
-        check_index(self.path, container.streams)
+        check_index(self.path, [track.stream for track in self._tracks.values()])
         _check_whole(self.path, container, list(self._tracks.values()))
         self._check_times()
 

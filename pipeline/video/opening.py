@@ -26,7 +26,7 @@ class Opening:
     def __init__(self, stream: Stream) -> None:
         self._stream, self._is_h264 = stream, stream.codec_context.name == "h264"
         self._key: av.Packet[Any] | None = None
-        self._decoder: av.CodecContext | None = None
+        self._decoder: av.VideoCodecContext | None = None
         self._is_told, self._n_passed = False, 0
         self.first: First | None = None  # None: the first key frame
 
@@ -59,16 +59,17 @@ class Opening:
         self._decoder = self._decoder or _decoder(self._stream)
         for packet in packets:
             try:
-                frames: list[Any] = self._decoder.decode(packet)
+                frames = self._decoder.decode(packet)
             except av.error.FFmpegError:
                 continue
             if frames and not self._is_told:
                 self.first, self._is_told = First(self._n_passed, frames[0].pts), True
 
 
-def _decoder(stream: Stream) -> Any:
+def _decoder(stream: Stream) -> av.VideoCodecContext:
     """A decoder of the stream, for frames that nobody looks at."""
-    decoder: Any = av.CodecContext.create(stream.codec_context.name, "r")
+    decoder = av.CodecContext.create(stream.codec_context.name, "r")
+    assert isinstance(decoder, av.VideoCodecContext)  # for mypy
     decoder.extradata, decoder.thread_count = stream.codec_context.extradata, 1
     return decoder
 

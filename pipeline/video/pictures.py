@@ -122,7 +122,7 @@ def _frames_at(media: Media, track: Track, wanted: set[int]) -> Iterator[tuple[i
             if place in wanted:
                 yield place, frame
         return
-    places = {int(timeline.starts[place]): place for place in wanted}
+    places = {int(track.pts[timeline.packets[place]]): place for place in wanted}
     for frame in _planned_frames(media, track, places):
         if frame.pts in places:
             yield places[frame.pts], frame

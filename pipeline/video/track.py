@@ -170,22 +170,28 @@ class Track:
         """The pictures to show: none before the first that the decoder gives, none outside an edit list."""
         if (first := self.first) is None:
             return Timeline(np.empty(0, np.int64), 0, np.empty(0, np.int64))
-        pts = self.pts[first:]
-        is_order_hidden = self._is_order_hidden(pts)
-        is_shown = ~self._has(_DISCARD)[first:]
-        if is_order_hidden:
-            packets = first + np.flatnonzero(is_shown)
+        is_order_hidden = self._is_order_hidden(self.pts[first:])
+        packets = np.arange(first, len(self))
+        if not is_order_hidden:
+            packets = first + np.argsort(self.pts[first:], kind="stable")
+        starts = self.pts[packets]
+        if is_order_hidden or not self._has_display_times:
             starts = self._in_decoding_order(packets)
-        else:
-            first_pts = pts[0] if self.given is None or self.given.pts is None else self.given.pts
-            shown = np.flatnonzero((pts >= first_pts) & is_shown)
-            packets = first + shown[np.argsort(pts[shown], kind="stable")]
-            starts = self.pts[packets]
-        if not len(starts):
-            return Timeline(starts, 0, packets)
-        last = self._durations[packets[-1]] or int(starts[-1] - starts[0]) // max(1, len(starts) - 1)
-        end = self._cut(int(starts[0]), int(starts[-1]), int(starts[-1]) + last)
+        is_shown = ~self._has(_DISCARD)[packets]
+        if not is_order_hidden:
+            first_pts = self.pts[first] if self.given is None or self.given.pts is None else self.given.pts
+            is_shown &= self.pts[packets] >= first_pts
+        packets, starts = packets[is_shown], starts[is_shown]
+        end = self._end_of_last(starts, int(packets[-1])) if len(packets) else 0
         return Timeline(starts, end, None if is_order_hidden else packets)
+
+    def _end_of_last(self, starts: Ticks, packet: int) -> int:
+        """The tick until which the last picture is on display."""
+        last, stated = int(starts[-1]), self.stream.duration or 0
+        mean = (last - int(starts[0])) // max(1, len(starts) - 1)
+        if not self._has_display_times:  # an AVI counts in ticks, of which a picture may last many
+            return stated if stated > last else last + max(mean, self._durations[packet])
+        return self._cut(int(starts[0]), last, last + (self._durations[packet] or mean))
 
     def _cut(self, begin: int, last: int, end: int) -> int:
         """Where an edit list ends a stream whose last packet starts at one tick and would end at another."""
