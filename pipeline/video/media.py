@@ -25,6 +25,7 @@ _FORMATS = (  # playlists are not among them: their sound and pictures lie in ot
 _CUT_AT_KEYS = ("mov", "matroska", "avi")  # formats whose writers begin with a key frame, unlike broadcasts
 _LENGTH_IS_OPEN = ("aac", "ac3", "eac3", "h264", "hevc", "m4v", "mjpeg", "mp3", "mpeg")  # mpegts and mpegvideo, too
 _TIMES_ONLY = {"skip_frame": "all"}  # opening decodes no picture
+_TICK_SECONDS = 0.001  # of the coarsest container, Matroska
 _SLACK_SECONDS, _SLACK_FRACTION = 0.25, 0.01  # how far the header of a whole file may overstate its length
 
 
@@ -179,7 +180,7 @@ def _streams(container: InputContainer) -> list[Stream]:
 
 def _check_whole(path: Path, container: InputContainer, tracks: list[Track]) -> None:
     """Compare how long the packets last with what the header states, for each stream or for all together."""
-    if not _is_length_stated(container):
+    if not _is_length_stated(container, tracks):
         return
     lengths_seconds = [track.most_seconds for track in tracks]
     for track, present in zip(tracks, lengths_seconds, strict=True):
@@ -194,8 +195,10 @@ def _check_whole(path: Path, container: InputContainer, tracks: list[Track]) -> 
             )
 
 
-def _is_length_stated(container: InputContainer) -> bool:
+def _is_length_stated(container: InputContainer, tracks: list[Track]) -> bool:
     """Whether the header states lengths: else FFmpeg takes them from the last times, or from the size and bit rates."""
     rates = [stream.codec_context.bit_rate or 0 for stream in container.streams if stream.codec_context]
-    is_made_of_rates = abs((container.bit_rate or 0) - sum(rates)) <= 1
+    seconds_before = container.size * 8 / (sum(rates) or 1) - (container.duration or 0) / av.time_base
+    most_seconds = min((track.place for track in tracks), default=0) * 8 / (sum(rates) or 1)
+    is_made_of_rates = abs(seconds_before - most_seconds / 2) <= most_seconds / 2 + _TICK_SECONDS
     return not (is_made_of_rates or container.format.name.startswith(_LENGTH_IS_OPEN))

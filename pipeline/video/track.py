@@ -53,6 +53,7 @@ class Track:
         self._has_edits = format.startswith("mov")
         self.given: First | None = None  # what the decoder shows first, where that is not the first key frame
         self._tick_seconds = float(stream.time_base or 0)
+        self.place = 0  # of the first packet in the file, bytes
         self.n_priming = 0  # samples at the start that only warm the decoder up
         self._pts, self._dts, self._durations, self._flags = array("q"), array("q"), array("q"), bytearray()
 
@@ -73,6 +74,8 @@ class Track:
 
     def add(self, packet: av.Packet[Any]) -> None:
         """Note the next packet in decoding order."""
+        if not self._flags:
+            self.place = packet.pos or 0
         if not self._flags and packet.has_sidedata("skip_samples"):
             (self.n_priming,) = struct.unpack_from("<I", bytes(packet.get_sidedata("skip_samples")))
         pts, dts = packet.pts, packet.dts

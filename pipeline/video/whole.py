@@ -12,7 +12,7 @@ from pipeline.settings.paths import AnyPath
 from pipeline.video.track import Stream
 
 _MP4_BOXES = frozenset(b"ftyp moov mdat wide free skip pnot moof mfra sidx styp uuid meta".split())
-_INDEX, _PACKETS = (b"moov", b"moof"), (b"mdat", b"free", b"skip", b"wide")
+_INDEX = (b"moov", b"moof")
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _OPEN = 0xFFFFFFFF  # the size of a chunk that a live recording goes on with
 
@@ -20,8 +20,8 @@ _OPEN = 0xFFFFFFFF  # the size of a chunk that a live recording goes on with
 def check_whole_file(path: AnyPath) -> None:
     """Compare the size of an MP4, MOV, AVI, WAV, MKV or WebM with what stands in it; other formats pass.
 
-    Some writers state a size that is some bytes too large. The packets of an MP4 may lie in a box that would go on
-    behind the end: ``check_index`` tells whether they do.
+    Some writers state a size that is some bytes too large; whether a packet of an MP4 lies behind the end is told by
+    its index: ``check_index``.
 
     Raises:
         ClipError: the file is shorter, or an MP4 has no index.
@@ -59,14 +59,14 @@ def _shorter(path: AnyPath, n_bytes: int, stated: int) -> ClipError:
 
 
 def _index_end(path: Path, file: BinaryIO, n_bytes: int) -> int:
-    """Where the last box of an MP4 that holds no packets ends, by its size or by that of what it holds."""
+    """Where the index of an MP4 ends if it is the last box, by its size or by that of what it holds; else 0."""
     boxes = list(_mp4_boxes(file, n_bytes))
     if b"moov" not in (name for name, _, _ in boxes):
         raise ClipError(str(path), "truncated", "an MP4 without its index (moov)", "a whole file")
     name, start, end = max((box for box in boxes if box[0] in _MP4_BOXES), key=lambda box: box[2])  # no junk at the end
-    if name in _INDEX and end > n_bytes:
-        return max((end for _, _, end in _mp4_boxes(file, n_bytes, start + 8)), default=end)
-    return 0 if name in _PACKETS else end
+    if name not in _INDEX or end <= n_bytes:
+        return 0
+    return max((end for _, _, end in _mp4_boxes(file, n_bytes, start + 8)), default=end)
 
 
 def mp4_boxes(path: AnyPath) -> set[bytes]:

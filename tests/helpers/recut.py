@@ -67,8 +67,9 @@ class Recut:
         path = folder / f"clip{self.container}"
         audio_codec = _SOUNDS.get(self.container, "aac")
         with av.open(str(_source(folder, self.codec, audio_codec))) as source, av.open(str(path), "w") as out:
-            packets = [packet for packet in source.demux() if packet.size]
+            packets: list[Any] = [packet for packet in source.demux() if packet.size]
             pictures = [packet for packet in packets if packet.stream.type == "video"]
+            _complete(pictures)
             keys = [number for number, packet in enumerate(pictures) if packet.is_keyframe]
             number = keys[min(self.n_skipped, len(keys) - 1)]
             start = Fraction(pictures[number].pts or 0) * pictures[number].time_base
@@ -77,12 +78,19 @@ class Recut:
             streams = {stream.index: out.add_stream_from_template(stream, opaque=True) for stream in source.streams}
             for packet in sorted(kept, key=lambda packet: Fraction(packet.dts or 0) * packet.time_base):
                 shift = round((start + Fraction(self.trimmed_seconds)) / packet.time_base)
-                packet.pts, packet.dts = (packet.pts or 0) - shift, (packet.dts or 0) - shift
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
                 packet.stream = streams[packet.stream.index]
                 out.mux(packet)
         if self.is_joined:
             path.write_bytes(2 * path.read_bytes())
         return path
+
+
+def _complete(packets: list[Any]) -> None:
+    """Say when the first packets are decoded, where the demuxer leaves that open."""
+    n_open = next(number for number, packet in enumerate(packets) if packet.dts is not None)
+    for number, packet in enumerate(packets[:n_open]):
+        packet.dts = packets[n_open].dts - (n_open - number) * packet.duration
 
 
 def _source(folder: Path, codec: str, audio_codec: str) -> Path:

@@ -204,7 +204,7 @@ def test_the_size_of_a_box_may_be_written_in_other_ways(data: bytes, tmp_path: P
     path = tmp_path / "clip.mp4"
     path.write_bytes(FILE_START + data)
     check_whole_file(path)
-    path.write_bytes(FILE_START + b"\0\0\0\x01uuid" + (1 << 32).to_bytes(8))
+    path.write_bytes(FILE_START + b"\0\0\0\x01moof" + (1 << 32).to_bytes(8))
     with pytest.raises(ClipError, match="32 bytes; expected 4294967312 bytes by its header"):
         check_whole_file(path)
 
