@@ -177,23 +177,25 @@ class Track:
         packets = np.arange(first, len(self))
         if not is_order_hidden:
             packets = first + np.argsort(self.pts[first:], kind="stable")
-        starts = self.pts[packets]
-        if is_order_hidden or not self._has_display_times:
-            starts = self._in_decoding_order(packets)
+        takes_turns = is_order_hidden or not self._has_display_times
+        starts = self._in_decoding_order(packets) if takes_turns else self.pts[packets]
         is_shown = ~self._has(_DISCARD)[packets]
         if not is_order_hidden:
-            first_pts = self.pts[first] if self.given is None or self.given.pts is None else self.given.pts
-            is_shown &= self.pts[packets] >= first_pts
+            is_shown &= self.pts[packets] >= self._first_pts(first)
         packets, starts = packets[is_shown], starts[is_shown]
         end = self._end_of_last(starts, int(packets[-1])) if len(packets) else 0
         return Timeline(starts, end, None if is_order_hidden else packets)
+
+    def _first_pts(self, first: int) -> int:
+        """When the first picture is presented, of those that decoding from a packet on brings."""
+        return int(self.pts[first]) if self.given is None or self.given.pts is None else self.given.pts
 
     def _end_of_last(self, starts: Ticks, packet: int) -> int:
         """The tick until which the last picture is on display."""
         last, stated = int(starts[-1]), self.stream.duration or 0
         mean = (last - int(starts[0])) // max(1, len(starts) - 1)
         if not self._has_display_times:  # an AVI counts in ticks, of which a picture may last many
-            return stated if stated > last else last + max(mean, self._durations[packet])
+            return stated if stated > last > 0 else last + max(mean, self._durations[packet])
         return self._cut(int(starts[0]), last, last + (self._durations[packet] or mean))
 
     def _cut(self, begin: int, last: int, end: int) -> int:

@@ -2,6 +2,7 @@
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from pipeline.errors import ClipError
 from pipeline.video import read_waveform, sample_frames
+from tests.helpers.specimen import add_to_size
 from tests.helpers.synthetic import numbered_picture, sine, write_clip
 
 PICTURES = [numbered_picture(k) for k in range(50)]
@@ -19,13 +21,14 @@ AVI = {"codec": "mpeg4", "audio_codec": "libmp3lame"}
 
 
 def oversized(path: Path, name: bytes, n_bytes: int) -> Path:
-    """The file, with a larger size in front of the last box or behind the last chunk of a name."""
-    data = bytearray(path.read_bytes())
-    is_riff = data[:4] == b"RIFF"
-    place = data.rindex(name) + (4 if is_riff and name != b"movi" else -4 if not is_riff else -4)
-    (size,) = struct.unpack_from("<I" if is_riff else ">I", data, place)
-    struct.pack_into("<I" if is_riff else ">I", data, place, size + n_bytes)
-    path.write_bytes(data)
+    """The file, with a larger size of the last box or chunk of a name."""
+    data = path.read_bytes()
+    if data[:4] != b"RIFF":
+        path.write_bytes(add_to_size(name, n_bytes)(data))
+        return path
+    place = 4 if name == b"RIFF" else data.rindex(name) - 4  # a LIST has its size before its name
+    (size,) = struct.unpack_from("<I", data, place)
+    path.write_bytes(data[:place] + struct.pack("<I", size + n_bytes) + data[place + 4 :])
     return path
 
 
@@ -42,7 +45,7 @@ SIZES = [
 @pytest.mark.parametrize("n_bytes", [1, 8, 4096])
 @pytest.mark.parametrize(("name", "streams", "box"), SIZES)
 def test_a_size_that_is_too_large_does_not_matter_where_every_packet_is_there(
-    name: str, streams: dict, box: bytes, n_bytes: int, tmp_path: Path
+    name: str, streams: dict[str, Any], box: bytes, n_bytes: int, tmp_path: Path
 ) -> None:
     path = oversized(write_clip(tmp_path / name, PICTURES, SOUND, **streams), box, n_bytes)
     assert len(sample_frames(path)) == 2
@@ -52,7 +55,7 @@ def test_a_size_that_is_too_large_does_not_matter_where_every_packet_is_there(
 @pytest.mark.parametrize("n_lost", [1, 8, 100, 3000])
 @pytest.mark.parametrize(("name", "streams", "box"), SIZES)
 def test_a_size_that_is_too_large_hides_no_loss(
-    name: str, streams: dict, box: bytes, n_lost: int, tmp_path: Path
+    name: str, streams: dict[str, Any], box: bytes, n_lost: int, tmp_path: Path
 ) -> None:
     n_lost += 300 if box == b"mfra" else 0  # a list of fragments at the end, without which none is missing
     path = oversized(write_clip(tmp_path / name, PICTURES, SOUND, **streams), box, 8)
