@@ -44,8 +44,8 @@ test: .venv/installed-test  # install with the test tools, and run the tests
 test-slow: .venv/installed-test  # the long tests: kills at random points, full disks, Ray; some minutes more
 	$(PYTEST) -m slow tests/whole tests
 
-fuzz: .venv/installed-test  # decode clips with damaged bytes, other ones each time; some minutes
-	FUZZ_EXAMPLES=10000 .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py
+fuzz: .venv/installed-test  # decode clips with damaged bytes or cut anew, other ones each time; some minutes
+	FUZZ_EXAMPLES=10000 .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py tests/video/test_recut.py
 
 weights: .venv/installed  # fetch and check the pretrained weights that params.yaml names
 	.venv/bin/avr weights fetch

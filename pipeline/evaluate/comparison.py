@@ -25,7 +25,7 @@ HEADS = ("metric", "before", "after", "change", "p", "verdict")
 
 
 @dataclass(frozen=True)
-class Limits:
+class MetricBounds:
     """What a run has to keep.
 
     Attributes:
@@ -90,7 +90,7 @@ class Comparison(NamedTuple):
         return not any(row.problems for row in self.rows)
 
 
-def compare(after: Run, before: Run | None, limits: Limits) -> Comparison:
+def compare(after: Run, before: Run | None, limits: MetricBounds) -> Comparison:
     """Return the numbers that the limits name, or the average MAP of every model where they name none.
 
     Args:
