@@ -27,6 +27,7 @@ WITHOUT_EFFECT = (
     "pipeline.settings.imports",
     "pipeline.formats.clips",  # how inputs and results are written down; the input's own hash says what was read
     "pipeline.formats.files",
+    "pipeline.formats.json_text",
     "pipeline.formats.memory",
     "pipeline.formats.rejects",
     "pipeline.formats.shards",

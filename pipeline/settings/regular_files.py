@@ -72,6 +72,15 @@ def read_regular(path: AnyPath, max_bytes: int | None = LARGEST_TEXT_BYTES, *, f
         return file.read()
 
 
+def open_regular_text(path: AnyPath, encoding: str = "utf-8") -> io.TextIOWrapper:
+    """Return a regular file of at most `LARGEST_TEXT_BYTES`, open for reading text, its ends of lines as they are.
+
+    Raises:
+        DataError, OSError: as `open_regular`.
+    """
+    return io.TextIOWrapper(open_regular(path, LARGEST_TEXT_BYTES), encoding=encoding, newline="")
+
+
 def _check(path: AnyPath, facts: os.stat_result, max_bytes: int | None) -> None:
     """Refuse what is no regular file, or too large a one."""
     if not stat.S_ISREG(facts.st_mode):

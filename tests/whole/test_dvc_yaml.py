@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.network_parts.base import network_names
 from pipeline.settings.imports import files_behind
@@ -116,3 +117,8 @@ def test_every_out_that_dvc_keeps_is_ignored_by_git_by_hand() -> None:
     ignored = (ROOT / ".gitignore").read_text().split()
     outs = {out.split("/")[0] for stage in STAGES.values() for out in stage["outs"] if isinstance(out, str)}
     assert {f"/{out}/" for out in outs} <= set(ignored)
+
+
+def test_the_lock_knows_the_stages_of_dvc_yaml_and_no_others() -> None:
+    locked = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
+    assert sorted(locked) == sorted(STAGES)

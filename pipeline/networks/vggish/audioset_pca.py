@@ -47,7 +47,7 @@ def load_vggish_pca(path: AnyPath) -> VggishPca:
             eigen_vectors, means = file["pca_eigen_vectors"], file["pca_means"]
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing, and vggish.postprocess needs it; expected a copy of {URL} there") from error
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: {error}; expected the arrays of {URL}") from error
     _check(path, "pca_eigen_vectors", eigen_vectors, [(WIDTH, WIDTH)])
     _check(path, "pca_means", means, [(WIDTH,), (WIDTH, 1)])
