@@ -45,8 +45,8 @@ test: .venv/installed-test  # install with the test tools, and run the tests
 test-slow: .venv/installed-test  # the long tests: kills at random points, full disks, Ray; some minutes more
 	$(PYTEST) -m slow tests/whole tests
 
-fuzz: .venv/installed-test  # read clips and files of every kind with damaged bytes, other ones each time; an hour
-	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py tests/whole/test_fuzz.py
+fuzz: .venv/installed-test  # read clips, cut anew too, and files of every kind with damaged bytes, other ones each time; an hour
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py tests/video/test_recut.py tests/whole/test_fuzz.py
 
 weights: .venv/installed  # fetch and check the pretrained weights that params.yaml names
 	.venv/bin/avr weights fetch

@@ -14,6 +14,7 @@ from pipeline.formats import rejects
 from pipeline.settings.paths import AnyPath
 
 FOLDER = "retries"
+FIRST = "first try\n"  # DVC warns of an empty dep
 
 
 def mark_retries(folder: AnyPath, stages: Iterable[str], outs: AnyPath) -> list[str]:
@@ -35,7 +36,7 @@ def mark_retries(folder: AnyPath, stages: Iterable[str], outs: AnyPath) -> list[
             mark.write_text(f"{uuid.uuid4()}\n", encoding="ascii")
             retried.append(name)
         elif not mark.exists():
-            mark.write_text("", encoding="ascii")
+            mark.write_text(FIRST, encoding="ascii")
     return retried
 
 

@@ -11,7 +11,7 @@ from pipeline.command_line import new_app, run
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from pipeline.evaluate.comparison import Comparison, Limits
+    from pipeline.evaluate.comparison import Comparison, MetricBounds
 
 KEY = "MODEL.DIRECTION.METRIC"
 EXAMPLE = "dual_subspace.average.map=0.6"
@@ -70,7 +70,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _compared(metrics: Path, against: str | None, limits: "Limits") -> "Comparison":
+def _compared(metrics: Path, against: str | None, limits: "MetricBounds") -> "Comparison":
     """The run against its limits and the other run, which is a file where there is one of that name."""
     from pipeline.evaluate.comparison import compare
     from pipeline.evaluate.runs import run_of_file, run_of_revision
@@ -82,13 +82,13 @@ def _compared(metrics: Path, against: str | None, limits: "Limits") -> "Comparis
     return compare(after, before, limits)
 
 
-def _limits(least: Sequence[str], max_drop: float | None, max_change: Sequence[str]) -> "Limits":
+def _limits(least: Sequence[str], max_drop: float | None, max_change: Sequence[str]) -> "MetricBounds":
     """What the options say."""
-    from pipeline.evaluate.comparison import Limits
+    from pipeline.evaluate.comparison import MetricBounds
 
     bounds = dict(_named_number(text if "=" in text else f"={text}", "--max-change") for text in max_change)
     general = bounds.pop("", None)
-    return Limits(dict(_named_number(text, "--min") for text in least), max_drop, general, bounds)
+    return MetricBounds(dict(_named_number(text, "--min") for text in least), max_drop, general, bounds)
 
 
 def _named_number(text: str, option: str) -> tuple[str, float]:

@@ -26,7 +26,7 @@ HEADS = ("metric", "before", "after", "change", "p", "verdict")
 
 
 @dataclass(frozen=True)
-class Limits:
+class MetricBounds:
     """What a run has to keep.
 
     Attributes:
@@ -96,7 +96,7 @@ class Comparison(NamedTuple):
         return not any(row.problems for row in self.rows)
 
 
-def compare(after: Run, before: Run | None, limits: Limits) -> Comparison:
+def compare(after: Run, before: Run | None, limits: MetricBounds) -> Comparison:
     """Return the numbers that the limits name, and the average MAP of every model where a limit is meant for all.
 
     A model of the other run that this one has lost breaks such a limit.
@@ -182,7 +182,7 @@ def _value_before(before: Run | None, key: str) -> float | None:
         return None
 
 
-def _lost(before: Run, after: Run, limits: Limits) -> list[ComparedNumber]:
+def _lost(before: Run, after: Run, limits: MetricBounds) -> list[ComparedNumber]:
     """The models of the other run that are not in this one, where a limit is meant for all."""
     is_bound = limits.max_drop is not None or limits.max_change is not None
     gone = [key for key in before.map_keys() if key not in after.map_keys()] if is_bound else []

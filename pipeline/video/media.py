@@ -14,8 +14,9 @@ from av.stream import Disposition
 from pipeline.errors import ClipError
 from pipeline.settings.paths import AnyPath
 from pipeline.video.bounds import BOUNDS, Bounds
+from pipeline.video.opening import Opening
 from pipeline.video.track import Stream, Track
-from pipeline.video.whole import check_whole_file, mp4_boxes
+from pipeline.video.whole import check_index, check_whole_file, mp4_boxes
 
 _PACKETS_BETWEEN_CHECKS = 1 << 14  # of the length of a file that is being read
 HELD_BYTES = 32 << 20  # packets of one track are kept up to this size; those of a larger one are read a second time
@@ -24,14 +25,17 @@ _FORMATS = (  # playlists are not among them: their sound and pictures lie in ot
     "mpeg,mpegts,mpegvideo,mxf,nut,ogg,png_pipe,rawvideo,rm,svg_pipe,tiff_pipe,w64,wav,webp_pipe,wtv"
 )
 _CUT_AT_KEYS = ("mov", "matroska", "avi")  # formats whose writers begin with a key frame, unlike broadcasts
+_LENGTH_IS_OPEN = ("aac", "ac3", "eac3", "h264", "hevc", "m4v", "mjpeg", "mp3", "mpeg")  # mpegts and mpegvideo, too
 _TIMES_ONLY = {"skip_frame": "all"}  # opening decodes no picture
+_TICK_SECONDS = 0.001  # of the coarsest container, Matroska
 _SLACK_SECONDS, _SLACK_FRACTION = 0.25, 0.01  # how far the header of a whole file may overstate its length
 
 
 class Media:
     """The sound and the pictures of an open file that is all there.
 
-    Of several tracks of one kind it is the first that is marked as the default, or else the first.
+    Of several tracks of one kind it is the first that is marked as the default, or else the first; one of a single
+    packet, such as a still, only where there is no other.
 
     Args:
         path: where the file is.
@@ -47,14 +51,18 @@ class Media:
         self.path, self.bounds = Path(path), bounds
         bounds.check(path, "n_streams", len(container.streams), "streams")
         self.is_cut_at_keys = container.format.name.startswith(_CUT_AT_KEYS)
-        has_display_times = container.format.name != "avi"
-        self._tracks = {stream.index: Track(stream, has_display_times) for stream in _streams(container)}
+        self._tracks = {stream.index: Track(stream, container.format.name) for stream in _streams(container)}
+        self._check_sizes()
+        expected = self._chosen(kind)
+        held = self._read_through(container, expected)
         self.sound, self.pictures = self._chosen("audio"), self._chosen("video")
         wanted = self.sound if kind == "audio" else self.pictures
         if wanted is not None and not wanted.is_decodable:
             raise ClipError(str(self.path), "undecodable", f"no decoder for its {kind}", "a codec that FFmpeg decodes")
-        self._held: list[av.Packet[Any]] | None = self._read_through(container, wanted)
+        self._held = held if wanted is expected else None
+        check_index(self.path, [track.stream for track in self._tracks.values()])
         _check_whole(self.path, container, list(self._tracks.values()))
+        self._check_times()
         self._check_length(wanted)
 
     def packets(self, track: Track) -> Iterator[av.Packet[Any]]:
@@ -84,6 +92,13 @@ class Media:
         tracks = [track for track in (self.sound, self.pictures) if track and track.is_decodable]
         return track.start_seconds - min(track.start_seconds for track in tracks)
 
+    def _check_sizes(self) -> None:
+        """Refuse large pictures before any is decoded."""
+        for track in self._tracks.values():
+            context: Any = track.stream.codec_context
+            if track.stream.type == "video" and context is not None:
+                self.bounds.check(self.path, "picture_pixels", context.width * context.height, "pixels a picture")
+
     def _check_length(self, track: Track | None) -> None:
         """Refuse a file whose sound or pictures last too long."""
         if track is not None and track.end is not None:
@@ -91,30 +106,36 @@ class Media:
             self.bounds.check(self.path, "clip_seconds", length_seconds, f"s of {track.stream.type}")
 
     def _chosen(self, kind: str) -> Track | None:
-        """The track to use."""
+        """The track to use, as far as its packets are known."""
         tracks = [track for track in self._tracks.values() if track.stream.type == kind]
-        return min(tracks, key=lambda track: not track.stream.disposition & Disposition.default, default=None)
+        return min(
+            tracks,
+            key=lambda track: (len(track) < 2, not track.stream.disposition & Disposition.default),
+            default=None,
+        )
 
     def _read_through(self, container: InputContainer, wanted: Track | None) -> list[av.Packet[Any]] | None:
         """Note the times of all packets; return those of a track, or None if they are large."""
         held: list[av.Packet[Any]] = []
         n_bytes, wanted_index = 0, None if wanted is None else wanted.stream.index
-        for packet in container.demux([track.stream for track in self._tracks.values()]):
-            if packet.is_corrupt:
-                raise ClipError(str(self.path), "truncated", "a packet is incomplete", "a whole file")
-            if not packet.size:
-                continue
+        openings = {track.stream.index: Opening(track.stream) for track in self._tracks.values() if track.has_pictures}
+        for packet in self._demuxed(container):
             index = packet.stream_index
             track = self._tracks[index]
             track.add(packet)
             if len(track) % _PACKETS_BETWEEN_CHECKS == 0:
                 self._check_length_so_far(track, packet)
+            if index in openings:
+                openings[index].add(packet)
             if index == wanted_index:
                 n_bytes += packet.size
                 if n_bytes <= HELD_BYTES:
                     held.append(packet)
                 else:
                     held.clear()
+        for index, opening in openings.items():
+            opening.finish()
+            self._tracks[index].given = opening.first
         return held if n_bytes <= HELD_BYTES else None
 
     def _check_length_so_far(self, track: Track, packet: av.Packet[Any]) -> None:
@@ -122,6 +143,22 @@ class Media:
         if track.first_time is not None and packet.dts is not None:
             length_seconds = track.seconds(packet.dts - track.first_time)
             self.bounds.check(self.path, "clip_seconds", length_seconds, f"s of {track.stream.type} and more")
+
+    def _demuxed(self, container: InputContainer) -> Iterator[av.Packet[Any]]:
+        """The packets of all tracks; without a track there are none, while FFmpeg would give those of subtitles."""
+        streams = [track.stream for track in self._tracks.values()]
+        for packet in container.demux(streams) if streams else ():
+            if packet.is_corrupt:
+                raise ClipError(str(self.path), "truncated", "a packet is incomplete", "a whole file")
+            if packet.size:
+                yield packet
+
+    def _check_times(self) -> None:
+        """Refuse what begins anew on its way, such as two recordings in one file."""
+        for track in (self.sound, self.pictures):
+            if track and track.fall_seconds > _SLACK_SECONDS:
+                problem = f"the times of its {track.stream.type} fall back by {track.fall_seconds:.2f} s"
+                raise ClipError(str(self.path), "undecodable", problem, "one recording, whose times rise")
 
 
 @contextmanager
@@ -173,7 +210,9 @@ def _streams(container: InputContainer) -> list[Stream]:
 
 def _check_whole(path: Path, container: InputContainer, tracks: list[Track]) -> None:
     """Compare how long the packets last with what the header states, for each stream or for all together."""
-    lengths_seconds = [0.0 if track.end is None else track.seconds(track.end - track.before_zero) for track in tracks]
+    if not _is_length_stated(container, tracks):
+        return
+    lengths_seconds = [track.most_seconds for track in tracks]
     for track, present in zip(tracks, lengths_seconds, strict=True):
         if track.stream.type == "video" and len(track) == 1:
             continue  # of a still picture FFmpeg states the length of the file
@@ -184,3 +223,12 @@ def _check_whole(path: Path, container: InputContainer, tracks: list[Track]) -> 
             raise ClipError(
                 str(path), "truncated", f"{present:.2f} s of {track.stream.type}", f"{stated:.2f} s by its header"
             )
+
+
+def _is_length_stated(container: InputContainer, tracks: list[Track]) -> bool:
+    """Whether the header states lengths: else FFmpeg takes them from the last times, or from the size and bit rates."""
+    rates = [stream.codec_context.bit_rate or 0 for stream in container.streams if stream.codec_context]
+    seconds_before = container.size * 8 / (sum(rates) or 1) - (container.duration or 0) / av.time_base
+    most_seconds = min((track.place for track in tracks), default=0) * 8 / (sum(rates) or 1)
+    is_made_of_rates = abs(seconds_before - most_seconds / 2) <= most_seconds / 2 + _TICK_SECONDS
+    return not (is_made_of_rates or container.format.name.startswith(_LENGTH_IS_OPEN))

@@ -82,9 +82,9 @@ def iter_frames(
         track = media.pictures
         if track is None or not len(track.timeline.starts):
             raise ClipError(str(path), "no_video", "no video in the file", "a video stream with a key frame")
-        if track.keys[0] > 0 and media.is_cut_at_keys:
+        if track.first and media.is_cut_at_keys:
             raise ClipError(str(path), "undecodable", "the first picture is no key frame", "a key frame first")
-        _check_pictures(media, track)
+        _check_gaps(media, track)
         targets = list(_bounded(media, _schedule(track, frames_per_second, offset_of)))[::-1]  # the earliest last
         begin_seconds = media.since_start_seconds(track)
         to_rgb, size = VideoReformatter(), None
@@ -115,10 +115,8 @@ def _schedule(track: Track, frames_per_second: float, offset_of: Offset) -> Iter
         yield time_seconds, int(np.searchsorted(starts, tick, side="right")) - 1
 
 
-def _check_pictures(media: Media, track: Track) -> None:
-    """Refuse a video with large pictures, or with one that is on display for too long."""
-    context: Any = track.stream.codec_context
-    media.bounds.check(media.path, "picture_pixels", context.width * context.height, "pixels a picture")
+def _check_gaps(media: Media, track: Track) -> None:
+    """Refuse a video with a picture that is on display for too long."""
     starts, end, _ = track.timeline
     longest = int(np.diff(starts, append=end).max())
     media.bounds.check(media.path, "gap_seconds", track.seconds(longest), "s of one and the same picture")
@@ -144,7 +142,7 @@ def _frames_at(media: Media, track: Track, wanted: set[int]) -> Iterator[tuple[i
             if place in wanted:
                 yield place, frame
         return
-    places = {int(timeline.starts[place]): place for place in wanted}
+    places = {int(track.pts[timeline.packets[place]]): place for place in wanted}
     for frame in _planned_frames(media, track, places):
         if frame.pts in places:
             yield places[frame.pts], frame
@@ -152,7 +150,7 @@ def _frames_at(media: Media, track: Track, wanted: set[int]) -> Iterator[tuple[i
 
 def _every_frame(media: Media, track: Track) -> Iterator[av.VideoFrame]:
     """All frames from the first key frame on."""
-    packets = itertools.islice(media.packets(track), int(track.keys[0]), None)
+    packets = itertools.islice(media.packets(track), track.first or 0, None)
     for packet in itertools.chain(packets, [None]):
         yield from media.decode(track, packet)
 
@@ -164,7 +162,7 @@ def _planned_frames(media: Media, track: Track, wanted: dict[int, int]) -> Itera
     renews pictures bit by bit (intra refresh).
     """
     packets, n_passed = media.packets(track), 0
-    runs, first = _runs(track, wanted), int(track.keys[0])
+    runs, first = _runs(track, wanted), track.first or 0
     for start, stop in runs:
         run = itertools.islice(packets, start - n_passed, stop - n_passed)
         is_key, start_tick = start == first, int(track.pts[start])
@@ -190,7 +188,7 @@ def _decoded(
     for packet in packets:
         tick = packet.pts or 0
         start_tick = tick if start_tick is None else start_tick
-        if context.name == "mpeg4" and tick < start_tick:
+        if context.name == "mpeg4" and tick < start_tick and tick not in wanted:
             continue  # its decoder measures field times by the first B picture it sees, which must not be a leading one
         context.skip_frame = "DEFAULT" if tick in wanted else "NONREF"
         yield from media.decode(track, packet)
@@ -200,12 +198,13 @@ def _decoded(
 
 def _runs(track: Track, wanted: dict[int, int]) -> list[tuple[int, int]]:
     """Stretches of packets to decode: from a key frame to the last wanted picture that depends on it, or a setup."""
-    pts, keys = track.pts, track.keys
+    pts, first = track.pts, track.first or 0
+    keys = np.union1d(first, track.keys[track.keys > first])
     numbers = np.flatnonzero(np.isin(pts, list(wanted)))
-    numbers = numbers[numbers >= keys[0]]
+    numbers = numbers[numbers >= first]
     nearest = np.searchsorted(keys, numbers, side="right") - 1
-    is_leading = pts[numbers] < pts[keys[nearest]]  # in an open GOP: needs the key frame before that
-    setups = track.setups[(track.setups >= keys[0]) & (track.setups < numbers.max(initial=0))]
+    is_leading = (pts[numbers] < pts[keys[nearest]]) & (nearest > 0)  # in an open GOP: needs the key frame before that
+    setups = track.setups[(track.setups >= first) & (track.setups < numbers.max(initial=0))]
     starts, numbers = np.concatenate([keys[nearest - is_leading], setups]), np.concatenate([numbers, setups])
     runs: list[tuple[int, int]] = []
     for start, number in sorted(zip(starts.tolist(), numbers.tolist(), strict=True)):

@@ -92,7 +92,8 @@ def _parts(media: Media, track: Track, mixed_seconds: float) -> Iterator[Part]:
             mixer = _Mixer(kind, mixed_seconds)
         if is_after_hole:
             yield kind, _silence(media, kind, end_seconds, start_seconds)
-        end_seconds = start_seconds + frame.samples / frame.sample_rate
+        frame_end_seconds = start_seconds + frame.samples / frame.sample_rate
+        end_seconds = frame_end_seconds if end_seconds == float("inf") else max(end_seconds, frame_end_seconds)
         mixer.add(frame, _n_kept(frame, track))
     yield from mixer.mixed()
 

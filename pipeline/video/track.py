@@ -20,6 +20,13 @@ _USUAL_RATE = 25  # of a stream that states none
 _PACKED = re.compile(rb"DivX\d+(b|Build)\d+p")  # MPEG-4 with two pictures in one packet and none in another
 
 
+class First(NamedTuple):
+    """The picture that the decoder gives first: the packet it began with, and when the picture is presented."""
+
+    number: int
+    pts: int | None
+
+
 class Timeline(NamedTuple):
     """The pictures of a stream in the order of display.
 
@@ -37,12 +44,16 @@ class Track:
 
     Args:
         stream: one of an open file.
-        has_display_times: whether the file says when each packet is presented; FFmpeg makes up what an AVI does not.
+        format: FFmpeg's name of the file's format.
     """
 
-    def __init__(self, stream: Stream, has_display_times: bool) -> None:
-        self.stream, self._has_display_times = stream, has_display_times
+    def __init__(self, stream: Stream, format: str) -> None:
+        self.stream = stream
+        self._has_display_times = format != "avi"  # FFmpeg makes up what an AVI does not say
+        self._has_edits = format.startswith("mov")
+        self.given: First | None = None  # what the decoder shows first, where that is not the first key frame
         self._tick_seconds = float(stream.time_base or 0)
+        self.place = 0  # of the first packet in the file, bytes
         self.n_priming = 0  # samples at the start that only warm the decoder up
         self._pts, self._dts, self._durations, self._flags = array("q"), array("q"), array("q"), bytearray()
 
@@ -56,8 +67,15 @@ class Track:
         context: Any = self.stream.codec_context
         return context is not None
 
+    @property
+    def has_pictures(self) -> bool:
+        """Whether there are pictures that can be decoded."""
+        return self.stream.type == "video" and self.is_decodable
+
     def add(self, packet: av.Packet[Any]) -> None:
         """Note the next packet in decoding order."""
+        if not self._flags:
+            self.place = packet.pos or 0
         if not self._flags and packet.has_sidedata("skip_samples"):
             (self.n_priming,) = struct.unpack_from("<I", bytes(packet.get_sidedata("skip_samples")))
         pts, dts = packet.pts, packet.dts
@@ -98,22 +116,50 @@ class Track:
         return np.flatnonzero(self._has(_KEY))
 
     @cached_property
+    def first(self) -> int | None:
+        """The number of the packet that decoding begins with: a key frame, or what the decoder takes for one."""
+        key = int(self.keys[0]) if len(self.keys) else None
+        is_before = self.given and self.given.pts is not None and (key is None or self.given.pts < self.pts[key])
+        return self.given.number if self.given and is_before else key
+
+    @cached_property
+    def fall_seconds(self) -> float:
+        """By how much times fall back where they must not: to a key frame, or anywhere if no picture changes places."""
+        times = self.pts[self.pts != _NO_TIME]
+        falls = np.maximum.accumulate(times)[:-1] - times[1:]
+        context: Any = self.stream.codec_context
+        if context and context.codec.reorder:
+            falls = falls[self._has(_KEY)[self.pts != _NO_TIME][1:]]
+        return self.seconds(int(falls.max(initial=0)))
+
+    @cached_property
     def setups(self) -> NDArray[np.int64]:
         """Numbers, (n,), of the packets that bring what later ones are decoded with: colours, another header."""
         return np.flatnonzero(self._has(_SETUP))
 
     @cached_property
     def end(self) -> int | None:
-        """The tick at which the last packet ends; None where no packet has a time."""
+        """The tick at which the last packet ends, or its edit list before that; None where no packet has a time."""
         dts, durations = np.array(self._dts, np.int64), np.array(self._durations, np.int64)
         times = np.where(self.pts == _NO_TIME, dts, self.pts)
-        is_known = times != _NO_TIME
-        return int((times + durations)[is_known].max()) if is_known.any() else None
+        if not (is_known := times != _NO_TIME).any():
+            return None
+        return self._cut(self.begin, int(times[is_known].max()), int((times + durations)[is_known].max()))
 
     @cached_property
-    def before_zero(self) -> int:
-        """The tick at which what is shown or heard begins, if that is below 0, else 0."""
-        return int(self.pts[(self.pts != _NO_TIME) & ~self._has(_DISCARD)].min(initial=0))
+    def begin(self) -> int:
+        """The tick of the first packet that is shown or heard; 0 if that is open."""
+        heard = self.pts[(self.pts != _NO_TIME) & ~self._has(_DISCARD)]
+        return int(heard.min()) if len(heard) else 0
+
+    @property
+    def most_seconds(self) -> float:
+        """How long all packets are, and the one that an edit list begins in, which FFmpeg leaves out as a whole."""
+        if self.end is None:
+            return 0.0
+        is_left_out = (self.pts != _NO_TIME) & self._has(_DISCARD) & (self.pts < self.begin)
+        left_out = self.begin - int(self.pts[is_left_out].max(initial=_NO_TIME)) if is_left_out.any() else 0
+        return self.seconds(self.end - min(0, self.begin) + left_out)
 
     @cached_property
     def start_seconds(self) -> float:
@@ -122,31 +168,45 @@ class Track:
             starts = self.timeline.starts
             return self.seconds(int(starts[0])) if len(starts) else 0.0
         heard = self.pts[(self.pts != _NO_TIME) & ~self._has(_DISCARD)]
-        if not len(heard):
-            return 0.0
+        if not len(heard) or not self.stream.rate:  # none is known of sound that is scrambled
+            return self.seconds(self.begin)
         n_priming_ticks = int(self.n_priming / self.stream.rate / self._tick_seconds + 0.5)
         return self.seconds(max(int(heard[0]), int(self.pts[0]) + n_priming_ticks))
 
     @cached_property
     def timeline(self) -> Timeline:
-        """The pictures to show: none before the first key frame, none outside an edit list."""
-        if not len(self.keys):
+        """The pictures to show: none before the first that the decoder gives, none outside an edit list."""
+        if (first := self.first) is None:
             return Timeline(np.empty(0, np.int64), 0, np.empty(0, np.int64))
-        first = int(self.keys[0])
-        pts = self.pts[first:]
-        is_order_hidden = self._is_order_hidden(pts)
-        is_shown = ~self._has(_DISCARD)[first:]
-        if is_order_hidden:
-            packets = first + np.flatnonzero(is_shown)
-            starts = self._in_decoding_order(packets)
-        else:
-            shown = np.flatnonzero((pts >= pts[0]) & is_shown)
-            packets = first + shown[np.argsort(pts[shown], kind="stable")]
-            starts = self.pts[packets]
-        if not len(starts):
-            return Timeline(starts, 0, packets)
-        last = self._durations[packets[-1]] or int(starts[-1] - starts[0]) // max(1, len(starts) - 1)
-        return Timeline(starts, int(starts[-1]) + last, None if is_order_hidden else packets)
+        is_order_hidden = self._is_order_hidden(self.pts[first:])
+        packets = np.arange(first, len(self))
+        if not is_order_hidden:
+            packets = first + np.argsort(self.pts[first:], kind="stable")
+        takes_turns = is_order_hidden or not self._has_display_times
+        starts = self._in_decoding_order(packets) if takes_turns else self.pts[packets]
+        is_shown = ~self._has(_DISCARD)[packets]
+        if not is_order_hidden:
+            is_shown &= self.pts[packets] >= self._first_pts(first)
+        packets, starts = packets[is_shown], starts[is_shown]
+        end = self._end_of_last(starts, int(packets[-1])) if len(packets) else 0
+        return Timeline(starts, end, None if is_order_hidden else packets)
+
+    def _first_pts(self, first: int) -> int:
+        """When the first picture is presented, of those that decoding from a packet on brings."""
+        return int(self.pts[first]) if self.given is None or self.given.pts is None else self.given.pts
+
+    def _end_of_last(self, starts: Ticks, packet: int) -> int:
+        """The tick until which the last picture is on display."""
+        last, stated = int(starts[-1]), self.stream.duration or 0
+        mean = (last - int(starts[0])) // max(1, len(starts) - 1)
+        if not self._has_display_times:  # an AVI counts in ticks, of which a picture may last many
+            return stated if stated > last > 0 else last + max(mean, self._durations[packet])
+        return self._cut(int(starts[0]), last, last + (self._durations[packet] or mean))
+
+    def _cut(self, begin: int, last: int, end: int) -> int:
+        """Where an edit list ends a stream whose last packet starts at one tick and would end at another."""
+        stated = max(0, begin) + (self.stream.duration or 0)
+        return stated if self._has_edits and last < stated < end else end
 
     def _has(self, flag: int) -> NDArray[np.bool_]:
         """Which packets carry a flag."""

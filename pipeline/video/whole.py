@@ -3,19 +3,25 @@
 FFmpeg fits the times of an AVI and of a Matroska file to what is there, so only these sizes tell.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import ClipError
 from pipeline.settings.paths import AnyPath
+from pipeline.video.track import Stream
 
 _MP4_BOXES = frozenset(b"ftyp moov mdat wide free skip pnot moof mfra sidx styp uuid meta".split())
+_INDEX = (b"moov", b"moof")
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_OPEN = 0xFFFFFFFF  # the size of a chunk that a live recording goes on with
 
 
 def check_whole_file(path: AnyPath) -> None:
     """Compare the size of an MP4, MOV, AVI, WAV, MKV or WebM with what stands in it; other formats pass.
+
+    Some writers state a size that is some bytes too large; whether a packet of an MP4 lies behind the end is told by
+    its index: ``check_index``.
 
     Raises:
         ClipError: the file is shorter, or an MP4 has no index.
@@ -26,16 +32,41 @@ def check_whole_file(path: AnyPath) -> None:
     with path.open("rb") as file:
         start = file.read(8)
         if start[4:] in _MP4_BOXES:
-            boxes = list(_mp4_boxes(file, n_bytes))
-            stated = max(end for name, end in boxes if name in _MP4_BOXES)  # others may be junk at the end
-            if b"moov" not in (name for name, _ in boxes):
-                raise ClipError(str(path), "truncated", "an MP4 without its index (moov)", "a whole file")
+            stated = _index_end(path, file, n_bytes)
         elif start[:4] == b"RIFF":
             stated = _riff_end(file, n_bytes)
         else:
             stated = _segment_end(file) if start[:4] == _EBML else 0
     if stated > n_bytes:
-        raise ClipError(str(path), "truncated", f"{n_bytes} bytes", f"{stated} bytes by its header")
+        raise _shorter(path, n_bytes, stated)
+
+
+def check_index(path: AnyPath, streams: Iterable[Stream]) -> None:
+    """Compare the size of an MP4, MOV or AVI with the index of its packets.
+
+    Raises:
+        ClipError: a packet ends behind the end of the file.
+    """
+    n_bytes = Path(path).stat().st_size
+    stated = max((entry.pos + entry.size for stream in streams for entry in stream.index_entries), default=0)
+    if stated > n_bytes:
+        raise _shorter(path, n_bytes, stated)
+
+
+def _shorter(path: AnyPath, n_bytes: int, stated: int) -> ClipError:
+    """The refusal of a file of fewer bytes than it states."""
+    return ClipError(str(path), "truncated", f"{n_bytes} bytes", f"{stated} bytes by its header")
+
+
+def _index_end(path: Path, file: BinaryIO, n_bytes: int) -> int:
+    """Where the index of an MP4 ends if it is the last box, by its size or by that of what it holds; else 0."""
+    boxes = list(_mp4_boxes(file, n_bytes))
+    if b"moov" not in (name for name, _, _ in boxes):
+        raise ClipError(str(path), "truncated", "an MP4 without its index (moov)", "a whole file")
+    name, start, end = max((box for box in boxes if box[0] in _MP4_BOXES), key=lambda box: box[2])  # no junk at the end
+    if name not in _INDEX or end <= n_bytes:
+        return 0
+    return max((end for _, _, end in _mp4_boxes(file, n_bytes, start + 8)), default=end)
 
 
 def mp4_boxes(path: AnyPath) -> set[bytes]:
@@ -43,33 +74,47 @@ def mp4_boxes(path: AnyPath) -> set[bytes]:
     path = Path(path)
     with path.open("rb") as file:
         is_mp4 = file.read(8)[4:] in _MP4_BOXES
-        return {name for name, _ in _mp4_boxes(file, path.stat().st_size)} if is_mp4 else set()
+        return {name for name, _, _ in _mp4_boxes(file, path.stat().st_size)} if is_mp4 else set()
 
 
-def _mp4_boxes(file: BinaryIO, n_bytes: int) -> Iterator[tuple[bytes, int]]:
-    """Name and end of each box at the top level; what follows the last one that has a name is no box."""
-    position = 0
+def _mp4_boxes(file: BinaryIO, n_bytes: int, position: int = 0) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and end of each box from a position on; what follows the last one that has a name is no box."""
     while position + 8 <= n_bytes:
         file.seek(position)
         size, name = int.from_bytes(file.read(4)), file.read(4)
         if not name.isalnum():
             return
         size = {0: n_bytes - position, 1: int.from_bytes(file.read(8))}.get(size, size)  # to the end, or 64 bits wide
+        yield name, position, position + max(size, 8)
         position += max(size, 8)
-        yield name, position
 
 
 def _riff_end(file: BinaryIO, n_bytes: int) -> int:
-    """Where the last RIFF chunk ends; an AVI of more than a gigabyte has several, a live recording states none."""
-    end = position = 0
+    """Where the last RIFF chunk ends; an AVI of more than a gigabyte has several, a live recording states none.
+
+    Where that is behind the end of the file it is the end of the last chunk inside, which must be whole.
+    """
+    end = 0
+    for name, start, size in _chunks(file, n_bytes, 0):
+        if name != b"RIFF" or size == _OPEN:
+            return end
+        end = start + 8 + size
+        if end > n_bytes:
+            *_, (name, start, size) = _chunks(file, n_bytes, start + 12)
+            if name == b"LIST":  # of packets: where their index follows they are all there
+                *_, (last, last_start, last_size) = _chunks(file, n_bytes, start + 12)
+                start, size = (last_start, last_size) if last == b"idx1" else (start, size)
+            return start + 8 + size
+    return end
+
+
+def _chunks(file: BinaryIO, n_bytes: int, position: int) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and stated size of each RIFF chunk from a position on; only the last one may be cut short."""
     while position + 8 <= n_bytes:
         file.seek(position)
         name, size = file.read(4), int.from_bytes(file.read(4), "little")
-        if name != b"RIFF" or size == 0xFFFFFFFF:
-            return end
-        end = position + 8 + size
-        position = end + size % 2
-    return end
+        yield name, position, size
+        position += 8 + size + size % 2
 
 
 def _segment_end(file: BinaryIO) -> int:

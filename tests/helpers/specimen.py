@@ -117,6 +117,16 @@ def rename(codec: bytes, other: bytes) -> Damage:
     return lambda data: data.replace(codec, other)
 
 
+def add_to_size(box: bytes, n_bytes: int) -> Damage:
+    """State a larger size of the last box of a name in an MP4."""
+
+    def damage(data: bytes) -> bytes:
+        place = data.rindex(box) - 4
+        return data[:place] + (int.from_bytes(data[place : place + 4]) + n_bytes).to_bytes(4) + data[place + 4 :]
+
+    return damage
+
+
 def content(data: bytes) -> Damage:
     """No media file at all."""
     return lambda _: data

@@ -103,7 +103,7 @@ def _video_packets(
     stream.pix_fmt = "yuvj420p" if stream.codec.name == "mjpeg" else "yuv420p"
     stream.thread_count = 1
     stream.codec_context.framerate = Fraction(25)
-    time_base = Fraction(1, 25) if stream.codec.name == "mpeg4" else Fraction(1, TICKS_PER_SECOND)
+    time_base = Fraction(1, 25) if stream.codec.name in ("mpeg4", "mpeg2video") else Fraction(1, TICKS_PER_SECOND)
     stream.codec_context.time_base = time_base
     packets: list[Packet[Any]] = []
     for picture, time in zip(pictures, times, strict=True):

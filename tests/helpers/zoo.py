@@ -4,7 +4,7 @@ import numpy as np
 
 from pipeline.errors import RejectKind
 from tests.helpers.media import STEADY, Sight, Sound, drop, tone
-from tests.helpers.specimen import Damage, Specimen, claim_hours, content, cut, rename, spoil, wav
+from tests.helpers.specimen import Damage, Specimen, add_to_size, claim_hours, content, cut, rename, spoil, wav
 
 UNEVEN = (0.0, 0.03, 0.1, 0.5, 0.52, 1.3, 1.35, 2.0, 2.4)
 WITH_B = {"preset": "medium", "bf": "2", "g": "12"}
@@ -40,6 +40,10 @@ CONTAINERS = {
     "transport_stream.mp4": Specimen(format="mpegts", padding_seconds=0.06),
     "flash.mp4": Specimen(format="flv", padding_seconds=0.06),
     "junk_behind.mp4": Specimen(damage=lambda data: data + b"junk" * 100),
+    "size_too_large.mp4": Specimen(muxer=INDEX_FIRST, damage=add_to_size(b"mdat", 8)),
+    "joined.webm": Specimen(
+        tracks=(VP9_SIGHT, OPUS), damage=lambda data: 2 * data, sound="undecodable", pictures="undecodable"
+    ),
 }
 SOUNDS = {
     "mp3.mp4": Specimen(tracks=(Sight(), MP3), padding_seconds=0.06),
@@ -78,6 +82,7 @@ SOUNDS = {
     "no_sound.mp4": Specimen(tracks=(Sight(),), sound="no_audio"),
     "empty_sound.mp4": Specimen(tracks=(Sight(), Sound(edit=drop(slice(None)))), sound="no_audio"),
     "unknown_sound.mkv": Specimen(damage=rename(b"A_AAC", b"A_ZZZ"), sound="undecodable"),
+    "scrambled_sound.mp4": Specimen(format="mpegts", damage=rename(b"\xff\xf1", b"\x0f\x1f"), sound="undecodable"),
     "channels_change.mkv": Specimen(
         tracks=(
             Sight(),
