@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
-from pipeline.formats.json_text import parse_json
+from pipeline.settings.json_text import parse_json
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import read_regular
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -35,8 +36,11 @@ def write_arrays(path: AnyPath, arrays: dict[str, NDArray[Any]]) -> None:
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), data.getbuffer())
 
 
-# what reading a damaged npz raises; a RuntimeError is a version of zip or a password that Python does not know
-DAMAGE = (OSError, EOFError, LookupError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (
+    *(OSError, EOFError, LookupError, TypeError, ValueError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
+"""What reading a damaged npz raises: its zip may ask for another version, and NumPy takes the header for Python."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import LARGEST_TEXT_BYTES, check_regular, open_regular_text
 
 REQUIRED = ("path", "label")
 COLUMNS = (*REQUIRED, "clip_id", "split", "source_id", "start", "end")
@@ -87,7 +88,7 @@ def _meant(name: str, absent: Sequence[str]) -> list[str]:
 def _read_text(path: Path, delimiter: str) -> list[TableRow]:
     """Rows of a CSV or TSV; empty lines are passed over."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with open_regular_text(path, "utf-8-sig") as file:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             header = next(reader, [])
             check_columns(path, header)
@@ -106,6 +107,7 @@ def _text_row(place: str, header: Sequence[str], fields: Sequence[str]) -> Table
 def _read_parquet(path: Path) -> list[TableRow]:
     """Rows of a Parquet file; null and NaN are nothing."""
     try:
+        check_regular(path, LARGEST_TEXT_BYTES)
         file = pq.ParquetFile(path)
         check_columns(path, file.schema_arrow.names)
         _check_types(path, file.schema_arrow)
