@@ -1,8 +1,6 @@
 """Arrays of published feature files, read with suspicion: every problem names the file and the key."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import h5py
@@ -10,37 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError
-from pipeline.settings.paths import AnyPath
 
 NUMBERS = "fiu"  # kinds of dtype: floating, signed, unsigned
-
-
-@contextmanager
-def open_hdf5(path: AnyPath) -> Iterator[Any]:
-    """Give an HDF5 file to read.
-
-    Raises:
-        DataError: the file is missing or is no HDF5, or what the block reads of it is damaged or needs a filter that is
-            not installed.
-    """
-    path = Path(path)
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, KeyError) as error:  # what HDF5 says of a damaged chunk, group and link
-        raise DataError(f"{path}: {error}; expected an HDF5 file that can be read") from error
-
-
-def dataset(file: Any, key: str) -> Any:  # noqa: ANN401 - h5py has no types
-    """Return the dataset of an open HDF5 file; its bytes are not read yet.
-
-    Raises:
-        DataError: the key is missing, or is a group, a single value or empty.
-    """
-    found = file.get(key)
-    if not isinstance(found, h5py.Dataset) or not found.shape:
-        raise DataError(f"{file.filename}: {key}: not there, or no array; expected an array under this key")
-    return found
 
 
 def checked_matrix(array: NDArray[Any], name: str) -> NDArray[np.float32]:

@@ -12,9 +12,8 @@ from pipeline.dataset.feature_files.arrays import (
     NUMBERS,
     check_lengths,
     checked_matrix,
-    dataset,
-    open_hdf5,
 )
+from pipeline.dataset.feature_files.hdf5 import dataset, open_hdf5
 from pipeline.dataset.feature_files.imported import FeatureRows, Imported
 from pipeline.dataset.layouts.ave_files import ANNOTATIONS, ORDER_KEY, SPLITS, read_annotations, read_orders
 from pipeline.errors import DataError

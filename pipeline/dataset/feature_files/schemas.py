@@ -12,10 +12,9 @@ from pipeline.dataset.feature_files.arrays import (
     check_lengths,
     checked_labels,
     checked_matrix,
-    dataset,
-    open_hdf5,
     words,
 )
+from pipeline.dataset.feature_files.hdf5 import dataset, open_hdf5
 from pipeline.dataset.feature_files.imported import FeatureRows, Imported
 from pipeline.errors import DataError
 from pipeline.formats.files import file_sha256
@@ -74,7 +73,7 @@ def read_a(path: AnyPath) -> Imported:
     parts, used = [], list(KEYS["A"])
     added = [key for side in SIDE_SPLITS for key in (sides_of(side).clip_ids, sides_of(side).splits)]
     with open_hdf5(path) as file:
-        is_export = all(key in file for key in added)
+        is_export = set(added) <= set(file)
         for side, allowed in SIDE_SPLITS.items():
             keys = sides_of(side)
             part = _part(file, keys.audio, keys.visual, keys.labels, side)

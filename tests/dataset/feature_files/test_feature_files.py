@@ -173,7 +173,7 @@ def test_a_key_that_is_a_folder_is_named(tmp_path: Path) -> None:
 def test_objects_are_never_unpickled(tmp_path: Path) -> None:
     path = write_h5(tmp_path / "x.h5", {key: a for key, a in arrays_b(PAIRS).items() if key != "Train_test"})
     with h5py.File(path, "a") as file:
-        file.create_dataset("Train_test", (36,), h5py.vlen_dtype(np.uint8))
+        file.create_dataset("Train_test", (36,), h5py.vlen_dtype(np.uint8))[:] = [np.zeros(1, np.uint8)] * 36
     with pytest.raises(DataError, match="Train_test: object; expected text or numbers"):
         read(path)
 
