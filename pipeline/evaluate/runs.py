@@ -1,6 +1,5 @@
 """Finished runs to compare: metrics.json and the table of queries of each model, of this folder or of a revision."""
 
-import csv
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
+from pipeline.formats.csv_rows import parse_rows
 from pipeline.settings.paths import AnyPath
 
 PLOTS = "plots"
@@ -59,7 +59,7 @@ class Run:
         """
         path = f"{PLOTS}/queries/{model}.csv"
         try:
-            rows = list(csv.DictReader(self.read(path).splitlines()))
+            rows = parse_rows(self.read(path).splitlines(), path)
             scores = {(row["clip_id"], row["direction"]): float(row["average_precision"]) for row in rows}
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise DataError(f"{self.name}: {path}: {_reason(error)}") from error

@@ -1,6 +1,5 @@
 """clips.csv: one row a clip."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
-from pipeline.formats.csv_rows import write_rows
+from pipeline.formats.csv_rows import read_rows, write_rows
 from pipeline.settings.paths import AnyPath
 
 SPLITS = ("train", "validation", "test")
@@ -77,11 +76,7 @@ def read_clips(path: AnyPath) -> list[Clip]:
     """
     path = Path(path)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise DataError(f"{path}: columns {reader.fieldnames}; expected {list(COLUMNS)}")
-            clips = [_clip(path, row) for row in reader]
+        clips = [_clip(path, row) for row in read_rows(path, COLUMNS)]
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing; expected `dvc repro dataset` to have run here") from error
     for clip_id, count in Counter(clip.clip_id for clip in clips).items():

@@ -1,13 +1,12 @@
 """rejected.csv: the clips that a run went on without, and why."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import DataError
-from pipeline.formats.csv_rows import write_rows
+from pipeline.errors import DataError, printable
+from pipeline.formats.csv_rows import read_rows, write_rows
 from pipeline.settings.paths import AnyPath
 
 FILE = "rejected.csv"
@@ -23,15 +22,20 @@ class Reject(NamedTuple):
 
 
 def write(path: AnyPath, rows: Iterable[Reject]) -> None:
-    """Write rejected.csv, sorted: equal rejects give equal bytes."""
-    write_rows(path, Reject._fields, sorted(rows))
+    """Write rejected.csv, sorted, in characters that can be printed: equal rejects give equal bytes."""
+    write_rows(path, Reject._fields, sorted(tuple(map(printable, row)) for row in rows))
 
 
 def read(path: AnyPath) -> list[Reject]:
-    """Return the rows of a rejected.csv."""
-    path = Path(path)
-    with path.open(newline="", encoding="utf-8") as file:
-        return [Reject(**row) for row in csv.DictReader(file)]
+    """Return the rows of a rejected.csv.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    try:
+        return [Reject(**row) for row in read_rows(path, Reject._fields)]
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: missing; expected `dvc repro` to have written it") from error
 
 
 def check_fraction(file: AnyPath, rows: Sequence[Reject], n_clips: int, max_fraction: float) -> None:

@@ -60,7 +60,7 @@ def _entry(row: TableRow) -> _PlacedClip:
     """What one row says by itself."""
     place, cells = row
     path, label, split = cells["path"], cells["label"], cells.get("split", "")
-    if not path or "\0" in path:
+    if not path:
         raise DataError(f"{place}: path {path!r}; expected the path of a video")
     if set(SEVERAL_CLASSES) & set(label):
         raise DataError(f"{place}: label {label!r} joins several; expected {ONE_CLASS}")
