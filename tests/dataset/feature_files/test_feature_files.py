@@ -14,6 +14,7 @@ from pipeline.formats.clips import SPLITS
 from pipeline.formats.feature_table import FeatureTable
 from tests.helpers.dataset_params import dataset_params
 from tests.helpers.feature_files import Pairs, arrays_a, arrays_b, arrays_c, make_pairs, write_h5
+from tests.helpers.project import ROOT
 
 PAIRS = make_pairs()
 
@@ -101,6 +102,41 @@ def test_the_final_table_is_sorted_and_has_the_split_of_the_clips(tmp_path: Path
     np.testing.assert_array_equal(table.visual, imported.table.visual[rows])
     np.testing.assert_array_equal(table.labels, imported.table.labels[rows])
     assert (np.array(table.splits) == "test").sum() == (~PAIRS.is_train).sum()
+
+
+@pytest.mark.parametrize("given", ["folder", "test file"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Latest_train_set.h5", "Latest_test_set.h5"),
+        ("contest-train.h5", "contest-test.h5"),
+        ("trainFeatures.h5", "testFeatures.h5"),
+        ("AVETrain.h5", "AVETest.h5"),
+        ("retraining_trainset1.h5", "retraining_testset1.h5"),
+        ("interval_TRAIN.h5", "interval_TEST.h5"),
+    ],
+)
+def test_the_word_of_a_split_is_a_whole_word(names: tuple[str, str], given: str, tmp_path: Path) -> None:
+    for name, rows in zip(names, (PAIRS.is_train, ~PAIRS.is_train), strict=True):
+        write_h5(tmp_path / name, arrays_c(PAIRS, rows))
+    (tmp_path / f"._{names[1]}").write_bytes(b"of another system")
+    (tmp_path / f"{names[1]}.bak").write_bytes(b"of an editor")
+    assert_holds(read(tmp_path if given == "folder" else tmp_path / names[1]).table, PAIRS)
+
+
+def test_a_name_with_two_splits_is_refused(tmp_path: Path) -> None:
+    write_h5(tmp_path / "train_test.h5", arrays_c(PAIRS, PAIRS.is_train))
+    with pytest.raises(DataError, match=r"train_test\.h5: schema C, with test and train in its name; expected one"):
+        read(tmp_path / "train_test.h5")
+
+
+CASES = ROOT / ".." / "shared" / "cases"
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="needs ../shared/cases")
+def test_a_split_inside_another_word_does_not_count() -> None:
+    table = read(CASES / "split_word_inside_a_word" / "Latest_train_set.h5").table
+    assert (table.splits.count("train"), table.splits.count("test")) == (60, 30)
 
 
 BROKEN: list[tuple[str, dict[str, Any], str]] = [
@@ -219,8 +255,14 @@ def test_sides_of_different_widths_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["train", "other"], "other.h5: schema C; expected one file a split, each with train, val or test"),
-        (["train", "a_test", "b_test"], "b_test.h5: schema C; expected one file a split"),
+        (
+            ["train", "other"],
+            "other.h5: schema C, with no split in its name; expected one file a split, each with one of the words",
+        ),
+        (
+            ["train", "a_test", "b_test"],
+            "b_test.h5: schema C, with test in its name, as a_test.h5 has; expected one file a split",
+        ),
         (["train"], "schema C: no file with test in its name beside"),
     ],
 )
