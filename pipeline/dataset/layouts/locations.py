@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.dataset.base import DatasetParams
 from pipeline.errors import DataError, ParamsError
+from pipeline.formats.rejects import Reject
 from pipeline.settings.paths import AnyPath
 
 NUMBER = re.compile(r"\d+", re.ASCII)
@@ -130,19 +131,20 @@ def refuse_fold(params: DatasetParams) -> None:
         raise ParamsError(f"dataset.fold={params.fold}: source {params.source!r} has its own split; expected null")
 
 
-def check_classes(place: AnyPath, labels: Iterable[str], layout: str) -> None:
-    """Refuse a data set in which nothing can be told apart.
+def check_classes(place: AnyPath, labels: Iterable[str], layout: str, refused: Sequence[Reject] = ()) -> None:
+    """Refuse a data set in which nothing can be told apart; where clips were refused, the stage says it, with why.
 
     Args:
         place: what the labels come from, for the message.
         labels: of every clip.
         layout: what the source expects, for the message.
+        refused: what is not among the labels for another reason.
 
     Raises:
-        DataError: there are fewer than two classes.
+        DataError: there are fewer than two classes, and nothing was refused.
     """
     place = Path(place)
     labels = list(labels)
     classes = sorted(set(labels))
-    if len(classes) < 2:
+    if len(classes) < 2 and not refused:
         raise DataError(f"dataset.path={place}: {len(labels)} videos of classes {classes}; expected {layout}")
