@@ -12,6 +12,16 @@ from pipeline.errors import DataError
 NUMBERS = "fiu"  # kinds of dtype: floating, signed, unsigned
 
 
+def check_numbers(array: Any, name: str) -> None:  # noqa: ANN401 - h5py has no types
+    """Refuse an array or dataset, of any shape, whose type is none of a number.
+
+    Raises:
+        DataError: with its type.
+    """
+    if array.dtype.kind not in NUMBERS:
+        raise DataError(f"{name}: type {array.dtype}, of shape {array.shape}; expected numbers, whole or floating")
+
+
 def checked_matrix(array: NDArray[Any], name: str) -> NDArray[np.float32]:
     """Return vectors as float32.
 
@@ -25,8 +35,9 @@ def checked_matrix(array: NDArray[Any], name: str) -> NDArray[np.float32]:
     Raises:
         DataError: no matrix of numbers, or NaN or infinity in it.
     """
-    if array.ndim != 2 or array.dtype.kind not in NUMBERS or 0 in array.shape:
-        raise DataError(f"{name}: {array.dtype} of shape {array.shape}; expected numbers of shape (n, width)")
+    check_numbers(array, name)
+    if array.ndim != 2 or 0 in array.shape:
+        raise DataError(f"{name}: shape {array.shape}; expected numbers of shape (n, width)")
     with np.errstate(over="ignore"):
         matrix = np.ascontiguousarray(array, np.float32)
     if (broken := np.flatnonzero(~np.isfinite(matrix).all(axis=1))).size:
@@ -47,8 +58,11 @@ def checked_labels(array: NDArray[Any], name: str) -> NDArray[np.int64]:
     Raises:
         DataError: another shape or type, or a label that is not whole or below 0.
     """
-    if array.dtype.kind not in NUMBERS or array.ndim not in (1, 2) or array.size != len(array):
-        raise DataError(f"{name}: {array.dtype} of shape {array.shape}; expected numbers of shape (n,) or (n, 1)")
+    check_numbers(array, name)
+    if array.ndim not in (1, 2) or array.size != len(array):
+        is_turned = array.ndim == 2 and len(array) == 1
+        hint = ": it looks transposed, its axis 1 has the labels" if is_turned else ""
+        raise DataError(f"{name}: shape {array.shape}; expected numbers of shape (n,) or (n, 1){hint}")
     flat = array.reshape(-1)
     values = flat.astype(np.float64)
     is_label = (values == np.floor(values)) & (values >= 0) & (values < np.iinfo(np.int32).max)
@@ -96,4 +110,14 @@ def check_lengths(where: str, arrays: dict[str, Sequence[Any] | NDArray[Any]]) -
     """
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
-        raise DataError(f"{where}: rows {lengths}; expected the same number everywhere, and at least one")
+        raise DataError(
+            f"{where}: rows {lengths}; expected the same number everywhere, and at least one{_turned(arrays)}"
+        )
+
+
+def _turned(arrays: dict[str, Sequence[Any] | NDArray[Any]]) -> str:
+    """A word about matrices whose other axis has the length of what is no matrix."""
+    shapes = {name: array.shape for name, array in arrays.items() if isinstance(array, np.ndarray) and array.ndim == 2}
+    lengths = {len(array) for name, array in arrays.items() if name not in shapes}
+    turned = [name for name, (n_rows, width) in shapes.items() if width in lengths and n_rows not in lengths]
+    return f": {' and '.join(turned)} look transposed, axis 1 has a clip a column" if turned else ""
