@@ -31,5 +31,5 @@ def scan(params: DatasetParams) -> tuple[Found, FeatureTable]:
     check_networks(params.source)
     found = without_missing(module.find_clips(params))
     check_names(found.clips, f"dataset.path={params.path}", limits)
-    clips = with_hashes(found.root, found.clips, cache_folder() / "file_hashes.json")
+    clips = with_hashes(found.root, found.clips, cache_folder() / "file_hashes.json", params.clip_timeout_seconds)
     return found._replace(clips=clips), FeatureTable.empty()

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.errors import DataError
 from pipeline.formats.csv_rows import read_rows, write_rows
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import read_regular
 
 SPLITS = ("train", "validation", "test")
 
@@ -53,13 +54,15 @@ def read_root(clips_csv: AnyPath) -> Path:
     """Return the folder that the paths of clips.csv start from.
 
     Raises:
-        DataError: the note is missing, as in a checkout where the stage ``dataset`` has not run yet.
+        DataError: the note is damaged or missing, as in a checkout where the stage ``dataset`` has not run yet.
     """
-    clips_csv = Path(clips_csv)
+    note = Path(clips_csv).with_name(ROOT_FILE)
     try:
-        return Path(clips_csv.with_name(ROOT_FILE).read_bytes().decode().removesuffix("\n"))  # as it is, also with a \r
+        return Path(read_regular(note).decode().removesuffix("\n"))  # as it is, also with a \r
     except FileNotFoundError as error:
-        raise DataError(f"{error.filename}: missing; expected `dvc repro dataset` to have run here") from error
+        raise DataError(f"{note}: missing; expected `dvc repro dataset` to have run here") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{note}: damaged ({error}); expected what `dvc repro dataset` writes") from error
 
 
 def write_clips(path: AnyPath, clips: Iterable[Clip]) -> None:
@@ -71,8 +74,8 @@ def read_clips(path: AnyPath) -> list[Clip]:
     """Return the clips of a clips.csv.
 
     Raises:
-        DataError: there is no such file, its columns are not those of ``Clip``, a time is no number, or a clip_id comes
-            twice.
+        DataError: there is no such file, it is damaged, its columns are not those of ``Clip``, a time is no number, or
+            a clip_id comes twice.
     """
     path = Path(path)
     try:

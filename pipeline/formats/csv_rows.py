@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.errors import DataError
 from pipeline.formats.files import disk_errors
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import open_regular_text
 
 FORMULA = re.compile(r"'*[=+@-]")  # what makes a spreadsheet run a cell, after any number of our own quotes
 NO_FORMULA = re.compile(
@@ -49,7 +50,7 @@ def read_rows(path: AnyPath, columns: Sequence[str] = ()) -> list[dict[str, str]
         DataError: the file is damaged or no such table.
         FileNotFoundError: there is none.
     """
-    with Path(path).open(newline="", encoding="utf-8") as file:
+    with open_regular_text(path) as file:
         return parse_rows(file, str(path), columns)
 
 

@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 from pipeline.errors import DataError, ParamsError
 from pipeline.formats.texts import pack_texts, unpack_texts
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import check_regular
 
+# what reading a damaged npz raises; a RuntimeError is a version of zip or a password that Python does not know
+DAMAGE = (OSError, EOFError, LookupError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _AXES = {"audio": 1, "visual": 1, "labels": 0}  # which axis of the numbers is that of the clips
 _NAMES = ("clip_ids", "splits")  # texts of every clip
 _TEXTS = (*_NAMES, "classes")
@@ -84,11 +87,12 @@ class EmbeddedClips:
         """
         path = Path(path)
         try:
+            check_regular(path)
             with np.load(path, allow_pickle=False) as file:
                 texts: dict[str, Any] = {name: unpack_texts(file, name) for name in _TEXTS}
                 numbers = {name: file[name] for name in _AXES}
             return cls(**numbers, **texts)  # where arrays of different clips are refused
-        except (OSError, EOFError, LookupError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        except DAMAGE as error:
             expected = "embeddings that the stage `embed` wrote; `dvc repro` writes those of an earlier version again"
             raise DataError(f"{path}: {error!r}; expected {expected}") from error
 

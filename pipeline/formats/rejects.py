@@ -34,8 +34,8 @@ def read(path: AnyPath) -> list[Reject]:
     """
     try:
         return [Reject(**row) for row in read_rows(path, Reject._fields)]
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: missing; expected `dvc repro` to have written it") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error}; expected a list of refused clips that a stage wrote") from error
 
 
 def check_fraction(file: AnyPath, rows: Sequence[Reject], n_clips: int, max_fraction: float) -> None:

@@ -11,6 +11,7 @@ import h5py
 from pipeline.errors import DataError
 from pipeline.settings.limits import Limits, load_limits
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import check_regular
 
 INSIDE = "numbers that lie in the file itself, all of them"
 MAX_LINKS = 16  # that follow each other, as in HDF5
@@ -25,9 +26,8 @@ def open_hdf5(path: AnyPath) -> Iterator[Any]:
             filter that is not installed.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():  # a pipe would be waited for without end
-        raise DataError(f"{path}: no regular file; expected an HDF5 file")
     try:
+        check_regular(path)  # a pipe would be waited for without end
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError) as error:  # what HDF5 says of a damaged chunk, group and link
