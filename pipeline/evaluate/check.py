@@ -37,7 +37,7 @@ def check(
         list[str] | None,
         typer.Option(
             metavar="[KEY=]NUMBER",
-            help="By how much any number of the table, or the one named, may be lower or higher than there. Repeatable.",
+            help="By how much any number of the table, or the one named, may differ from there. Repeatable.",
         ),
     ] = None,
     against: Annotated[

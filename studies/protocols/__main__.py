@@ -119,7 +119,7 @@ def scores(folder: Path, data: Path, clips: "Sequence[Seconds]") -> "NDArray[np.
     for k, path in enumerate(sorted(folder.glob("seed-*.safetensors"))):
         by_second = _second_scores(model_module(folder.name).Model.load(path), clips)
         ndcg = few_queries_ndcg(
-            embeddings.audio[k], embeddings.visual[k], embeddings.numbers, QUERIES_PER_CLASS, QUERY_SEED
+            embeddings.audio[k], embeddings.visual[k], embeddings.labels, QUERIES_PER_CLASS, QUERY_SEED
         )
         by_seed.append([*by_second, *(ndcg[direction] for direction in CROSS_MODAL)])
     return np.asarray(np.mean(by_seed, axis=0))

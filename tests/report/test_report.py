@@ -21,6 +21,7 @@ from sklearn.metrics import confusion_matrix
 from pipeline.errors import DataError
 from pipeline.formats import provenance, rejects
 from pipeline.formats.clips import write_clips
+from pipeline.formats.embeddings import EmbeddedClips
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.rejects import Reject
 from pipeline.report import warnings
@@ -95,8 +96,8 @@ def write_inputs(folder: Path, models: Mapping[str, float], classes: Sequence[st
     centres = rng.normal(size=(len(classes), 8))
     for number, (name, noise) in enumerate(models.items()):
         audio, visual = centres[labels] + noise * rng.normal(size=(2, 1 + number % 3, n, 8))
-        facts = {"splits": ["test"] * n, "labels": np.array(classes)[labels]}
-        np.savez(folder / f"{name}.npz", audio=audio, visual=visual, **facts)
+        names = {"clip_ids": [f"clip {i}" for i in range(n)], "splits": ["test"] * n, "classes": classes}
+        EmbeddedClips(audio=audio, visual=visual, labels=labels, **names).save(folder / f"{name}.npz")
         (folder / "models" / name).mkdir(parents=True)
         provenance.write_provenance(folder / "models" / name, {"device": "cpu"})
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.dataset.feature_files.arrays import dataset, open_hdf5
+from pipeline.dataset.feature_files.hdf5 import dataset, open_hdf5
 from pipeline.dataset.layouts.locations import YOUTUBE_ID
 from pipeline.errors import DataError
 from pipeline.settings.paths import AnyPath

@@ -46,7 +46,7 @@ def find_clips(params: DatasetParams) -> Found:
     clips = [
         _clip(clip_id, name, "test" if folds[clip_id] == test_fold else "train") for clip_id, name in by_id.items()
     ]
-    check_classes(root, (clip.label for clip in clips), LAYOUT)
+    check_classes(root, (clip.label for clip in clips), LAYOUT, refused)
     there = by_id.keys() | {PurePosixPath(reject.clip_id).stem for reject in refused}
     gone = [refusal(clip_id, "missing", "no video has this ID", LAYOUT) for clip_id in sorted(folds.keys() - there)]
     return Found(root, clips, refused + gone)
