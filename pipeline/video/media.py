@@ -39,12 +39,13 @@ class Media:
         path: where the file is.
         container: the open file.
         kind: the track whose packets will be asked for, ``audio`` or ``video``.
+        is_long_enough: whether the file is as long as its header says.
 
     Raises:
         ClipError: the file is cut short, or there is no decoder for the track.
     """
 
-    def __init__(self, path: AnyPath, container: InputContainer, kind: str) -> None:
+    def __init__(self, path: AnyPath, container: InputContainer, kind: str, is_long_enough: bool) -> None:
         self.path = Path(path)
         self.is_cut_at_keys = container.format.name.startswith(_CUT_AT_KEYS)
         self._tracks = {stream.index: Track(stream, container.format.name) for stream in _streams(container)}
@@ -55,7 +56,8 @@ class Media:
         if wanted is not None and not wanted.is_decodable:
             raise ClipError(str(self.path), "undecodable", f"no decoder for its {kind}", "a codec that FFmpeg decodes")
         self._held = held if wanted is expected else None
-        check_index(self.path, [track.stream for track in self._tracks.values()])
+        if not is_long_enough:
+            check_index(self.path, [track.stream for track in self._tracks.values()])
         _check_whole(self.path, container, list(self._tracks.values()))
         self._check_times()
 
@@ -103,8 +105,8 @@ class Media:
         for packet in self._demuxed(container):
             index = packet.stream_index
             self._tracks[index].add(packet)
-            if index in openings:
-                openings[index].add(packet)
+            if (opening := openings.get(index)) and opening.is_open:
+                opening.add(packet)
             if index == wanted_index:
                 n_bytes += packet.size
                 if n_bytes <= HELD_BYTES:
@@ -138,9 +140,9 @@ def reading(path: AnyPath, kind: str) -> Iterator[Media]:
     """Give the open file; what FFmpeg cannot read or decode inside the block becomes a ClipError."""
     path = Path(path)
     try:
-        check_whole_file(path)
+        is_long_enough = check_whole_file(path)
         with _opened(path, kind) as container:
-            yield Media(path, container, kind)
+            yield Media(path, container, kind, is_long_enough)
     except av.error.FFmpegError as error:
         raise ClipError(str(path), "undecodable", f"damaged data ({error.strerror})", "intact packets") from error
     except OSError as error:
