@@ -6,6 +6,7 @@ PINS = pyproject.toml requirements.lock
 
 SETS ?= demo=data/features.safetensors
 WORK ?= data/results
+FUZZ_EXAMPLES ?= 10000
 
 # the first Python that the project runs on; PYTHON=PATH names another
 SUPPORTED = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -44,8 +45,9 @@ test: .venv/installed-test  # install with the test tools, and run the tests
 test-slow: .venv/installed-test  # the long tests: kills at random points, full disks, Ray; some minutes more
 	$(PYTEST) -m slow tests/whole tests
 
-fuzz: .venv/installed-test  # decode clips with damaged bytes or cut anew, other ones each time; some minutes
-	FUZZ_EXAMPLES=10000 .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py tests/video/test_recut.py
+fuzz: .venv/installed-test  # read clips and files of every kind with damaged bytes, other ones each time; an hour
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py \
+		tests/video/test_recut.py tests/whole/test_fuzz.py
 
 weights: .venv/installed  # fetch and check the pretrained weights that params.yaml names
 	.venv/bin/avr weights fetch

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.errors import PipelineError
 from pipeline.formats.files import disk_errors
 from pipeline.settings.interrupt import one_line_on_interrupt
+from pipeline.settings.parent import end_with_dvc
 
 HOW_TO_GO_ON = "run the same command again: finished stages and clips are kept"
 OPTIONS = {"shard": ("I/N", "compute the I-th of N shares of the clips, into the clip cache only; write no OUT")}
@@ -23,7 +24,10 @@ def run(main: Callable[..., None]) -> None:
     ``main``, so that ``--help`` answers at once.
     """
     name = Path(inspect.getfile(main)).stem
-    with one_line_on_interrupt(f"{name}: stopped by Ctrl-C; {HOW_TO_GO_ON}"):
+    with (
+        one_line_on_interrupt(f"{name}: stopped by Ctrl-C; {HOW_TO_GO_ON}"),
+        end_with_dvc(f"{name}: stopped, as the DVC that ran it is gone; {HOW_TO_GO_ON}"),
+    ):
         arguments = _arguments(main, name)
         try:
             with disk_errors([path for path in arguments.values() if isinstance(path, Path)][-1]):

@@ -1,14 +1,15 @@
 """Finished runs to compare: metrics.json and the table of queries of each model, of this folder or of a revision."""
 
 import csv
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
+from pipeline.formats.json_text import parse_json
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import read_regular
 
 PLOTS = "plots"
 EXPECTED = "expected a metrics.json that the stage `evaluate` wrote"
@@ -31,7 +32,7 @@ class Run:
     report: Mapping[str, Any]
     read: Callable[[str], str]
 
-    def keys(self) -> list[str]:
+    def map_keys(self) -> list[str]:
         """Return the average MAP of every model, as MODEL.average.map."""
         return [f"{model}.average.map" for model in self.report["models"]]
 
@@ -74,8 +75,8 @@ def run_of_file(path: AnyPath) -> Run:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_regular(path).decode()
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: {_reason(error)}; {EXPECTED}") from error
     return Run(str(path), _report(str(path), text), lambda name: (path.parent / name).read_text(encoding="utf-8"))
 
@@ -118,9 +119,10 @@ def run_of_revision(revision: str, path: AnyPath) -> Run:
 def _report(name: str, text: str) -> Mapping[str, Any]:
     """The content of a metrics.json, whose numbers by model are at least in their places."""
     try:
-        report = json.loads(text)
-        for of_model in report["models"].values():
-            float(of_model["average"]["map"])
+        report = parse_json(text)
+        numbers = [of_model["average"]["map"] for of_model in report["models"].values()]
+        if not numbers or any(type(number) not in (int, float) for number in numbers):
+            raise ValueError(f"average MAPs of its models: {numbers}")
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"{name}: {error!r}; {EXPECTED}") from error
     checked: Mapping[str, Any] = report

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline.errors import DataError
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import check_regular
 
 CHUNK_ROWS = 4096  # that are held in double precision
 
@@ -107,6 +108,7 @@ def load_pca(path: AnyPath) -> Pca:
     """
     path = Path(path)
     try:
+        check_regular(path)
         return Pca(**load_file(path))
     except (OSError, SafetensorError, TypeError) as error:
         raise DataError(f"{path}: {error}; expected a PCA that the stage `features` wrote") from error

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.errors import DataError
 from pipeline.formats.csv_rows import write_rows
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import open_regular_text, read_regular
 
 SPLITS = ("train", "validation", "test")
 
@@ -54,13 +55,15 @@ def read_root(clips_csv: AnyPath) -> Path:
     """Return the folder that the paths of clips.csv start from.
 
     Raises:
-        DataError: the note is missing, as in a checkout where the stage ``dataset`` has not run yet.
+        DataError: the note is damaged or missing, as in a checkout where the stage ``dataset`` has not run yet.
     """
-    clips_csv = Path(clips_csv)
+    note = Path(clips_csv).with_name(ROOT_FILE)
     try:
-        return Path(clips_csv.with_name(ROOT_FILE).read_bytes().decode().removesuffix("\n"))  # as it is, also with a \r
+        return Path(read_regular(note).decode().removesuffix("\n"))  # as it is, also with a \r
     except FileNotFoundError as error:
-        raise DataError(f"{error.filename}: missing; expected `dvc repro dataset` to have run here") from error
+        raise DataError(f"{note}: missing; expected `dvc repro dataset` to have run here") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{note}: damaged ({error}); expected what `dvc repro dataset` writes") from error
 
 
 def write_clips(path: AnyPath, clips: Iterable[Clip]) -> None:
@@ -72,18 +75,20 @@ def read_clips(path: AnyPath) -> list[Clip]:
     """Return the clips of a clips.csv.
 
     Raises:
-        DataError: there is no such file, its columns are not those of ``Clip``, a time is no number, or a clip_id comes
-            twice.
+        DataError: there is no such file, it is damaged, its columns are not those of ``Clip``, a time is no number, or
+            a clip_id comes twice.
     """
     path = Path(path)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with open_regular_text(path) as file:
             reader = csv.DictReader(file)
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise DataError(f"{path}: columns {reader.fieldnames}; expected {list(COLUMNS)}")
             clips = [_clip(path, row) for row in reader]
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing; expected `dvc repro dataset` to have run here") from error
+    except (UnicodeDecodeError, csv.Error, TypeError) as error:
+        raise DataError(f"{path}: damaged ({error}); expected what the stage `dataset` wrote") from error
     for clip_id, count in Counter(clip.clip_id for clip in clips).items():
         if count > 1:
             raise DataError(f"{path}: clip {clip_id!r} stands in {count} rows; expected one row a clip")

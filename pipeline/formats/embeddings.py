@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import check_regular
 
 
 def write_arrays(path: AnyPath, arrays: dict[str, NDArray[Any]]) -> None:
@@ -32,6 +33,10 @@ def write_arrays(path: AnyPath, arrays: dict[str, NDArray[Any]]) -> None:
             data = io.BytesIO()
             np.lib.format.write_array(data, array, allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), data.getbuffer())
+
+
+# what reading a damaged npz raises; a RuntimeError is a version of zip or a password that Python does not know
+DAMAGE = (OSError, EOFError, LookupError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -57,10 +62,11 @@ class Embeddings:
         """
         path = Path(path)
         try:
+            check_regular(path)
             with np.load(path, allow_pickle=False) as file:
                 test = file["splits"] == "test"
                 audio, visual, labels = file["audio"][:, test], file["visual"][:, test], file["labels"][test]
-        except (OSError, EOFError, LookupError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        except DAMAGE as error:
             raise DataError(f"{path}: {error!r}; expected embeddings that the stage `embed` wrote") from error
         if not test.any():
             raise DataError(f"{path}: no clip of the split 'test'; expected at least one")

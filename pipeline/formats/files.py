@@ -4,19 +4,24 @@ import errno
 import hashlib
 import os
 import re
-import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipeline.errors import DiskError, PipelineError
+from pipeline.errors import DiskError, ParamsError, PipelineError
+from pipeline.settings.environment import cache_folder, weights_folder
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import open_regular
 
-FULL_OR_FAILING = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-
-
-NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)  # a file in a folder's place
+ADVICE = {
+    errno.ENOSPC: "room to write: remove what is not needed",
+    errno.EDQUOT: "room within the quota of this user or group: remove what is not needed, or ask for more",
+    errno.EIO: "a device that works: its log (dmesg) or the server of a network folder says more",
+    errno.EFBIG: "files of that size to be allowed: raise the limit (ulimit -f)",
+}
+NO_INODES = "room for another file: remove small files, as each one takes an inode"
+NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 
 def write_atomically(path: AnyPath, data: bytes) -> None:
@@ -44,9 +49,13 @@ def replacing(path: AnyPath) -> Iterator[Path]:
 
 
 def file_sha256(path: AnyPath) -> str:
-    """Return the sha256 of a file's bytes, in hex."""
-    path = Path(path)
-    with path.open("rb") as file:
+    """Return the sha256 of a file's bytes, in hex.
+
+    Raises:
+        DataError: it is no regular file.
+        OSError: it is missing or cannot be read.
+    """
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -58,15 +67,16 @@ def disk_errors(path: AnyPath) -> Iterator[None]:
         path: what the block writes.
 
     Raises:
-        DiskError: the disk or the quota is full, or the device fails; other errors pass.
+        DiskError: the disk or the quota is full, a file is larger than may be, or the device fails; other errors
+            pass.
     """
     try:
         yield
     except Exception as error:
         number = _system_error(error)
-        if number not in FULL_OR_FAILING:
+        if number not in ADVICE:
             raise
-        raise DiskError(_disk_problem(Path(path), number)) from error
+        raise DiskError(_disk_problem(_failed_file(Path(path), error), number)) from error
 
 
 @contextmanager
@@ -83,7 +93,7 @@ def cache_errors(path: AnyPath) -> Iterator[None]:
     except OSError as error:
         if error.errno not in NOT_WRITABLE:
             raise
-        expected = "a folder that can be written (AVR_CACHE_DIR names that of the caches)"
+        expected = "a folder that can be written (AVR_CACHE_DIR names that of caches, AVR_WEIGHTS_DIR that of weights)"
         raise DiskError(f"{path}: {os.strerror(error.errno)}; expected {expected}") from error
 
 
@@ -95,11 +105,29 @@ def _system_error(error: Exception) -> int | None:
     return int(found[1]) if found and not isinstance(error, PipelineError) else None
 
 
+def _failed_file(path: Path, error: Exception) -> Path:
+    """The file that could not be written; of a caller who only knows the folder, the one that the system names."""
+    named = error.filename if isinstance(error, OSError) else None
+    return Path(os.fsdecode(named)) if isinstance(named, str | bytes) and path.is_dir() else path
+
+
 def _disk_problem(path: Path, number: int) -> str:
-    """What the system said of a file, how much room there is, and what to do."""
+    """What the system said of a file, how much room there is on its disk, and what to do."""
     folder = next(parent for parent in path.absolute().parents if parent.exists())
-    free_megabytes = shutil.disk_usage(folder).free / 1e6
+    disk = os.statvfs(folder)
+    has_no_inodes = number == errno.ENOSPC and disk.f_files > 0 and disk.f_favail == 0
+    inodes = f" and {disk.f_favail} inodes" if disk.f_files else ""  # some file systems do not count them
     return (
-        f"{path}: {os.strerror(number)} ({free_megabytes:.1f} MB free); expected room to write: free some, or name a "
-        "folder on another disk in AVR_CACHE_DIR, and run again: it goes on where it stopped"
+        f"{path}: {os.strerror(number)} ({disk.f_bavail * disk.f_frsize / 1e6:.1f} MB{inodes} free); expected "
+        f"{NO_INODES if has_no_inodes else ADVICE[number]}, or {_another_disk(path)}, and run again: it goes on where "
+        "it stopped"
     )
+
+
+def _another_disk(path: Path) -> str:
+    """How a file of this kind comes to lie on another disk."""
+    for name, folder in (("AVR_WEIGHTS_DIR", weights_folder), ("AVR_CACHE_DIR", cache_folder)):
+        with suppress(ParamsError):
+            if path.absolute().is_relative_to(folder()):
+                return f"name a folder on another disk in {name}"
+    return "move the project to another disk"

@@ -2,18 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from pydantic import TypeAdapter
+
+from pipeline.errors import DataError
 from pipeline.settings.paths import AnyPath
-
-if TYPE_CHECKING:
-    pass
-
+from pipeline.settings.regular_files import read_regular
 
 PROVENANCE_FILE = "provenance.json"
 
-
 Provenance: TypeAlias = dict[str, str | float | bool]
+_FACTS: TypeAdapter[Provenance] = TypeAdapter(dict[str, str | int | float | bool], config={"strict": True})
 
 
 def write_provenance(folder: AnyPath, facts: Provenance) -> None:
@@ -23,7 +23,13 @@ def write_provenance(folder: AnyPath, facts: Provenance) -> None:
 
 
 def read_provenance(folder: AnyPath) -> Provenance:
-    """Return what `write_provenance` wrote."""
-    folder = Path(folder)
-    facts: Provenance = json.loads((folder / PROVENANCE_FILE).read_text(encoding="utf-8"))
-    return facts
+    """Return what `write_provenance` wrote.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    path = Path(folder) / PROVENANCE_FILE
+    try:
+        return _FACTS.validate_json(read_regular(path))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}; expected the note of a stage: run `dvc repro`") from error

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pipeline.errors import DataError
 from pipeline.formats.csv_rows import write_rows
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import open_regular_text
 
 FILE = "rejected.csv"
 
@@ -28,10 +29,17 @@ def write(path: AnyPath, rows: Iterable[Reject]) -> None:
 
 
 def read(path: AnyPath) -> list[Reject]:
-    """Return the rows of a rejected.csv."""
+    """Return the rows of a rejected.csv.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
     path = Path(path)
-    with path.open(newline="", encoding="utf-8") as file:
-        return [Reject(**row) for row in csv.DictReader(file)]
+    try:
+        with open_regular_text(path) as file:
+            return [Reject(**row) for row in csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error, TypeError) as error:
+        raise DataError(f"{path}: {error}; expected a list of refused clips that a stage wrote") from error
 
 
 def check_fraction(file: AnyPath, rows: Sequence[Reject], n_clips: int, max_fraction: float) -> None:

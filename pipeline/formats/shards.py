@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 from pipeline.errors import DataError
 from pipeline.formats.files import disk_errors
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import check_regular
 
 N_SHARDS = 32
 SHARDS = "shard-*.safetensors"
@@ -154,6 +155,7 @@ def stored_rows(path: AnyPath) -> dict[str, StoredRows]:
         FileNotFoundError: there is none.
     """
     path = Path(path)
+    check_regular(path)
     try:  # safetensors checks that the tensors fill the file, but maps what it reads
         with safe_open(path, framework="numpy") as shard, path.open("rb") as file:
             n_header_bytes = int.from_bytes(file.read(8), "little")

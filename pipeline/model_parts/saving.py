@@ -10,9 +10,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from pipeline.errors import DataError
+from pipeline.formats.json_text import parse_json
 from pipeline.model_parts.base import Params
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import check_regular
 
 _METADATA_KEY = "model"
 
@@ -45,8 +47,9 @@ def load_model(path: AnyPath, params_class: type[Params]) -> tuple[Params, int, 
     """
     path = Path(path)
     try:
+        check_regular(path)
         with safe_open(path, framework="numpy") as file:
-            made_with = json.loads(file.metadata()[_METADATA_KEY])
+            made_with = parse_json(file.metadata()[_METADATA_KEY])
             if made_with["model"] != params_class.__module__:
                 raise ValueError(f"saved by {made_with['model']}")
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}

@@ -69,14 +69,14 @@ class Source:
         url: where it is published.
         file: name of its file, or of the folder that its archive is unpacked into.
         licence: what its publisher says.
-        sha256_prefix: how the SHA-256 of the file begins; empty where the publisher names none.
+        sha256: of the file, in hex; empty where it is no one file, as a module of TF-Hub.
     """
 
     network: str
     url: str
     file: str
     licence: str
-    sha256_prefix: str = ""
+    sha256: str = ""
 
     @property
     def is_on_tfhub(self) -> bool:

@@ -1,13 +1,12 @@
 """What environment variables say: folders, workers, device, engine. None of it changes the answer."""
 
 import os
-import sys
-from functools import cache
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from pipeline.errors import ParamsError
+from pipeline.settings.notices import tell_once
 
 APP = "dual-subspace-retrieval"
 PREFIX = "AVR_"
@@ -28,7 +27,7 @@ def variable(name: str) -> str:
         return text
     if short not in ALSO_WITHOUT_PREFIX or not (text := os.environ.get(short)):
         return ""
-    _tell_once(f"{short} is an old name and still works; its name is {name}")
+    tell_once(f"{short} is an old name and still works; its name is {name}")
     return text
 
 
@@ -51,18 +50,19 @@ def cache_folder() -> Path:
     """Return the folder for everything that can be computed again: $AVR_CACHE_DIR, or one in the user's cache folder.
 
     Raises:
-        ParamsError: AVR_CACHE_DIR begins with the home of a user who has none.
+        ParamsError: AVR_CACHE_DIR is a file or begins with the home of a user who has none; or it is not set, and this
+            user has no home.
     """
-    return _folder("AVR_CACHE_DIR") or user_cache_path(APP, appauthor=False)
+    return _folder("AVR_CACHE_DIR") or _user_folder("AVR_CACHE_DIR")
 
 
 def weights_folder() -> Path:
     """Return the folder for weights: $AVR_WEIGHTS_DIR, or one in the user's cache folder.
 
     Raises:
-        ParamsError: AVR_WEIGHTS_DIR begins with the home of a user who has none.
+        ParamsError: as `cache_folder`, of AVR_WEIGHTS_DIR.
     """
-    return _folder("AVR_WEIGHTS_DIR") or user_cache_path(APP, appauthor=False) / "weights"
+    return _folder("AVR_WEIGHTS_DIR") or _user_folder("AVR_WEIGHTS_DIR") / "weights"
 
 
 def chosen_workers() -> int:
@@ -80,18 +80,25 @@ def chosen_workers() -> int:
 def _folder(name: str) -> Path | None:
     """The folder that a variable names, absolute, as workers of a cluster may be in another one; None: not set."""
     text = variable(name)
+    if not text:
+        return None
     try:
-        return Path(text).expanduser().absolute() if text else None
+        folder = Path(text).expanduser().absolute()
     except RuntimeError as error:
         raise ParamsError(f"{name}={text!r}: {error}; expected a folder") from error
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise ParamsError(f"{name}={text!r}: no folder, but something else of that name; expected a folder")
+    return folder
+
+
+def _user_folder(name: str) -> Path:
+    """The folder in the user's cache folder, for where a variable is not set."""
+    try:
+        return user_cache_path(APP, appauthor=False)
+    except RuntimeError as error:
+        raise ParamsError(f"{name} is not set, and this user has no home; expected a folder in {name}") from error
 
 
 def _n_cores() -> int:
     """The cores of this process: of a machine of a cluster, a job may have but a few."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@cache
-def _tell_once(line: str) -> None:
-    """Print a line to stderr, the first time that it is asked for."""
-    print(line, file=sys.stderr)

@@ -17,13 +17,18 @@ WITHOUT_EFFECT = (
     "pipeline.settings.params",  # the values themselves are among the facts
     "pipeline.settings.environment",
     "pipeline.settings.limits",
+    "pipeline.settings.time_limit",
+    "pipeline.settings.notices",
     "pipeline.settings.paths",
+    "pipeline.settings.regular_files",
     "pipeline.settings.fingerprint",
     "pipeline.settings.progress",
     "pipeline.settings.dvc_stage",
     "pipeline.settings.imports",
     "pipeline.formats.clips",  # how inputs and results are written down; the input's own hash says what was read
     "pipeline.formats.files",
+    "pipeline.formats.json_text",
+    "pipeline.formats.memory",
     "pipeline.formats.rejects",
     "pipeline.formats.shards",
     "pipeline.clip_jobs",  # where and in which order clips are computed

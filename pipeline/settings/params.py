@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWr
 
 from pipeline.errors import ParamsError
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import read_regular
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -46,10 +47,10 @@ def read_section(section: str, path: AnyPath = PARAMS_FILE) -> object:
     """
     path = Path(path)
     try:
-        value: object = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value: object = yaml.safe_load(read_regular(path).decode())
     except OSError as error:
         raise ParamsError(f"{path}: {error.strerror}; expected a params file in the current folder") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as bytes that are no UTF-8, the 99th of May
         raise ParamsError(f"{path}: not YAML ({error}); expected sections of key: value") from error
     for part in section.split("."):
         if not isinstance(value, dict) or part not in value:

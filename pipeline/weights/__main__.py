@@ -71,6 +71,17 @@ def import_path(
     print(f"{path}: {kept}")
 
 
+@app.command()
+def prune() -> None:
+    """Remove what killed runs left: unfinished files, and notes of weights that were never finished."""
+    from pipeline.settings import environment
+    from pipeline.weights.unfinished import remove_unfinished
+
+    folder = environment.weights_folder()
+    removed = remove_unfinished(folder)
+    print(f"{folder}: removed {len(removed)} left over files and folders")
+
+
 @app.command("list")
 def list_all() -> None:
     """Show the known sources, their licences, and what is here."""

@@ -11,6 +11,7 @@ from urllib.request import urlopen
 from tqdm import tqdm
 
 from pipeline.errors import ParamsError
+from pipeline.formats.files import disk_errors
 from pipeline.network_parts.base import Source
 from pipeline.settings.environment import flag
 from pipeline.settings.paths import AnyPath
@@ -29,6 +30,7 @@ def download(source: Source, folder: AnyPath, by_hand: AnyPath) -> Path:
         by_hand: where the user may put the file, for the message.
 
     Raises:
+        DiskError: the disk is full or fails.
         ParamsError: AVR_OFFLINE=1, or the network does not give the whole file.
     """
     folder, by_hand = Path(folder), Path(by_hand)
@@ -49,7 +51,7 @@ def _what_to_bring(source: Source, by_hand: Path, reason: str) -> str:
 def _stream(source: Source, folder: Path) -> Path:
     """Fetch a file chunk by chunk; one that ends early is an error."""
     path = folder / source.file
-    with urlopen(source.url, timeout=TIMEOUT_SECONDS) as response, path.open("wb") as file:
+    with disk_errors(path), urlopen(source.url, timeout=TIMEOUT_SECONDS) as response, path.open("wb") as file:
         length = response.headers.get("Content-Length")
         n_bytes = int(length) if length else None
         with tqdm.wrapattr(response, "read", total=n_bytes, desc=source.file, leave=False) as body:

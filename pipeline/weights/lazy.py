@@ -1,23 +1,25 @@
 """Weights that are loaded when they are needed: a run that finds every clip in the cache needs their hash only."""
 
-import json
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter
 
 from pipeline.errors import DataError
+from pipeline.formats.memory import recall, remember
 from pipeline.formats.provenance import Provenance
 from pipeline.network_parts.base import NetworkParams, network_part
 from pipeline.settings.environment import cache_folder
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.paths import AnyPath
 from pipeline.weights.readers import State
+from pipeline.weights.records import read_record
 from pipeline.weights.sources import RANDOM
-from pipeline.weights.store import kept_file, kept_name, load_or_make, read_record
+from pipeline.weights.store import kept_file, kept_name, load_or_make
+
+_HASHES = TypeAdapter(dict[str, str])
 
 
 class LazyWeights:
@@ -78,11 +80,11 @@ class LazyWeights:
         """Facts of random weights, from the memory; the machine is part of the key, as it may change the last bits."""
         machine = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
         key = f"{self._network} {self._seed} {self._made_by} {machine}"
-        known = _read(self._memory)
+        known = recall(self._memory, _HASHES)
         if key not in known:
-            known |= {key: self._loaded[1]}
-            _write(self._memory, known)
-        return known[key]
+            known[key] = str(self._loaded[1]["sha256"])
+            remember(self._memory, _HASHES, known)
+        return {"weights": RANDOM, "sha256": known[key], "seed": self._seed}
 
 
 def lazy_weights(network: str, params: NetworkParams) -> LazyWeights:
@@ -91,21 +93,3 @@ def lazy_weights(network: str, params: NetworkParams) -> LazyWeights:
     made_by = fingerprint({}, [f"pipeline.networks.{network}.random_weights"])
     memory = cache_folder() / "random_weights.json"
     return LazyWeights(network, params.weights, params.seed, random_state, memory, made_by)
-
-
-def _read(memory: Path) -> dict[str, Provenance]:
-    """What is remembered; nothing where the file is missing or damaged."""
-    try:
-        known: dict[str, Provenance] = json.loads(memory.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        known = {}
-    return known
-
-
-def _write(memory: Path, known: dict[str, Provenance]) -> None:
-    """The file whole or not at all; of two that write at a time the last one wins; where there is no room, nothing."""
-    temporary = memory.with_name(f"{memory.name}.{os.getpid()}.tmp")
-    with suppress(OSError):  # it only saves time
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(known, indent=2), encoding="utf-8")
-        temporary.replace(memory)

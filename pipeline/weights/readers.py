@@ -1,6 +1,8 @@
 """Weights as they are published become state dicts of our networks; nothing that a file brings is ever executed."""
 
 import importlib
+import pickle
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +17,7 @@ from torch import Tensor
 from pipeline.errors import DataError, ParamsError
 from pipeline.network_parts.base import network_names, network_part
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import check_regular, open_regular
 
 State: TypeAlias = dict[str, Tensor]
 Reader: TypeAlias = Callable[[str, Path], State]  # of a network's name and a path
@@ -77,8 +80,9 @@ def _reader(path: Path) -> Reader:
 
 def _read_safetensors(path: Path) -> State:
     try:
+        check_regular(path)
         state: State = load_file(path)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, DataError) as error:
         raise DataError(f"{path}: {error}; expected a whole safetensors file") from error
     return state
 
@@ -86,16 +90,25 @@ def _read_safetensors(path: Path) -> State:
 def _read_torch(path: Path) -> State:
     """A pickle may name tensors and nothing else: whatever asks for code is refused before it runs."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with open_regular(path) as file:
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # damage makes torch.load raise nearly any kind
         raise DataError(
-            f"{path}: {_first_line(error)}; expected a whole file that holds tensors only, no code"
+            f"{path}: {_torch_problem(error)}; expected a whole file that holds tensors only, no code"
         ) from error
     if not isinstance(state, Mapping) or not all(
         isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()
     ):
         raise DataError(f"{path}: not a map from names to tensors; expected a state dict")
     return dict(state)
+
+
+def _torch_problem(error: Exception) -> str:
+    """What is wrong with a file, without torch's advice to load it with its code."""
+    if not isinstance(error, pickle.UnpicklingError):
+        return _first_line(error)
+    named = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+    return f"it names {named[1]}, which is code" if named else f"{type(error).__name__}: damaged, or no state dict"
 
 
 def _read_tensorflow(network: str, checkpoint: Path) -> State:

@@ -1,29 +1,24 @@
 """The folder of weights: of each set one safetensors file, and a JSON file beside it that says where it is from."""
 
-import hashlib
-import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TypeAlias
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from pipeline.errors import DataError
+from pipeline.formats.files import cache_errors
 from pipeline.formats.provenance import Provenance
 from pipeline.network_parts.base import Source
 from pipeline.settings.environment import weights_folder
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import check_regular
 from pipeline.weights import provenance, state_sha256
 from pipeline.weights.download import download
-from pipeline.weights.readers import CONVERTER, State, read_any_weights, read_weights
+from pipeline.weights.readers import State, read_any_weights, read_weights
+from pipeline.weights.records import EXPECTED, Record, content_sha256, new_record, read_record, record_text
 from pipeline.weights.sources import RANDOM, SOURCES
-
-EXPECTED = "expected what this program wrote: delete it, then fetch or import it again"
-
-Record: TypeAlias = dict[str, str]
+from pipeline.weights.unfinished import unfinished_folder
 
 
 def kept_file(network: str, name: str) -> Path:
@@ -97,12 +92,11 @@ def fetch(name: str, brought: AnyPath | None = None) -> None:
         ParamsError: it cannot be fetched; the message says what to bring by hand.
     """
     source, folder = SOURCES[name], weights_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     by_hand = folder / source.file
-    with TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
+    with cache_errors(folder), unfinished_folder(folder) as temporary:
         path = Path(brought or (by_hand if by_hand.exists() else download(source, temporary, by_hand)))
         digest = _checked_digest(source, path)
-        _keep(kept_file(source.network, name), read_weights(source.network, path), _record(source, name, digest))
+        _keep(kept_file(source.network, name), read_weights(source.network, path), source, name, digest)
 
 
 def import_file(network: str | None, path: AnyPath) -> str:
@@ -116,14 +110,14 @@ def import_file(network: str | None, path: AnyPath) -> str:
         DataError: the file is damaged or holds something else, or has the name of a published one, but not its bytes.
     """
     path = Path(path)
-    published = (source for source in SOURCES.values() if source.file == path.name and source.sha256_prefix)
+    published = (source for source in SOURCES.values() if source.file == path.name and source.sha256)
     source = next(published, Source(network=network or "", url="", file=path.name, licence="unknown"))
     digest = _checked_digest(source, path)
     name = f"{path.stem}-{digest[:12]}"
     if network and kept_file(network, name).exists():
         return name
     network, state = (network, read_weights(network, path)) if network else read_any_weights(path)
-    _keep(kept_file(network, name), state, _record(source, path.name, digest))
+    _keep(kept_file(network, name), state, source, path.name, digest)
     return name
 
 
@@ -131,85 +125,37 @@ def read(path: AnyPath) -> tuple[State, Record]:
     """Return a kept set and its record.
 
     Raises:
-        DataError: the set is damaged, or is not what the record is about.
+        DataError: the set is damaged, or is not what the record is about; or the record is none of this set.
     """
     path = Path(path)
     record = read_record(path)
     try:
+        check_regular(path)
         state: State = load_file(path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, DataError, SafetensorError) as error:
         raise DataError(f"{path}: {error}; {EXPECTED}") from error
-    digest, noted = state_sha256(state), record.get("state_sha256", "nothing")
+    digest, noted = state_sha256(state), record["state_sha256"]
     if digest != noted:
         raise DataError(f"{path}: its tensors have SHA-256 {digest[:12]}, noted is {noted[:12]}; {EXPECTED}")
     return state, record
 
 
-def read_record(path: AnyPath) -> Record:
-    """Return the record of a kept set.
-
-    Raises:
-        DataError: it is missing or damaged.
-    """
-    path = Path(path)
-    try:
-        record: Record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}; {EXPECTED}") from error
-    return record
-
-
-def content_sha256(path: AnyPath) -> str:
-    """Return the SHA-256 of a file; of several (a SavedModel, a checkpoint in parts) that of their names and hashes.
-
-    Raises:
-        DataError: there is none.
-    """
-    path = Path(path)
-    files = _files(path)
-    if not files:
-        raise DataError(f"{path}: nothing to read; expected a file of weights, or a folder with variables in it")
-    if files == [path]:
-        return _file_sha256(path)
-    return hashlib.sha256("".join(f"{file.name} {_file_sha256(file)}\n" for file in files).encode()).hexdigest()
-
-
-def _files(path: Path) -> list[Path]:
-    """The files that hold the weights at a path, sorted."""
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        return sorted(path.glob("variables/*"))
-    return sorted([*path.parent.glob(f"{path.name}.index"), *path.parent.glob(f"{path.name}.data-*")])
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _checked_digest(source: Source, path: Path) -> str:
     digest = content_sha256(path)
-    if not digest.startswith(source.sha256_prefix):
+    if source.sha256 not in ("", digest):
         problem = f"its SHA-256 begins with {digest[:8]}"
-        raise DataError(f"{path}: {problem}; expected {source.sha256_prefix}, as {source.url} was published")
+        raise DataError(f"{path}: {problem}; expected {source.sha256}, as {source.url} was published")
     return digest
 
 
-def _record(source: Source, name: str, digest: str) -> Record:
-    today = datetime.now(UTC).date().isoformat()
-    facts = {"source": name, "url": source.url, "sha256": digest, "licence": source.licence}
-    return facts | {"date": today, "converter": CONVERTER}
-
-
-def _keep(path: Path, state: State, record: Record) -> None:
-    """Write both files or none; the tensors come last, as it is they that are looked for."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(record | {"state_sha256": state_sha256(state)}, indent=2, sort_keys=True) + "\n"
-    with TemporaryDirectory(dir=path.parent, prefix=".keep-") as temporary:
-        tensors, note = Path(temporary, "tensors"), Path(temporary, "note")
+def _keep(path: Path, state: State, source: Source, file: str, digest: str) -> None:
+    """Write both files or none; the tensors go first and come last, as it is they that are looked for."""
+    text = record_text(new_record(path, source, file, digest, state_sha256(state)))
+    with cache_errors(path), unfinished_folder(path.parent) as temporary:
+        tensors, note = temporary / "tensors", temporary / "note"
         save_file(state, tensors)
         note.write_text(text, encoding="utf-8")
         tensors.chmod(note.stat().st_mode)  # safetensors makes it private, but a folder of weights may be shared
+        path.unlink(missing_ok=True)
         note.replace(path.with_suffix(".json"))
         tensors.replace(path)

@@ -31,6 +31,7 @@ from pipeline.formats.shards import Arrays, read_shards, write_shards
 from pipeline.frames import FramesParams, offsets
 from pipeline.logmel import LogMelParams, streamed_arrays
 from pipeline.network_parts.base import NetworkLine
+from pipeline.networks.inception.about import InceptionParams
 from pipeline.networks.vggish.about import VggishParams
 from pipeline.networks.vggish.audioset_pca import VggishPca, postprocess
 from pipeline.settings.params import StageParams, load_params
@@ -40,7 +41,12 @@ from tests.helpers.synthetic import numbered_picture, sine, write_clip
 
 ROOT = Path(__file__).parents[2]
 PATHS = ("clips.csv", "imported", "dataset", "logmel", "frames", "vggish", "inception", "out")
-SECTIONS: dict[str, type[StageParams]] = {"features": FeaturesParams, "logmel": LogMelParams, "vggish": VggishParams}
+SECTIONS: dict[str, type[StageParams]] = {
+    "features": FeaturesParams,
+    "inception": InceptionParams,
+    "logmel": LogMelParams,
+    "vggish": VggishParams,
+}
 
 
 def features_params(**changes: str) -> FeaturesParams:
@@ -328,9 +334,11 @@ def test_an_example_a_second_lies_around_the_picture_of_its_second(tmp_path: Pat
 
 
 def test_the_documentation_names_every_kind_of_reject_and_no_unknown_switch() -> None:
-    text = (ROOT / "docs" / "data.md").read_text()
-    assert [kind for kind in get_args(RejectKind) if f"`{kind}`" not in text] == []
-    for name, value in re.findall(r"-S ([\w.]+)=(\S+)", text):
+    table = (ROOT / "docs" / "clips.md").read_text()
+    assert [kind for kind in get_args(RejectKind) if not re.search(rf"^\| .*`{kind}`.* \|", table, re.MULTILINE)] == []
+    switches = re.findall(r"-S ([\w.]+)=(\w+)", (ROOT / "docs" / "networks.md").read_text())
+    assert {name.partition(".")[0] for name, _ in switches} >= {"vggish", "features"}
+    for name, value in switches:
         section, _, key = name.partition(".")
         params = {**yaml.safe_load((ROOT / "params.yaml").read_text())[section], key: yaml.safe_load(value)}
         SECTIONS[section].model_validate(params)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,26 @@ def test_the_hash_is_sha256(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     # FIPS 180-2, appendix B.1
     assert file_sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize(
+    "line", [b"\xff,a,cat,,,,,", b"a,a,cat,,,,,,more", b"a," + b"x" * 200_000], ids=["1", "2", "3"]
+)
+def test_a_damaged_file_is_named(tmp_path: Path, line: bytes) -> None:
+    write_clips(tmp_path / "clips.csv", [])
+    with (tmp_path / "clips.csv").open("ab") as file:
+        file.write(line + b"\n")
+    with pytest.raises(DataError, match=r"clips.csv: damaged \(.*\); expected what the stage `dataset` wrote"):
+        read_clips(tmp_path / "clips.csv")
+
+
+def test_a_damaged_note_of_the_folder_of_videos_is_named(tmp_path: Path) -> None:
+    (tmp_path / "videos_root.txt").write_bytes(b"/videos/\xff\n")
+    with pytest.raises(DataError, match=r"videos_root.txt: damaged \(.*\); expected what `dvc repro dataset` writes"):
+        read_root(tmp_path / "clips.csv")
+
+
+def test_a_pipe_in_the_place_of_the_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "clips.csv")
+    with pytest.raises(DataError, match=r"clips.csv: a pipe; expected a regular file"):
+        read_clips(tmp_path / "clips.csv")

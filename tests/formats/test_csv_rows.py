@@ -27,5 +27,5 @@ def test_a_row_is_quoted_only_where_it_must_be(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_names_the_file() -> None:
-    with pytest.raises(DiskError, match=r"/dev/full: No space left on device \(.* MB free\); expected room to write"):
+    with pytest.raises(DiskError, match=r"/dev/full: No space left on device \(.* free\); expected room to write"):
         write_rows(Path("/dev/full"), ("a",), [("x" * 10000,)])

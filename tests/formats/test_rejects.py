@@ -35,3 +35,10 @@ def test_too_many_rejects_are_counted_by_kind_and_their_file_is_named() -> None:
 
 def test_no_reject_is_never_too_many() -> None:
     check_fraction(Path("rejected.csv"), [], 10, max_fraction=0.0)
+
+
+@pytest.mark.parametrize("content", [b"clip_id,stage,kind,reason\n\xff", b"clip_id\na\n", b"a,b\n1,2\n"])
+def test_a_damaged_list_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "rejected.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"rejected.csv: .*; expected a list of refused clips that a stage wrote"):
+        read(tmp_path / "rejected.csv")

@@ -195,6 +195,7 @@ def test_the_stage_runs_under_torchrun_and_its_first_rank_writes(tmp_path: Path)
         subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, env=env, check=True)
     assert sorted(path.name for path in (tmp_path / "shared").iterdir()) == [
         "history.csv",
+        "provenance.json",
         "seed-0.safetensors",
         "seed-1.safetensors",
     ]

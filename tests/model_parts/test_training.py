@@ -134,7 +134,7 @@ def test_the_steps_are_those_of_torchs_class_after_its_clipping(factor: float) -
 @pytest.mark.slow
 def test_training_does_not_import_torchs_compiler() -> None:
     code = (
-        "import sys; from tests import test_training; test_training.test_a_line_is_learnt_to_its_coefficients(); "
+        "import sys; from tests.model_parts import test_training as t; t.test_a_line_is_learnt_to_its_coefficients(); "
         "print('torch._dynamo' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])

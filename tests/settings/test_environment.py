@@ -87,6 +87,43 @@ def test_the_home_of_nobody_is_refused(name: str, folder: Callable[[], Path], mo
         folder()
 
 
+@pytest.mark.parametrize(("name", "folder"), FOLDERS)
+@pytest.mark.parametrize("kind", ["file", "loop"])
+def test_what_is_no_folder_is_refused(
+    name: str, folder: Callable[[], Path], kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.setenv(name, str(tmp_path / kind))
+    with pytest.raises(
+        ParamsError, match=rf"^{name}='.*/{kind}': no folder, but something else of that name; expected a"
+    ):
+        folder()
+
+
+NO_HOME = """
+import os, sys
+from pipeline.settings import environment
+os.setuid(54321)  # a user that no file of the system knows, as in a container
+for name in ("cache_folder", "weights_folder"):
+    try:
+        getattr(environment, name)()
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_user_without_a_home_is_told_to_name_a_folder() -> None:
+    variables = {name: text for name, text in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
+    command = [sys.executable, "-c", NO_HOME]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=variables, check=True)
+    assert done.stdout.splitlines() == [
+        f"ParamsError {name} is not set, and this user has no home; expected a folder in {name}"
+        for name in ("AVR_CACHE_DIR", "AVR_WEIGHTS_DIR")
+    ]
+
+
 def test_without_a_name_the_folders_are_in_the_user_s_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "dual-subspace-retrieval"

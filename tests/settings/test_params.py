@@ -111,3 +111,14 @@ def test_the_models_and_their_sections_are_read(tmp_path: Path) -> None:
 def test_models_that_are_no_map_of_sections_are_refused(tmp_path: Path, models: str) -> None:
     with pytest.raises(ParamsError, match="expected NAME: SECTION for at least one model"):
         model_sections(write(tmp_path, f"models: {models}"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"a: \xff", b"a: \0", b"[" * 5000, b"- " * 5000, b"a: 2001-99-99"],
+    ids=["no UTF-8", "NUL", "[", "-", "date"],
+)
+def test_damaged_text_is_no_yaml(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "params.yaml").write_bytes(content)
+    with pytest.raises(ParamsError, match=r"params.yaml: not YAML \((.|\n)*\); expected sections of key: value"):
+        read_section("a", tmp_path / "params.yaml")

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from pipeline.errors import DataError, DiskError
 from pipeline.formats import shards
-from pipeline.formats.files import disk_errors
+from pipeline.formats.files import disk_errors, write_atomically
 from tests.helpers.project import Changes, Workspace, write_videos
 
 N_CLIPS = 9
@@ -133,8 +133,24 @@ def test_a_shard_that_does_not_fit_is_named(tmp_path: Path, monkeypatch: pytest.
         raise SafetensorError(f"Error while serializing: I/O error: {os.strerror(number)} (os error {number})")
 
     monkeypatch.setattr(shards, "save_file", fail)
-    with pytest.raises(DiskError, match=rf"shard-\d\d-of-32.safetensors: {os.strerror(number)} \(\d+\.\d MB free\)"):
+    with pytest.raises(
+        DiskError, match=rf"shard-\d\d-of-32.safetensors: {os.strerror(number)} \(\d+\.\d MB and \d+ inodes free\)"
+    ):
         shards.write_shards(tmp_path, ["clip"], lambda clip_id: {"a": np.zeros(1)})
+
+
+def test_a_disk_without_inodes_is_told_from_a_full_one(tmp_path: Path) -> None:
+    made = Disk(tmp_path / "few")
+    made.mount("size=64m", "nr_inodes=3")
+    try:
+        (made.folder / "first").touch()
+        (made.folder / "second").touch()
+        with pytest.raises(
+            DiskError, match=r"third: No space left .* and 0 inodes free\); expected room for another file"
+        ):
+            write_atomically(made.folder / "third", b"data")
+    finally:
+        subprocess.run(["umount", str(made.folder)], check=True)
 
 
 def test_what_is_no_failure_of_a_disk_passes(tmp_path: Path) -> None:

@@ -1,28 +1,34 @@
 """Finished clips, kept outside of DVC's outs, which DVC deletes before a stage runs: a killed run does not start over.
 
 An entry is found by what made it: the bytes that went in, the parameters, the weights and the code. It is written
-whole or not at all, and holds a hash of its own content, so that what a disk damages later is never served.
+whole or not at all, and holds the key it was made for and a hash of its own content, so that what a disk damages or
+somebody moves later is never served.
 ``avr cache`` shows and prunes the entries.
 """
 
 import hashlib
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pipeline.errors import ClipError, DataError
+from pipeline.errors import ClipError, DataError, RejectKind
 from pipeline.formats.files import replacing
 from pipeline.formats.shards import Arrays, arrays_sha256, stored_rows
+from pipeline.settings.notices import tell_once
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import open_regular
 
 ENTRY = "entry"  # the one key of the metadata: with two of them the bytes of a file would not be the same every time
-LAYOUT = 2  # of an entry; those of another layout are not found
+LAYOUT = 3  # of an entry; those of another layout are not found
 DAMAGE = (SafetensorError, ValueError, KeyError, TypeError)  # of reading a damaged file; a DataError is a ValueError
+NOTE = TypeAdapter(tuple[str, str, tuple[RejectKind, str, str] | None])  # key, hash of the content, reason of a refusal
+Reason: TypeAlias = tuple[RejectKind, str, str]  # kind, problem, expected
+OTHER_HASH = "its content has another hash"
 
 
 class Entry(NamedTuple):
@@ -65,18 +71,21 @@ class ClipCache:
     def look_up(self, clip_id: str, input_hash: str) -> Entry:
         """Return what is known of a clip; of its arrays only the header is looked at, which ``read`` does not trust.
 
-        An entry whose file is cut off or whose header is damaged is removed and counts as unknown.
+        An entry that is no file, is cut off, has a damaged header or was made for another key is removed and counts as
+        unknown. So does one that cannot be read, such as that of a user who keeps files private.
         """
         path = self.path(input_hash)
         try:
-            with safe_open(path, framework="numpy") as entry:
-                digest, reason = _note(entry)
-            if reason is not None and digest != _digest({}, reason):
-                raise ValueError("its content has another hash")
+            digest, reason = _note(path)
+            if reason is not None and digest != _digest(path.stem, {}, reason):
+                raise ValueError(OTHER_HASH)
         except FileNotFoundError:
             return Entry("unknown")
         except DAMAGE:
             _remove(path)
+            return Entry("unknown")
+        except OSError as error:
+            tell_once(f"{self._folder}: {error.strerror}; entries that cannot be read are computed again")
             return Entry("unknown")
         _mark_as_used(path)
         return Entry("done") if reason is None else Entry("refused", ClipError(clip_id, *reason))
@@ -85,20 +94,22 @@ class ClipCache:
         """Return the arrays of a finished clip.
 
         Raises:
-            DataError: the entry is gone or damaged; a damaged one is removed, so computing the clip again mends it.
+            DataError: the entry is gone, damaged or not to be read; a damaged one is removed, so computing the clip
+                again mends it.
         """
         path = self.path(input_hash)
         try:
-            with safe_open(path, framework="numpy") as entry:
-                digest, reason = _note(entry)
+            digest, reason = _note(path)
             arrays = {name: rows[:] for name, rows in stored_rows(path).items()}
-            if digest != _digest(arrays, reason):
-                raise ValueError("its content has another hash")
+            if digest != _digest(path.stem, arrays, reason):
+                raise ValueError(OTHER_HASH)
         except FileNotFoundError as error:
             raise DataError(f"clip {clip_id!r}: {path}: gone; expected the entry that was just there") from error
         except DAMAGE as error:
             _remove(path)
             raise DataError(f"clip {clip_id!r}: {path}: damaged ({error}); expected an intact entry") from error
+        except OSError as error:
+            raise DataError(f"clip {clip_id!r}: {path}: {error.strerror}; expected an entry to read") from error
         _mark_as_used(path)
         return arrays
 
@@ -108,24 +119,35 @@ class ClipCache:
         Raises:
             DiskError: the disk is full or fails, or the folder cannot be written.
         """
-        refusal = [result.kind, result.problem, result.expected] if isinstance(result, ClipError) else None
+        path = self.path(input_hash)
+        reason = _reason(result) if isinstance(result, ClipError) else None
         arrays = {} if isinstance(result, ClipError) else result
-        with replacing(self.path(input_hash)) as temporary:
+        note = NOTE.dump_json((path.stem, _digest(path.stem, arrays, reason), reason)).decode()
+        with replacing(path) as temporary:
             temporary.touch()
             mode = temporary.stat().st_mode  # safetensors would lock out all other users
-            save_file(arrays, temporary, {ENTRY: json.dumps([_digest(arrays, refusal), refusal])})
+            save_file(arrays, temporary, {ENTRY: note})
             temporary.chmod(mode)
 
 
-def _note(entry: Any) -> tuple[str, Any]:  # noqa: ANN401 - safetensors types no handle
-    """The hash that an open entry notes, and the reason of a refusal: [kind, problem, expected], or None."""
-    digest, reason = json.loads(entry.metadata()[ENTRY])
+def _note(path: Path) -> tuple[str, Reason | None]:
+    """The hash that an entry notes, and the reason of a refusal, or None; of no file but the one made for this key."""
+    with open_regular(path, follow_link=False), safe_open(path, framework="numpy") as entry:  # whose errors tell less
+        key, digest, reason = NOTE.validate_json(entry.metadata()[ENTRY])
+    if key != path.stem:
+        raise ValueError(f"made for the key {key[:12]}")
     return digest, reason
 
 
-def _digest(arrays: Arrays, reason: list[str] | None) -> str:
+def _reason(error: ClipError) -> Reason:
+    """What is kept of a refusal; bytes of a path that are no UTF-8 are written out."""
+    problem, expected = (text.encode(errors="backslashreplace").decode() for text in (error.problem, error.expected))
+    return error.kind, problem, expected
+
+
+def _digest(key: str, arrays: Arrays, reason: Reason | None) -> str:
     """Hash of all that an entry says: sha256, hex."""
-    return hashlib.sha256(f"{arrays_sha256(arrays)}:{json.dumps(reason)}".encode()).hexdigest()
+    return hashlib.sha256(f"{key}:{arrays_sha256(arrays)}:{reason!r}".encode()).hexdigest()
 
 
 def _remove(path: Path) -> None:

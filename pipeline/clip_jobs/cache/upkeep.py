@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
-from pipeline.errors import ParamsError
+from pipeline.errors import DataError, DiskError, ParamsError
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import check_regular, open_regular
 
 DAY_SECONDS = 24 * 60 * 60.0
 AGES = {"a day": DAY_SECONDS, "a week": 7 * DAY_SECONDS, "a month": 30 * DAY_SECONDS, "longer": float("inf")}
@@ -35,9 +36,9 @@ class File(NamedTuple):
     def is_reject(self) -> bool:
         """Return whether the file is an entry without arrays: it ends where its header does."""
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path, follow_link=False) as file:
                 return self.n_bytes == 8 + int.from_bytes(file.read(8), "little")
-        except OSError:
+        except (OSError, DataError):
             return False
 
 
@@ -82,6 +83,9 @@ def prune(folder: AnyPath, max_bytes: int, *, dry_run: bool) -> Pruned:
         folder: the cache folder.
         max_bytes: what the entries may take, the sum of their sizes.
         dry_run: count only.
+
+    Raises:
+        DiskError: a file may not be removed.
     """
     of_stages = [file for files in entries(folder).values() for file in files]
     surplus = sum(file.n_bytes for file in of_stages) - max_bytes
@@ -126,23 +130,23 @@ def count_ages(files: Sequence[File]) -> dict[str, int]:
 
 
 def _files(paths: Iterable[Path]) -> list[File]:
-    """The facts of the files that are still there."""
+    """The facts of the regular files that are still there; folders, pipes and links of such names are passed over."""
     found = []
     for path in paths:
-        try:
-            facts = path.stat()
-        except FileNotFoundError:
-            continue
-        found.append(File(path, facts.st_size, facts.st_mtime))
+        with suppress(OSError, DataError):
+            facts = check_regular(path, follow_link=False)
+            found.append(File(path, facts.st_size, facts.st_mtime))
     return found
 
 
 def _remove(file: File) -> bool:
     """Whether a file was removed; one that was used or written anew since it was found stays."""
     try:
-        if file.path.stat().st_mtime != file.used_seconds:
+        if check_regular(file.path, follow_link=False).st_mtime != file.used_seconds:
             return False
         file.path.unlink()
-    except FileNotFoundError:
+    except (FileNotFoundError, DataError):
         return False
+    except OSError as error:
+        raise DiskError(f"{file.path}: {error.strerror}; expected a folder whose files can be removed") from error
     return True

@@ -8,7 +8,7 @@ SOURCES = {
         url="https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
         file="inception_v3_google-0cc3c7bd.pth",
         licence="BSD-3-Clause (torchvision); trained on ImageNet, whose terms apply",
-        sha256_prefix="0cc3c7bd",
+        sha256="0cc3c7bd75056d25e46cba549dc184522069b81e9787eff6df84f397bd52a5ef",
     ),
 }
 UNUSED = ("fc.", "AuxLogits.", "num_batches_tracked")  # the classifiers, and training's counters

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.errors import DataError
 from pipeline.settings.environment import weights_folder
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import open_regular
 
 FILE = "vggish_pca_params.npz"
 URL = f"https://storage.googleapis.com/audioset/{FILE}"
@@ -42,11 +43,11 @@ def load_vggish_pca(path: AnyPath) -> VggishPca:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_regular(path) as opened, np.load(opened, allow_pickle=False) as file:
             eigen_vectors, means = file["pca_eigen_vectors"], file["pca_means"]
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing, and vggish.postprocess needs it; expected a copy of {URL} there") from error
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: {error}; expected the arrays of {URL}") from error
     _check(path, "pca_eigen_vectors", eigen_vectors, [(WIDTH, WIDTH)])
     _check(path, "pca_means", means, [(WIDTH,), (WIDTH, 1)])

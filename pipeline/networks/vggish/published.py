@@ -14,13 +14,14 @@ SOURCES = {
         url="https://storage.googleapis.com/audioset/vggish_model.ckpt",
         file="vggish_model.ckpt",
         licence="Apache-2.0",
+        sha256="0962b1914e3e053922d957c45bc84a78c985765641dc6bceeeb3a7d8dfecfdf6",
     ),
     "torchvggish": Source(
         network="vggish",
         url="https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",
         file="vggish-10086976.pth",
         licence="Apache-2.0",
-        sha256_prefix="10086976",
+        sha256="10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b",
     ),
 }
 UNUSED = ("pproc.",)  # the post-processing

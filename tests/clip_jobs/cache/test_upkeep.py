@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -19,6 +20,15 @@ from pathlib import Path
 from pipeline.clip_jobs.cache.upkeep import prune
 while True:
     prune(Path(sys.argv[1]), 2000, dry_run=False)
+"""
+PRUNE_AS_ANOTHER_USER = """
+import os, sys
+from pipeline.clip_jobs.cache.upkeep import prune
+os.setuid(65534)
+try:
+    prune(sys.argv[1], 0, dry_run=False)
+except Exception as error:
+    print(type(error).__name__, error)
 """
 N_BYTES = 1000  # of the arrays of an entry
 DAY_SECONDS = 86400
@@ -255,3 +265,32 @@ def test_a_bad_size_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     done = command(tmp_path, "prune", "--max-size", "much")
     assert done.returncode == 1
     assert done.stderr.startswith("avr: ParamsError: size 'much'; expected a number and a unit")
+
+
+def test_folders_loops_of_links_and_pipes_are_passed_over(tmp_path: Path) -> None:
+    cache = filled(tmp_path, "logmel", 2)
+    place = cache.path("0").parent
+    (place / "folder.safetensors").mkdir()
+    (place / "folder.tmp").mkdir()
+    (place / "loop.safetensors").symlink_to("loop.safetensors")
+    (place / "loop").symlink_to(place)
+    os.mkfifo(place / "pipe.safetensors")
+    outside = tmp_path / "outside.mp4"
+    outside.touch()
+    (place / "away.safetensors").symlink_to(outside)
+    assert [len(files) for files in entries(tmp_path).values()] == [2]
+    assert prune(tmp_path, 0, dry_run=False).n_entries == 2
+    assert outside.exists()
+    assert command(tmp_path, "stats").stderr == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_an_entry_that_may_not_be_removed_is_named() -> None:
+    with TemporaryDirectory() as folder:  # pytest's own folder is closed to others
+        cache = filled(Path(folder), "logmel", 1)
+        Path(folder).chmod(0o755)
+        done = subprocess.run(
+            [sys.executable, "-c", PRUNE_AS_ANOTHER_USER, folder], capture_output=True, text=True, cwd=ROOT
+        )
+        expected = "Permission denied; expected a folder whose files can be removed"
+        assert done.stdout == f"DiskError {cache.path('0')}: {expected}\n"

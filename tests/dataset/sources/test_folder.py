@@ -1,17 +1,14 @@
-import json
 import os
 from pathlib import Path
 
 import pytest
 
 from pipeline.dataset.base import DatasetParams, source_module
-from pipeline.dataset.file_hashes import with_hashes
 from pipeline.dataset.labels import similar_labels
 from pipeline.dataset.sources.folder import find_clips
 from pipeline.errors import DataError, ParamsError
 from pipeline.formats import rejects
 from pipeline.formats.clips import read_clips, write_clips
-from pipeline.formats.files import file_sha256
 from tests.helpers.dataset_params import dataset_params
 
 
@@ -131,39 +128,3 @@ def test_one_class_is_not_enough(tmp_path: Path) -> None:
 def test_an_unknown_source_lists_the_known_ones() -> None:
     with pytest.raises(ParamsError, match=r"dataset.source='tape'; expected one of \[.*'demo',.* 'folder'"):
         source_module("tape")
-
-
-def test_hashes_are_those_of_the_files_and_are_remembered(tmp_path: Path) -> None:
-    root, clips, _ = find_clips(params(make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")))
-    for clip in clips:
-        os.utime(root / clip.path, (1e9, 1e9))
-    hashed = with_hashes(root, clips, tmp_path / "memory.json")
-    assert [clip.sha256 for clip in hashed] == [file_sha256(root / clip.path) for clip in clips]
-    remembered = {key: "remembered" for key in json.loads((tmp_path / "memory.json").read_text())}
-    (tmp_path / "memory.json").write_text(json.dumps(remembered))
-    assert [clip.sha256 for clip in with_hashes(root, clips, tmp_path / "memory.json")] == ["remembered"] * 2
-
-
-@pytest.mark.parametrize("damage", [b"", b'{"half', b"\xff", b"[1]", b"null"])
-def test_a_damaged_memory_of_hashes_is_made_anew(tmp_path: Path, damage: bytes) -> None:
-    root, clips, _ = find_clips(params(make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")))
-    for clip in clips:
-        os.utime(root / clip.path, (1e9, 1e9))
-    (tmp_path / "memory.json").write_bytes(damage)
-    hashed = with_hashes(root, clips, tmp_path / "memory.json")
-    assert [clip.sha256 for clip in hashed] == list(json.loads((tmp_path / "memory.json").read_text()).values())
-
-
-def test_a_file_that_changes_gets_a_new_hash(tmp_path: Path) -> None:
-    root, clips, _ = find_clips(params(make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")))
-    with_hashes(root, clips, tmp_path / "memory.json")
-    (root / "a/1.mp4").write_bytes(b"B/1.mp4")  # the same size, within the same tick of the clock
-    after = with_hashes(root, clips, tmp_path / "memory.json")
-    assert after[0].sha256 == file_sha256(root / "a/1.mp4")
-
-
-def test_a_file_that_cannot_be_read_has_no_hash(tmp_path: Path) -> None:
-    root, clips, _ = find_clips(params(make(tmp_path / "videos", "a/1.mp4", "b/2.mp4")))
-    (root / "a/1.mp4").unlink()
-    hashed = with_hashes(root, clips, tmp_path / "memory.json")
-    assert [bool(clip.sha256) for clip in hashed] == [False, True]

@@ -1,0 +1,38 @@
+"""Files that only save time, such as remembered hashes: one that cannot be used counts as none, and a line says so."""
+
+from typing import TypeVar
+
+from pydantic import TypeAdapter
+
+from pipeline.errors import PipelineError
+from pipeline.formats.files import write_atomically
+from pipeline.settings.notices import tell_once
+from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import read_regular
+
+Value = TypeVar("Value")
+
+
+def recall(path: AnyPath, kind: TypeAdapter[dict[str, Value]]) -> dict[str, Value]:
+    """Return what a file remembers; nothing where it is missing, damaged, somebody else's or no file at all.
+
+    Args:
+        path: the JSON file.
+        kind: of what it holds.
+    """
+    try:
+        return kind.validate_json(read_regular(path))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:  # what pydantic and read_regular raise are ValueErrors
+        problem = str(error).partition("\n")[0]
+        tell_once(f"{path}: cannot be used ({problem}); it only saves time, and the run goes on without it")
+        return {}
+
+
+def remember(path: AnyPath, kind: TypeAdapter[dict[str, Value]], known: dict[str, Value]) -> None:
+    """Write what is to be remembered, whole; where it cannot be written, a line says so and the run goes on."""
+    try:
+        write_atomically(path, kind.dump_json(known))
+    except (OSError, PipelineError) as error:
+        tell_once(f"{error}; it only saves time, and the run goes on without it")

@@ -1,0 +1,240 @@
+"""Every reader of a file that a user may bring, edit or lose half of, each with a whole file of its kind."""
+
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from pydantic import TypeAdapter
+
+from pipeline.clip_jobs.cache import ClipCache
+from pipeline.dataset.base import DatasetParams
+from pipeline.dataset.feature_files.schemas import read_a, read_b, schema_of
+from pipeline.dataset.feature_files.vegas import read_d
+from pipeline.dataset.layouts.ave_files import read_annotations, read_orders
+from pipeline.dataset.layouts.table_rows import read_rows
+from pipeline.errors import PipelineError
+from pipeline.evaluate.runs import run_of_file
+from pipeline.features.pca import fit_pca, load_pca, save_pca
+from pipeline.formats import rejects
+from pipeline.formats.clips import Clip, read_clips, read_root, write_clips, write_root
+from pipeline.formats.embeddings import Embeddings, write_arrays
+from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.jpegs import decode_jpegs, encode_jpeg
+from pipeline.formats.memory import recall
+from pipeline.formats.provenance import read_provenance, write_provenance
+from pipeline.formats.rejects import Reject
+from pipeline.formats.shards import read_shards, write_shards
+from pipeline.model_parts.saving import load_model, save_model
+from pipeline.models import cca
+from pipeline.network_parts.base import network_lines
+from pipeline.networks.vggish.audioset_pca import load_vggish_pca
+from pipeline.settings.params import load_params, model_sections
+from pipeline.weights.readers import read_any_weights
+from pipeline.weights.records import new_record, read_record, record_text
+from pipeline.weights.sources import SOURCES
+from tests.helpers.feature_files import arrays_a, arrays_b, make_d, make_pairs, write_d, write_h5
+
+ROOT = Path(__file__).parents[2]
+MAX_MEMORY_BYTES = 8 << 30  # of the child process: its libraries map much that they do not use
+CACHED = "input"
+
+
+@dataclass(frozen=True)
+class FileReader:
+    """A reader, and how a whole file for it is made.
+
+    Attributes:
+        file: its path below the folder.
+        write: makes it, and what stands beside it, in a folder.
+        read: reads it.
+    """
+
+    file: str
+    write: Callable[[Path], object]
+    read: Callable[[Path], object]
+
+
+def _clips(path: Path) -> None:
+    clip = Clip(clip_id="a, b.mp4", path="cat/a, b.mp4", label="cat", sha256="0" * 64, split="train", start_seconds=1.5)
+    write_clips(path, [clip, Clip(clip_id="é\r.mp4", path="é\r.mp4", label="ré", source_id="source")])
+
+
+def _table(path: Path) -> None:
+    features = np.arange(6, dtype=np.float32).reshape(3, 2)
+    names, splits, labels = ["a", "b", "c"], ["train", "validation", "test"], np.array([0, 1, 1])
+    both = {"audio": features, "visual": features}
+    table = FeatureTable(clip_ids=names, splits=splits, labels=labels, classes=["cat", "dog"], provenance={}, **both)
+    table.save(path)
+
+
+def _embeddings(path: Path) -> None:
+    vectors = np.ones((2, 3, 4), np.float32)
+    texts = {"labels": np.array(["cat", "dog", "cat"]), "splits": np.array(["train", "test", "test"])}
+    write_arrays(path, {"audio": vectors, "visual": vectors, **texts})
+
+
+def _cache(folder: Path) -> ClipCache:
+    return ClipCache(folder, "fingerprint")
+
+
+def _read_cache(path: Path) -> object:
+    cache = _cache(path.parents[1])
+    return cache.look_up("clip", CACHED), cache.read("clip", CACHED)
+
+
+def _record(folder: Path) -> None:
+    record = new_record(folder / "vggish.mine.safetensors", SOURCES["torchvggish"], "mine.pth", "0" * 64, "1" * 64)
+    (folder / "vggish.mine.json").write_text(record_text(record))
+
+
+def _parquet(path: Path) -> None:
+    pq.write_table(pa.table({"path": ["a.mp4", "b.mp4"], "label": ["cat", "dog"], "start": [0.0, 1.5]}), path)
+
+
+def _jpegs(path: Path) -> None:
+    np.save(path, encode_jpeg(np.zeros((16, 16, 3), np.uint8), 90))
+
+
+def _read_jpegs(path: Path) -> object:
+    data = np.frombuffer(path.read_bytes()[128:], np.uint8)  # behind the header of the npy
+    return decode_jpegs(data, np.array([len(data)]))
+
+
+def _write_npz(path: Path, arrays: dict[str, Any]) -> None:
+    np.savez(path, **arrays)
+
+
+def _write_d(folder: Path) -> Path:
+    clips = make_d(6)
+    names = sorted(clips)
+    return write_d(folder, clips, [names[:3], names[3:]])
+
+
+def _read_settings(path: Path) -> object:
+    return load_params("dataset", DatasetParams, path), model_sections(path), network_lines(path)
+
+
+def _read_feature_file(path: Path) -> object:
+    return {"A": read_a, "B": read_b}[schema_of(path)](path)
+
+
+PAIRS = make_pairs(12)
+AVE = b"Category&VideoID&Quality&StartTime&EndTime\nViolin, fiddle&video000001&good&0&10\nBark&video000002&good&2&7\n"
+TABLE = 'path,label,clip_id,split\na.mp4,cat,one,train\n"b, c.mp4",d\u00f6g,two,test\n'
+METRICS = b'{"dataset": {"n": 3}, "models": {"cca": {"average": {"map": 0.5}}}, "rejected": 0}'
+CACHE_FILE = _cache(Path()).path(CACHED).as_posix()
+READERS = {
+    reader.file: reader
+    for reader in (
+        FileReader("clips.csv", lambda folder: _clips(folder / "clips.csv"), read_clips),
+        FileReader(
+            "videos_root.txt",
+            lambda folder: write_root(folder / "clips.csv", folder),
+            lambda path: read_root(path.with_name("clips.csv")),
+        ),
+        FileReader(
+            "rejected.csv",
+            lambda folder: rejects.write(folder / "rejected.csv", [Reject("a.mp4", "logmel", "no_audio", "no, sound")]),
+            rejects.read,
+        ),
+        FileReader(
+            "params.yaml",
+            lambda folder: (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes()),
+            _read_settings,
+        ),
+        FileReader("features.safetensors", lambda folder: _table(folder / "features.safetensors"), FeatureTable.load),
+        FileReader(
+            "shard-00-of-32.safetensors",
+            lambda folder: [
+                write_shards(folder, ["a.mp4"], lambda clip_id: {"seconds": np.arange(3.0)}),
+                next(folder.glob("shard-*")).rename(folder / "shard-00-of-32.safetensors"),
+            ],
+            lambda path: list(read_shards(path.parent)),
+        ),
+        FileReader("cca.npz", lambda folder: _embeddings(folder / "cca.npz"), Embeddings.load),
+        FileReader(
+            "model.safetensors",
+            lambda folder: save_model(
+                folder / "model.safetensors", cca.Params(n_components=1, ridge=0.1), 0, {"a": np.ones((2, 3))}
+            ),
+            lambda path: load_model(path, cca.Params),
+        ),
+        FileReader(
+            "pca.safetensors",
+            lambda folder: save_pca(fit_pca(np.random.default_rng(0).random((9, 4)), 2), folder / "pca.safetensors"),
+            load_pca,
+        ),
+        FileReader(
+            "provenance.json",
+            lambda folder: write_provenance(folder, {"weights": "random", "seed": 1, "final_relu": True}),
+            lambda path: read_provenance(path.parent),
+        ),
+        FileReader("metrics.json", lambda folder: (folder / "metrics.json").write_bytes(METRICS), run_of_file),
+        FileReader(CACHE_FILE, lambda folder: _cache(folder).write(CACHED, {"a": np.arange(4.0)}), _read_cache),
+        FileReader(
+            "file_hashes.json",
+            lambda folder: (folder / "file_hashes.json").write_text('{"a": "1", "b": "2"}'),
+            lambda path: recall(path, TypeAdapter(dict[str, str])),
+        ),
+        FileReader("vggish.mine.json", _record, lambda path: read_record(path.with_suffix(".safetensors"))),
+        FileReader(
+            "weights.pth", lambda folder: torch.save({"w": torch.ones(3)}, folder / "weights.pth"), read_any_weights
+        ),
+        FileReader(
+            "vggish_pca_params.npz",
+            lambda folder: _write_npz(
+                folder / "vggish_pca_params.npz", {"pca_eigen_vectors": np.eye(128), "pca_means": np.zeros(128)}
+            ),
+            load_vggish_pca,
+        ),
+        FileReader("Annotations.txt", lambda folder: (folder / "Annotations.txt").write_bytes(AVE), read_annotations),
+        FileReader(
+            "test_order.h5",
+            lambda folder: write_h5(folder / "test_order.h5", {"order": np.arange(4)}),
+            lambda path: read_orders({"test": path}, 4),
+        ),
+        FileReader("table.csv", lambda folder: (folder / "table.csv").write_text(TABLE), read_rows),
+        FileReader(
+            "table.tsv", lambda folder: (folder / "table.tsv").write_text("path\tlabel\na.mp4\tcat\n"), read_rows
+        ),
+        FileReader("table.parquet", lambda folder: _parquet(folder / "table.parquet"), read_rows),
+        FileReader("a.h5", lambda folder: write_h5(folder / "a.h5", arrays_a(PAIRS)), _read_feature_file),
+        FileReader("b.h5", lambda folder: write_h5(folder / "b.h5", arrays_b(PAIRS)), _read_feature_file),
+        FileReader("vgg/v00.npy", _write_d, lambda path: read_d(path.parents[1], 0)),
+        FileReader("folds/fold_0.txt", _write_d, lambda path: read_d(path.parents[1], 0)),
+        FileReader("picture.npy", lambda folder: _jpegs(folder / "picture.npy"), _read_jpegs),
+    )
+}
+
+
+def whole_bytes(name: str) -> bytes:
+    """A whole file of a reader."""
+    with TemporaryDirectory() as folder:
+        READERS[name].write(Path(folder))
+        return Path(folder, name).read_bytes()
+
+
+def outcome(name: str, data: bytes) -> str:
+    """``value``, or the type of the project's own error, of a reader of these bytes; others are raised."""
+    with TemporaryDirectory() as folder:
+        reader = READERS[name]
+        reader.write(Path(folder))
+        Path(folder, name).write_bytes(data)
+        try:
+            reader.read(Path(folder, name))
+        except PipelineError as error:
+            str(error).encode(errors="surrogateescape")  # it can be printed
+            return type(error).__name__
+    return "value"
+
+
+def limit_memory() -> None:
+    """Let a process that takes gigabytes for a few bytes fail."""
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))

@@ -1,0 +1,34 @@
+"""An environment without the test tools must run every stage: what the code imports is what pyproject.toml asks for."""
+
+import re
+import tomllib
+
+import pytest
+
+from pipeline.settings.imports import files_behind, packages_behind
+from tests.helpers.project import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+BROUGHT = {"click": "typer", "pydantic-core": "pydantic", "pillow": "torchvision", "dvc-data": "dvc"}  # by another one
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower() for requirement in requirements}
+
+
+ALWAYS = names(PROJECT["dependencies"])
+ON_DEMAND = names([each for name in ("ray", "tfhub") for each in PROJECT["optional-dependencies"][name]])
+
+
+def imported() -> set[str]:
+    packages = packages_behind(files_behind(["pipeline", "stages"]))
+    return {BROUGHT.get(name, name) for name in (package.lower().replace("_", "-") for package in packages)}
+
+
+def test_every_package_that_the_stages_import_is_installed_without_the_test_tools() -> None:
+    assert sorted(imported() - ALWAYS - ON_DEMAND) == []
+
+
+@pytest.mark.parametrize("package", sorted(ALWAYS - {"dvc"}))
+def test_no_package_is_installed_for_nothing(package: str) -> None:
+    assert package in imported()
