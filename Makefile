@@ -46,7 +46,8 @@ test-slow: .venv/installed-test  # the long tests: kills at random points, full 
 	$(PYTEST) -m slow tests/whole tests
 
 fuzz: .venv/installed-test  # read clips, cut anew too, and files of every kind with damaged bytes, other ones each time; an hour
-	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py tests/video/test_recut.py tests/whole/test_fuzz.py
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py \
+		tests/video/test_recut.py tests/whole/test_fuzz.py
 
 weights: .venv/installed  # fetch and check the pretrained weights that params.yaml names
 	.venv/bin/avr weights fetch

@@ -22,7 +22,6 @@ from pipeline.formats.texts import pack_texts, unpack_texts
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
 
-# what reading a damaged npz raises; a RuntimeError is a version of zip or a password that Python does not know
 _AXES = {"audio": 1, "visual": 1, "labels": 0}  # which axis of the numbers is that of the clips
 _NAMES = ("clip_ids", "splits")  # texts of every clip
 _TEXTS = (*_NAMES, "classes")
