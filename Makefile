@@ -23,10 +23,10 @@ SIZE = $(if $(BUILDS),about 1.5 GB,about 5.5 GB with the CUDA libraries)
 .PHONY: help repro install test test-slow fuzz weights results ablation legacy lint check-lock check-metrics lock clean
 
 help:  # this list
-	@awk -F ':[^#]*# ' '/^[a-z-]+:.*# / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':[^#]*# ' '/^[a-z-]+:.*# / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "CPU=1          with repro, install or test: torch without CUDA, 1.5 GB in place of 5.5"
-	@echo "PYTHON=PATH    the Python to use, 3.11 to 3.13, where there are several"
+	@echo "CPU=1              with repro, install or test: torch without CUDA, 1.5 GB in place of 5.5"
+	@echo "PYTHON=PATH        the Python to use, 3.11 to 3.13, where there are several"
 
 repro: .venv/installed  # install, and run what has changed: demo videos -> metrics.json and report/index.html
 	.venv/bin/dvc repro

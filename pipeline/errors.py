@@ -15,8 +15,11 @@ RejectKind = Literal[
     "no_video",
     "too_short",
     "undecodable",
+    "limit",
     "timeout",
     "crashed",
+    "out_of_memory",
+    "failed",
 ]
 
 

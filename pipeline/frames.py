@@ -15,7 +15,7 @@ from pipeline.formats.clips import Clip
 from pipeline.formats.jpegs import encode_jpeg
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
-from pipeline.video import iter_frames
+from pipeline.video import BOUNDS, Bounds, iter_frames
 
 
 class FramesParams(StageParams):
@@ -31,19 +31,20 @@ class FramesParams(StageParams):
 PARAMS = FramesParams  # by this name every decoding stage finds its section
 
 
-def clip_arrays(clip: Clip, path: AnyPath, params: FramesParams) -> dict[str, NDArray[Any]]:
+def clip_arrays(clip: Clip, path: AnyPath, params: FramesParams, bounds: Bounds = BOUNDS) -> dict[str, NDArray[Any]]:
     """Return ``jpeg`` (n_bytes,) uint8, ``lengths`` (n,) and ``seconds`` (n,) of a clip's pictures.
 
     Args:
         clip: its hash seeds the choice of random times.
         path: of its video.
         params: section ``frames``.
+        bounds: what the video may ask for.
 
     Raises:
-        ClipError: the video has no picture that can be decoded.
+        ClipError: the video has no picture that can be decoded, or asks for too much.
     """
     offset_of = offsets(params, clip.sha256)
-    return picture_arrays(clip.clip_id, iter_frames(path, params.frames_per_second, offset_of), params)
+    return picture_arrays(clip.clip_id, iter_frames(path, params.frames_per_second, offset_of, bounds), params)
 
 
 def offsets(params: FramesParams, clip_id: str) -> Callable[[int], float]:

@@ -16,7 +16,7 @@ from pipeline.errors import ClipError, DataError
 from pipeline.formats.clips import Clip
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
-from pipeline.video import iter_waveform
+from pipeline.video import BOUNDS, Bounds, iter_waveform
 
 BLOCK = 4096  # spectrogram frames computed at a time
 EXAMPLES_PER_BLOCK = 64  # of a stream, however its samples arrive
@@ -87,18 +87,19 @@ class LogMelParams(StageParams):
 PARAMS = LogMelParams  # by this name every decoding stage finds its section
 
 
-def clip_arrays(clip: Clip, path: AnyPath, params: LogMelParams) -> dict[str, NDArray[Any]]:
+def clip_arrays(clip: Clip, path: AnyPath, params: LogMelParams, bounds: Bounds = BOUNDS) -> dict[str, NDArray[Any]]:
     """Return ``examples`` (n, frames_per_example, n_mels) float32 and ``seconds`` (n,) of a clip.
 
     Args:
         clip: for the message.
         path: of its video.
         params: section ``logmel``.
+        bounds: what the video may ask for.
 
     Raises:
-        ClipError: the video has no sound that can be decoded, or too little of it.
+        ClipError: the video has no sound that can be decoded, too little of it or too much.
     """
-    return streamed_arrays(clip.clip_id, iter_waveform(path, params.sample_rate), params)
+    return streamed_arrays(clip.clip_id, iter_waveform(path, params.sample_rate, bounds=bounds), params, bounds)
 
 
 def log_mel_examples(waveform: NDArray[np.floating], params: LogMelParams) -> NDArray[np.float32]:
@@ -136,7 +137,7 @@ def log_mel_examples(waveform: NDArray[np.floating], params: LogMelParams) -> ND
 
 
 def streamed_arrays(
-    clip_id: str, blocks: Iterable[tuple[float, NDArray[np.floating]]], params: LogMelParams
+    clip_id: str, blocks: Iterable[tuple[float, NDArray[np.floating]]], params: LogMelParams, bounds: Bounds = BOUNDS
 ) -> dict[str, NDArray[Any]]:
     """Return what is kept of a clip, whose sound arrives in blocks; their lengths do not matter.
 
@@ -144,12 +145,13 @@ def streamed_arrays(
         clip_id: for the message.
         blocks: (seconds, samples): when the block starts, and (n_samples,) mono in [-1, 1] at ``params.sample_rate``.
         params: section ``logmel``.
+        bounds: of the examples.
 
     Returns:
         ``examples`` as of ``log_mel_examples``, ``seconds`` (n,) float64 of their starts.
 
     Raises:
-        ClipError: the sound is too short for one example.
+        ClipError: the sound is too short for one example, or makes too many.
     """
     start_seconds, n_samples = 0.0, 0
 
@@ -160,9 +162,12 @@ def streamed_arrays(
             n_samples += len(block)
             yield block
 
-    data = bytearray()  # grows in place: hours of examples are never there twice
+    data, n_examples = bytearray(), 0  # grows in place: hours of examples are never there twice
     for piece in _pieces(samples(), params):
-        data += log_mel_examples(piece, params).tobytes()
+        examples = log_mel_examples(piece, params)
+        n_examples += len(examples)
+        bounds.check(clip_id, "rows_per_clip", n_examples, "examples and more")
+        data += examples.tobytes()
     examples = np.frombuffer(data, np.float32).reshape(-1, params.frames_per_example, params.n_mels)
     if len(examples) == 0:
         seconds = n_samples / params.sample_rate

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.errors import PipelineError
 from pipeline.formats.files import disk_errors
 from pipeline.settings.interrupt import one_line_on_interrupt
+from pipeline.settings.parent import end_with_dvc
 
 HOW_TO_GO_ON = "run the same command again: finished stages and clips are kept"
 OPTIONS = {"shard": ("I/N", "compute the I-th of N shares of the clips, into the clip cache only; write no OUT")}
@@ -19,11 +20,14 @@ def run(main: Callable[..., None]) -> None:
     """Call a stage's ``main`` with what the command line says; its module's docstring is the help text.
 
     Parameters are paths and words in their order; those after ``*`` are options (see OPTIONS). The last path is one
-    that the stage writes; rooms that know better name the file where a disk is full. A stage imports its rooms inside
-    ``main``, so that ``--help`` answers at once.
+    that the stage writes; modules that know better name the file where a disk is full. A stage imports its modules
+    inside ``main``, so that ``--help`` answers at once.
     """
     name = Path(inspect.getfile(main)).stem
-    with one_line_on_interrupt(f"{name}: stopped by Ctrl-C; {HOW_TO_GO_ON}"):
+    with (
+        one_line_on_interrupt(f"{name}: stopped by Ctrl-C; {HOW_TO_GO_ON}"),
+        end_with_dvc(f"{name}: stopped, as the DVC that ran it is gone; {HOW_TO_GO_ON}"),
+    ):
         arguments = _arguments(main, name)
         try:
             with disk_errors([path for path in arguments.values() if isinstance(path, Path)][-1]):

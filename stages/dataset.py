@@ -6,10 +6,15 @@ from pathlib import Path
 from stages.cli import run
 
 REPORT = "report.json"
+DECODING = ("logmel", "frames")
 
 
 def main(clips_csv: Path, imported: Path, out: Path) -> None:
-    """Write clips.csv, the feature table of a source without videos, and a folder with report.json and rejected.csv."""
+    """Write clips.csv, the feature table of a source without videos, and a folder of report.json and rejected.csv.
+
+    The folder also holds the marks that have stages try clips again.
+    """
+    from pipeline.clip_jobs.retries import FOLDER, mark_retries
     from pipeline.dataset.base import DatasetParams
     from pipeline.dataset.feature_files.imported import with_splits_of
     from pipeline.dataset.scan import scan
@@ -17,12 +22,14 @@ def main(clips_csv: Path, imported: Path, out: Path) -> None:
     from pipeline.dataset.summary import report, summary
     from pipeline.formats import rejects
     from pipeline.formats.clips import write_clips, write_root
+    from pipeline.network_parts.base import network_lines
     from pipeline.settings.params import load_params
 
     params = load_params("dataset", DatasetParams)
     (root, clips, refused), table = scan(params)
     n_named = len({clip.clip_id for clip in clips} | {row.clip_id for row in refused})
     out.mkdir(parents=True, exist_ok=True)
+    mark_retries(out / FOLDER, [*DECODING, *network_lines()], out.parent)
     rejects.write(out / rejects.FILE, refused)
     rejects.check_fraction(out / rejects.FILE, refused, n_named, params.max_rejected_fraction)
     clips = assign_splits(clips, params)

@@ -25,7 +25,9 @@ def main(
     from pipeline.formats.clips import read_clips
     from pipeline.formats.feature_table import FeatureTable
 
-    clips = clips_left(read_clips(clips_csv), (dataset, logmel, frames), out.with_name(rejects.FILE))
+    networks = [folder for folder in (audio, visual) if (folder / rejects.FILE).exists()]
+    refusing = [dataset, logmel, frames, *networks]
+    clips = clips_left(read_clips(clips_csv), refusing, out.with_name(rejects.FILE))
     table, fitted = FeatureTable.load(imported), NO_PCA
     if not table.clip_ids:
         table, fitted = table_of_networks(clips, audio, visual)

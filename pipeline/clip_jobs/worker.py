@@ -1,19 +1,19 @@
 """What a worker does with one video: its arrays or the reason why it is refused go into the clip cache."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
 from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.engines.base import Stopped
+from pipeline.clip_jobs.failures import OF_THE_RUN, TRANSIENT, refusal_of, refusal_of_stopped
 from pipeline.errors import ClipError, DataError
 from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256
 from pipeline.formats.shards import Arrays
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
-
-TRANSIENT = ("changed", "unreadable", "timeout")  # true of this run or machine only, so the cache does not learn them
 
 VideoFunction: TypeAlias = Callable[[Clip, Path], Arrays]
 
@@ -26,19 +26,25 @@ def compute_in_worker(clip: Clip, root: AnyPath, function: VideoFunction, cache:
         root: the folder that its path starts from.
         function: gives the arrays of a clip whose video is at a path.
         cache: learns the arrays, and why the clip is refused where that will be so in another run too.
+
+    Raises:
+        DiskError, ParamsError: what every clip would meet; any other error of the function refuses its clip.
     """
-    root = Path(root)
-    result = _arrays_of_unchanged_file(function, clip, root / clip.path)
-    if not isinstance(result, ClipError):
+    try:
+        result = _arrays_of_unchanged_file(function, clip, Path(root) / clip.path)
+        if isinstance(result, ClipError):
+            return _kept(clip, result, cache)
         cache.write(clip.sha256, result)
-        return None
-    return _kept(clip, result, cache)
+    except OF_THE_RUN:
+        raise
+    except Exception as error:
+        return refusal_of(clip.clip_id, error)
+    return None
 
 
 def keep_stop(clip: Clip, stopped: Stopped, cache: ClipCache) -> ClipError:
     """Return the refusal of a clip whose worker was killed or crashed; the cache learns of a crash."""
-    expected = "a video that decodes within dataset.clip_timeout_seconds"
-    return _kept(clip, ClipError(clip.clip_id, stopped.kind, stopped.problem, expected), cache)
+    return _kept(clip, refusal_of_stopped(clip.clip_id, stopped), cache)
 
 
 def _kept(clip: Clip, refusal: ClipError, cache: ClipCache) -> ClipError:
@@ -57,6 +63,8 @@ def _arrays_of_unchanged_file(function: VideoFunction, clip: Clip, path: Path) -
         result = _arrays_or_refusal(function, clip, path)
         is_same = _version(path) == before or file_sha256(path) == clip.sha256
     except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise
         return ClipError(clip.clip_id, "unreadable", f"{clip.path}: {error.strerror}", "a file that can be read")
     except DataError:
         return ClipError(clip.clip_id, "unreadable", f"{clip.path}: no regular file", "a file that can be read")

@@ -1,9 +1,11 @@
 """Hashes of the video files, remembered from one scan to the next."""
 
 import os
+import sys
 import time
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +18,7 @@ from pipeline.formats.memory import recall, remember
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import track
 from pipeline.settings.regular_files import check_regular
+from pipeline.settings.time_limit import WorkTimeoutError, time_limit
 
 RACY_SECONDS = 2.0  # a file touched this recently may change again within one tick of its clock
 
@@ -30,22 +33,36 @@ class _Hash(NamedTuple):
 _KNOWN = TypeAdapter(dict[str, _Hash])
 
 
-def with_hashes(root: AnyPath, clips: Collection[Clip], memory: AnyPath) -> list[Clip]:
-    """Return the clips with the sha256 of their files; a file that cannot be read gets none.
+def with_hashes(
+    root: AnyPath, clips: Collection[Clip], memory: AnyPath, timeout_seconds: float = float("inf")
+) -> list[Clip]:
+    """Return the clips with the sha256 of their files; a file that cannot be read, or takes too long, gets none.
 
     Args:
         root: the folder that the clips' paths start from.
         clips: the clips.
         memory: JSON file that remembers the hash of a path while the file's size, modification time and change time
             stay, so that a second scan reads no video.
+        timeout_seconds: what one file may take.
     """
     root, memory = Path(root), Path(memory)
     known = recall(memory, _KNOWN)
     before = dict(known)
-    hashed = [replace(clip, sha256=_sha256(root / clip.path, known)) for clip in track(clips, "dataset", "clip")]
+    read = partial(_sha256_in_time, known=known, timeout_seconds=timeout_seconds)
+    hashed = [replace(clip, sha256=read(root / clip.path)) for clip in track(clips, "dataset", "clip")]
     if known != before:
         remember(memory, _KNOWN, known)
     return hashed
+
+
+def _sha256_in_time(path: Path, known: dict[str, _Hash], timeout_seconds: float) -> str:
+    """Hash of a file; empty, with a line on stderr, where that takes too long."""
+    try:
+        with time_limit(timeout_seconds):
+            return _sha256(path, known)
+    except WorkTimeoutError as error:
+        print(f"dataset: {path}: {error}; expected a file that can be read in that time", file=sys.stderr)
+        return ""
 
 
 def _sha256(path: Path, known: dict[str, _Hash]) -> str:

@@ -26,5 +26,5 @@ def scan(params: DatasetParams) -> tuple[Found, FeatureTable]:
         return Found(params.path or Path(), clips_of(imported), imported.refused), imported.table
     check_networks(params.source)
     found = without_missing(module.find_clips(params))
-    clips = with_hashes(found.root, found.clips, cache_folder() / "file_hashes.json")
+    clips = with_hashes(found.root, found.clips, cache_folder() / "file_hashes.json", params.clip_timeout_seconds)
     return found._replace(clips=clips), FeatureTable.empty()

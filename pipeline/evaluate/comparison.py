@@ -1,5 +1,6 @@
 """A run against limits and against another run: a table for a pull request, and whether the run may pass."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -40,9 +41,14 @@ class Limits:
     max_change: float | None = None
     max_changes: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def hold_for_all(self) -> bool:
+        """Whether a limit is meant for every model, and not only for the numbers that are named."""
+        return not self.least or self.max_drop is not None or self.max_change is not None
+
     def problems(self, key: str, before: float | None, after: float) -> list[str]:
         """Return what is wrong with a number, in words; nothing where it keeps all limits."""
-        found = []  # NaN keeps no limit
+        found = [] if math.isfinite(after) else ["no finite number"]
         if key in self.least and not after >= self.least[key]:
             found.append(f"below {self.least[key]:g}")
         if before is None:
@@ -61,14 +67,14 @@ class ComparedNumber(NamedTuple):
     Attributes:
         key: MODEL.DIRECTION.METRIC.
         before: in the other run; None: it is not there.
-        after: in the run that is looked at.
+        after: in the run that is looked at; None: it is there no more.
         p: of a paired test of the two runs; None: no test was possible.
         problems: what is wrong, in words.
     """
 
     key: str
     before: float | None
-    after: float
+    after: float | None
     p: float | None
     problems: Sequence[str]
 
@@ -91,7 +97,9 @@ class Comparison(NamedTuple):
 
 
 def compare(after: Run, before: Run | None, limits: Limits) -> Comparison:
-    """Return the numbers that the limits name, or the average MAP of every model where they name none.
+    """Return the numbers that the limits name, and the average MAP of every model where a limit is meant for all.
+
+    A model of the other run that this one has lost breaks such a limit.
 
     Args:
         after: the run that is looked at.
@@ -101,18 +109,20 @@ def compare(after: Run, before: Run | None, limits: Limits) -> Comparison:
     Raises:
         DataError: a limit names a number that the run does not have.
     """
-    keys = list(dict.fromkeys([*(limits.least or after.keys()), *limits.max_changes]))
+    keys = list(dict.fromkeys([*limits.least, *limits.max_changes, *(after.map_keys() if limits.hold_for_all else [])]))
     values = {key: (_value_before(before, key), after.value(key)) for key in keys}
     p_values, notes = _paired_tests(before, after, keys) if before else ({}, [])
     rows = [ComparedNumber(key, *values[key], p_values.get(key), limits.problems(key, *values[key])) for key in keys]
-    return Comparison(rows, [*_warnings(before, after), *notes] if before else [])
+    if before is None:
+        return Comparison(rows, [])
+    return Comparison([*rows, *_lost(before, after, limits)], [*_warnings(before, after), *notes])
 
 
 def markdown(comparison: Comparison) -> str:
     """Return the table and the notes as Markdown, as a pull request shows them."""
     lines = [_line(HEADS), _line(("---", "---:", "---:", "---:", "---:", "---"))]
     for key, before, after, p, problems in comparison.rows:
-        change = None if before is None else after - before
+        change = None if before is None or after is None else after - before
         cells = (_cell(before, ".4f"), _cell(after, ".4f"), _cell(change, "+.4f"), _cell(p, "#.2g"))
         lines.append(_line((key, *cells, "**" + ", ".join(problems) + "**" if problems else "ok")))
     return "\n\n".join(["\n".join(lines), *comparison.notes])
@@ -170,6 +180,13 @@ def _value_before(before: Run | None, key: str) -> float | None:
         return before.value(key) if before else None
     except DataError:
         return None
+
+
+def _lost(before: Run, after: Run, limits: Limits) -> list[ComparedNumber]:
+    """The models of the other run that are not in this one, where a limit is meant for all."""
+    is_bound = limits.max_drop is not None or limits.max_change is not None
+    gone = [key for key in before.map_keys() if key not in after.map_keys()] if is_bound else []
+    return [ComparedNumber(key, before.value(key), None, None, ["not measured any more"]) for key in gone]
 
 
 def _warnings(before: Run, after: Run) -> list[str]:

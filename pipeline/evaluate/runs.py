@@ -32,7 +32,7 @@ class Run:
     report: Mapping[str, Any]
     read: Callable[[str], str]
 
-    def keys(self) -> list[str]:
+    def map_keys(self) -> list[str]:
         """Return the average MAP of every model, as MODEL.average.map."""
         return [f"{model}.average.map" for model in self.report["models"]]
 
@@ -120,8 +120,9 @@ def _report(name: str, text: str) -> Mapping[str, Any]:
     """The content of a metrics.json, whose numbers by model are at least in their places."""
     try:
         report = parse_json(text)
-        for of_model in report["models"].values():
-            float(of_model["average"]["map"])
+        numbers = [of_model["average"]["map"] for of_model in report["models"].values()]
+        if not numbers or any(type(number) not in (int, float) for number in numbers):
+            raise ValueError(f"average MAPs of its models: {numbers}")
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"{name}: {error!r}; {EXPECTED}") from error
     checked: Mapping[str, Any] = report

@@ -3,7 +3,7 @@
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -15,9 +15,12 @@ from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256
 from pipeline.settings.environment import cache_folder
 from pipeline.settings.fingerprint import fingerprint
-from pipeline.settings.limits import clip_limits
+from pipeline.settings.limits import Limits, clip_limits, load_limits
 from pipeline.settings.params import load_params
 from pipeline.settings.paths import AnyPath
+
+if TYPE_CHECKING:
+    from pipeline.video import Bounds
 
 
 def modules_behind(stage: str) -> list[str]:
@@ -49,11 +52,11 @@ def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share) -> 
     modules = modules_behind(stage)
     prepare(["pipeline.clip_jobs.loop", *modules])  # workers load their libraries while this process loads its own
     module = import_module(f"pipeline.{stage}")
-    params, limits = load_params(stage, module.PARAMS), clip_limits()
+    params, of_run, limits = load_params(stage, module.PARAMS), clip_limits(), load_limits()
     cache = ClipCache(cache_folder() / "clips" / stage, fingerprint(params.model_dump(), modules))
-    function = partial(module.clip_arrays, params=params)
+    function = partial(module.clip_arrays, params=params, bounds=_bounds(limits))
     job = Job(stage, cache, Path(out), share)
-    map_videos(job, clips_csv, function, limits.max_rejected_fraction, limits.clip_timeout_seconds)
+    map_videos(job, clips_csv, function, of_run.max_rejected_fraction, of_run.clip_timeout_seconds, limits)
 
 
 def decode_file(stage: str, path: AnyPath) -> dict[str, NDArray[Any]]:
@@ -72,5 +75,12 @@ def decode_file(stage: str, path: AnyPath) -> dict[str, NDArray[Any]]:
     """
     video, module = Path(path), import_module(f"pipeline.{stage}")
     clip = Clip(clip_id=video.name, path=video.name, label="", sha256=file_sha256(video))
-    arrays: dict[str, NDArray[Any]] = module.clip_arrays(clip, video, load_params(stage, module.PARAMS))
+    params, bounds = load_params(stage, module.PARAMS), _bounds(load_limits())
+    arrays: dict[str, NDArray[Any]] = module.clip_arrays(clip, video, params, bounds)
     return arrays
+
+
+def _bounds(limits: Limits) -> "Bounds":
+    """What a video may ask for; what reads videos is found by its name, as stages of networks do without it."""
+    bounds: type[Bounds] = import_module("pipeline.video").Bounds
+    return bounds(*(getattr(limits, key) for key in bounds._fields))

@@ -21,6 +21,7 @@ from pipeline.formats.shards import Rows
 from pipeline.network_parts.base import check_line, network_lines, network_params, network_part
 from pipeline.settings.environment import cache_folder
 from pipeline.settings.fingerprint import fingerprint
+from pipeline.settings.limits import clip_limits
 from pipeline.settings.params import read_section
 from pipeline.settings.paths import AnyPath
 from pipeline.weights import check_random_allowed
@@ -106,10 +107,12 @@ def embed_folder(name: str, inputs: AnyPath, out: AnyPath, share: Share) -> None
         write_nothing(out)
         write_provenance(out, {})
         return
+    of_run = clip_limits()
+    limits = of_run.max_rejected_fraction, of_run.clip_timeout_seconds
     network = ChosenNetwork(name)
     made_by = fingerprint(network.facts, modules_behind(name))
     job = Job(name, ClipCache(cache_folder() / "clips" / name, made_by), Path(out), share)
-    map_shards(job, inputs, network.rows_of, lambda: network.embedder)
+    map_shards(job, inputs, network.rows_of, lambda: network.embedder, *limits)
     if job.is_whole:
         write_provenance(out, network.facts)
 

@@ -18,6 +18,7 @@ WITHOUT_EFFECT = (
     "pipeline.settings.environment",
     "pipeline.settings.limits",
     "pipeline.settings.json_text",
+    "pipeline.settings.time_limit",
     "pipeline.settings.notices",
     "pipeline.settings.paths",
     "pipeline.settings.regular_files",

@@ -1,11 +1,12 @@
-"""The limits that every stage keeps which works clip by clip: two keys of section ``dataset`` of params.yaml."""
+"""What a clip, a table or a feature file may cost: section ``limits`` of params.yaml, and two keys of ``dataset``."""
 
+import re
 from typing import Annotated
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from pipeline.errors import ParamsError
-from pipeline.settings.params import StageParams, read_section
+from pipeline.settings.params import StageParams, load_params, read_section
 
 
 class ClipLimits(StageParams):
@@ -13,15 +14,57 @@ class ClipLimits(StageParams):
 
     Attributes:
         max_rejected_fraction: share of the clips, in [0, 1]; more stop the run.
-        clip_timeout_seconds: a clip that takes longer to decode is refused.
+        clip_timeout_seconds: a clip that takes longer in one stage is refused.
     """
 
     max_rejected_fraction: Annotated[float, Field(ge=0, le=1)]
     clip_timeout_seconds: PositiveFloat
 
 
+class Limits(StageParams):
+    """Section ``limits`` of params.yaml: what asks for more is refused before the work is done.
+
+    Attributes:
+        clip_seconds: length of a clip.
+        gap_seconds: how long one picture may be on display.
+        rows_per_clip: log-mel examples or pictures that are kept of a clip.
+        picture_pixels: width times height.
+        n_streams: tracks of all kinds in a media file.
+        worker_memory_gigabytes: what a process that decodes may ask of the system.
+        text_characters: length of a path, a label or another cell of a table.
+        table_rows: rows of a table, or of a feature file.
+        table_gigabytes: size of a table on disk.
+        array_gigabytes: what the arrays of a feature file take in memory.
+        expansion_factor: bytes that a table or a feature file may take in memory for each of its bytes on disk.
+    """
+
+    clip_seconds: PositiveFloat
+    gap_seconds: PositiveFloat
+    rows_per_clip: PositiveInt
+    picture_pixels: PositiveInt
+    n_streams: PositiveInt
+    worker_memory_gigabytes: PositiveFloat
+    text_characters: PositiveInt
+    table_rows: PositiveInt
+    table_gigabytes: PositiveFloat
+    array_gigabytes: PositiveFloat
+    expansion_factor: PositiveFloat
+
+    def named(self, key: str) -> str:
+        """Return a key with its value, as refusals name it: ``limits.clip_seconds=21600``."""
+        value = getattr(self, key)
+        return f"limits.{key}={value:.15g}"
+
+    def differ_from(self, refusal: str) -> bool:
+        """Return whether the text of a refusal names a limit with another value than it has here."""
+        return any(self.named(key) != f"limits.{key}={value}" for key, value in _NAMED.findall(refusal))
+
+
+_NAMED = re.compile(rf"limits\.({'|'.join(Limits.model_fields)})=([\d.e+-]*\d)")
+
+
 def clip_limits() -> ClipLimits:
-    """Return both limits, whatever else stands in the section.
+    """Return both limits of section ``dataset``, whatever else stands in it.
 
     Raises:
         ParamsError: one of them is missing or out of range.
@@ -31,3 +74,12 @@ def clip_limits() -> ClipLimits:
         return ClipLimits.model_validate(values)
     except ValueError as error:
         raise ParamsError(f"params.yaml: dataset: {error}") from error
+
+
+def load_limits() -> Limits:
+    """Return section ``limits`` of params.yaml.
+
+    Raises:
+        ParamsError: the section is missing, or a key is missing, unknown or out of range.
+    """
+    return load_params("limits", Limits)

@@ -70,7 +70,7 @@ def load_params(section: str, cls: type[Params], path: AnyPath = PARAMS_FILE) ->
 
     Args:
         section: dotted name, such as ``logmel`` or ``baselines.cca``.
-        cls: the pydantic model of the section; it lives in the room that uses it.
+        cls: the pydantic model of the section; it stands in the module that uses it.
         path: the YAML file.
 
     Raises:

@@ -3,8 +3,9 @@
 Files of any length take bounded memory: ``iter_waveform`` and ``iter_frames`` give them piece by piece.
 """
 
+from pipeline.video.bounds import BOUNDS, Bounds
 from pipeline.video.pictures import iter_frames, sample_frames
 from pipeline.video.sound import iter_waveform, read_waveform
 from pipeline.video.writer import write_mp4
 
-__all__ = ["iter_frames", "iter_waveform", "read_waveform", "sample_frames", "write_mp4"]
+__all__ = ["BOUNDS", "Bounds", "iter_frames", "iter_waveform", "read_waveform", "sample_frames", "write_mp4"]

@@ -13,9 +13,11 @@ from av.stream import Disposition
 
 from pipeline.errors import ClipError
 from pipeline.settings.paths import AnyPath
+from pipeline.video.bounds import BOUNDS, Bounds
 from pipeline.video.track import Stream, Track
 from pipeline.video.whole import check_whole_file, mp4_boxes
 
+_PACKETS_BETWEEN_CHECKS = 1 << 14  # of the length of a file that is being read
 HELD_BYTES = 32 << 20  # packets of one track are kept up to this size; those of a larger one are read a second time
 _FORMATS = (  # playlists are not among them: their sound and pictures lie in other files
     "aac,ac3,aiff,apng,asf,au,avi,bmp_pipe,caf,dv,eac3,flac,flv,gif,h264,hevc,ivf,jpeg_pipe,m4v,matroska,mjpeg,mov,mp3,"
@@ -35,13 +37,15 @@ class Media:
         path: where the file is.
         container: the open file.
         kind: the track whose packets will be asked for, ``audio`` or ``video``.
+        bounds: of the streams, and of the length of the track.
 
     Raises:
-        ClipError: the file is cut short, or there is no decoder for the track.
+        ClipError: the file is cut short, is out of bounds, or there is no decoder for the track.
     """
 
-    def __init__(self, path: AnyPath, container: InputContainer, kind: str) -> None:
-        self.path = Path(path)
+    def __init__(self, path: AnyPath, container: InputContainer, kind: str, bounds: Bounds = BOUNDS) -> None:
+        self.path, self.bounds = Path(path), bounds
+        bounds.check(path, "n_streams", len(container.streams), "streams")
         self.is_cut_at_keys = container.format.name.startswith(_CUT_AT_KEYS)
         has_display_times = container.format.name != "avi"
         self._tracks = {stream.index: Track(stream, has_display_times) for stream in _streams(container)}
@@ -51,6 +55,7 @@ class Media:
             raise ClipError(str(self.path), "undecodable", f"no decoder for its {kind}", "a codec that FFmpeg decodes")
         self._held: list[av.Packet[Any]] | None = self._read_through(container, wanted)
         _check_whole(self.path, container, list(self._tracks.values()))
+        self._check_length(wanted)
 
     def packets(self, track: Track) -> Iterator[av.Packet[Any]]:
         """Yield the packets of the track that was asked for, in decoding order."""
@@ -79,6 +84,12 @@ class Media:
         tracks = [track for track in (self.sound, self.pictures) if track and track.is_decodable]
         return track.start_seconds - min(track.start_seconds for track in tracks)
 
+    def _check_length(self, track: Track | None) -> None:
+        """Refuse a file whose sound or pictures last too long."""
+        if track is not None and track.end is not None:
+            length_seconds = track.seconds(track.end) - track.start_seconds
+            self.bounds.check(self.path, "clip_seconds", length_seconds, f"s of {track.stream.type}")
+
     def _chosen(self, kind: str) -> Track | None:
         """The track to use."""
         tracks = [track for track in self._tracks.values() if track.stream.type == kind]
@@ -94,7 +105,10 @@ class Media:
             if not packet.size:
                 continue
             index = packet.stream_index
-            self._tracks[index].add(packet)
+            track = self._tracks[index]
+            track.add(packet)
+            if len(track) % _PACKETS_BETWEEN_CHECKS == 0:
+                self._check_length_so_far(track, packet)
             if index == wanted_index:
                 n_bytes += packet.size
                 if n_bytes <= HELD_BYTES:
@@ -103,15 +117,23 @@ class Media:
                     held.clear()
         return held if n_bytes <= HELD_BYTES else None
 
+    def _check_length_so_far(self, track: Track, packet: av.Packet[Any]) -> None:
+        """Refuse a file that is too long before all of its packets are read."""
+        if track.first_time is not None and packet.dts is not None:
+            length_seconds = track.seconds(packet.dts - track.first_time)
+            self.bounds.check(self.path, "clip_seconds", length_seconds, f"s of {track.stream.type} and more")
+
 
 @contextmanager
-def reading(path: AnyPath, kind: str) -> Iterator[Media]:
+def reading(path: AnyPath, kind: str, bounds: Bounds = BOUNDS) -> Iterator[Media]:
     """Give the open file; what FFmpeg cannot read or decode inside the block becomes a ClipError."""
     path = Path(path)
     try:
         check_whole_file(path)
         with _opened(path, kind) as container:
-            yield Media(path, container, kind)
+            yield Media(path, container, kind, bounds)
+    except MemoryError:
+        raise  # also one of FFmpeg's, and no fault of the file
     except av.error.FFmpegError as error:
         raise ClipError(str(path), "undecodable", f"damaged data ({error.strerror})", "intact packets") from error
     except OSError as error:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ClipError, ParamsError
 from pipeline.settings.paths import AnyPath
+from pipeline.video.bounds import BOUNDS, Bounds
 from pipeline.video.media import Media, reading
 from pipeline.video.track import Track
 
@@ -54,7 +55,9 @@ def sample_frames(path: AnyPath, frames_per_second: float = 1.0, offset_seconds:
     return np.stack(pictures)
 
 
-def iter_frames(path: AnyPath, frames_per_second: float, offset_of: Offset) -> Iterator[tuple[float, Picture]]:
+def iter_frames(
+    path: AnyPath, frames_per_second: float, offset_of: Offset, bounds: Bounds = BOUNDS
+) -> Iterator[tuple[float, Picture]]:
     """Yield the picture on display at each t_k = k / frames_per_second + offset_of(k), decoding as it goes.
 
     t_k counts from the video's first picture, and the last one lasts its own duration. A picture on display at several
@@ -64,26 +67,29 @@ def iter_frames(path: AnyPath, frames_per_second: float, offset_of: Offset) -> I
         path: the media file.
         frames_per_second: how many times a second.
         offset_of: seconds to add to the k-th time, at least 0; the times must not decrease.
+        bounds: what the file may ask for.
 
     Yields:
         t_k on the file's clock, in seconds from the earlier of the first picture and the first sample of the sound,
         and uint8 (height, width, 3) RGB, upright.
 
     Raises:
-        ClipError: the file is no media, damaged, cut short or has no video.
+        ClipError: the file is no media, damaged, cut short, out of bounds or has no video.
         ParamsError: frames_per_second is not above 0, or an offset is below 0.
     """
     path = Path(path)
-    with reading(path, "video") as media:
+    with reading(path, "video", bounds) as media:
         track = media.pictures
         if track is None or not len(track.timeline.starts):
             raise ClipError(str(path), "no_video", "no video in the file", "a video stream with a key frame")
         if track.keys[0] > 0 and media.is_cut_at_keys:
             raise ClipError(str(path), "undecodable", "the first picture is no key frame", "a key frame first")
-        targets = list(_schedule(track, frames_per_second, offset_of))[::-1]  # the earliest last
+        _check_pictures(media, track)
+        targets = list(_bounded(media, _schedule(track, frames_per_second, offset_of)))[::-1]  # the earliest last
         begin_seconds = media.since_start_seconds(track)
         to_rgb, size = VideoReformatter(), None
         for place, frame in _frames_at(media, track, {place for _, place in targets}):
+            bounds.check(path, "picture_pixels", frame.width * frame.height, "pixels a picture")
             size = size or (frame.width, frame.height)
             picture = _upright(to_rgb.reformat(frame, *size, "rgb24", threads=1), frame)
             while targets and targets[-1][1] == place:
@@ -107,6 +113,22 @@ def _schedule(track: Track, frames_per_second: float, offset_of: Offset) -> Iter
         if tick >= end:
             return
         yield time_seconds, int(np.searchsorted(starts, tick, side="right")) - 1
+
+
+def _check_pictures(media: Media, track: Track) -> None:
+    """Refuse a video with large pictures, or with one that is on display for too long."""
+    context: Any = track.stream.codec_context
+    media.bounds.check(media.path, "picture_pixels", context.width * context.height, "pixels a picture")
+    starts, end, _ = track.timeline
+    longest = int(np.diff(starts, append=end).max())
+    media.bounds.check(media.path, "gap_seconds", track.seconds(longest), "s of one and the same picture")
+
+
+def _bounded(media: Media, targets: Iterator[Target]) -> Iterator[Target]:
+    """The wanted times, if they are not too many."""
+    for n_targets, target in enumerate(targets, 1):
+        media.bounds.check(media.path, "rows_per_clip", n_targets, "pictures and more")
+        yield target
 
 
 def _frames_at(media: Media, track: Track, wanted: set[int]) -> Iterator[tuple[int, av.VideoFrame]]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ClipError
 from pipeline.settings.paths import AnyPath
+from pipeline.video.bounds import BOUNDS, Bounds
 from pipeline.video.media import Media, reading
 from pipeline.video.track import Track
 
@@ -43,7 +44,7 @@ def read_waveform(path: AnyPath, sample_rate: int = 16000) -> NDArray[np.float32
 
 
 def iter_waveform(
-    path: AnyPath, sample_rate: int = 16000, block_seconds: float = _BLOCK_SECONDS
+    path: AnyPath, sample_rate: int = 16000, block_seconds: float = _BLOCK_SECONDS, bounds: Bounds = BOUNDS
 ) -> Iterator[tuple[float, NDArray[np.float32]]]:
     """Yield the sound of a clip in blocks, its channels averaged, whatever its length in bounded memory.
 
@@ -53,16 +54,17 @@ def iter_waveform(
         path: the media file.
         sample_rate: rate to return, in Hz.
         block_seconds: about how much to decode at a time; the samples do not depend on it.
+        bounds: what the file may ask for.
 
     Yields:
         When the block starts, in seconds from the earlier of the first sample and the first picture, and float32
         (n_samples,) in [-1, 1].
 
     Raises:
-        ClipError: the file is no media, damaged, cut short or has no sound.
+        ClipError: the file is no media, damaged, cut short, out of bounds or has no sound.
     """
     path = Path(path)
-    with reading(path, "audio") as media:
+    with reading(path, "audio", bounds) as media:
         if media.sound is None or not len(media.sound):
             raise ClipError(str(path), "no_audio", "no audio in the file", "an audio stream")
         start_seconds, n_done = media.since_start_seconds(media.sound), 0
@@ -74,6 +76,7 @@ def iter_waveform(
             for block in _blocks(samples, round(block_seconds * sample_rate)):
                 yield start_seconds + n_done / sample_rate, np.clip(block, -1, 1, out=block)
                 n_done += len(block)
+                bounds.check(path, "clip_seconds", n_done / sample_rate, "s of sound and more")
 
 
 def _parts(media: Media, track: Track, mixed_seconds: float) -> Iterator[Part]:

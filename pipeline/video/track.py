@@ -68,6 +68,11 @@ class Track:
         self._flags.append(_KEY * packet.is_keyframe + _DISCARD * packet.is_discard + _SETUP * is_setup)
 
     @property
+    def first_time(self) -> int | None:
+        """The tick at which the first packet is decoded; None where it does not say."""
+        return self._dts[0] if len(self) and self._dts[0] != _NO_TIME else None
+
+    @property
     def stated_seconds(self) -> float:
         """How long the header says the stream is, 0 where it does not: MKV has it in a tag that its writers keep.
 

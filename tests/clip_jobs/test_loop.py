@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,12 @@ from pipeline.formats import rejects
 from pipeline.formats.clips import Clip, write_clips, write_root
 from pipeline.formats.files import file_sha256
 from pipeline.formats.shards import read_shards
+from pipeline.settings.limits import Limits
+from pipeline.settings.params import load_params
 from tests.helpers.clip_work import measure
+from tests.helpers.project import ROOT
+
+LIMITS = load_params("limits", Limits, ROOT / "params.yaml")
 
 
 class Folder:
@@ -38,12 +44,16 @@ class Folder:
         write_root(self.csv, self.root)
 
     def run(
-        self, max_rejected_fraction: float = 0.5, clip_timeout_seconds: float = 60.0, shard: str = WHOLE
+        self,
+        max_rejected_fraction: float = 0.5,
+        clip_timeout_seconds: float = 60.0,
+        shard: str = WHOLE,
+        limits: Limits | None = None,
     ) -> dict[str, int]:
         """The sizes in the out, after the stage has run."""
         self.log.write_text("")
         job = Job("stage", ClipCache(self.root.parent / "cache", "fingerprint"), self.out, parse_share(shard))
-        map_videos(job, self.csv, partial(measure, log=self.log), max_rejected_fraction, clip_timeout_seconds)
+        map_videos(job, self.csv, partial(measure, log=self.log), max_rejected_fraction, clip_timeout_seconds, limits)
         return {clip_id: int(arrays["size"][0]) for clip_id, arrays in read_shards(self.out)}
 
     def asked(self) -> list[str]:
@@ -212,9 +222,85 @@ def test_a_clip_without_a_video_is_no_work(tmp_path: Path) -> None:
     assert folder.kinds() == {}
 
 
-def test_an_error_that_is_no_clip_error_stops_the_run(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError, match="broken"):
-        Folder(tmp_path, {**CONTENTS, "c.mp4": b"broken"}).run()
+def test_an_error_that_nobody_expected_costs_its_clip_names_its_place_and_is_not_remembered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Folder(tmp_path, {**CONTENTS, "c.mp4": b"broken"})
+    for _ in range(2):
+        assert folder.run() == SIZES
+        (row,) = rejects.read(folder.out / "rejected.csv")
+        assert (row.clip_id, row.kind) == ("c.mp4", "failed")
+        place = r"ZeroDivisionError at tests/helpers/clip_work.py:\d+: broken; expected a program that can handle"
+        assert re.match(rf"clip 'c.mp4': {place}", row.reason)
+        said = capsys.readouterr().err
+        assert re.search(rf"stage: 1 clips FAILED by errors of this program, such as clip 'c.mp4': {place}", said)
+        assert "1 of the refused clips are tried again by the next `dvc repro` (1 failed)" in said
+    assert folder.asked() == ["c.mp4"]
+
+
+def test_too_many_errors_that_nobody_expected_stop_the_run(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, {**CONTENTS, "c.mp4": b"broken"})
+    with pytest.raises(DataError, match=r"1 of 10 clips rejected \(1 failed\), such as failed: clip 'c.mp4': Zero"):
+        folder.run(max_rejected_fraction=0.05)
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("killed", r"its process was killed \(SIGKILL\), as the system does where memory runs out"),
+        ("greedy", r"out of memory at tests/helpers/clip_work.py:\d+"),
+    ],
+)
+def test_a_clip_that_memory_is_too_short_for_is_refused_so_and_tried_again(
+    tmp_path: Path, how: str, reason: str
+) -> None:
+    folder = Folder(tmp_path, {"a.mp4": how.encode(), **CONTENTS})
+    for _ in range(2):
+        assert folder.run(limits=LIMITS) == SIZES
+        (row,) = rejects.read(folder.out / "rejected.csv")
+        assert (row.clip_id, row.kind) == ("a.mp4", "out_of_memory")
+        expected = r"more of it \(limits.worker_memory_gigabytes\), or fewer clips at a time \(AVR_WORKERS\)"
+        assert re.fullmatch(rf"clip 'a.mp4': {reason}; expected {expected}", row.reason)
+    assert folder.asked() == ["a.mp4"]
+
+
+def test_equal_bytes_under_several_names_are_computed_once(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, {**dict.fromkeys(["a.mp4", "b.mp4", "c.mp4"], b"equal"), "d.mp4": b"d"})
+    assert folder.run() == {"a.mp4": 5, "b.mp4": 5, "c.mp4": 5, "d.mp4": 1}
+    assert folder.asked() == ["a.mp4", "d.mp4"]
+    for path in tmp_path.glob("cache/*/*"):
+        path.write_bytes(path.read_bytes()[:-1] + b"!")  # seen only when its arrays are read
+    assert folder.run() == {"a.mp4": 5, "b.mp4": 5, "c.mp4": 5, "d.mp4": 1}
+    assert len(folder.asked()) == 2
+
+
+@pytest.mark.parametrize(("word", "kind"), [("bad", "no_audio"), ("broken", "failed"), ("killed", "out_of_memory")])
+def test_equal_bytes_under_several_names_are_refused_together(tmp_path: Path, word: str, kind: str) -> None:
+    folder = Folder(tmp_path, {**dict.fromkeys(["a.mp4", "b.mp4"], word.encode()), **CONTENTS})
+    assert folder.run() == SIZES
+    assert folder.kinds() == {"a.mp4": kind, "b.mp4": kind}
+    assert "a.mp4" in folder.asked()
+    assert "b.mp4" not in folder.asked()
+    assert [row.reason[:12] for row in rejects.read(folder.out / "rejected.csv")] == ["clip 'a.mp4'", "clip 'b.mp4'"]
+
+
+def test_a_file_that_changed_or_went_away_says_nothing_of_its_copies(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, dict.fromkeys(["a.mp4", "b.mp4", "c.mp4", "d.mp4"], b"equal"))
+    (folder.root / "a.mp4").write_bytes(b"other")
+    (folder.root / "b.mp4").unlink()
+    assert folder.run() == {"c.mp4": 5, "d.mp4": 5}
+    assert folder.kinds() == {"a.mp4": "changed", "b.mp4": "unreadable"}
+    assert folder.asked() == ["c.mp4"]
+
+
+def test_a_refusal_at_a_limit_is_remembered_until_the_limit_is_another(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, {"a.mp4": b"long", **CONTENTS})
+    for _ in range(2):
+        assert folder.run(limits=LIMITS) == SIZES
+        assert folder.kinds() == {"a.mp4": "limit"}
+    assert folder.asked() == []
+    folder.run(limits=LIMITS.model_copy(update={"clip_seconds": 9.5}))
+    assert folder.asked() == ["a.mp4"]
 
 
 @pytest.mark.parametrize("how", ["segfault", "abort"])

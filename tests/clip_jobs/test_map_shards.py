@@ -1,6 +1,7 @@
 """The loop over clips that are in shards already, as the stages of the networks run it."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.loop import Embed, Job, has_rows, has_videos, map_shards, write_nothing
 from pipeline.clip_jobs.share import WHOLE, parse_share
+from pipeline.errors import DataError
 from pipeline.formats import rejects
 from pipeline.formats.clips import Clip, write_clips
 from pipeline.formats.shards import Arrays, Rows, read_shards, write_shards
@@ -84,3 +86,72 @@ def test_a_folder_without_clips_is_told_and_its_out_is_empty(tmp_path: Path) -> 
     assert (has_rows(none), has_rows(tmp_path / "in")) == (False, True)
     write_clips(tmp_path / "clips.csv", [Clip(clip_id="imported", path="", label="x")])
     assert not has_videos(tmp_path / "clips.csv")
+
+
+class Embedding:
+    """A network that fails or hangs at some of the clips, and notes how often it is asked for each."""
+
+    def __init__(self, failing: Collection[str] = (), hanging: Collection[str] = ()) -> None:
+        self.asked: list[str] = []
+        self._failing, self._hanging = failing, hanging
+
+    def __call__(self, stream: Iterable[tuple[str, Rows]]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        for clip_id, rows in list(stream):
+            self.asked.append(clip_id)
+            if clip_id in self._failing:
+                raise ZeroDivisionError("broken")
+            if clip_id in self._hanging:
+                time.sleep(1000)
+            yield clip_id, rows[:].astype(np.float32)
+
+
+def run_over(folder: Path, embed: Embedding, max_rejected_fraction: float = 1.0) -> dict[str, Arrays]:
+    rows_in(folder / "in")
+    job = Job("stage", ClipCache(folder / "cache", "fingerprint"), folder / "out", parse_share(WHOLE))
+    map_shards(job, folder / "in", lambda arrays: arrays["rows"], lambda: embed, max_rejected_fraction, 0.5)
+    return dict(read_shards(folder / "out"))
+
+
+@pytest.mark.parametrize("failing", [*"12345", "24", "135", "12345"])
+def test_a_clip_that_a_network_fails_at_loses_no_other(tmp_path: Path, failing: str) -> None:
+    embed = Embedding(failing=failing)
+    assert sorted(run_over(tmp_path, embed)) == sorted(set("12345").difference(failing))
+    rows = rejects.read(tmp_path / "out" / "rejected.csv")
+    assert [(row.clip_id, row.kind) for row in rows] == [(clip_id, "failed") for clip_id in failing]
+    assert all("ZeroDivisionError at tests/clip_jobs/test_map_shards.py:" in row.reason for row in rows)
+    assert max(embed.asked.count(clip_id) for clip_id in set("12345").difference(failing) or "1") <= 3
+    again = Embedding()
+    assert sorted(run_over(tmp_path, again)) == list("12345")
+    assert sorted(again.asked) == list(failing)
+
+
+def test_a_clip_that_a_network_hangs_at_is_refused_and_loses_no_other(tmp_path: Path) -> None:
+    assert sorted(run_over(tmp_path, Embedding(hanging="3"))) == list("1245")
+    (row,) = rejects.read(tmp_path / "out" / "rejected.csv")
+    assert (row.clip_id, row.kind) == ("3", "timeout")
+    assert "clip '3': not done after 0.5 s; expected" in row.reason
+
+
+def test_too_many_clips_that_a_network_fails_at_stop_the_run(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"2 of 5 clips rejected \(2 failed\).*max_rejected_fraction=0.3"):
+        run_over(tmp_path, Embedding(failing="14"), max_rejected_fraction=0.3)
+
+
+def test_an_error_that_is_raised_on_purpose_stops_the_run(tmp_path: Path) -> None:
+    def embed(_: Iterable[tuple[str, Rows]]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        raise DataError("weights: damaged; expected intact ones")
+
+    rows_in(tmp_path / "in")
+    job = Job("stage", ClipCache(tmp_path / "cache", "fingerprint"), tmp_path / "out", parse_share(WHOLE))
+    with pytest.raises(DataError, match="weights: damaged; expected intact ones"):
+        map_shards(job, tmp_path / "in", lambda arrays: arrays["rows"], lambda: embed)
+
+
+def test_equal_rows_of_several_clips_are_embedded_once(tmp_path: Path) -> None:
+    clips = {name: {"rows": np.ones((3, 2)), "seconds": np.arange(3.0)} for name in "abc"}
+    write_shards(tmp_path / "in", clips, clips.__getitem__)
+    embed = Embedding()
+    job = Job("stage", ClipCache(tmp_path / "cache", "fingerprint"), tmp_path / "out", parse_share(WHOLE))
+    map_shards(job, tmp_path / "in", lambda arrays: arrays["rows"], lambda: embed)
+    assert sorted(dict(read_shards(tmp_path / "out"))) == list("abc")
+    assert len(embed.asked) == 1

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,20 @@ def test_what_is_no_readable_file_has_no_hash(root: Path) -> None:
     os.mkfifo(root / "a.mp4")
     (root / "b.mp4").unlink()
     assert hashes(root) == ["", ""]
+
+
+def test_a_file_that_takes_too_long_gets_no_hash_and_keeps_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def slow_or_not(path: Path) -> str:
+        if path.name == "slow":
+            time.sleep(1000)
+        return path.name
+
+    monkeypatch.setattr(file_hashes, "file_sha256", slow_or_not)
+    clips = [Clip(clip_id=name, path=name, label="x") for name in ("slow", "fast")]
+    for clip in clips:
+        (tmp_path / clip.path).touch()
+    assert [clip.sha256 for clip in with_hashes(tmp_path, clips, tmp_path / "memory.json", 0.3)] == ["", "fast"]
+    expected = f"{tmp_path / 'slow'}: not done after 0.3 s; expected a file that can be read in that time"
+    assert expected in capsys.readouterr().err

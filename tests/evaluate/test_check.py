@@ -137,7 +137,7 @@ def test_a_number_that_is_nan_passes_nothing(make: Make) -> None:
     report = json.loads(after.read_text())
     report["models"]["main"]["average"]["map"] = float("nan")
     after.write_text(json.dumps(report))
-    for words in (["--min", "main.average.map=0.1"], ["--max-drop", "1", "--against", before]):
+    for words in ([], ["--min", "main.average.map=0.1"], ["--max-drop", "1", "--against", before]):
         assert check(after, *words).exit_code == 1
 
 
@@ -209,10 +209,30 @@ def test_without_the_table_of_queries_the_numbers_are_compared_alone(make: Make)
 
 def test_a_new_model_has_no_number_before_and_a_lost_one_is_named(make: Make) -> None:
     after, before = make("after", {"main": 0.7, "new": 0.5}), make("before", {"main": 0.7, "lost": 0.5})
-    result = check(after, "--max-drop", "0.01", "--against", before)
+    result = check(after, "--min", "main.average.map=0.6", "--against", before)
     assert result.exit_code == 0
-    assert rows(result)["new.average.map"][:3] == ["-", "0.5000", "-"]
     assert "Warning: not measured any more: lost." in result.stdout
+    result = check(after, "--max-drop", "0.01", "--against", before)
+    assert result.exit_code == 1
+    assert rows(result)["new.average.map"][:3] == ["-", "0.5000", "-"]
+    assert rows(result)["lost.average.map"] == ["0.5000", "-", "-", "-", "**not measured any more**"]
+
+
+def test_a_largest_drop_is_meant_for_every_model_whatever_minimum_is_named(make: Make) -> None:
+    after, before = make("after", {"main": 0.7, "other": 0.1}), make("before", {"main": 0.7, "other": 0.7})
+    words = ["--min", "main.average.map=0.6", "--against", before]
+    assert check(after, *words).exit_code == 0
+    result = check(after, *words, "--max-drop", "0.02")
+    assert result.exit_code == 1
+    assert rows(result)["other.average.map"][-1] == "**dropped by more than 0.02**"
+
+
+@pytest.mark.parametrize("models", [{}, {"main": {"average": {"map": True}}}, {"main": {"average": {"map": "0.7"}}}])
+def test_a_file_without_numbers_of_models_cannot_be_looked_at(models: object, tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text(json.dumps({"models": models}))
+    result = check(tmp_path / "metrics.json")
+    assert result.exit_code == 2
+    assert "expected a metrics.json that the stage `evaluate` wrote" in result.stderr
 
 
 def test_the_table_is_closed_by_an_empty_line_so_that_markdown_ends_it(make: Make) -> None:

@@ -3,6 +3,7 @@
 import ctypes
 import fcntl
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,8 @@ def obey(word: str) -> str:
     """Do what a word says, and return the word where that is nothing."""
     if word == "bad":
         raise ClipError("a path", "no_audio", "no sound in it", "an audio stream")
+    if word == "long":
+        raise ClipError("a path", "limit", "it is too long", "at most limits.clip_seconds=21600")
     if word == "broken":
         raise ZeroDivisionError(word)
     if word == "interrupt":
@@ -44,6 +47,12 @@ def obey(word: str) -> str:
         ctypes.string_at(0)
     if word == "abort":
         os.abort()
+    if word == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if word == "nap":
+        time.sleep(3)
+    if word == "greedy":
+        bytearray(50_000_000_000)
     return word
 
 

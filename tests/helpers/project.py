@@ -105,7 +105,7 @@ class Workspace:
     def command(self, stage: str) -> list[str]:
         """Script and words that dvc.yaml gives to a stage; its outs are gone, as DVC removes them before a run."""
         described = stage_of(stage)
-        for out in described["outs"]:
+        for out in filter(lambda out: isinstance(out, str), described["outs"]):  # others are kept
             shutil.rmtree(self.folder / out, ignore_errors=True)
         return list(described["cmd"].split()[1:])
 

@@ -81,7 +81,7 @@ class StubRun:
         for name in (".dvc/config", ".dvc/.gitignore", ".gitignore"):
             self._write(name, (ROOT / name).read_text())
         self._write("stub.py", STUB)
-        for dep in ("data/features.safetensors", "data/rejected.csv", "data/dataset/report.json"):
+        for dep in ("data/features.safetensors", "data/clips.csv", "data/rejected.csv", "data/dataset/report.json"):
             self._write(dep, "")
         self.run("git", "init", "-q", "-b", "main")
         for key, value in (("name", "test"), ("email", "test@example.org")):

@@ -49,17 +49,19 @@ def assert_one_line(terminal: Terminal, code: int) -> None:
     assert terminal.shown.count(GO_ON) == 1, terminal.shown
 
 
-@pytest.mark.parametrize("stage", ["logmel", "vggish"])
-def test_a_repro_that_is_interrupted_in_its_work_says_how_to_go_on_and_goes_on(project: Project, stage: str) -> None:
+@pytest.mark.parametrize(("name", "words", "stage"), [("logmel",) * 3, ("network@vggish", "network vggish", "vggish")])
+def test_a_repro_that_is_interrupted_in_its_work_says_how_to_go_on_and_goes_on(
+    project: Project, name: str, words: str, stage: str
+) -> None:
     terminal = repro(project)
-    terminal.read_until(f"> stages/run {stage} ")
+    terminal.read_until(f"> stages/run {words} ")
     while not entries(project, stage):
         time.sleep(0.001)
     terminal.press_ctrl_c()
     assert_one_line(terminal, 255)
-    assert re.search(rf"stage \d of 12, {stage}\r\n\r +\d+%\|.*\| \d+/{N_CLIPS} \[", terminal.shown)
+    assert re.search(rf"stage \d of 12, {name}\r\n\r +\d+%\|.*\| \d+/{N_CLIPS} \[", terminal.shown)
     n_kept = entries(project, stage)
-    again = project.dvc("repro", stage)
+    again = project.dvc("repro", name)
     assert not re.search(r"[\r\x1b]|Traceback", again)  # it has no terminal
     assert computed(again).get(stage, 0) == N_CLIPS - n_kept
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.network_parts.base import network_names
 from pipeline.settings.imports import files_behind
@@ -100,6 +101,7 @@ def test_the_command_names_every_data_dep_and_out(name: str) -> None:
     inputs = [dep for dep in stage.get("deps", []) if dep.startswith("data/")]
     words = stage["cmd"].split()
     beside = {"data/pca.safetensors", "data/rejected.csv"} if name == "features" else set()
+    beside |= {f"data/dataset/retries/{name.rpartition('@')[2]}"}  # a mark, which no stage reads
     missing = [
         path for path in inputs + outs if not any(path.startswith(word) for word in words) and path not in beside
     ]
@@ -115,3 +117,8 @@ def test_every_out_that_dvc_keeps_is_ignored_by_git_by_hand() -> None:
     ignored = (ROOT / ".gitignore").read_text().split()
     outs = {out.split("/")[0] for stage in STAGES.values() for out in stage["outs"] if isinstance(out, str)}
     assert {f"/{out}/" for out in outs} <= set(ignored)
+
+
+def test_the_lock_knows_the_stages_of_dvc_yaml_and_no_others() -> None:
+    locked = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
+    assert sorted(locked) == sorted(STAGES)

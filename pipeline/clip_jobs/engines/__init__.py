@@ -1,8 +1,9 @@
 """Where the work on clips is done, one task a clip: $AVR_ENGINE names it, and it never changes the result.
 
 An engine is one file of this folder. Its ``run`` takes a function, what to call it with, how many calls to run at a
-time and how many seconds one may take; it yields (item, answer) in any order, and ``Stopped`` in place of an answer
-where the function never returned. Function, items and answers travel between processes: they must be picklable.
+time, how many seconds of work one may take and what each worker does at its start; it yields (item, answer) in any
+order, and ``Stopped`` in place of an answer where the function never returned. Functions, items and answers travel
+between processes: they must be picklable.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +13,8 @@ from pipeline.clip_jobs.engines import processes, ray_cluster
 from pipeline.errors import ParamsError
 from pipeline.settings.environment import variable
 
-Engine: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any], int, float], Iterator[tuple[Any, Any]]]
+Start: TypeAlias = Callable[[], None]
+Engine: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any], int, float, Start], Iterator[tuple[Any, Any]]]
 ENGINES: dict[str, Engine] = {"processes": processes.run, "ray": ray_cluster.run}
 
 

@@ -5,20 +5,18 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pipeline.clip_jobs.engines.base import Stopped, timed_out
+from pipeline.clip_jobs.engines.base import HEARTBEAT_SECONDS, Stopped, WorkingClock, do_nothing, timed_out
 from pipeline.settings.interrupt import held_back_interrupts
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from pebble import ProcessPool
-
-HEARTBEAT_SECONDS = 1.0  # how often to look whether there are workers at all
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -33,7 +31,11 @@ def prepare(modules: Sequence[str]) -> None:
 
 
 def run(
-    function: Callable[[Item], Answer], items: Iterable[Item], n_workers: int, timeout_seconds: float
+    function: Callable[[Item], Answer],
+    items: Iterable[Item],
+    n_workers: int,
+    timeout_seconds: float,
+    start: Callable[[], None] = do_nothing,
 ) -> Iterator[tuple[Item, Answer | Stopped]]:
     """Yield every item with the function's answer, in the order in which they are done; two a worker may wait.
 
@@ -44,37 +46,56 @@ def run(
         function: is called with an item; an error that it raises is raised here.
         items: as many as you like; they are taken as workers become free.
         n_workers: calls at a time.
-        timeout_seconds: a call that takes longer is killed.
+        timeout_seconds: a call that works longer is killed.
+        start: is called once in each worker.
     """
     from pebble import ProcessPool
 
     with held_back_interrupts():
         forkserver.ensure_running()
     context = multiprocessing.get_context("forkserver")
-    pool = ProcessPool(n_workers, initializer=_start_worker, initargs=[function], context=context)
-    pending: dict[Future[Answer], Item] = {}
+    pool = ProcessPool(n_workers, initializer=_start_worker, initargs=[function, start], context=context)
+    calls = _Calls[Item, Answer](pool, timeout_seconds)
     try:
         for item in items:
-            pending[pool.schedule(function, args=[item], timeout=timeout_seconds)] = item
-            if len(pending) >= 2 * n_workers:
-                yield from _answers_so_far(pool, pending, timeout_seconds)
-        while pending:
-            yield from _answers_so_far(pool, pending, timeout_seconds)
+            calls.pending[pool.schedule(function, args=[item])] = item
+            if len(calls.pending) >= 2 * n_workers:
+                yield from calls.answers_so_far()
+        while calls.pending:
+            yield from calls.answers_so_far()
     finally:
         pool.stop()  # type: ignore[no-untyped-call]  # pebble left it without types
         pool.join()
 
 
-def _answers_so_far(
-    pool: "ProcessPool", pending: "dict[Future[Answer], Item]", timeout_seconds: float
-) -> Iterator[tuple[Item, Answer | Stopped]]:
-    """The items whose calls are done, with their answers; this waits for at least one."""
-    while not (done := wait(pending, HEARTBEAT_SECONDS, FIRST_COMPLETED).done):
-        if not pool.active:
-            raise BrokenProcessPool("the workers cannot start; expected their own messages above")
-    for future in done:
-        answer = _answer(future, timeout_seconds)
-        yield pending.pop(future), answer
+class _Calls(Generic[Item, Answer]):
+    """Calls whose answers are still to come; pebble's own time limit is one of the wall clock."""
+
+    def __init__(self, pool: "ProcessPool", timeout_seconds: float) -> None:
+        self.pending: dict[Future[Answer], Item] = {}
+        self._pool, self._timeout_seconds = pool, timeout_seconds
+        self._heartbeat_seconds = min(HEARTBEAT_SECONDS, max(timeout_seconds / 4, 0.01))
+        self._clock = WorkingClock()
+        self._started: dict[Future[Answer], float] = {}
+
+    def answers_so_far(self) -> Iterator[tuple[Item, Answer | Stopped]]:
+        """The items whose calls are done, with their answers; this waits for at least one."""
+        self._cancel_late()
+        while not (done := wait(self.pending, self._heartbeat_seconds, FIRST_COMPLETED).done):
+            if not self._pool.active:
+                raise BrokenProcessPool("the workers cannot start; expected their own messages above")
+            self._cancel_late()
+        for future in done:
+            self._started.pop(future, None)
+            answer: Answer | Stopped = _answer(future, self._timeout_seconds)
+            yield self.pending.pop(future), answer
+
+    def _cancel_late(self) -> None:
+        """Have the workers killed whose calls are past their time; pebble does it where a running call is cancelled."""
+        now = self._clock.seconds()
+        for future in filter(lambda future: future.running(), self.pending):
+            if now - self._started.setdefault(future, now) >= self._timeout_seconds:
+                future.cancel()
 
 
 def _answer(future: "Future[Answer]", timeout_seconds: float) -> Answer | Stopped:
@@ -83,10 +104,17 @@ def _answer(future: "Future[Answer]", timeout_seconds: float) -> Answer | Stoppe
 
     try:
         return future.result()
-    except TimeoutError:
+    except CancelledError:
         return timed_out(timeout_seconds)
     except ProcessExpired as error:
-        return Stopped("crashed", f"its process ended with {_exit_name(error.exitcode)}")
+        return _stopped(error.exitcode)
+
+
+def _stopped(exit_code: int) -> Stopped:
+    """What became of a call whose process ended by itself; one that takes too long is none of them."""
+    if exit_code == -signal.SIGKILL:
+        return Stopped("out_of_memory", "its process was killed (SIGKILL), as the system does where memory runs out")
+    return Stopped("crashed", f"its process ended with {_exit_name(exit_code)}")
 
 
 def _exit_name(exit_code: int) -> str:
@@ -94,7 +122,7 @@ def _exit_name(exit_code: int) -> str:
     return signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
 
 
-def _start_worker(function: Callable[[Item], Answer]) -> None:
+def _start_worker(function: Callable[[Item], Answer], start: Callable[[], None]) -> None:
     """Make a new process one worker of several: one thread for arithmetic, and an end when the parent ends.
 
     The function is here so that its modules are loaded by now. With its first call they would be loaded while pebble
@@ -105,6 +133,7 @@ def _start_worker(function: Callable[[Item], Answer]) -> None:
     threadpool_limits(1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's own handler would wait for the call to return
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    start()
 
 
 def _end_with_parent() -> None:

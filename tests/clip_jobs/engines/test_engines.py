@@ -16,7 +16,7 @@ import pytest
 from pebble import ProcessPool
 
 from pipeline.clip_jobs.engines import chosen_engine, prepare, processes, ray_cluster
-from pipeline.clip_jobs.engines.base import Stopped
+from pipeline.clip_jobs.engines.base import Stopped, WorkingClock
 from pipeline.clip_jobs.share import Share, parse_share
 from pipeline.errors import ClipError, ParamsError
 from pipeline.settings.environment import chosen_workers
@@ -38,6 +38,50 @@ def test_calls_that_hang_or_crash_cost_themselves_only() -> None:
         "hang": Stopped("timeout", "not done after 0.5 s"),
         "segfault": Stopped("crashed", "its process ended with SIGSEGV"),
     }
+
+
+def test_a_call_whose_process_is_killed_from_outside_names_memory_as_the_reason() -> None:
+    answers = dict(processes.run(obey, ["killed", "a"], 1, 60))
+    assert answers == {
+        "a": "a",
+        "killed": Stopped(
+            "out_of_memory", "its process was killed (SIGKILL), as the system does where memory runs out"
+        ),
+    }
+
+
+def test_a_wall_clock_that_jumps_ahead_stops_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = time.time
+    started = time.monotonic()
+    monkeypatch.setattr(time, "time", lambda: real() + 1e6 * (time.monotonic() - started))
+    assert dict(processes.run(obey, ["nap"], 1, 60)) == {"nap": "nap"}
+
+
+def test_the_time_in_which_a_run_is_suspended_does_not_count() -> None:
+    code = """
+from pipeline.clip_jobs.engines import prepare, processes
+from tests.helpers.clip_work import obey
+prepare(["tests.helpers.clip_work"])
+print("ready", flush=True)
+print(dict(processes.run(obey, ["nap"], 1, 4)))
+"""
+    run = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, text=True
+    )
+    assert run.stdout is not None
+    assert run.stdout.readline() == "ready\n"
+    time.sleep(0.5)
+    os.killpg(run.pid, signal.SIGSTOP)
+    time.sleep(5)
+    os.killpg(run.pid, signal.SIGCONT)
+    assert run.communicate(timeout=60)[0] == "{'nap': 'nap'}\n"
+
+
+def test_a_clock_of_work_counts_a_long_time_without_a_look_as_a_short_one() -> None:
+    clock = WorkingClock(longest_step_seconds=0.01)
+    time.sleep(0.2)
+    assert clock.seconds() == 0.01
+    assert clock.seconds() < 0.02
 
 
 def test_a_hanging_call_keeps_no_other_worker_waiting() -> None:
@@ -89,8 +133,10 @@ def test_a_call_that_a_broken_pool_forgot_is_not_waited_for(monkeypatch: pytest.
     monkeypatch.setattr(processes, "HEARTBEAT_SECONDS", 0.01)
     pool = ProcessPool(1)
     pool.stop()  # type: ignore[no-untyped-call]  # pebble left it without types
+    calls = processes._Calls[str, str](pool, 60)
+    calls.pending[Future()] = "a"
     with pytest.raises(BrokenProcessPool, match="the workers cannot start; expected their own messages above"):
-        list(processes._answers_so_far(pool, {Future(): "a"}, 60))
+        list(calls.answers_so_far())
 
 
 def test_a_call_may_take_longer_than_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:

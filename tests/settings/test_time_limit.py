@@ -1,0 +1,71 @@
+"""The time limit of work in this process."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.settings.time_limit import WorkTimeoutError, time_limit
+
+
+@pytest.fixture(autouse=True)
+def _no_alarm_before() -> Iterator[None]:
+    """The time limit of the tests themselves may be an alarm; it waits until the test is over."""
+    handler, alarm = signal.getsignal(signal.SIGALRM), signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, *alarm)
+
+
+def test_an_alarm_that_was_set_before_goes_on_behind_the_block() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 1000.0)
+    with time_limit(60):
+        pass
+    assert 900 < signal.setitimer(signal.ITIMER_REAL, 0)[0] <= 1000
+
+
+def test_a_block_that_takes_too_long_ends_and_leaves_no_alarm_behind() -> None:
+    with pytest.raises(WorkTimeoutError, match=r"not done after 0.2 s"), time_limit(0.2):
+        time.sleep(100)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+
+
+def test_a_block_that_is_done_in_time_leaves_no_alarm_behind() -> None:
+    with time_limit(60):
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_limit_of_several_alarms_ends_the_block_at_the_last_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.settings.time_limit.TICK_SECONDS", 0.05)
+    started = time.monotonic()
+    with pytest.raises(WorkTimeoutError, match=r"not done after 0.3 s"), time_limit(0.3):
+        time.sleep(100)
+    assert time.monotonic() - started > 0.25
+
+
+def test_alarms_that_come_together_after_a_suspension_count_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.settings.time_limit.TICK_SECONDS", 0.05)
+    with time_limit(0.3):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})  # as while a process is stopped
+        time.sleep(0.5)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+
+
+def test_without_a_limit_and_outside_of_the_main_thread_no_alarm_is_set() -> None:
+    with time_limit(float("inf")):
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    heard: list[tuple[float, float]] = []
+
+    def work() -> None:
+        with time_limit(60):
+            heard.append(signal.getitimer(signal.ITIMER_REAL))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert heard == [(0.0, 0.0)]
