@@ -1,6 +1,5 @@
 """Stage ``evaluate``: retrieval metrics of every model on the test clips, and the tables behind the plots."""
 
-import json
 from pathlib import Path
 
 from stages.cli import run
@@ -27,7 +26,7 @@ def main(
     params = load_params("evaluate", EvaluateParams)
     table = FeatureTable.load(features)
     measured = results.measure_all(embeddings, model_sections(), params)
-    checks = json.loads(dataset.read_text(encoding="utf-8"))
+    checks = results.read_checks(dataset)
     report = results.report(measured, table, rejects.read(rejected), checks, models)
     write_json(metrics, report)
     write_json(summary, metrics_json.summary(report))

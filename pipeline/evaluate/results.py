@@ -24,6 +24,7 @@ from pipeline.formats import rejects
 from pipeline.formats.embeddings import Embeddings
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.provenance import read_provenance
+from pipeline.settings.json_text import parse_json
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import track
 
@@ -65,6 +66,22 @@ def measure_all(folder: AnyPath, names: Iterable[str], params: EvaluateParams) -
         significance_rows(measured, params),
         chance(next(iter(embeddings.values())), params),
     )
+
+
+def read_checks(path: AnyPath) -> dict[str, Any]:
+    """Return what the stage `dataset` found out about the split and the labels.
+
+    Args:
+        path: its report.json.
+
+    Raises:
+        DataError: the file is damaged.
+        FileNotFoundError: there is none.
+    """
+    try:
+        return dict(parse_json(Path(path).read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}: {error}; expected what the stage `dataset` wrote") from error
 
 
 def report(

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 
 from pipeline.errors import DataError
 from pipeline.formats.texts import pack_texts, unpack_texts
+from pipeline.settings.json_text import parse_json
 from pipeline.settings.paths import AnyPath
 
 METADATA_KEY = "provenance"
@@ -97,7 +98,7 @@ class FeatureTable:
         path = Path(path)
         try:
             with safe_open(path, framework="numpy") as file:
-                provenance = json.loads(file.metadata()[METADATA_KEY])
+                provenance = parse_json(file.metadata()[METADATA_KEY])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
             texts: dict[str, Any] = {name: unpack_texts(arrays, name) for name in TEXTS}
             numbers = {name: arrays[name] for name in NUMBERS}

@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, PipelineError
 from pipeline.settings.limits import Limits, load_limits
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
@@ -30,7 +30,9 @@ def open_hdf5(path: AnyPath) -> Iterator[Any]:
         check_regular(path)  # a pipe would be waited for without end
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, KeyError) as error:  # what HDF5 says of a damaged chunk, group and link
+    except PipelineError:  # some of ours are ValueErrors too
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # of a damaged chunk, group, link or type
         raise DataError(f"{path}: {error}; expected an HDF5 file that can be read") from error
 
 

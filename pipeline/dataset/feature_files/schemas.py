@@ -1,6 +1,5 @@
 """Published feature files in HDF5, schemas A, B and C: told apart by their keys."""
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from pipeline.dataset.feature_files.hdf5 import dataset, open_hdf5
 from pipeline.dataset.feature_files.imported import FeatureRows, Imported
 from pipeline.errors import DataError
 from pipeline.formats.files import file_sha256
+from pipeline.settings.json_text import parse_json
 from pipeline.settings.paths import AnyPath
 
 SPLIT_KEYS = ("Train_test", "Split")  # of schema B: the one or the other
@@ -162,7 +162,7 @@ def _with_names(part: FeatureRows, file: Any, keys: Sides, allowed: tuple[str, .
 def _facts(file: Any) -> tuple[list[str] | None, dict[str, Any]]:  # noqa: ANN401 - h5py has no types
     """The names of the classes and what made the features, as the attributes of our own export have them in JSON."""
     try:
-        facts = {name: json.loads(file.attrs[name]) for name in ("classes", "provenance") if name in file.attrs}
+        facts = {name: parse_json(file.attrs[name]) for name in ("classes", "provenance") if name in file.attrs}
     except (TypeError, ValueError) as error:
         raise DataError(f"{file.filename}: attributes classes and provenance: {error}; expected JSON") from error
     names = facts.get("classes", [])
