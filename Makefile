@@ -23,10 +23,10 @@ SIZE = $(if $(BUILDS),about 1.5 GB,about 5.5 GB with the CUDA libraries)
 .PHONY: help repro install test test-slow fuzz weights results ablation legacy lint check-lock check-metrics lock clean
 
 help:  # this list
-	@awk -F ':[^#]*# ' '/^[a-z-]+:.*# / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':[^#]*# ' '/^[a-z-]+:.*# / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "CPU=1          with repro, install or test: torch without CUDA, 1.5 GB in place of 5.5"
-	@echo "PYTHON=PATH    the Python to use, 3.11 to 3.13, where there are several"
+	@echo "CPU=1              with repro, install or test: torch without CUDA, 1.5 GB in place of 5.5"
+	@echo "PYTHON=PATH        the Python to use, 3.11 to 3.13, where there are several"
 
 repro: .venv/installed  # install, and run what has changed: demo videos -> metrics.json and report/index.html
 	.venv/bin/dvc repro
@@ -46,7 +46,8 @@ test-slow: .venv/installed-test  # the long tests: kills at random points, full 
 	$(PYTEST) -m slow tests/whole tests
 
 fuzz: .venv/installed-test  # read clips, cut anew too, and files of every kind with damaged bytes, other ones each time; an hour
-	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py tests/video/test_recut.py tests/whole/test_fuzz.py
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py \
+		tests/video/test_recut.py tests/whole/test_fuzz.py
 
 weights: .venv/installed  # fetch and check the pretrained weights that params.yaml names
 	.venv/bin/avr weights fetch

@@ -17,7 +17,7 @@ from pipeline.settings.environment import APP
 from pipeline.tune.__main__ import tune
 from pipeline.weights.__main__ import app as weights
 
-app = new_app("Audio-visual retrieval: what stands beside `make repro` and `dvc repro`.")
+app = new_app("Commands for a finished run, its cache and its weights.")
 app.add_typer(weights, name="weights")
 app.add_typer(cache, name="cache")
 app.command()(tune)

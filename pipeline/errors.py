@@ -1,5 +1,6 @@
 """The errors a user can meet. Each one names the item, what is wrong with it and what was expected."""
 
+import re
 from typing import Literal
 
 RejectKind = Literal[
@@ -23,8 +24,26 @@ RejectKind = Literal[
 ]
 
 
+# control characters, line ends, characters that turn the writing's direction, halves of characters
+UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""Return a text in which whatever a terminal would obey is an escape in letters.
+
+    Example:
+        >>> print(printable("v\x1b[31m.mp4"))
+        v\x1b[31m.mp4
+    """
+    return UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
+
+
 class PipelineError(Exception):
     """Root of every error that this project raises on purpose."""
+
+    def __str__(self) -> str:
+        """Say what happened, on the lines that the message has, in characters that can be printed."""
+        return "\n".join(map(printable, super().__str__().split("\n")))
 
 
 class ParamsError(PipelineError, ValueError):
@@ -61,7 +80,7 @@ class ClipError(PipelineError, ValueError):
 
     def __str__(self) -> str:
         """Name the clip, what is wrong with it, and what would be right."""
-        return f"clip {self.clip_id!r}: {self.problem}; expected {self.expected}"
+        return printable(f"clip {self.clip_id!r}: {self.problem}; expected {self.expected}")
 
 
 class DiskError(PipelineError):

@@ -20,8 +20,8 @@ def run(main: Callable[..., None]) -> None:
     """Call a stage's ``main`` with what the command line says; its module's docstring is the help text.
 
     Parameters are paths and words in their order; those after ``*`` are options (see OPTIONS). The last path is one
-    that the stage writes; rooms that know better name the file where a disk is full. A stage imports its rooms inside
-    ``main``, so that ``--help`` answers at once.
+    that the stage writes; modules that know better name the file where a disk is full. A stage imports its modules
+    inside ``main``, so that ``--help`` answers at once.
     """
     name = Path(inspect.getfile(main)).stem
     with (
@@ -34,6 +34,10 @@ def run(main: Callable[..., None]) -> None:
                 main(**arguments)
         except PipelineError as error:
             sys.exit(f"{name}: {type(error).__name__}: {error}")
+        except OSError as error:
+            if error.filename is None:
+                raise
+            sys.exit(f"{name}: {error.filename}: {error.strerror}; expected what the stages before it write")
 
 
 def _arguments(main: Callable[..., None], name: str) -> dict[str, Any]:

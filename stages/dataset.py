@@ -19,7 +19,7 @@ def main(clips_csv: Path, imported: Path, out: Path) -> None:
     from pipeline.dataset.feature_files.imported import with_splits_of
     from pipeline.dataset.scan import scan
     from pipeline.dataset.splits import assign_splits
-    from pipeline.dataset.summary import report, summary
+    from pipeline.dataset.summary import check_classes_left, report, summary
     from pipeline.formats import rejects
     from pipeline.formats.clips import write_clips, write_root
     from pipeline.network_parts.base import network_lines
@@ -32,6 +32,7 @@ def main(clips_csv: Path, imported: Path, out: Path) -> None:
     mark_retries(out / FOLDER, [*DECODING, *network_lines()], out.parent)
     rejects.write(out / rejects.FILE, refused)
     rejects.check_fraction(out / rejects.FILE, refused, n_named, params.max_rejected_fraction)
+    check_classes_left(clips, refused, out / rejects.FILE)
     clips = assign_splits(clips, params)
     write_clips(clips_csv, clips)
     write_root(clips_csv, root)

@@ -6,15 +6,17 @@ from stages.cli import run
 
 
 def main(features: Path, name: str, models: Path, out: Path) -> None:
-    """Write an npz with audio and visual (n_seeds, n, k) float32, seeds rising, clip_ids, splits and labels (n,)."""
-    from pipeline.formats.embeddings import write_arrays
+    """Write an npz with audio and visual (n_seeds, n, k) float32, seeds rising, and what is known of the n clips."""
+    from pipeline.formats.embeddings import EmbeddedClips
     from pipeline.formats.feature_table import FeatureTable
     from pipeline.model_parts.seeds import embed_table, load_seeds
     from pipeline.settings.progress import track
 
     table = FeatureTable.load(features)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_arrays(out, embed_table(track(load_seeds(name, models), "embed", "seed"), table))
+    audio, visual = embed_table(track(load_seeds(name, models), "embed", "seed"), table)
+    names = {"clip_ids": table.clip_ids, "splits": table.splits, "classes": table.classes}
+    EmbeddedClips(audio=audio, visual=visual, labels=table.labels, **names).save(out)
 
 
 if __name__ == "__main__":

@@ -24,12 +24,12 @@ def stats() -> None:
 
     folder = cache_folder()
     ages = "".join(f"{name:>10}" for name in AGES)
-    print(f"{folder}\n{'':12}{'entries':>10}{'rejects':>10}{'size':>12}  used within{ages}")
+    print(f"{folder}\n{'':12}{'entries':>10}{'refused':>10}{'size':>12}  used within{ages}")
     of_stages = entries(folder)
     for stage, files in of_stages.items():
-        _print_row(stage, files, sum(file.is_reject() for file in files))
+        _print_row(stage, files, sum(file.is_refusal() for file in files))
     everything = [file for files in of_stages.values() for file in files]
-    _print_row("all stages", everything, sum(file.is_reject() for file in everything))
+    _print_row("all stages", everything, sum(file.is_refusal() for file in everything))
     for name, files in (("demo videos", demo_videos(folder)), ("left over", leftovers(folder))):
         _print_row(name, files, 0)
 
@@ -53,13 +53,13 @@ def prune_entries(
     print(f"{word} {done.n_entries} entries and {done.n_leftovers} left over files: {format_size(done.n_bytes)}")
 
 
-def _print_row(name: str, files: "list[File]", n_rejects: int) -> None:
+def _print_row(name: str, files: "list[File]", n_refused: int) -> None:
     """A line of the table of ``stats``."""
     from pipeline.clip_jobs.cache.upkeep import count_ages, format_size
 
     size = format_size(sum(file.n_bytes for file in files))
     ages = "".join(f"{count:10}" for count in count_ages(files).values())
-    print(f"{name:12}{len(files):10}{n_rejects:10}{size:>12}{'':13}{ages}")
+    print(f"{name:12}{len(files):10}{n_refused:10}{size:>12}{'':13}{ages}")
 
 
 if __name__ == "__main__":

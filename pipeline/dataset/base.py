@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, NamedTuple, Self
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt, field_validator, model_validator
 
 from pipeline.dataset import sources
 from pipeline.errors import ClipError, ParamsError, RejectKind
@@ -34,6 +34,14 @@ class DatasetParams(ClipLimits):
     validation_fraction: Fraction
     n_folds: Annotated[int, Field(ge=2)]
     fold: NonNegativeInt | None
+
+    @field_validator("path")
+    @classmethod
+    def _home_is_known(cls, path: Path | None) -> Path | None:
+        try:
+            return path and path.expanduser()  # a shell leaves the ~ of dataset.path=~/videos alone
+        except RuntimeError:  # a user that this machine does not know
+            return path
 
     @model_validator(mode="after")
     def _fold_is_one_of_them(self) -> Self:
@@ -96,7 +104,8 @@ def _reject(root: Path, clip: Clip) -> Reject | None:
     try:
         mode = (root / clip.path).stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return refusal(clip.clip_id, "missing", f"{clip.path}: no such file", "a file for every clip")
+        slashes = "; folders are parted by /, and this name has a \\ in it" if "\\" in clip.path else ""
+        return refusal(clip.clip_id, "missing", f"{clip.path}: no such file", f"a file for every clip{slashes}")
     except OSError as error:  # such as a name that is too long, or a loop of links
         return refusal(clip.clip_id, "unreadable", f"{clip.path}: {error.strerror}", "a file for every clip")
     if not stat.S_ISREG(mode):

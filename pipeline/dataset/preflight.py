@@ -2,6 +2,7 @@
 
 from pipeline.errors import ParamsError
 from pipeline.features.clip_vectors import FeaturesParams, check_audio_scaling, check_modalities
+from pipeline.model_parts.base import model_names
 from pipeline.network_parts.base import (
     NetworkLine,
     NetworkParams,
@@ -10,7 +11,7 @@ from pipeline.network_parts.base import (
     network_params,
     network_part,
 )
-from pipeline.settings.params import load_params, read_section
+from pipeline.settings.params import load_params, model_sections, read_section
 from pipeline.weights import check_random_allowed
 from pipeline.weights.sources import RANDOM
 
@@ -32,6 +33,19 @@ def check_networks(source: str) -> None:
     for name, line in lines.items():
         _check_network(name, line, params[name], source)
     check_audio_scaling(features, getattr(params[features.audio], "postprocess", None))
+
+
+def check_models() -> None:
+    """Refuse models that no stage could train, before anything else is computed.
+
+    Raises:
+        ParamsError: ``models`` of params.yaml is no map, or names a model or a section that is not there.
+    """
+    for name, section in model_sections().items():
+        if name not in model_names():
+            raise ParamsError(f"params.yaml: models: no model {name!r}; expected one of {', '.join(model_names())}")
+        if not isinstance(read_section(section), dict):
+            raise ParamsError(f"params.yaml: {section}: no section of key: value; expected the parameters of {name}")
 
 
 def _check_network(name: str, line: NetworkLine, params: NetworkParams, source: str) -> None:

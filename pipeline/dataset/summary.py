@@ -6,8 +6,30 @@ from typing import Any
 
 from pipeline.dataset.labels import similar_labels
 from pipeline.dataset.leakage import leakage_counts, leakage_warnings, untrained_warnings
+from pipeline.errors import DataError
 from pipeline.formats.clips import SPLITS, Clip
 from pipeline.formats.rejects import Reject, kinds_in_words
+from pipeline.settings.paths import AnyPath
+
+
+def check_classes_left(clips: Sequence[Clip], refused: Sequence[Reject], file: AnyPath) -> None:
+    """Refuse to go on where so many clips were refused that nothing can be told apart.
+
+    Args:
+        clips: those that are left.
+        refused: the others.
+        file: the rejected.csv that has been written already.
+
+    Raises:
+        DataError: fewer than two classes are left.
+    """
+    classes = sorted({clip.label for clip in clips})
+    if refused and len(classes) < 2:
+        raise DataError(
+            f"{len(clips)} clips of classes {classes} are left, and {len(refused)} were refused "
+            f"({kinds_in_words(refused)}), such as {refused[0].kind}: {refused[0].reason}; expected two classes or "
+            f"more; {file} lists all"
+        )
 
 
 def report(clips: Sequence[Clip]) -> dict[str, Any]:

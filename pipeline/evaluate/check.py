@@ -29,13 +29,15 @@ def check(
     ] = None,
     max_drop: Annotated[
         float | None,
-        typer.Option(min=0, metavar="NUMBER", help="By how much any number may be lower than in the other run."),
+        typer.Option(
+            min=0, metavar="NUMBER", help="By how much any number of the table may be lower than in the other run."
+        ),
     ] = None,
     max_change: Annotated[
         list[str] | None,
         typer.Option(
             metavar="[KEY=]NUMBER",
-            help="By how much any number, or the one named, may be lower or higher than there. Repeatable.",
+            help="By how much any number of the table, or the one named, may differ from there. Repeatable.",
         ),
     ] = None,
     against: Annotated[
@@ -48,10 +50,10 @@ def check(
 ) -> None:
     """Check the numbers of a run, alone or against another run.
 
-    It prints a table for a pull request, which has the numbers that --min names; without --min the average MAP of every
-    model. Where both runs have their tables of queries (plots/queries/), a paired permutation test says whether the
-    luck of the test clips may explain a difference. Exit code 0: all limits are kept; 1: one is not; 2: the numbers
-    cannot be looked at.
+    It prints a table for a pull request: the numbers that --min names, and the average MAP of every model where there
+    is no --min, or where --max-drop or --max-change is meant for all, which a lost model breaks. Where both runs have
+    their tables of queries (plots/queries/), a paired permutation test says whether the luck of the test clips may
+    explain a difference. Exit code 0: all limits are kept; 1: one is not; 2: the numbers cannot be looked at.
     """
     if against is None and (max_drop is not None or max_change):
         raise typer.BadParameter("--max-drop and --max-change compare with another run; expected --against too")

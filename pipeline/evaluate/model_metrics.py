@@ -65,7 +65,7 @@ def measure(embeddings: Embeddings, params: EvaluateParams) -> dict[str, Directi
         DataError: an embedding is not finite.
         ParamsError: all scopes are larger than the gallery, or ``max_queries`` is too small for two a class.
     """
-    numbers = embeddings.numbers
+    numbers = embeddings.labels
     not_alone = np.flatnonzero(np.bincount(numbers)[numbers] > 1)
     measured = {name: _measure(embeddings, name, np.arange(len(numbers)), params) for name in CROSS_MODAL}
     if not_alone.size:
@@ -75,7 +75,7 @@ def measure(embeddings: Embeddings, params: EvaluateParams) -> dict[str, Directi
 
 def _measure(embeddings: Embeddings, name: str, usable: NDArray[np.int64], params: EvaluateParams) -> Direction:
     """One direction, with the usable clips as queries."""
-    numbers = embeddings.numbers
+    numbers = embeddings.labels
     queries, galleries = (getattr(embeddings, modality) for modality in name.split("_to_"))
     sample = sample_queries(numbers[usable], params.max_queries, params.seed)
     rows = usable[sample.rows]
@@ -118,7 +118,7 @@ def chance(embeddings: Embeddings, params: EvaluateParams) -> dict[str, float]:
     ``map`` and ``map_std``; ``precision`` of any number of first results; ``map_within`` where the query is not in the
     gallery.
     """
-    numbers = embeddings.numbers
+    numbers = embeddings.labels
     result = chance_map(numbers, numbers, params.chance_permutations, params.seed)
     sizes = np.bincount(numbers)[numbers]
     within = [expected_average_precision(len(numbers) - 1, int(size) - 1) for size in sizes if size > 1]

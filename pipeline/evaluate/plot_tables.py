@@ -60,7 +60,7 @@ def precision_recall_rows(measured: Measured) -> Table:
 
 def class_map_rows(embeddings: Embeddings, measured: Measured) -> Table:
     """Return a row a class: the MAP of its queries, each way."""
-    rows: Table = [{"class": label} for label in np.unique(embeddings.labels)]
+    rows: Table = [{"class": label} for label in embeddings.classes]
     for name in CROSS_MODAL:
         strata = measured[name].sample.strata
         means = np.bincount(strata, clip_scores(measured, (name,))) / np.bincount(strata)
@@ -71,15 +71,15 @@ def class_map_rows(embeddings: Embeddings, measured: Measured) -> Table:
 
 def confusion_rows(embeddings: Embeddings, measured: Measured) -> Table:
     """Return a row a query, of both directions and all seeds: its class, and the class of its nearest item."""
-    classes, numbers = np.unique(embeddings.labels), embeddings.numbers
+    classes, labels = embeddings.classes, embeddings.labels
     rows: Table = []
     for name in CROSS_MODAL:
         drawn = measured[name].sample.rows
         queries, galleries = (getattr(embeddings, modality) for modality in name.split("_to_"))
         for query, gallery in zip(queries, galleries, strict=True):
-            nearest = nearest_class(query[drawn], gallery, numbers)
-            pairs = zip(classes[numbers[drawn]], classes[nearest], strict=True)
-            rows += [{"actual": actual, "predicted": predicted} for actual, predicted in pairs]
+            nearest = nearest_class(query[drawn], gallery, labels)
+            pairs = zip(labels[drawn].tolist(), nearest.tolist(), strict=True)
+            rows += [{"actual": classes[actual], "predicted": classes[predicted]} for actual, predicted in pairs]
     return rows
 
 

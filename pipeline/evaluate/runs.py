@@ -1,13 +1,13 @@
 """Finished runs to compare: metrics.json and the table of queries of each model, of this folder or of a revision."""
 
-import csv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
-from pipeline.formats.json_text import parse_json
+from pipeline.formats.csv_rows import parse_rows
+from pipeline.settings.json_text import parse_json
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import read_regular
 
@@ -60,7 +60,7 @@ class Run:
         """
         path = f"{PLOTS}/queries/{model}.csv"
         try:
-            rows = list(csv.DictReader(self.read(path).splitlines()))
+            rows = parse_rows(self.read(path).splitlines(), path)
             scores = {(row["clip_id"], row["direction"]): float(row["average_precision"]) for row in rows}
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise DataError(f"{self.name}: {path}: {_reason(error)}") from error

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.loop import Job, has_rows, map_shards, write_nothing
 from pipeline.clip_jobs.share import Share
+from pipeline.errors import DataError
 from pipeline.extraction.decoding import decode_file
 from pipeline.formats.provenance import Provenance, write_provenance
 from pipeline.formats.shards import Rows
@@ -100,9 +101,11 @@ def embed_folder(name: str, inputs: AnyPath, out: AnyPath, share: Share) -> None
         share: the clips to compute.
 
     Raises:
-        DataError: inputs or weights are damaged.
+        DataError: inputs or weights are missing or damaged.
         ParamsError: params.yaml or an environment variable is wrong.
     """
+    if not Path(inputs).is_dir():
+        raise DataError(f"{inputs}: no such folder; expected what the stage of that name has written")
     if not has_rows(inputs):
         write_nothing(out)
         write_provenance(out, {})

@@ -1,6 +1,5 @@
 """clips.csv: one row a clip."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
@@ -8,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
-from pipeline.formats.csv_rows import write_rows
+from pipeline.formats.csv_rows import read_rows, write_rows
 from pipeline.settings.paths import AnyPath
-from pipeline.settings.regular_files import open_regular_text, read_regular
+from pipeline.settings.regular_files import read_regular
 
 SPLITS = ("train", "validation", "test")
 
@@ -80,15 +79,9 @@ def read_clips(path: AnyPath) -> list[Clip]:
     """
     path = Path(path)
     try:
-        with open_regular_text(path) as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise DataError(f"{path}: columns {reader.fieldnames}; expected {list(COLUMNS)}")
-            clips = [_clip(path, row) for row in reader]
+        clips = [_clip(path, row) for row in read_rows(path, COLUMNS)]
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing; expected `dvc repro dataset` to have run here") from error
-    except (UnicodeDecodeError, csv.Error, TypeError) as error:
-        raise DataError(f"{path}: damaged ({error}); expected what the stage `dataset` wrote") from error
     for clip_id, count in Counter(clip.clip_id for clip in clips).items():
         if count > 1:
             raise DataError(f"{path}: clip {clip_id!r} stands in {count} rows; expected one row a clip")

@@ -1,4 +1,4 @@
-"""Arrays in an npz whose bytes do not depend on the version of Python.
+"""Embeddings of a model in an npz whose bytes do not depend on the version of Python.
 
 ``numpy.savez`` asks for 64-bit sizes in every header, which Python 3.11.7 writes in another way than 3.11.2.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -17,8 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError, ParamsError
+from pipeline.formats.texts import pack_texts, unpack_texts
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
+
+_AXES = {"audio": 1, "visual": 1, "labels": 0}  # which axis of the numbers is that of the clips
+_NAMES = ("clip_ids", "splits")  # texts of every clip
+_TEXTS = (*_NAMES, "classes")
 
 
 def write_arrays(path: AnyPath, arrays: dict[str, NDArray[Any]]) -> None:
@@ -35,8 +41,66 @@ def write_arrays(path: AnyPath, arrays: dict[str, NDArray[Any]]) -> None:
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), data.getbuffer())
 
 
-# what reading a damaged npz raises; a RuntimeError is a version of zip or a password that Python does not know
-DAMAGE = (OSError, EOFError, LookupError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (
+    *(OSError, EOFError, LookupError, TypeError, ValueError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
+"""What reading a damaged npz raises: its zip may ask for another version, and NumPy takes the header for Python."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedClips:
+    """One model's embeddings of all clips.
+
+    Attributes:
+        audio: (n_seeds, n, k) float32.
+        visual: (n_seeds, n, k) float32.
+        labels: (n,) int64 places in ``classes``.
+        classes: names of the classes.
+        clip_ids: n names.
+        splits: n times ``train``, ``validation`` or ``test``.
+    """
+
+    audio: NDArray[np.float32]
+    visual: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    classes: Sequence[str]
+    clip_ids: Sequence[str]
+    splits: Sequence[str]
+
+    def __post_init__(self) -> None:
+        """Refuse arrays of different clips, and labels without a class."""
+        rows = {name: getattr(self, name).shape[axis] for name, axis in _AXES.items()}
+        rows |= {name: len(getattr(self, name)) for name in _NAMES}
+        if len(set(rows.values())) > 1:
+            raise DataError(f"embeddings: rows {rows}; expected the same number everywhere")
+        if self.labels.dtype.kind != "i" or not np.isin(self.labels, np.arange(len(self.classes))).all():
+            raise DataError(
+                f"embeddings: {self.labels.dtype} labels; expected places among {len(self.classes)} classes"
+            )
+
+    def save(self, path: AnyPath) -> None:
+        """Write them to an npz; equal embeddings give equal bytes."""
+        texts = pack_texts({name: getattr(self, name) for name in _TEXTS})
+        write_arrays(path, {name: getattr(self, name) for name in _AXES} | texts)
+
+    @classmethod
+    def load(cls, path: AnyPath) -> EmbeddedClips:
+        """Return the embeddings of a file that ``save`` wrote.
+
+        Raises:
+            DataError: the file is missing or is no such file.
+        """
+        path = Path(path)
+        try:
+            check_regular(path)
+            with np.load(path, allow_pickle=False) as file:
+                texts: dict[str, Any] = {name: unpack_texts(file, name) for name in _TEXTS}
+                numbers = {name: file[name] for name in _AXES}
+            return cls(**numbers, **texts)  # where arrays of different clips are refused
+        except DAMAGE as error:
+            expected = "embeddings that the stage `embed` wrote; `dvc repro` writes those of an earlier version again"
+            raise DataError(f"{path}: {error!r}; expected {expected}") from error
 
 
 @dataclass(frozen=True)
@@ -46,12 +110,14 @@ class Embeddings:
     Attributes:
         audio: (n_seeds, n, k).
         visual: (n_seeds, n, k).
-        labels: (n,) names of the classes.
+        labels: (n,) int64 places in ``classes``.
+        classes: names of the classes that occur, sorted.
     """
 
     audio: NDArray[np.float32]
     visual: NDArray[np.float32]
-    labels: NDArray[np.str_]
+    labels: NDArray[np.int64]
+    classes: list[str]
 
     @classmethod
     def load(cls, path: AnyPath) -> Embeddings:
@@ -60,22 +126,15 @@ class Embeddings:
         Raises:
             DataError: the file is missing or is no such file, or has no test clip.
         """
-        path = Path(path)
-        try:
-            check_regular(path)
-            with np.load(path, allow_pickle=False) as file:
-                test = file["splits"] == "test"
-                audio, visual, labels = file["audio"][:, test], file["visual"][:, test], file["labels"][test]
-        except DAMAGE as error:
-            raise DataError(f"{path}: {error!r}; expected embeddings that the stage `embed` wrote") from error
-        if not test.any():
+        clips = EmbeddedClips.load(path)
+        test = np.flatnonzero([split == "test" for split in clips.splits])
+        if not test.size:
             raise DataError(f"{path}: no clip of the split 'test'; expected at least one")
-        return cls(audio, visual, labels)
-
-    @property
-    def numbers(self) -> NDArray[np.int64]:
-        """Each clip's place in the sorted names of the classes, (n,)."""
-        return np.unique(self.labels, return_inverse=True)[1]
+        names = [clips.classes[label] for label in clips.labels[test].tolist()]
+        classes = sorted(set(names))
+        place = {name: i for i, name in enumerate(classes)}
+        labels = np.array([place[name] for name in names])
+        return cls(clips.audio[:, test], clips.visual[:, test], labels, classes)
 
     def scopes(self, sizes: Sequence[int]) -> list[int]:
         """Return the scopes that are no larger than the gallery.

@@ -1,7 +1,7 @@
 """The feature table: paired rows of all clips, in one file that every model starts from."""
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from pipeline.errors import DataError
+from pipeline.formats.texts import pack_texts, unpack_texts
 from pipeline.settings.paths import AnyPath
 
-METADATA_KEY = "table"
+METADATA_KEY = "provenance"
+NUMBERS = ("audio", "visual", "labels")
+TEXTS = ("clip_ids", "splits", "classes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +76,16 @@ class FeatureTable:
         Raises:
             DataError: the split has no row.
         """
-        mask = np.array(self.splits) == split
+        mask = np.array([of_row == split for of_row in self.splits], bool)
         if not mask.any():
             raise DataError(f"feature table: no row of split {split!r}; expected at least one")
         return self.audio[mask], self.visual[mask], self.labels[mask]
 
     def save(self, path: AnyPath) -> None:
         """Write the table to one safetensors file; equal tables give equal bytes."""
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ("audio", "visual", "labels")}
-        texts = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in arrays}
-        save_file(arrays, path, {METADATA_KEY: json.dumps(texts, sort_keys=True)})
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in NUMBERS}
+        texts = pack_texts({name: getattr(self, name) for name in TEXTS})
+        save_file(arrays | texts, path, {METADATA_KEY: json.dumps(self.provenance, sort_keys=True)})
 
     @classmethod
     def load(cls, path: AnyPath) -> "FeatureTable":
@@ -94,7 +97,11 @@ class FeatureTable:
         path = Path(path)
         try:
             with safe_open(path, framework="numpy") as file:
-                texts = json.loads(file.metadata()[METADATA_KEY])
-                return cls(**texts, **{name: file.get_tensor(name) for name in ("audio", "visual", "labels")})
-        except (OSError, SafetensorError, json.JSONDecodeError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: {error!r}; expected a table that the stage `features` wrote") from error
+                provenance = json.loads(file.metadata()[METADATA_KEY])
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+            texts: dict[str, Any] = {name: unpack_texts(arrays, name) for name in TEXTS}
+            numbers = {name: arrays[name] for name in NUMBERS}
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            expected = "a table that the stage `features` wrote; `dvc repro` writes one of an earlier version again"
+            raise DataError(f"{path}: {error!r}; expected {expected}") from error
+        return cls(**texts, **numbers, provenance=provenance)

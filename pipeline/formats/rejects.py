@@ -1,15 +1,13 @@
 """rejected.csv: the clips that a run went on without, and why."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import DataError
-from pipeline.formats.csv_rows import write_rows
+from pipeline.errors import DataError, printable
+from pipeline.formats.csv_rows import read_rows, write_rows
 from pipeline.settings.paths import AnyPath
-from pipeline.settings.regular_files import open_regular_text
 
 FILE = "rejected.csv"
 
@@ -24,8 +22,8 @@ class Reject(NamedTuple):
 
 
 def write(path: AnyPath, rows: Iterable[Reject]) -> None:
-    """Write rejected.csv, sorted: equal rejects give equal bytes."""
-    write_rows(path, Reject._fields, sorted(rows))
+    """Write rejected.csv, sorted, in characters that can be printed: equal rejects give equal bytes."""
+    write_rows(path, Reject._fields, sorted(tuple(map(printable, row)) for row in rows))
 
 
 def read(path: AnyPath) -> list[Reject]:
@@ -34,11 +32,9 @@ def read(path: AnyPath) -> list[Reject]:
     Raises:
         DataError: the file is missing or damaged.
     """
-    path = Path(path)
     try:
-        with open_regular_text(path) as file:
-            return [Reject(**row) for row in csv.DictReader(file)]
-    except (OSError, UnicodeDecodeError, csv.Error, TypeError) as error:
+        return [Reject(**row) for row in read_rows(path, Reject._fields)]
+    except OSError as error:
         raise DataError(f"{path}: {error}; expected a list of refused clips that a stage wrote") from error
 
 

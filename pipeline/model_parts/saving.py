@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from pipeline.errors import DataError
-from pipeline.formats.json_text import parse_json
 from pipeline.model_parts.base import Params
+from pipeline.settings.json_text import parse_json
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,24 +62,15 @@ def load_seeds(name: str, folder: AnyPath) -> list[Model]:
     return [model_module(name).Model.load(path) for _, path in sorted(files.items())]
 
 
-def embed_table(models: Iterable[Model], table: FeatureTable) -> dict[str, NDArray[Any]]:
-    """Return both modalities of every clip in the models' spaces, each from its own features alone.
+def embed_table(models: Iterable[Model], table: FeatureTable) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return audio and visual of every clip in the models' spaces, (n_seeds, n, k) each, from its own features alone.
 
     Args:
         models: n_seeds fits of one model.
         table: features of n clips.
-
-    Returns:
-        ``audio`` and ``visual`` (n_seeds, n, k) float32, ``clip_ids``, ``splits`` and ``labels`` (n,) text.
     """
     audio, visual = zip(*((of.embed_audio(table.audio), of.embed_visual(table.visual)) for of in models), strict=True)
-    return {
-        "audio": np.stack(audio),
-        "visual": np.stack(visual),
-        "clip_ids": np.array(table.clip_ids),
-        "splits": np.array(table.splits),
-        "labels": np.array(table.classes)[table.labels],
-    }
+    return np.stack(audio), np.stack(visual)
 
 
 def _write_history(path: Path, history: History) -> None:

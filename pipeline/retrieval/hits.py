@@ -35,6 +35,9 @@ _OWN_SCORE = -STEPS - 2.0**20  # a key below that of any cosine
 class Hits(NamedTuple):
     """The standing of the relevant items of some queries, each (n_queries, n_relevant), the best hit first.
 
+    A metric is given queries of one class at a time: all of them have as many relevant items, R of the definitions in
+    docs/evaluate.md, which is ``n_above.shape[1]``.
+
     Attributes:
         n_above: items of a higher score.
         n_up_to: items of this score or a higher one.

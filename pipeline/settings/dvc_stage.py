@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from pipeline.settings.regular_files import read_regular
+
 
 def stage_in_words(task: str) -> str:
     """Return what is done with its place in the pipeline: ``stage 2 of 34, logmel``; outside of DVC the task alone.
@@ -34,7 +36,7 @@ def _place(stage: str, folder: Path) -> str:
         pipeline, params = (_read(folder / name) for name in ("dvc.yaml", "params.yaml"))
         names = list(stage_names(pipeline, params))
         return f"stage {names.index(stage) + 1} of {len(names)}"
-    except (OSError, yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ""
 
 
@@ -76,4 +78,4 @@ def _members(values: Any) -> list[Any]:  # noqa: ANN401 - see stage_names
 
 def _read(path: Path) -> Any:  # noqa: ANN401 - see stage_names
     """The content of a YAML file."""
-    return yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return yaml.load(read_regular(path), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

@@ -18,6 +18,7 @@ WITHOUT_EFFECT = (
     "pipeline.settings.environment",
     "pipeline.settings.limits",
     "pipeline.settings.time_limit",
+    "pipeline.settings.json_text",
     "pipeline.settings.notices",
     "pipeline.settings.paths",
     "pipeline.settings.regular_files",
@@ -27,7 +28,6 @@ WITHOUT_EFFECT = (
     "pipeline.settings.imports",
     "pipeline.formats.clips",  # how inputs and results are written down; the input's own hash says what was read
     "pipeline.formats.files",
-    "pipeline.formats.json_text",
     "pipeline.formats.memory",
     "pipeline.formats.rejects",
     "pipeline.formats.shards",

@@ -1,5 +1,6 @@
 """A section of params.yaml becomes one frozen, checked model, or a ParamsError that names the key."""
 
+import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 PARAMS_FILE = Path("params.yaml")
+LARGEST_PARAMS_BYTES = 1 << 20
+_SHORT = reprlib.Repr()  # of values from YAML, whose aliases make gigabytes of a line
+_SHORT.maxstring = _SHORT.maxother = 300
+_SHORT.maxlist = _SHORT.maxdict = 20
+_SHORT.maxlevel = 3
 
 
 class StageParams(BaseModel):
@@ -47,7 +53,7 @@ def read_section(section: str, path: AnyPath = PARAMS_FILE) -> object:
     """
     path = Path(path)
     try:
-        value: object = yaml.safe_load(read_regular(path).decode())
+        value: object = yaml.safe_load(read_regular(path, LARGEST_PARAMS_BYTES).decode())
     except OSError as error:
         raise ParamsError(f"{path}: {error.strerror}; expected a params file in the current folder") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as bytes that are no UTF-8, the 99th of May
@@ -64,7 +70,7 @@ def load_params(section: str, cls: type[Params], path: AnyPath = PARAMS_FILE) ->
 
     Args:
         section: dotted name, such as ``logmel`` or ``baselines.cca``.
-        cls: the pydantic model of the section; it lives in the room that uses it.
+        cls: the pydantic model of the section; it stands in the module that uses it.
         path: the YAML file.
 
     Raises:
@@ -88,7 +94,7 @@ def model_sections(path: AnyPath = PARAMS_FILE) -> dict[str, str]:
     path = Path(path)
     value = read_section("models", path)
     if not isinstance(value, dict) or not value or not all(isinstance(section, str) for section in value.values()):
-        raise ParamsError(f"{path}: models: {value!r}; expected NAME: SECTION for at least one model")
+        raise ParamsError(f"{path}: models: {_SHORT.repr(value)}; expected NAME: SECTION for at least one model")
     return {str(name): section for name, section in value.items()}
 
 
@@ -102,4 +108,4 @@ def _problem(section: str, detail: "ErrorDetails") -> str:
     problem = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error" and isinstance(detail["input"], dict):  # of several keys, which it names
         return f"{name}: {problem}"
-    return f"{name}: {problem} (got {detail['input']!r})"
+    return f"{name}: {problem} (got {_SHORT.repr(detail['input'])})"

@@ -30,7 +30,11 @@ def tune(
 
     No test clip is looked at, and every model gets the same folds and as many trials. Trial 0 is what params.yaml says;
     the others draw the parameters that the model's SEARCH names. The score of a trial is the MAP of the held-out fold
-    (average of both directions, mean over the folds), which also stops the training early.
+    (average of both directions, mean over the folds), which also stops the training early. A trial thus costs one
+    training of the model for each fold.
+
+    The last line of a model names its best trial and what it drew, as options -S SECTION.KEY=VALUE of `dvc exp run`,
+    which write it into params.yaml: to the section that `models` there gives the model.
 
     OUT/MODEL.csv has a row for each trial. It grows as trials end, and the command started again goes on behind its
     last row. A trial whose training diverges has no score: nan.

@@ -42,12 +42,20 @@ class Media:
         container: the open file.
         kind: the track whose packets will be asked for, ``audio`` or ``video``.
         bounds: of the streams, and of the length of the track.
+        is_long_enough: whether the file is as long as its header says.
 
     Raises:
         ClipError: the file is cut short, is out of bounds, or there is no decoder for the track.
     """
 
-    def __init__(self, path: AnyPath, container: InputContainer, kind: str, bounds: Bounds = BOUNDS) -> None:
+    def __init__(
+        self,
+        path: AnyPath,
+        container: InputContainer,
+        kind: str,
+        bounds: Bounds = BOUNDS,
+        is_long_enough: bool = True,
+    ) -> None:
         self.path, self.bounds = Path(path), bounds
         bounds.check(path, "n_streams", len(container.streams), "streams")
         self.is_cut_at_keys = container.format.name.startswith(_CUT_AT_KEYS)
@@ -60,7 +68,8 @@ class Media:
         if wanted is not None and not wanted.is_decodable:
             raise ClipError(str(self.path), "undecodable", f"no decoder for its {kind}", "a codec that FFmpeg decodes")
         self._held = held if wanted is expected else None
-        check_index(self.path, [track.stream for track in self._tracks.values()])
+        if not is_long_enough:
+            check_index(self.path, [track.stream for track in self._tracks.values()])
         _check_whole(self.path, container, list(self._tracks.values()))
         self._check_times()
         self._check_length(wanted)
@@ -125,8 +134,8 @@ class Media:
             track.add(packet)
             if len(track) % _PACKETS_BETWEEN_CHECKS == 0:
                 self._check_length_so_far(track, packet)
-            if index in openings:
-                openings[index].add(packet)
+            if (opening := openings.get(index)) and opening.is_open:
+                opening.add(packet)
             if index == wanted_index:
                 n_bytes += packet.size
                 if n_bytes <= HELD_BYTES:
@@ -137,12 +146,6 @@ class Media:
             opening.finish()
             self._tracks[index].given = opening.first
         return held if n_bytes <= HELD_BYTES else None
-
-    def _check_length_so_far(self, track: Track, packet: av.Packet[Any]) -> None:
-        """Refuse a file that is too long before all of its packets are read."""
-        if track.first_time is not None and packet.dts is not None:
-            length_seconds = track.seconds(packet.dts - track.first_time)
-            self.bounds.check(self.path, "clip_seconds", length_seconds, f"s of {track.stream.type} and more")
 
     def _demuxed(self, container: InputContainer) -> Iterator[av.Packet[Any]]:
         """The packets of all tracks; without a track there are none, while FFmpeg would give those of subtitles."""
@@ -160,15 +163,21 @@ class Media:
                 problem = f"the times of its {track.stream.type} fall back by {track.fall_seconds:.2f} s"
                 raise ClipError(str(self.path), "undecodable", problem, "one recording, whose times rise")
 
+    def _check_length_so_far(self, track: Track, packet: av.Packet[Any]) -> None:
+        """Refuse a file that is too long before all of its packets are read."""
+        if track.first_time is not None and packet.dts is not None:
+            length_seconds = track.seconds(packet.dts - track.first_time)
+            self.bounds.check(self.path, "clip_seconds", length_seconds, f"s of {track.stream.type} and more")
+
 
 @contextmanager
 def reading(path: AnyPath, kind: str, bounds: Bounds = BOUNDS) -> Iterator[Media]:
     """Give the open file; what FFmpeg cannot read or decode inside the block becomes a ClipError."""
     path = Path(path)
     try:
-        check_whole_file(path)
+        is_long_enough = check_whole_file(path)
         with _opened(path, kind) as container:
-            yield Media(path, container, kind, bounds)
+            yield Media(path, container, kind, bounds, is_long_enough)
     except MemoryError:
         raise  # also one of FFmpeg's, and no fault of the file
     except av.error.FFmpegError as error:

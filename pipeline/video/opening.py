@@ -27,18 +27,16 @@ class Opening:
         self._stream, self._is_h264 = stream, stream.codec_context.name == "h264"
         self._key: av.Packet[Any] | None = None
         self._decoder: av.VideoCodecContext | None = None
-        self._is_told, self._n_passed = False, 0
+        self.is_open, self._n_passed = True, 0
         self.first: First | None = None  # None: the first key frame
 
     def add(self, packet: av.Packet[Any]) -> None:
         """Take the next packet in decoding order."""
-        if self._is_told:
-            return
         if self._decoder:
             self._decode(packet)
         elif self._key:
             if packet.pts is None or self._key.pts is None or packet.pts >= self._key.pts:
-                self._is_told = True
+                self.is_open = False
             else:
                 self._decode(self._key, packet)
         elif self._is_h264 and not (packet.is_keyframe and _has_idr(packet, self._stream)):
@@ -50,9 +48,9 @@ class Opening:
 
     def finish(self) -> None:
         """Take the end of the stream."""
-        if self._decoder:
+        if self._decoder and self.is_open:
             self._decode(None)
-        self._is_told, self._key, self._decoder = True, None, None
+        self.is_open, self._key, self._decoder = False, None, None
 
     def _decode(self, *packets: av.Packet[Any] | None) -> None:
         """Look at what packets bring out of a decoder of our own; those that it cannot decode bring nothing."""
@@ -62,8 +60,8 @@ class Opening:
                 frames = self._decoder.decode(packet)
             except av.error.FFmpegError:
                 continue
-            if frames and not self._is_told:
-                self.first, self._is_told = First(self._n_passed, frames[0].pts), True
+            if frames and self.is_open:
+                self.first, self.is_open = First(self._n_passed, frames[0].pts), False
 
 
 def _decoder(stream: Stream) -> av.VideoCodecContext:

@@ -16,6 +16,7 @@ Stream = av.AudioStream | av.VideoStream
 Ticks = NDArray[np.int64]  # times in units of the stream's time base
 _NO_TIME = -(1 << 63)
 _KEY, _DISCARD, _SETUP = 1, 2, 4
+_EDIT_SECONDS = 0.001  # as far as an edit list may be from a packet's end by rounding
 _USUAL_RATE = 25  # of a stream that states none
 _PACKED = re.compile(rb"DivX\d+(b|Build)\d+p")  # MPEG-4 with two pictures in one packet and none in another
 
@@ -204,9 +205,10 @@ class Track:
         return self._cut(int(starts[0]), last, last + (self._durations[packet] or mean))
 
     def _cut(self, begin: int, last: int, end: int) -> int:
-        """Where an edit list ends a stream whose last packet starts at one tick and would end at another."""
+        """Where an edit list, which counts in milliseconds, ends a stream: it cuts nothing but the last packet."""
         stated = max(0, begin) + (self.stream.duration or 0)
-        return stated if self._has_edits and last < stated < end else end
+        is_cut = self._has_edits and last < stated and self.seconds(end - stated) > _EDIT_SECONDS
+        return stated if is_cut else end
 
     def _has(self, flag: int) -> NDArray[np.bool_]:
         """Which packets carry a flag."""

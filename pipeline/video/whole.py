@@ -17,28 +17,29 @@ _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _OPEN = 0xFFFFFFFF  # the size of a chunk that a live recording goes on with
 
 
-def check_whole_file(path: AnyPath) -> None:
-    """Compare the size of an MP4, MOV, AVI, WAV, MKV or WebM with what stands in it; other formats pass.
+def check_whole_file(path: AnyPath) -> bool:
+    """Return whether an MP4, MOV, AVI, WAV, MKV or WebM is as long as stands in it; other formats are.
 
-    Some writers state a size that is some bytes too large; whether a packet of an MP4 lies behind the end is told by
-    its index: ``check_index``.
+    Some writers state a size that is some bytes too large. Of an MP4 that is not as long ``check_index`` tells whether
+    its packets are all there.
 
     Raises:
         ClipError: the file is shorter, or an MP4 has no index.
         OSError: it cannot be read.
     """
     path = Path(path)
-    n_bytes = path.stat().st_size
+    n_bytes, last = path.stat().st_size, 0
     with path.open("rb") as file:
         start = file.read(8)
         if start[4:] in _MP4_BOXES:
-            stated = _index_end(path, file, n_bytes)
+            stated, last = _index_end(path, file, n_bytes)
         elif start[:4] == b"RIFF":
             stated = _riff_end(file, n_bytes)
         else:
             stated = _segment_end(file) if start[:4] == _EBML else 0
     if stated > n_bytes:
         raise _shorter(path, n_bytes, stated)
+    return last <= n_bytes
 
 
 def check_index(path: AnyPath, streams: Iterable[Stream]) -> None:
@@ -58,15 +59,15 @@ def _shorter(path: AnyPath, n_bytes: int, stated: int) -> ClipError:
     return ClipError(str(path), "truncated", f"{n_bytes} bytes", f"{stated} bytes by its header")
 
 
-def _index_end(path: Path, file: BinaryIO, n_bytes: int) -> int:
-    """Where the index of an MP4 ends if it is the last box, by its size or by that of what it holds; else 0."""
+def _index_end(path: Path, file: BinaryIO, n_bytes: int) -> tuple[int, int]:
+    """Where the last box of an MP4 ends, if it is an index by that or by what it holds, else 0; and in any case."""
     boxes = list(_mp4_boxes(file, n_bytes))
     if b"moov" not in (name for name, _, _ in boxes):
         raise ClipError(str(path), "truncated", "an MP4 without its index (moov)", "a whole file")
     name, start, end = max((box for box in boxes if box[0] in _MP4_BOXES), key=lambda box: box[2])  # no junk at the end
     if name not in _INDEX or end <= n_bytes:
-        return 0
-    return max((end for _, _, end in _mp4_boxes(file, n_bytes, start + 8)), default=end)
+        return 0, end
+    return max((end for _, _, end in _mp4_boxes(file, n_bytes, start + 8)), default=end), end
 
 
 def mp4_boxes(path: AnyPath) -> set[bytes]:

@@ -128,6 +128,8 @@ def _read_tensorflow(network: str, checkpoint: Path) -> State:
 
 def _first_line(error: Exception) -> str:
     """What a library says first, behind its error's name: torch goes on for a page, some say nothing or a number."""
+    if "weights_only" in str(error):  # torch says how to run the code; that advice is not passed on
+        return f"{type(error).__name__}: damaged, or a pickle that would run code"
     return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
 
 

@@ -59,7 +59,7 @@ def main() -> None:
         n_located = sum(clip.can_be_located for clip in clips)
         if not n_located:
             sys.exit(
-                f"tasks: {data / 'clips.csv'}: no test clip with an event shorter than itself; expected event times"
+                f"protocols: {data / 'clips.csv'}: no test clip with an event shorter than itself; expected event times"
             )
         print(f"{len(clips)} test clips with an event, {n_located} of them longer than it\n")
         print(f"| model | {' | '.join(COLUMNS)} |\n|---{'|---' * len(COLUMNS)}|")
@@ -67,7 +67,7 @@ def main() -> None:
             print(f"| {folder.name} | " + " | ".join(f"{score:.3f}" for score in scores(folder, data, clips)) + " |")
         print("| chance | " + " | ".join(f"{score:.3f}" for score in chance(clips)) + " | | |")
     except PipelineError as error:
-        sys.exit(f"tasks: {type(error).__name__}: {error}")
+        sys.exit(f"protocols: {type(error).__name__}: {error}")
 
 
 def read_seconds(data: Path) -> "Iterator[Seconds]":
@@ -119,7 +119,7 @@ def scores(folder: Path, data: Path, clips: "Sequence[Seconds]") -> "NDArray[np.
     for k, path in enumerate(sorted(folder.glob("seed-*.safetensors"))):
         by_second = _second_scores(model_module(folder.name).Model.load(path), clips)
         ndcg = few_queries_ndcg(
-            embeddings.audio[k], embeddings.visual[k], embeddings.numbers, QUERIES_PER_CLASS, QUERY_SEED
+            embeddings.audio[k], embeddings.visual[k], embeddings.labels, QUERIES_PER_CLASS, QUERY_SEED
         )
         by_seed.append([*by_second, *(ndcg[direction] for direction in CROSS_MODAL)])
     return np.asarray(np.mean(by_seed, axis=0))
@@ -191,7 +191,7 @@ def _numbers(clips: "Sequence[Seconds]") -> "NDArray[np.int64]":
 
 def _arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m studies.protocols.__main__", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.protocols", description=__doc__)
     parser.add_argument("data_folder", type=Path, help="of a finished run: data")
     return parser.parse_args()
 

@@ -31,6 +31,7 @@ def by_hand(name: str, ranked: tuple[int, ...]) -> float:
         "precision": sum(rank <= k for rank in ranks) / k,
         "ndcg": sum(1 / np.log2(1 + rank) for rank in ranks if rank <= k) / perfect,
     }
+    assert family in values, f"{family}: no oracle; expected its definition among the values of by_hand"
     return float(values[family])
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from pipeline.errors import DataError, ParamsError
 from pipeline.evaluate.model_metrics import EvaluateParams, chance, measure, model_metrics, significance_rows
 from pipeline.evaluate.plot_tables import class_map_rows, confusion_rows, precision_recall_rows, precision_scope_rows
-from pipeline.formats.embeddings import Embeddings
+from pipeline.formats.embeddings import EmbeddedClips, Embeddings, write_arrays
 
 PARAMS = EvaluateParams(
     recall_at=(1, 5),
@@ -23,10 +24,10 @@ PARAMS = EvaluateParams(
 
 def make(n_seeds: int = 2, n: int = 30) -> Embeddings:
     rng = np.random.default_rng(0)
-    labels = np.array(["cat", "dog", "owl"])[np.arange(n) % 3]
+    labels, classes = np.arange(n) % 3, ["cat", "dog", "owl"]
     signal = np.eye(3, 5)[np.arange(n) % 3]
     audio, visual = (signal + rng.normal(size=(n_seeds, n, 5)) for _ in range(2))
-    return Embeddings(audio.astype(np.float32), visual.astype(np.float32), labels)
+    return Embeddings(audio.astype(np.float32), visual.astype(np.float32), labels, classes)
 
 
 def sklearn_map(query: np.ndarray, gallery: np.ndarray, labels: np.ndarray) -> float:
@@ -71,8 +72,8 @@ def test_within_a_modality_map_is_scikit_learn_s_without_the_query() -> None:
 
 def test_a_clip_alone_in_its_class_is_no_query_within_a_modality() -> None:
     made = make(n_seeds=1, n=7)  # classes of 3, 2 and 2
-    labels = np.where(np.arange(7) == 4, "wolf", made.labels)
-    measured = measure(Embeddings(made.audio, made.visual, labels), PARAMS)
+    labels = np.where(np.arange(7) == 4, 3, made.labels)
+    measured = measure(replace(made, labels=labels, classes=[*made.classes, "wolf"]), PARAMS)
     assert measured["audio_to_audio"].sample.rows.tolist() == [0, 2, 3, 5, 6]
     assert measured["audio_to_visual"].sample.rows.tolist() == list(range(7))
 
@@ -98,7 +99,7 @@ def test_a_sample_of_the_queries_searches_the_whole_gallery_and_says_how_sure_it
 
 def test_a_model_of_noise_is_significantly_behind_and_a_copy_is_not() -> None:
     made, rng = make(), np.random.default_rng(5)
-    noise = Embeddings(rng.normal(size=made.audio.shape), rng.normal(size=made.audio.shape), made.labels)
+    noise = replace(made, audio=rng.normal(size=made.audio.shape), visual=rng.normal(size=made.audio.shape))
     models = {name: measure(of, PARAMS) for name, of in (("main", made), ("copy", made), ("noise", noise))}
     rows = {(row["model"], row["other"]): row for row in significance_rows(models, PARAMS)}
     leads = {name: model_metrics(of)["average"]["map"] for name, of in models.items()}
@@ -159,39 +160,49 @@ def test_the_confusion_table_holds_every_query_of_both_ways_and_all_seeds() -> N
     assert right == pytest.approx(model_metrics(measure(make(), PARAMS))["average"]["recall_at_1"])
 
 
-def test_only_test_clips_are_loaded(tmp_path: Path) -> None:
-    audio = np.arange(8.0).reshape(1, 4, 2)
-    splits, labels = np.array(["train", "test", "validation", "test"]), np.array(["a", "b", "a", "c"])
-    np.savez(tmp_path / "e.npz", audio=audio, visual=-audio, splits=splits, labels=labels)
+def write(path: Path, splits: list[str], labels: list[int], classes: list[str]) -> np.ndarray:
+    """Embeddings that count up, and the negative of them as the visual ones."""
+    audio = np.arange(2.0 * len(splits)).reshape(1, -1, 2)
+    ids, places = [str(i) for i in range(len(splits))], np.array(labels)
+    made = EmbeddedClips(audio=audio, visual=-audio, labels=places, classes=classes, clip_ids=ids, splits=splits)
+    made.save(path)
+    return audio
+
+
+def test_only_test_clips_are_loaded_and_their_classes_in_the_order_of_the_names(tmp_path: Path) -> None:
+    write(tmp_path / "e.npz", ["train", "test", "validation", "test"], [0, 2, 0, 1], ["a", "c", "b"])
     made = Embeddings.load(tmp_path / "e.npz")
     assert made.audio.tolist() == [[[2, 3], [6, 7]]]
     assert made.visual.tolist() == [[[-2, -3], [-6, -7]]]
-    assert made.labels.tolist() == ["b", "c"]
+    assert [made.classes[label] for label in made.labels] == ["b", "c"]
+    assert made.classes == ["b", "c"]
 
 
 def test_embeddings_without_a_test_clip_are_refused(tmp_path: Path) -> None:
-    one = np.zeros((1, 1, 2))
-    np.savez(tmp_path / "e.npz", audio=one, visual=one, splits=np.array(["train"]), labels=np.array(["a"]))
+    write(tmp_path / "e.npz", ["train"], [0], ["a"])
     with pytest.raises(DataError, match=r"e.npz: no clip of the split 'test'"):
         Embeddings.load(tmp_path / "e.npz")
 
 
 @pytest.mark.parametrize("n_bytes", [0, 100, -10])
 def test_a_file_that_was_cut_off_is_named(tmp_path: Path, n_bytes: int) -> None:
-    one = np.zeros((1, 1, 2))
-    np.savez(tmp_path / "e.npz", audio=one, visual=one, splits=np.array(["test"]), labels=np.array(["a"]))
+    write(tmp_path / "e.npz", ["test"], [0], ["a"])
     (tmp_path / "e.npz").write_bytes((tmp_path / "e.npz").read_bytes()[:n_bytes])
     with pytest.raises(DataError, match=r"e.npz.*expected embeddings that the stage `embed` wrote"):
         Embeddings.load(tmp_path / "e.npz")
 
 
 def test_a_file_of_other_arrays_is_named(tmp_path: Path) -> None:
-    made = {"audio": np.zeros((1, 4, 2)), "visual": np.zeros((1, 3, 2)), "labels": np.array(["a"] * 4)}
-    np.savez(tmp_path / "e.npz", splits=np.array(["test"] * 4), **made)
+    audio = write(tmp_path / "e.npz", ["test"] * 4, [0] * 4, ["a"])
+    with np.load(tmp_path / "e.npz") as file:
+        arrays = dict(file)
+    write_arrays(tmp_path / "e.npz", arrays | {"visual": audio[:, :3]})
+    write_arrays(tmp_path / "numbers.npz", arrays | {"classes": arrays["labels"]})
+    write_arrays(tmp_path / "earlier.npz", {"audio": audio, "visual": audio, "labels": np.array(["a"] * 4)})
     with (tmp_path / "one.npz").open("wb") as file:
         np.save(file, np.zeros(3))
-    for name in ("e.npz", "one.npz"):
-        with pytest.raises(DataError, match=rf"{name}.*expected embeddings that the stage `embed` wrote"):
+    for name in ("e.npz", "numbers.npz", "earlier.npz", "one.npz"):
+        with pytest.raises(DataError, match=rf"{name}.*expected embeddings that the stage `embed` wrote; `dvc repro`"):
             Embeddings.load(tmp_path / name)
 
 

@@ -79,3 +79,9 @@ def test_a_wrong_device_is_refused_before_weights_are_made(monkeypatch: pytest.M
 def test_the_sections_of_the_networks_stand_in_params_yaml() -> None:
     params = yaml.safe_load(Path("params.yaml").read_text())
     assert set(params["networks"]) <= set(params)
+
+
+def test_inputs_that_are_not_there_are_no_data_set_without_clips(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nope: no such folder; expected what the stage of that name has written"):
+        embed_folder("vggish", tmp_path / "nope", tmp_path / "out", Share(1, 1))
+    assert not (tmp_path / "out").exists()

@@ -26,6 +26,7 @@ from pipeline.features.clip_vectors import (
 from pipeline.features.pca import NO_PCA, load_pca
 from pipeline.formats import provenance, rejects
 from pipeline.formats.clips import Clip, write_clips
+from pipeline.formats.embeddings import EmbeddedClips, Embeddings
 from pipeline.formats.feature_table import METADATA_KEY, FeatureTable
 from pipeline.formats.shards import Arrays, read_shards, write_shards
 from pipeline.frames import FramesParams, offsets
@@ -136,6 +137,38 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     save_file({"audio": np.zeros((1, 1), np.float32)}, tmp_path / "table", {METADATA_KEY: "no JSON"})
     with pytest.raises(DataError, match="expected a table that the stage `features` wrote"):
         FeatureTable.load(tmp_path / "table")
+
+
+def test_a_table_of_an_earlier_version_says_how_it_is_made_again(tmp_path: Path) -> None:
+    save_file({"audio": np.zeros((1, 1), np.float32)}, tmp_path / "table", {"table": '{"clip_ids": ["a"]}'})
+    with pytest.raises(DataError, match=r"table: .*; `dvc repro` writes one of an earlier version again"):
+        FeatureTable.load(tmp_path / "table")
+
+
+def test_a_long_name_costs_its_length_once(tmp_path: Path) -> None:
+    n, long = 20_000, "x" * 100_000
+    rows = np.zeros((n, 1), np.float32)
+    ids, labels = [long, *map(str, range(1, n))], np.zeros(n, np.int64)
+    table = replace(make(), clip_ids=ids, splits=["test"] * n, labels=labels, classes=[long], audio=rows, visual=rows)
+    tracemalloc.start()
+    table.save(tmp_path / "table")
+    EmbeddedClips(
+        audio=rows[None], visual=rows[None], labels=labels, classes=[long], clip_ids=ids, splits=table.splits
+    ).save(tmp_path / "e.npz")
+    assert Embeddings.load(tmp_path / "e.npz").classes == FeatureTable.load(tmp_path / "table").classes == [long]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    for file in ("table", "e.npz"):
+        assert (tmp_path / file).stat().st_size < 2 * len(long) + 64 * n
+    assert peak < 100 * len(long)
+
+
+def test_a_table_has_room_for_more_names_than_a_header_of_safetensors(tmp_path: Path) -> None:
+    n, name = 1200, "n" * 100_000  # 120 MB, where a header may have 100
+    ids, rows = [f"{name}{i}" for i in range(n)], np.zeros((n, 1), np.float32)
+    labels = np.zeros(n, np.int64)
+    replace(make(), clip_ids=ids, splits=["train"] * n, labels=labels, audio=rows, visual=rows).save(tmp_path / "t")
+    assert FeatureTable.load(tmp_path / "t").clip_ids == ids
 
 
 def test_a_clip_is_the_mean_of_its_vectors_whatever_their_number() -> None:

@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.formats.json_text import parse_json
 from pipeline.formats.provenance import read_provenance, write_provenance
 
 
@@ -21,8 +20,3 @@ def test_a_damaged_or_missing_note_is_named(tmp_path: Path, content: bytes | Non
         (tmp_path / "provenance.json").write_bytes(content)
     with pytest.raises(DataError, match=r"provenance.json: (.|\n)*; expected the note of a stage: run `dvc repro`"):
         read_provenance(tmp_path)
-
-
-def test_json_nested_deeper_than_python_can_go_is_no_json() -> None:
-    with pytest.raises(ValueError, match="JSON that is nested too deep"):
-        parse_json("[" * 100_000)

@@ -52,7 +52,7 @@ def test_a_deep_model_leaves_a_file_a_seed_an_epoch_a_row_and_the_device(
     assert heads == "seed,epoch,loss,validation_map"
     assert [row.split(",")[:2] for row in rows] == [["3", "0"], ["3", "1"], ["10", "0"], ["10", "1"]]
     assert read_provenance(tmp_path / "dscmr") == {"device": "cpu"}
-    assert embed_table(load_seeds("dscmr", tmp_path / "dscmr"), features())["audio"].shape[:2] == (2, N)
+    assert embed_table(load_seeds("dscmr", tmp_path / "dscmr"), features())[0].shape[:2] == (2, N)
 
 
 def test_a_closed_form_is_computed_on_the_cpu_and_has_no_epochs(tmp_path: Path) -> None:

@@ -18,11 +18,14 @@ import pytest
 import yaml
 from sklearn.metrics import confusion_matrix
 
+from pipeline.errors import DataError
 from pipeline.formats import provenance, rejects
 from pipeline.formats.clips import write_clips
+from pipeline.formats.embeddings import EmbeddedClips
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.rejects import Reject
 from pipeline.report import warnings
+from pipeline.report.inputs import read_inputs
 from stages import evaluate, report
 from tests.helpers.html_page import Page
 from tests.helpers.project import ROOT
@@ -93,8 +96,8 @@ def write_inputs(folder: Path, models: Mapping[str, float], classes: Sequence[st
     centres = rng.normal(size=(len(classes), 8))
     for number, (name, noise) in enumerate(models.items()):
         audio, visual = centres[labels] + noise * rng.normal(size=(2, 1 + number % 3, n, 8))
-        facts = {"splits": ["test"] * n, "labels": np.array(classes)[labels]}
-        np.savez(folder / f"{name}.npz", audio=audio, visual=visual, **facts)
+        names = {"clip_ids": [f"clip {i}" for i in range(n)], "splits": ["test"] * n, "classes": classes}
+        EmbeddedClips(audio=audio, visual=visual, labels=labels, **names).save(folder / f"{name}.npz")
         (folder / "models" / name).mkdir(parents=True)
         provenance.write_provenance(folder / "models" / name, {"device": "cpu"})
 
@@ -289,3 +292,10 @@ def test_drawn_queries_are_said_to_be_drawn(tmp_path: Path) -> None:
     assert "12 of the 30 test clips" in run.page.text
     assert [row[7] for row in run.page.table("model")[1:3]] == ["1", "2"]
     assert all(row[1] == "4" for row in run.page.table("class")[1:])
+
+
+@pytest.mark.parametrize("text", ['{"models": {}}', '{"models": ', "[]"])
+def test_a_metrics_json_without_a_model_is_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text(text)
+    with pytest.raises(DataError, match=r"metrics\.json: .*; expected a metrics\.json that the stage `evaluate` wrote"):
+        read_inputs(tmp_path / "metrics.json", tmp_path, tmp_path / "rejected.csv", tmp_path / "clips.csv")

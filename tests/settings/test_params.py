@@ -122,3 +122,18 @@ def test_damaged_text_is_no_yaml(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "params.yaml").write_bytes(content)
     with pytest.raises(ParamsError, match=r"params.yaml: not YAML \((.|\n)*\); expected sections of key: value"):
         read_section("a", tmp_path / "params.yaml")
+
+
+def test_aliases_that_grow_without_end_are_shown_in_short(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
+    (tmp_path / "params.yaml").write_text("\n".join([*lines, "models: *a11"]))
+    with pytest.raises(ParamsError, match="expected NAME: SECTION for at least one model") as caught:
+        model_sections(tmp_path / "params.yaml")
+    assert len(str(caught.value)) < 100_000
+
+
+def test_a_file_too_large_for_parameters_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes(b"#" * 1_048_577)
+    with pytest.raises(ParamsError, match="1048577 bytes; expected at most 1048576"):
+        read_section("a", tmp_path / "params.yaml")

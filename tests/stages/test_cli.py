@@ -68,3 +68,17 @@ def test_a_missing_path_shows_the_usage() -> None:
     done = run("-m", "stages.logmel", "data/clips.csv")
     assert done.returncode == 2
     assert "python -m stages.logmel [-h] [--shard I/N] CLIPS_CSV OUT" in done.stderr
+
+
+def test_an_input_that_is_missing_is_one_line(tmp_path: Path) -> None:
+    words = ["metrics.json", "plots", "rejected.csv", "clips.csv", "report"]
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.report", *words],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 1
+    expected = "expected what the stages before it write"
+    assert done.stderr == f"report: metrics.json: No such file or directory; {expected}\n"

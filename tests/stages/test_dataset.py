@@ -15,6 +15,7 @@ from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.rejects import Reject
 from pipeline.network_parts.base import network_lines
 from stages import dataset as stage
+from tests.helpers.dataset_params import dataset_params
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,6 +94,47 @@ def test_too_many_missing_files_stop_the_run(tmp_path: Path, monkeypatch: pytest
     assert len(Path("data/dataset/rejected.csv").read_text().splitlines()) == 1 + 5
 
 
+def write_table(folder: Path, paths: list[str], labels: tuple[str, str] = ("cat", "dog")) -> dict[str, Any]:
+    """A table of eight clips, and the section ``dataset`` that names it."""
+    rows = [f"{path},{labels[i % 2]}" for i, path in enumerate(paths)]
+    (folder / "clips.csv").write_text("\n".join(["path,label", *rows]))
+    return {"source": "table", "path": str(folder / "clips.csv")}
+
+
+def test_a_table_of_refused_rows_says_why_and_lists_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = write_table(tmp_path, [f"/data/set/v/{i}.mp4" for i in range(4)])
+    message = (
+        r"4 of 4 clips rejected \(4 outside_root\), such as outside_root: clip '/data/set/v/0.mp4': path .* leads out"
+    )
+    with pytest.raises(DataError, match=message):
+        run(tmp_path, None, monkeypatch, dataset=section)
+    assert len(Path("data/dataset/rejected.csv").read_text().splitlines()) == 1 + 4
+
+
+def test_a_single_class_that_is_left_says_what_was_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = make_videos(tmp_path / "videos", ("cat",))
+    (videos / "dog").symlink_to("nowhere")
+    with pytest.raises(
+        DataError, match=r"8 clips of classes \['cat'\] are left, and 1 were refused \(1 missing\), such as"
+    ):
+        run(tmp_path, videos, monkeypatch)
+    assert "dog,dataset,missing" in Path("data/dataset/rejected.csv").read_text()
+
+
+def test_a_backslash_in_a_path_that_is_not_there_gets_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        DataError, match=r"v\\0\.mp4: no such file; expected .*; folders are parted by /, and this name"
+    ):
+        run(tmp_path, None, monkeypatch, dataset=write_table(tmp_path, [rf"v\{i}.mp4" for i in range(4)]))
+
+
+@pytest.mark.parametrize("path", ["~", "~/videos"])
+def test_a_tilde_is_the_home_folder(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert dataset_params(path=path).path == (tmp_path if path == "~" else tmp_path / "videos")
+    assert dataset_params(path="~no such user/x").path == Path("~no such user/x")
+
+
 def test_copies_of_a_file_are_counted_and_stay_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     videos = make_videos(tmp_path / "videos")
     for i in range(4):
@@ -124,6 +166,15 @@ def test_copies_of_a_file_are_counted_and_stay_together(tmp_path: Path, monkeypa
         ({"networks": {"vggish": {"inputs": "sound", "modality": "audio"}}}, r"networks\.vggish\.inputs: .*'logmel'"),
         ({"vggish": {"postprocess": "half"}}, r"vggish\.postprocess: Input should be 'none', 'pca' or 'pca_uint8'"),
         ({"features": {"audio_scaling": "vegas"}}, r"'vegas' with vggish\.postprocess='none'; expected pca_uint8"),
+        ({"models": {"ccx": "baselines.cca"}}, r"params\.yaml: models: no model 'ccx'; expected one of .*cca"),
+        (
+            {"models": {"cca": "baselines.nope"}},
+            r"baselines\.nope: section is missing; expected a section of that name",
+        ),
+        (
+            {"models": {"cca": "dataset.seed"}},
+            r"dataset\.seed: no section of key: value; expected the parameters of cca",
+        ),
     ],
 )
 def test_what_a_network_cannot_do_stops_before_the_decoding(

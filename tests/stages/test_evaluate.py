@@ -18,6 +18,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from pipeline.errors import DataError
 from pipeline.evaluate import metrics_json
 from pipeline.formats import provenance, rejects
+from pipeline.formats.embeddings import EmbeddedClips
 from pipeline.formats.feature_table import FeatureTable
 from stages import evaluate
 
@@ -39,7 +40,8 @@ def write_inputs(folder: Path) -> None:
     (folder / "report.json").write_text("{}")
     for name, noise in NOISE.items():
         audio, visual = (np.eye(3)[labels] + noise * rng.normal(size=(2, N_CLIPS, 3)) for _ in range(2))
-        np.savez(folder / f"{name}.npz", audio=audio, visual=visual, splits=splits, labels=np.array(classes)[labels])
+        names = {"clip_ids": ids, "splits": splits, "labels": labels, "classes": classes}
+        EmbeddedClips(audio=audio, visual=visual, **names).save(folder / f"{name}.npz")
         (folder / "models" / name).mkdir(parents=True)
         provenance.write_provenance(folder / "models" / name, {"device": "cuda" if name == "good" else "cpu"})
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -101,9 +103,8 @@ def test_a_model_of_several_seeds_and_drawn_queries_says_how_far_its_average_may
     params = yaml.safe_load(Path("params.yaml").read_text())
     params["evaluate"]["max_queries"] = 20
     Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    with np.load("worse.npz") as file:
-        arrays = dict(file)
-    np.savez("worse.npz", **arrays | {"audio": arrays["audio"][:1], "visual": arrays["visual"][:1]})
+    worse = EmbeddedClips.load("worse.npz")
+    replace(worse, audio=worse.audio[:1], visual=worse.visual[:1]).save("worse.npz")
     models = run(folder / "plots")["models"]
     assert models["good"]["average"]["map_margin"] > 0
     assert models["good"]["average"]["map_sampling_margin"] > 0
@@ -150,8 +151,8 @@ def test_every_query_has_its_average_precision_and_the_map_is_their_mean(folder:
 
 def test_the_rank_of_a_query_is_that_of_the_first_item_of_its_class_and_the_mean_over_seeds(folder: Path) -> None:
     run(folder / "plots")
-    with np.load("noise.npz") as file:
-        audio, visual, labels = file["audio"][:, :30], file["visual"][:, :30], file["labels"][:30]
+    made = EmbeddedClips.load("noise.npz")
+    audio, visual, labels = made.audio[:, :30], made.visual[:, :30], made.labels[:30]
     cosines = [cosine_similarity(query, gallery) for query, gallery in zip(audio, visual, strict=True)]
     ranked = np.stack([labels[np.argsort(-scores, axis=1)] == labels[:, None] for scores in cosines])
     rows = table(folder / "plots" / "queries" / "noise.csv")[:30]

@@ -115,8 +115,12 @@ class Code:
 def test_the_code_in_a_pickle_does_not_run(tmp_path: Path, weights_dir: Path, is_zip: bool) -> None:
     trap, made = tmp_path / "trap.pth", tmp_path / "made"
     torch.save({"w": Code(made)}, trap, _use_new_zipfile_serialization=is_zip)
-    with pytest.raises(DataError, match=r"trap\.pth: .*expected a whole file that holds tensors only, no code"):
+    with pytest.raises(
+        DataError, match=r"trap\.pth: .*expected a whole file that holds tensors only, no code"
+    ) as raised:
         import_file("vggish", trap)
+    assert "a pickle that would run code" in str(raised.value)
+    assert "can still be loaded" not in str(raised.value)
     assert not made.exists()
     assert_nothing_is_left(weights_dir)
     trap.write_bytes(pickle.dumps(Code(made)))

@@ -7,7 +7,10 @@ from importlib.util import find_spec
 import pytest
 import yaml
 
+from pipeline.evaluate.metrics import METRICS
+from pipeline.model_parts.base import model_names
 from tests.helpers.pages import PAGES, ROOT, anchors, blocks, links, prose, text_of
+from tests.helpers.refusals import KINDS, places_of_kinds
 
 each_page = pytest.mark.parametrize("page", PAGES)
 LANGUAGES = {"sh", "console", "text", "csv", "yaml"}
@@ -65,6 +68,8 @@ def test_the_tree_of_the_readme_names_folders_and_files_that_are_there() -> None
     assert [path for path in paths if not (ROOT / path).exists()] == []
     folders = {path.parent.name for path in (ROOT / "pipeline").glob("*/__init__.py")}
     assert [name for name in sorted(folders) if f" {name}/" not in tree] == []
+    modules = {path.name for path in (ROOT / "pipeline").glob("*.py")} - {"__init__.py"}
+    assert [name for name in sorted(modules) if not re.search(rf" {name}\b", tree)] == []
 
 
 def test_every_stage_has_a_page() -> None:
@@ -80,6 +85,28 @@ def test_every_page_of_docs_is_in_the_list_of_pages() -> None:
     listed = {link.partition("#")[0] for link in links("docs/README.md")}
     pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
     assert pages - {"README.md"} - listed == set()
+
+
+def test_every_model_has_a_row_and_a_section() -> None:
+    rows = re.findall(r"^\| \[`(\w+)`\]\(#(.+?)\) \| `(.+?)` \|", text_of("docs/models.md"), re.MULTILINE)
+    assert sorted(name for name, *_ in rows) == model_names()
+    sections = yaml.safe_load((ROOT / "params.yaml").read_text())["models"]
+    for name, anchor, section in rows:
+        assert name in re.split(r"\W+", anchor.replace("-", " "))
+        assert sections.get(name, section) == section
+
+
+def test_every_metric_has_a_row() -> None:
+    table = text_of("docs/evaluate.md").partition("\n## The metrics\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert rows == [f"{metric.name}{'_at_K' if metric.least_cutoff else ''}" for metric in METRICS]
+
+
+def test_every_kind_of_refusal_has_a_row_with_the_files_that_give_it() -> None:
+    table = text_of("docs/clips.md").partition("\n| kind | what is wrong | said by |\n")[2].partition("\n\n")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", table, re.MULTILINE))
+    assert rows.keys() == KINDS
+    assert {kind: set(re.findall(r"`(.+?)`", files)) for kind, files in rows.items()} == places_of_kinds()
 
 
 @each_page

@@ -45,6 +45,8 @@ def test_make_alone_lists_every_target_and_starts_nothing(folder: Path, words: l
     assert phony is not None
     listed = re.findall(r"^make (\S+) +\S.{8,}$", done.stdout, re.MULTILINE)
     assert sorted(listed) == sorted(phony[1].split())
+    columns = {match.end() for match in map(re.compile(r"(make )?\S+ +").match, done.stdout.splitlines()) if match}
+    assert len(columns) == 1
     assert (done.returncode, done.stderr) == (0, "")
     assert max(map(len, done.stdout.splitlines())) <= 120
     assert sorted(folder.iterdir()) == before

@@ -33,7 +33,7 @@ class File(NamedTuple):
     n_bytes: int
     used_seconds: float
 
-    def is_reject(self) -> bool:
+    def is_refusal(self) -> bool:
         """Return whether the file is an entry without arrays: it ends where its header does."""
         try:
             with open_regular(self.path, follow_link=False) as file:

@@ -1,8 +1,6 @@
 """Arrays of published feature files, read with suspicion: every problem names the file and the key."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import h5py
@@ -10,37 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError
-from pipeline.settings.paths import AnyPath
 
 NUMBERS = "fiu"  # kinds of dtype: floating, signed, unsigned
 
 
-@contextmanager
-def open_hdf5(path: AnyPath) -> Iterator[Any]:
-    """Give an HDF5 file to read.
+def check_numbers(array: Any, name: str) -> None:  # noqa: ANN401 - h5py has no types
+    """Refuse an array or dataset, of any shape, whose type is none of a number.
 
     Raises:
-        DataError: the file is missing or is no HDF5, or what the block reads of it is damaged or needs a filter that is
-            not installed.
+        DataError: with its type.
     """
-    path = Path(path)
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, KeyError) as error:  # what HDF5 says of a damaged chunk, group and link
-        raise DataError(f"{path}: {error}; expected an HDF5 file that can be read") from error
-
-
-def dataset(file: Any, key: str) -> Any:  # noqa: ANN401 - h5py has no types
-    """Return the dataset of an open HDF5 file; its bytes are not read yet.
-
-    Raises:
-        DataError: the key is missing, or is a group, a single value or empty.
-    """
-    found = file.get(key)
-    if not isinstance(found, h5py.Dataset) or not found.shape:
-        raise DataError(f"{file.filename}: {key}: not there, or no array; expected an array under this key")
-    return found
+    if array.dtype.kind not in NUMBERS:
+        raise DataError(f"{name}: type {array.dtype}, of shape {array.shape}; expected numbers, whole or floating")
 
 
 def checked_matrix(array: NDArray[Any], name: str) -> NDArray[np.float32]:
@@ -56,8 +35,9 @@ def checked_matrix(array: NDArray[Any], name: str) -> NDArray[np.float32]:
     Raises:
         DataError: no matrix of numbers, or NaN or infinity in it.
     """
-    if array.ndim != 2 or array.dtype.kind not in NUMBERS or 0 in array.shape:
-        raise DataError(f"{name}: {array.dtype} of shape {array.shape}; expected numbers of shape (n, width)")
+    check_numbers(array, name)
+    if array.ndim != 2 or 0 in array.shape:
+        raise DataError(f"{name}: shape {array.shape}; expected numbers of shape (n, width)")
     with np.errstate(over="ignore"):
         matrix = np.ascontiguousarray(array, np.float32)
     if (broken := np.flatnonzero(~np.isfinite(matrix).all(axis=1))).size:
@@ -78,8 +58,11 @@ def checked_labels(array: NDArray[Any], name: str) -> NDArray[np.int64]:
     Raises:
         DataError: another shape or type, or a label that is not whole or below 0.
     """
-    if array.dtype.kind not in NUMBERS or array.ndim not in (1, 2) or array.size != len(array):
-        raise DataError(f"{name}: {array.dtype} of shape {array.shape}; expected numbers of shape (n,) or (n, 1)")
+    check_numbers(array, name)
+    if array.ndim not in (1, 2) or array.size != len(array):
+        is_turned = array.ndim == 2 and len(array) == 1
+        hint = ": it looks transposed, its axis 1 has the labels" if is_turned else ""
+        raise DataError(f"{name}: shape {array.shape}; expected numbers of shape (n,) or (n, 1){hint}")
     flat = array.reshape(-1)
     values = flat.astype(np.float64)
     is_label = (values == np.floor(values)) & (values >= 0) & (values < np.iinfo(np.int32).max)
@@ -127,4 +110,14 @@ def check_lengths(where: str, arrays: dict[str, Sequence[Any] | NDArray[Any]]) -
     """
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
-        raise DataError(f"{where}: rows {lengths}; expected the same number everywhere, and at least one")
+        raise DataError(
+            f"{where}: rows {lengths}; expected the same number everywhere, and at least one{_turned(arrays)}"
+        )
+
+
+def _turned(arrays: dict[str, Sequence[Any] | NDArray[Any]]) -> str:
+    """A word about matrices whose other axis has the length of what is no matrix."""
+    shapes = {name: array.shape for name, array in arrays.items() if isinstance(array, np.ndarray) and array.ndim == 2}
+    lengths = {len(array) for name, array in arrays.items() if name not in shapes}
+    turned = [name for name, (n_rows, width) in shapes.items() if width in lengths and n_rows not in lengths]
+    return f": {' and '.join(turned)} look transposed, axis 1 has a clip a column" if turned else ""

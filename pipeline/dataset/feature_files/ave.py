@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from pipeline.dataset.base import refusal
 from pipeline.dataset.feature_files.arrays import (
-    NUMBERS,
     check_lengths,
+    check_numbers,
     checked_matrix,
-    dataset,
-    open_hdf5,
 )
+from pipeline.dataset.feature_files.hdf5 import dataset, open_hdf5
 from pipeline.dataset.feature_files.imported import FeatureRows, Imported
 from pipeline.dataset.layouts.ave_files import ANNOTATIONS, ORDER_KEY, SPLITS, read_annotations, read_orders
 from pipeline.errors import DataError
@@ -87,10 +86,10 @@ def _means(path: Path) -> NDArray[np.float32]:
     """(n, width): mean over seconds, and over places where there are any."""
     with open_hdf5(path) as file:
         array = dataset(file, KEY)
-        if array.ndim not in (3, 5) or array.dtype.kind not in NUMBERS or 0 in array.shape:
+        check_numbers(array, f"{path}: {KEY}")
+        if array.ndim not in (3, 5) or 0 in array.shape:
             raise DataError(
-                f"{path}: {KEY}: {array.dtype} of shape {array.shape}; expected (n, seconds, width) numbers, or 7 x 7 "
-                "places between"
+                f"{path}: {KEY}: shape {array.shape}; expected (n, seconds, width) numbers, or 7 x 7 places between"
             )
         return checked_matrix(np.concatenate(list(_block_means(array))), f"{path}: {KEY}")
 
@@ -105,9 +104,12 @@ def _event_classes(path: Path) -> NDArray[np.int64]:
     """(n,) the one class, besides background, that the seconds of a video have; NO_EVENT where all are background."""
     with open_hdf5(path) as file:
         one_hot = dataset(file, KEY)[()]
-    is_cube = one_hot.ndim == 3 and one_hot.shape[-1] > 1 and one_hot.dtype.kind in NUMBERS
-    if not is_cube or not np.isin(one_hot, (0, 1)).all():
-        raise DataError(f"{path}: {KEY}: shape {one_hot.shape}; expected (n, seconds, classes) of 0 and 1")
+    check_numbers(one_hot, f"{path}: {KEY}")
+    if one_hot.ndim != 3 or one_hot.shape[-1] < 2:
+        raise DataError(f"{path}: {KEY}: shape {one_hot.shape}; expected (n, seconds, classes), two classes at least")
+    if (odd := np.argwhere(~np.isin(one_hot, (0, 1)))).size:
+        place = tuple(odd[0].tolist())
+        raise DataError(f"{path}: {KEY}: the value at {place} is {one_hot[place]}; expected 0 and 1 alone")
     has_event = one_hot[:, :, :-1].any(axis=1)  # (n, classes)
     n_classes = has_event.sum(axis=1)
     if (n_classes > 1).any():

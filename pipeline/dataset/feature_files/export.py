@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import h5py
 import numpy as np
@@ -13,8 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.dataset.feature_files.schemas import SIDE_SPLITS, sides_of
-from pipeline.errors import DataError
-from pipeline.formats.embeddings import write_arrays
+from pipeline.formats.embeddings import EmbeddedClips, write_arrays
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.files import disk_errors
 from pipeline.settings.paths import AnyPath
@@ -106,19 +104,18 @@ def write_embeddings_parquet(npz: AnyPath, path: AnyPath) -> None:
     Raises:
         DataError: the npz holds no embeddings.
     """
-    npz = Path(npz)
-    try:
-        with np.load(npz, allow_pickle=False) as file:
-            audio, visual = file["audio"], file["visual"]  # (n_seeds, n, k)
-            texts = {name: file[f"{name}s"] for name in ("clip_id", "label", "split")}
-    except (OSError, KeyError, ValueError, BadZipFile) as error:
-        raise DataError(f"{npz}: {error!r}; expected embeddings that the stage `embed` wrote") from error
-    n_seeds, n_clips, width = audio.shape
+    clips = EmbeddedClips.load(npz)
+    n_seeds, n_clips, width = clips.audio.shape
+    texts = {
+        "clip_id": clips.clip_ids,
+        "label": [clips.classes[label] for label in clips.labels.tolist()],
+        "split": clips.splits,
+    }
     columns = {
         "seed": pa.array(np.repeat(np.arange(n_seeds), n_clips)),
-        **{name: pa.array(np.tile(values, n_seeds).tolist()) for name, values in texts.items()},
-        "audio": _vectors(audio.reshape(-1, width)),
-        "visual": _vectors(visual.reshape(-1, width)),
+        **{name: pa.array([*values] * n_seeds) for name, values in texts.items()},
+        "audio": _vectors(clips.audio.reshape(-1, width)),
+        "visual": _vectors(clips.visual.reshape(-1, width)),
     }
     pq.write_table(pa.table(columns), path)
 

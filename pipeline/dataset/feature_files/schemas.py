@@ -12,10 +12,9 @@ from pipeline.dataset.feature_files.arrays import (
     check_lengths,
     checked_labels,
     checked_matrix,
-    dataset,
-    open_hdf5,
     words,
 )
+from pipeline.dataset.feature_files.hdf5 import dataset, open_hdf5
 from pipeline.dataset.feature_files.imported import FeatureRows, Imported
 from pipeline.errors import DataError
 from pipeline.formats.files import file_sha256
@@ -30,7 +29,12 @@ KEYS = {
 KNOWN = "; ".join(f"{schema}: {' '.join(keys)}" for schema, keys in KEYS.items())
 SIDE_SPLITS = {"train": ("train", "validation"), "test": ("test",)}  # of schema A; published files know no validation
 SIDES = {"1": "train", "0": "test"}
-SPLIT_WORD = re.compile("train|validation|val|test", re.IGNORECASE)
+SPLIT_WORDS = {
+    "train": ("train", "training", "trainset"),
+    "validation": ("validation", "val", "valid", "valset"),
+    "test": ("test", "testing", "testset"),
+}
+WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # of a file's name: what other characters and new capitals part
 SUFFIXES = (".h5", ".hdf5")
 
 
@@ -74,7 +78,7 @@ def read_a(path: AnyPath) -> Imported:
     parts, used = [], list(KEYS["A"])
     added = [key for side in SIDE_SPLITS for key in (sides_of(side).clip_ids, sides_of(side).splits)]
     with open_hdf5(path) as file:
-        is_export = all(key in file for key in added)
+        is_export = set(added) <= set(file)
         for side, allowed in SIDE_SPLITS.items():
             keys = sides_of(side)
             part = _part(file, keys.audio, keys.visual, keys.labels, side)
@@ -114,18 +118,32 @@ def read_c(paths: Iterable[AnyPath]) -> Imported:
 def siblings(path: AnyPath) -> list[Path]:
     """Return the files beside a file of schema C whose names differ in the word of the split only."""
     path = Path(path)
-    pattern = SPLIT_WORD.sub("*", path.name)
-    return sorted(other for other in path.parent.iterdir() if SPLIT_WORD.sub("*", other.name) == pattern)
+    pattern = _without_split(path.name)
+    return sorted(other for other in path.parent.iterdir() if _without_split(other.name) == pattern)
+
+
+def _split_of(word: str) -> str:
+    """The split that a word of a file's name stands for, or nothing."""
+    return next((split for split, words in SPLIT_WORDS.items() if word.lower() in words), "")
+
+
+def _without_split(name: str) -> str:
+    """A file's name with a star for each word of a split."""
+    return WORD.sub(lambda found: "*" if _split_of(found[0]) else found[0], name)
 
 
 def _split_files(paths: Sequence[Path]) -> dict[str, Path]:
     """The file of each split, as its name says."""
     files: dict[str, Path] = {}
     for path in paths:
-        found = {word.lower().replace("validation", "val") for word in SPLIT_WORD.findall(path.name)}
-        split = "validation" if found == {"val"} else "".join(sorted(found))
-        if split not in ("train", "validation", "test") or split in files:
-            raise DataError(f"{path}: schema C; expected one file a split, each with train, val or test in its name")
+        found = sorted(set(map(_split_of, WORD.findall(path.name))) - {""})
+        if len(found) != 1 or found[0] in files:
+            others = f", as {files[found[0]].name} has" if len(found) == 1 else ""
+            raise DataError(
+                f"{path}: schema C, with {' and '.join(found) or 'no split'} in its name{others}; expected one file a "
+                "split, each with one of the words train, val and test in its name"
+            )
+        split = found[0]
         files[split] = path
     if missing := sorted({"train", "test"} - files.keys()):
         raise DataError(f"schema C: no file with {missing[0]} in its name beside {[str(path) for path in paths]}")

@@ -17,6 +17,7 @@ from pipeline.dataset.layouts.locations import fold_lists
 from pipeline.errors import ClipError, DataError, ParamsError
 from pipeline.formats.rejects import Reject
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import read_regular
 
 AUDIO, VISUAL, LABELS, FOLDS = "vgg", "inception", "VEGAS_classes", "folds"
 FOLDERS = (AUDIO, VISUAL, LABELS, FOLDS)
@@ -94,9 +95,9 @@ def _ids(path: Path) -> list[str]:
     """A list of ids: text with one a line, or an array of text."""
     try:
         if path.suffix == ".npy":
-            ids = [str(clip_id) for clip_id in _parsed(path.read_bytes()).reshape(-1)]
+            ids = [str(clip_id) for clip_id in _parsed(read_regular(path)).reshape(-1)]
         else:
-            ids = path.read_text(encoding="utf-8-sig").split()
+            ids = read_regular(path).decode("utf-8-sig").split()
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}; expected ids, as text in UTF-8 or in a NumPy array") from error
     return [clip_id.removesuffix(".npy") for clip_id in ids]
@@ -121,7 +122,7 @@ def _read_array(folder: Path, clip_id: str, digest: "hashlib._Hash") -> NDArray[
     """One file, whose bytes go into the digest."""
     path = folder / f"{clip_id}.npy"
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
         digest.update(data)
         array = _parsed(data)
     except FileNotFoundError as error:

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.dataset.feature_files.arrays import dataset, open_hdf5
+from pipeline.dataset.feature_files.hdf5 import dataset, open_hdf5
 from pipeline.dataset.layouts.locations import YOUTUBE_ID
 from pipeline.errors import DataError
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import read_regular
 
 ANNOTATIONS = "Annotations.txt"
 HEADER = "Category&"
@@ -36,7 +37,7 @@ def read_annotations(path: AnyPath) -> list[Annotation]:
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_regular(path).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: {error}; expected lines of {FIELDS} in UTF-8") from error
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline.dataset.base import refusal
+from pipeline.errors import printable
 from pipeline.formats.rejects import Reject
 from pipeline.settings.paths import AnyPath
 
@@ -41,17 +42,18 @@ def _visible(folder: Path) -> list[Path]:
 
 def _reject(name: str, path: Path) -> Reject | None:
     """Why a name is no clip, or None where it is one; a pipe would be waited for without end, so only files count."""
-    printable = _printable(name)
-    if printable != name:
-        return refusal(printable, "bad_name", "the bytes of its name are no UTF-8", "a name that clips.csv can hold")
+    if (letters := _utf8(name)) != name:
+        return refusal(letters, "bad_name", "the bytes of its name are no UTF-8", "a name that clips.csv can hold")
+    if (letters := printable(name)) != name:
+        return refusal(letters, "bad_name", "a control character in its name", "a name that can be printed")
     if path.is_symlink() and not path.exists():
-        target = _printable(str(path.readlink()))
+        target = _utf8(str(path.readlink()))
         return refusal(name, "missing", f"a link to {target!r}, which is not there", "a file")
     if not path.is_file():
         return refusal(name, "unreadable", "a folder" if path.is_dir() else "neither file nor folder", "a file")
     return None
 
 
-def _printable(name: str) -> str:
+def _utf8(name: str) -> str:
     """A name with its bytes that are no UTF-8 as backslash escapes."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

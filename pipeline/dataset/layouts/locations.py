@@ -1,13 +1,16 @@
 """Where the files of a source are and which settings it takes: what is missing is named, with what was expected."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.dataset.base import DatasetParams
 from pipeline.errors import DataError, ParamsError
+from pipeline.formats.rejects import Reject
 from pipeline.settings.paths import AnyPath
 
+NUMBER = re.compile(r"\d+", re.ASCII)
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 
 
@@ -67,22 +70,31 @@ def part_of(root: AnyPath, name: str, layout: str) -> Path:
 
 
 def fold_lists(folder: AnyPath) -> list[Path]:
-    """Return the lists of ids in a folder, in the order of their names, numbers in them read as numbers.
+    """Return the lists of ids in a folder, in the order of the numbers in their names; hidden names are passed over.
 
     Raises:
-        DataError: one of them is no file; hidden names are passed over.
+        DataError: one of them is no file, or is not called as the others: a README or the copy that an editor keeps,
+            which would move the numbers of the folds.
     """
     folder = Path(folder)
-    lists = sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_natural_order)
+    lists = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     for path in lists:
         if not path.is_file():
             raise DataError(f"{path}: no file; expected a text file, an ID a line")
-    return lists
-
-
-def _natural_order(path: Path) -> list[tuple[int, str]]:
-    """A key that puts fold2 before fold10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+    patterns = Counter(NUMBER.sub("N", path.name) for path in lists)
+    usual = max(patterns, key=lambda pattern: (patterns[pattern], "N" in pattern), default="")
+    places: dict[tuple[int, ...], Path] = {}
+    for path in lists:
+        place = tuple(map(int, NUMBER.findall(path.name)))
+        if NUMBER.sub("N", path.name) != usual or not place:
+            raise DataError(
+                f"{path}: not called as the other lists ({usual}); expected lists of IDs and nothing else, whose names "
+                "differ in a number"
+            )
+        if place in places:
+            raise DataError(f"{path}: the number of {places[place].name}; expected a number of its own")
+        places[place] = path
+    return [places[place] for place in sorted(places)]
 
 
 def chosen_protocol(params: DatasetParams, known: Sequence[str]) -> str:
@@ -119,19 +131,20 @@ def refuse_fold(params: DatasetParams) -> None:
         raise ParamsError(f"dataset.fold={params.fold}: source {params.source!r} has its own split; expected null")
 
 
-def check_classes(place: AnyPath, labels: Iterable[str], layout: str) -> None:
-    """Refuse a data set in which nothing can be told apart.
+def check_classes(place: AnyPath, labels: Iterable[str], layout: str, refused: Sequence[Reject] = ()) -> None:
+    """Refuse a data set in which nothing can be told apart; where clips were refused, the stage says it, with why.
 
     Args:
         place: what the labels come from, for the message.
         labels: of every clip.
         layout: what the source expects, for the message.
+        refused: what is not among the labels for another reason.
 
     Raises:
-        DataError: there are fewer than two classes.
+        DataError: there are fewer than two classes, and nothing was refused.
     """
     place = Path(place)
     labels = list(labels)
     classes = sorted(set(labels))
-    if len(classes) < 2:
+    if len(classes) < 2 and not refused:
         raise DataError(f"dataset.path={place}: {len(labels)} videos of classes {classes}; expected {layout}")

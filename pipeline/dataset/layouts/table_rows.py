@@ -3,16 +3,21 @@
 import csv
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.dataset.names import check_name
 from pipeline.errors import DataError
+from pipeline.settings.limits import Limits, load_limits
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.regular_files import LARGEST_TEXT_BYTES, check_regular, open_regular_text
 
 REQUIRED = ("path", "label")
 COLUMNS = (*REQUIRED, "clip_id", "split", "source_id", "start", "end")
@@ -29,6 +34,8 @@ KINDS = (
     pa.types.is_boolean,
     pa.types.is_null,
 )  # of Parquet's types: text, numbers and nothing
+BATCH_ROWS = 10_000
+BYTES_PER_CHARACTER = 4  # of UTF-8, at most
 ONE_CLASS = "one class a clip: what is relevant to a query is what has its class"
 
 
@@ -46,14 +53,18 @@ def read_rows(path: AnyPath) -> list[TableRow]:
         path: a .csv or .tsv in UTF-8 with a header, or a .parquet.
 
     Raises:
-        DataError: the file is of another kind or damaged, or a column is missing, misspelt, doubled or of lists.
+        DataError: the file is of another kind or damaged, or larger than the limits allow; a column is missing,
+            misspelt, doubled or of lists; or a cell holds a control character.
     """
-    path = Path(path)
+    path, limits = Path(path), load_limits()
+    n_bytes = path.stat().st_size
+    if n_bytes > limits.table_gigabytes * 1e9:
+        raise DataError(f"{path}: {n_bytes / 1e9:.3g} GB; expected at most {limits.named('table_gigabytes')}")
     suffix = path.suffix.lower()
     if suffix in DELIMITERS:
-        return _read_text(path, DELIMITERS[suffix])
+        return _read_text(path, DELIMITERS[suffix], limits)
     if suffix == PARQUET:
-        return _read_parquet(path)
+        return _read_parquet(path, limits)
     raise DataError(f"{path}: a file of kind {suffix!r}; expected one of {list(SUFFIXES)}")
 
 
@@ -84,35 +95,80 @@ def _meant(name: str, absent: Sequence[str]) -> list[str]:
     return longer or get_close_matches(plain, absent, n=1, cutoff=0.75)
 
 
-def _read_text(path: Path, delimiter: str) -> list[TableRow]:
+def _read_text(path: Path, delimiter: str, limits: Limits) -> list[TableRow]:
     """Rows of a CSV or TSV; empty lines are passed over."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with open_regular_text(path, "utf-8-sig") as file:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             header = next(reader, [])
             check_columns(path, header)
-            return [_text_row(f"{path}: line {reader.line_num}", header, fields) for fields in reader if fields]
+            rows = []
+            for fields in filter(None, reader):
+                rows.append(_text_row(f"{path}: line {reader.line_num}", header, fields, limits))
+                _check_rows(path, len(rows), limits)
+            return rows
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: {error}; expected a header and rows in UTF-8 with {delimiter!r} between") from error
 
 
-def _text_row(place: str, header: Sequence[str], fields: Sequence[str]) -> TableRow:
+def _text_row(place: str, header: Sequence[str], fields: Sequence[str], limits: Limits) -> TableRow:
     """One row of a CSV or TSV."""
     if len(fields) != len(header):
         raise DataError(f"{place}: {len(fields)} fields; expected {len(header)}, as the header has")
-    return TableRow(place, {name: field for name, field in zip(header, fields, strict=True) if name in COLUMNS})
+    cells = {name: field for name, field in zip(header, fields, strict=True) if name in COLUMNS}
+    return _checked(TableRow(place, cells), limits)
 
 
-def _read_parquet(path: Path) -> list[TableRow]:
+def _checked(row: TableRow, limits: Limits) -> TableRow:
+    """The row, whose cells can be printed."""
+    for name, cell in row.cells.items():
+        check_name(cell, f"{row.place}: {name}", limits)
+    return row
+
+
+def _check_rows(path: Path, n_rows: int, limits: Limits) -> None:
+    """Refuse more rows than the limit allows."""
+    if n_rows > limits.table_rows:
+        raise DataError(f"{path}: {n_rows} rows or more; expected at most {limits.named('table_rows')}")
+
+
+def _read_parquet(path: Path, limits: Limits) -> list[TableRow]:
     """Rows of a Parquet file; null and NaN are nothing."""
     try:
+        check_regular(path, LARGEST_TEXT_BYTES)
         file = pq.ParquetFile(path)
         check_columns(path, file.schema_arrow.names)
         _check_types(path, file.schema_arrow)
-        rows = file.read(columns=[name for name in COLUMNS if name in file.schema_arrow.names]).to_pylist()
+        _check_rows(path, file.metadata.num_rows, limits)
+        rows: list[TableRow] = []
+        for batch in _batches(path, [name for name in COLUMNS if name in file.schema_arrow.names], limits):
+            numbered = enumerate(batch.to_pylist(), start=len(rows) + 1)
+            rows += [_checked(TableRow(f"{path}: row {i}", _as_text(row)), limits) for i, row in numbered]
     except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}; expected a Parquet file, its text in UTF-8") from error
-    return [TableRow(f"{path}: row {number}", _as_text(row)) for number, row in enumerate(rows, start=1)]
+    return rows
+
+
+def _batches(path: Path, names: list[str], limits: Limits) -> Iterator[pa.RecordBatch]:
+    """The known columns, some rows at a time, as long as their text is not far more than the file is large."""
+    n_bytes, most_bytes = 0, limits.expansion_factor * path.stat().st_size
+    file = pq.ParquetFile(path, read_dictionary=names)  # a text that comes often is unpacked once
+    for batch in file.iter_batches(BATCH_ROWS, columns=names):
+        lengths = [_text_bytes(column) for column in batch.columns]
+        n_bytes += sum(int(pc.sum(of_column).as_py() or 0) for of_column in lengths)
+        longest = max(int(pc.max(of_column).as_py() or 0) for of_column in lengths)
+        if n_bytes > most_bytes or longest > BYTES_PER_CHARACTER * limits.text_characters:
+            key = "expansion_factor" if n_bytes > most_bytes else "text_characters"
+            raise DataError(f"{path}: {n_bytes} bytes of text; expected at most {limits.named(key)}")
+        yield batch
+
+
+def _text_bytes(column: pa.Array) -> pa.Array:
+    """Bytes of the text of each row; of numbers 0."""
+    if pa.types.is_dictionary(column.type):
+        return pc.take(_text_bytes(column.dictionary), column.indices)
+    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    return pc.binary_length(column) if is_text else pa.array(np.zeros(len(column), np.int64))
 
 
 def _check_types(path: Path, schema: Iterable[pa.Field]) -> None:

@@ -42,7 +42,8 @@ def _folder(path: Path, params: DatasetParams) -> Imported:
     _check_no_fold(params)
     if any((path / name).is_file() for name in (feature_ave.AUDIO, feature_ave.VISUAL)):
         return feature_ave.read_f(path)
-    files = sorted(file for file in path.iterdir() if file.suffix in feature_schemas.SUFFIXES)
+    visible = [file for file in path.iterdir() if not file.name.startswith(".")]
+    files = sorted(file for file in visible if file.suffix in feature_schemas.SUFFIXES)
     if not files:
         raise DataError(
             f"{path}: no features; expected {' '.join(feature_vegas.FOLDERS)} (schema D), "

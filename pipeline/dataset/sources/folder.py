@@ -22,5 +22,5 @@ def find_clips(params: DatasetParams) -> Found:
     root = given_folder(params, LAYOUT)
     names, refused = list_videos(root)
     clips = [Clip(clip_id=name, path=name, label=name.partition("/")[0]) for name in names]
-    check_classes(root, (clip.label for clip in clips), LAYOUT)
+    check_classes(root, (clip.label for clip in clips), LAYOUT, refused)
     return Found(root, clips, refused)

@@ -51,16 +51,18 @@ def find_clips(params: DatasetParams) -> Found:
     rejects = [_reject(root, clip) for _, clip in entries]
     kept = _named([entry for entry, reject in zip(entries, rejects, strict=True) if reject is None])
     clips = [clip for _, clip in kept]
-    check_classes(table, (clip.label for clip in clips), LAYOUT)
-    _check_splits(table, params, {clip.split for clip in clips})
-    return Found(table.parent, clips, [reject for reject in rejects if reject])
+    refused = [reject for reject in rejects if reject]
+    check_classes(table, (clip.label for clip in clips), LAYOUT, refused)
+    if clips:
+        _check_splits(table, params, {clip.split for clip in clips})
+    return Found(table.parent, clips, refused)
 
 
 def _entry(row: TableRow) -> _PlacedClip:
     """What one row says by itself."""
     place, cells = row
     path, label, split = cells["path"], cells["label"], cells.get("split", "")
-    if not path or "\0" in path:
+    if not path:
         raise DataError(f"{place}: path {path!r}; expected the path of a video")
     if set(SEVERAL_CLASSES) & set(label):
         raise DataError(f"{place}: label {label!r} joins several; expected {ONE_CLASS}")
@@ -100,7 +102,7 @@ def _reject(root: str, clip: Clip) -> Reject | None:
     clip_id = clip.clip_id or clip.path
     if posixpath.isabs(clip.path) or not _is_inside(root, clip.path):
         return refusal(
-            clip_id, "outside_root", f"path {clip.path!r} leads out of the table's folder", "a path inside it"
+            clip_id, "outside_root", f"path {clip.path!r} leads out of the table's folder", "a path that starts there"
         )
     if not clip.label.strip():
         return refusal(clip_id, "bad_label", f"label {clip.label!r}", "the name of a class")

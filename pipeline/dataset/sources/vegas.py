@@ -11,6 +11,7 @@ from pipeline.dataset.layouts.class_folders import list_videos
 from pipeline.dataset.layouts.locations import check_classes, fold_lists, given_folder, part_of, refuse_protocol
 from pipeline.errors import DataError
 from pipeline.formats.clips import Clip
+from pipeline.settings.regular_files import read_regular
 
 LAYOUT = (
     "DIR/videos/CLASS/ID.mp4 with two classes or more, and DIR/folds/ with a list of IDs for each fold, an ID a line"
@@ -45,7 +46,7 @@ def find_clips(params: DatasetParams) -> Found:
     clips = [
         _clip(clip_id, name, "test" if folds[clip_id] == test_fold else "train") for clip_id, name in by_id.items()
     ]
-    check_classes(root, (clip.label for clip in clips), LAYOUT)
+    check_classes(root, (clip.label for clip in clips), LAYOUT, refused)
     there = by_id.keys() | {PurePosixPath(reject.clip_id).stem for reject in refused}
     gone = [refusal(clip_id, "missing", "no video has this ID", LAYOUT) for clip_id in sorted(folds.keys() - there)]
     return Found(root, clips, refused + gone)
@@ -87,7 +88,7 @@ def _read_folds(folder: Path, n_folds: int) -> dict[str, int]:
 def _ids(path: Path) -> list[str]:
     """The IDs of one list."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_regular(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}; expected a text file, an ID a line") from error
     return [line.strip() for line in lines if line.strip()]

@@ -19,6 +19,7 @@ from pipeline.dataset.layouts.locations import (
 )
 from pipeline.errors import DataError
 from pipeline.formats.clips import Clip
+from pipeline.settings.regular_files import open_regular_text
 
 LAYOUT = "DIR/vggsound.csv (ID,start,label,split without a header) and DIR/video/ID_SSSSSS.mp4, two classes or more"
 SPLITS = ("train", "test")
@@ -51,7 +52,7 @@ def _read_clips(path: Path) -> list[Clip]:
     clips: dict[str, Clip] = {}
     lines: dict[str, int] = {}
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with open_regular_text(path, "utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
             for fields in filter(None, reader):
                 place = f"{path}: line {reader.line_num}"

@@ -1,5 +1,6 @@
 """What AudioSet does to VGGish embeddings before it publishes them: its own PCA, and eight bits a number."""
 
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,6 +19,11 @@ URL = f"https://storage.googleapis.com/audioset/{FILE}"
 WIDTH = 128
 LIMIT = 2.0
 N_STEPS = 255
+DAMAGE = (
+    *(OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
+"""What reading a damaged npz raises."""
 
 
 class VggishPca(NamedTuple):
@@ -47,7 +53,7 @@ def load_vggish_pca(path: AnyPath) -> VggishPca:
             eigen_vectors, means = file["pca_eigen_vectors"], file["pca_means"]
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing, and vggish.postprocess needs it; expected a copy of {URL} there") from error
-    except (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGE as error:
         raise DataError(f"{path}: {error}; expected the arrays of {URL}") from error
     _check(path, "pca_eigen_vectors", eigen_vectors, [(WIDTH, WIDTH)])
     _check(path, "pca_means", means, [(WIDTH,), (WIDTH, 1)])

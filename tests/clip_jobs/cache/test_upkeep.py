@@ -203,7 +203,7 @@ def test_entries_are_told_apart_by_stage_and_kind(tmp_path: Path) -> None:
     filled(tmp_path, "frames", 2)
     found = entries(tmp_path)
     assert {stage: len(files) for stage, files in found.items()} == {"frames": 2, "logmel": 11}
-    assert sum(file.is_reject() for file in found["logmel"]) == 1
+    assert sum(file.is_refusal() for file in found["logmel"]) == 1
 
 
 def test_entries_without_a_folder_for_their_stage_are_found_too(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_a_name_without_a_file_is_no_entry(tmp_path: Path) -> None:
 
 
 def test_an_entry_that_vanishes_is_no_reject(tmp_path: Path) -> None:
-    assert File(tmp_path / "gone.safetensors", 8, 0.0).is_reject() is False
+    assert File(tmp_path / "gone.safetensors", 8, 0.0).is_refusal() is False
 
 
 def test_files_are_counted_by_the_days_since_their_use() -> None:
@@ -243,7 +243,7 @@ def test_the_command_shows_stages_ages_and_demo_videos(tmp_path: Path) -> None:
     age(half, 40 * DAY_SECONDS)
     folder, header, *lines = command(tmp_path, "stats").stdout.splitlines()
     assert folder == str(tmp_path)
-    assert " ".join(header.split()) == "entries rejects size used within a day a week a month longer"
+    assert " ".join(header.split()) == "entries refused size used within a day a week a month longer"
     rows = {line[:12].strip(): line[12:].split() for line in lines}
     size = format_size(10 * size_of(cache) + cache.path("bad").stat().st_size).split()
     assert rows["logmel"] == rows["all stages"] == ["11", "1", *size, "1", "10", "0", "0"]

@@ -26,6 +26,7 @@ from pipeline.dataset.feature_files.export import (
 )
 from pipeline.dataset.sources.features import import_table
 from pipeline.errors import DataError
+from pipeline.formats.embeddings import EmbeddedClips
 from pipeline.formats.feature_table import FeatureTable
 from tests.helpers.dataset_params import dataset_params
 from tests.helpers.project import ROOT
@@ -204,25 +205,25 @@ def test_parquet_holds_a_row_a_clip(tmp_path: Path) -> None:
     assert json.loads(read.schema.metadata[b"provenance"]) == PROVENANCE
 
 
-def embeddings(path: Path) -> dict[str, np.ndarray]:
+def embeddings(path: Path) -> EmbeddedClips:
     rng = np.random.default_rng(0)
-    made = {name: rng.random((2, 3, 4)).astype(np.float32) for name in ("audio", "visual")}
-    texts = {"clip_ids": ["a", "b", "c"], "splits": ["train", "test", "test"], "labels": ["x", "y", "x"]}
-    arrays = {**made, **{name: np.array(values) for name, values in texts.items()}}
-    np.savez(path, **arrays)  # type: ignore[arg-type]  # none of the names is allow_pickle
-    return arrays
+    audio, visual = (rng.random((2, 3, 4)).astype(np.float32) for _ in range(2))
+    names = {"clip_ids": ["a", "b", "c"], "splits": ["train", "test", "test"], "classes": ["x", "y"]}
+    made = EmbeddedClips(audio=audio, visual=visual, labels=np.array([0, 1, 0]), **names)
+    made.save(path)
+    return made
 
 
 def test_embeddings_have_a_row_a_seed_and_clip(tmp_path: Path) -> None:
-    arrays = embeddings(tmp_path / "cca.npz")
+    made = embeddings(tmp_path / "cca.npz")
     write_embeddings_parquet(tmp_path / "cca.npz", tmp_path / "cca.parquet")
     rows = pq.read_table(tmp_path / "cca.parquet").to_pylist()
-    assert len(rows) == 6
+    assert [(row["seed"], row["clip_id"]) for row in rows] == [(seed, name) for seed in (0, 1) for name in "abc"]
     for row in rows:
-        place = row["seed"], arrays["clip_ids"].tolist().index(row["clip_id"])
-        np.testing.assert_array_equal(np.array(row["audio"], np.float32), arrays["audio"][place])
-        np.testing.assert_array_equal(np.array(row["visual"], np.float32), arrays["visual"][place])
-        assert (row["label"], row["split"]) == (arrays["labels"][place[1]], arrays["splits"][place[1]])
+        place = row["seed"], "abc".index(row["clip_id"])
+        np.testing.assert_array_equal(np.array(row["audio"], np.float32), made.audio[place])
+        np.testing.assert_array_equal(np.array(row["visual"], np.float32), made.visual[place])
+        assert (row["label"], row["split"]) == ("xyx"[place[1]], ["train", "test", "test"][place[1]])
 
 
 @pytest.mark.parametrize("kind", ["other arrays", "a pickle", "half a file", "nothing"])

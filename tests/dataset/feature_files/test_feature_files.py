@@ -14,6 +14,7 @@ from pipeline.formats.clips import SPLITS
 from pipeline.formats.feature_table import FeatureTable
 from tests.helpers.dataset_params import dataset_params
 from tests.helpers.feature_files import Pairs, arrays_a, arrays_b, arrays_c, make_pairs, write_h5
+from tests.helpers.project import ROOT
 
 PAIRS = make_pairs()
 
@@ -103,21 +104,63 @@ def test_the_final_table_is_sorted_and_has_the_split_of_the_clips(tmp_path: Path
     assert (np.array(table.splits) == "test").sum() == (~PAIRS.is_train).sum()
 
 
+@pytest.mark.parametrize("given", ["folder", "test file"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Latest_train_set.h5", "Latest_test_set.h5"),
+        ("contest-train.h5", "contest-test.h5"),
+        ("trainFeatures.h5", "testFeatures.h5"),
+        ("AVETrain.h5", "AVETest.h5"),
+        ("retraining_trainset1.h5", "retraining_testset1.h5"),
+        ("interval_TRAIN.h5", "interval_TEST.h5"),
+    ],
+)
+def test_the_word_of_a_split_is_a_whole_word(names: tuple[str, str], given: str, tmp_path: Path) -> None:
+    for name, rows in zip(names, (PAIRS.is_train, ~PAIRS.is_train), strict=True):
+        write_h5(tmp_path / name, arrays_c(PAIRS, rows))
+    (tmp_path / f"._{names[1]}").write_bytes(b"of another system")
+    (tmp_path / f"{names[1]}.bak").write_bytes(b"of an editor")
+    assert_holds(read(tmp_path if given == "folder" else tmp_path / names[1]).table, PAIRS)
+
+
+def test_a_name_with_two_splits_is_refused(tmp_path: Path) -> None:
+    write_h5(tmp_path / "train_test.h5", arrays_c(PAIRS, PAIRS.is_train))
+    with pytest.raises(DataError, match=r"train_test\.h5: schema C, with test and train in its name; expected one"):
+        read(tmp_path / "train_test.h5")
+
+
+CASES = ROOT / ".." / "shared" / "cases"
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="needs ../shared/cases")
+def test_a_split_inside_another_word_does_not_count() -> None:
+    table = read(CASES / "split_word_inside_a_word" / "Latest_train_set.h5").table
+    assert (table.splits.count("train"), table.splits.count("test")) == (60, 30)
+
+
 BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("NaN", {"audio_feat": np.where(np.arange(36)[:, None] == 5, np.nan, 1.0)}, "audio_feat: row 5 has NaN or inf"),
     ("inf", {"visual_feat": np.full((36, 3), 1e300)}, "visual_feat: row 0 has NaN or infinity; expected finite"),
     ("short", {"visual_feat": np.ones((35, 3))}, "'visual_feat': 35, 'Label_ID': 36}; expected the same number"),
     ("cube", {"audio_feat": np.ones((36, 2, 4))}, r"shape \(36, 2, 4\); expected numbers of shape \(n, width\)"),
-    ("text", {"audio_feat": np.full((36, 4), b"x")}, r"audio_feat: \|S1 of shape .*; expected numbers"),
-    ("no width", {"audio_feat": np.ones((36, 0))}, r"audio_feat: float64 of shape \(36, 0\); expected numbers"),
-    ("deep", {"Label_ID": np.zeros((36, 1, 1))}, r"Label_ID: float64 of shape \(36, 1, 1\); expected numbers"),
+    ("text", {"audio_feat": np.full((36, 4), b"x")}, r"audio_feat: type \|S1, of shape .*; expected numbers, whole or"),
+    ("no width", {"audio_feat": np.ones((36, 0))}, r"audio_feat: shape \(36, 0\); expected numbers of shape"),
+    ("deep", {"Label_ID": np.zeros((36, 1, 1))}, r"Label_ID: shape \(36, 1, 1\); expected numbers of shape"),
     ("endless", {"Label_ID": np.full(36, np.inf)}, "Label_ID: row 0 is inf; expected a whole number"),
-    ("flags", {"audio_feat": np.ones((36, 4), bool)}, "audio_feat: bool of shape .*; expected numbers"),
-    ("words", {"Label_ID": np.full(36, b"x")}, r"Label_ID: \|S1 of shape \(36,\); expected numbers of shape \(n,\)"),
+    ("flags", {"audio_feat": np.ones((36, 4), bool)}, "audio_feat: type bool, of shape .*; expected numbers"),
+    ("words", {"Label_ID": np.full(36, b"x")}, r"Label_ID: type \|S1, of shape \(36,\); expected numbers"),
     ("halves", {"Label_ID": np.full(36, 1.5)}, "Label_ID: row 0 is 1.5; expected a whole number from 0 on"),
     ("minus", {"Label_ID": np.arange(36) - 1}, "Label_ID: row 0 is -1; expected a whole number from 0 on"),
     ("no label", {"Label_ID": np.full(36, np.nan)}, "Label_ID: row 0 is nan; expected a whole number"),
     ("one-hot", {"Label_ID": np.eye(36)}, r"shape \(36, 36\); expected numbers of shape \(n,\) or \(n, 1\)"),
+    ("labels in a row", {"Label_ID": np.zeros((1, 36))}, r"shape \(1, 36\); .*: it looks transposed, its axis 1 has"),
+    (
+        "columns",
+        {"audio_feat": np.ones((4, 36)), "visual_feat": np.ones((3, 36))},
+        "'Label_ID': 36}; .*: audio_feat and visual_feat look transposed, axis 1 has a clip a column",
+    ),
+    ("a column", {"audio_feat": np.ones((4, 36))}, "least one: audio_feat look transposed, axis 1 has a clip a column"),
     ("one class", {"Label_ID": np.zeros(36)}, r"x\.h5: classes \['0'\]; expected at least 2"),
     ("third side", {"Train_test": np.full(36, 2)}, r"Train_test: '2'; expected '1' \(train\) or '0' \(test\)"),
     ("no test", {"Train_test": np.ones(36)}, "Train_test: every row is train; expected rows of train and of test"),
@@ -173,7 +216,7 @@ def test_a_key_that_is_a_folder_is_named(tmp_path: Path) -> None:
 def test_objects_are_never_unpickled(tmp_path: Path) -> None:
     path = write_h5(tmp_path / "x.h5", {key: a for key, a in arrays_b(PAIRS).items() if key != "Train_test"})
     with h5py.File(path, "a") as file:
-        file.create_dataset("Train_test", (36,), h5py.vlen_dtype(np.uint8))
+        file.create_dataset("Train_test", (36,), h5py.vlen_dtype(np.uint8))[:] = [np.zeros(1, np.uint8)] * 36
     with pytest.raises(DataError, match="Train_test: object; expected text or numbers"):
         read(path)
 
@@ -219,8 +262,14 @@ def test_sides_of_different_widths_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["train", "other"], "other.h5: schema C; expected one file a split, each with train, val or test"),
-        (["train", "a_test", "b_test"], "b_test.h5: schema C; expected one file a split"),
+        (
+            ["train", "other"],
+            "other.h5: schema C, with no split in its name; expected one file a split, each with one of the words",
+        ),
+        (
+            ["train", "a_test", "b_test"],
+            "b_test.h5: schema C, with test in its name, as a_test.h5 has; expected one file a split",
+        ),
         (["train"], "schema C: no file with test in its name beside"),
     ],
 )

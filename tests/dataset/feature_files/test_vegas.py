@@ -1,5 +1,6 @@
 import hashlib
 import re
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pipeline.dataset.sources.features import import_table
 from pipeline.errors import DataError, ParamsError
 from tests.helpers.dataset_params import dataset_params
 from tests.helpers.feature_files import make_d, write_d
+from tests.helpers.project import ROOT
 
 CLIPS = make_d()
 FOLDS = [sorted(CLIPS)[i::5] for i in range(5)]
@@ -98,15 +100,59 @@ def test_an_id_that_leaves_the_folder_is_refused(clip_id: str, tmp_path: Path) -
     assert [(row.clip_id, row.kind) for row in imported.refused] == [(clip_id, "outside_root")]
 
 
-@pytest.mark.parametrize("name", ["pickle.npy", "latin_1.txt", "empty.npy"])
-def test_a_list_that_cannot_be_read_is_named(name: str, tmp_path: Path) -> None:
-    (tmp_path / "empty.npy").touch()
-    root = write_d(tmp_path / "root", CLIPS, FOLDS)
-    np.save(tmp_path / "pickle.npy", np.array([{}]), allow_pickle=True)
-    (tmp_path / "latin_1.txt").write_bytes(b"\xe9t\xe9")
-    (tmp_path / name).rename(root / "folds" / name)
-    with pytest.raises(DataError, match=rf"{name}: .*; expected ids, as text in UTF-8 or in a NumPy array"):
+@pytest.mark.parametrize("kind", ["pickle", "Latin 1", "empty"])
+def test_a_list_that_cannot_be_read_is_named(kind: str, tmp_path: Path) -> None:
+    path = write_d(tmp_path, CLIPS, []) / "folds" / ("fold_0" if kind == "Latin 1" else "fold_0.npy")
+    path.write_bytes(b"\xe9t\xe9" if kind == "Latin 1" else b"")
+    if kind == "pickle":
+        np.save(path, np.array([{}]), allow_pickle=True)
+    with pytest.raises(DataError, match=rf"{path.name}: .*; expected ids, as text in UTF-8 or in a NumPy array"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        "readme",
+        "fold_0.txt~",
+        "fold_0.bak",
+        "#fold_0.txt#",
+        "fold_0.txt.swp",
+        "fold_0 (copy).txt",
+        "Thumbs.db",
+    ],
+)
+def test_what_is_not_called_as_the_lists_is_named_and_moves_no_fold(name: str, tmp_path: Path) -> None:
+    (write_d(tmp_path, CLIPS, FOLDS) / "folds" / name).write_text("four words of text")
+    message = re.escape(f"folds/{name}: not called as the other lists (fold_N.txt); expected lists of IDs")
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, fold=1)
+
+
+def test_two_lists_of_one_number_are_named(tmp_path: Path) -> None:
+    (write_d(tmp_path, CLIPS, FOLDS) / "folds" / "fold_01.txt").touch()
+    with pytest.raises(DataError, match=r"fold_1\.txt: the number of fold_01\.txt; expected a number of its own"):
+        read(tmp_path)
+
+
+def test_lists_without_a_number_are_named(tmp_path: Path) -> None:
+    root = write_d(tmp_path, CLIPS, [])
+    for name in ("first", "second"):
+        (root / "folds" / name).write_text("v00")
+    with pytest.raises(DataError, match=r"folds/first: not called as .*; expected .* whose names differ in a number"):
         read(root)
+
+
+CASE = ROOT / ".." / "shared" / "cases" / "readme_in_folds" / "rif.tgz"
+
+
+@pytest.mark.skipif(not CASE.exists(), reason="needs ../shared/cases")
+def test_a_readme_beside_the_lists_is_named(tmp_path: Path) -> None:
+    with tarfile.open(CASE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    with pytest.raises(DataError, match=r"README\.md: not called as the other lists \(fold_N\)"):
+        read(tmp_path / "readme_in_folds", fold=1)
 
 
 def test_a_hidden_file_is_no_list(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Columns of Parquet as pandas and others write them."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,14 @@ def test_a_parquet_column_may_hold_words_and_numbers_in_any_form(
 ) -> None:
     pq.write_table(pa.table({"path": ["a", "b"], "label": labels, "split": pa.nulls(2)}), tmp_path / "t.parquet")
     assert [row.cells["label"] for row in read_rows(tmp_path / "t.parquet")] == names
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_a_pipe_and_a_sparse_file_of_4_tb_are_refused_before_they_are_read(tmp_path: Path, suffix: str) -> None:
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    with (tmp_path / f"sparse{suffix}").open("wb") as file:
+        file.truncate(4 << 40)
+    with pytest.raises(DataError, match="a pipe; expected a regular file"):
+        read_rows(tmp_path / f"pipe{suffix}")
+    with pytest.raises(DataError, match="4398046511104 bytes; expected at most"):
+        read_rows(tmp_path / f"sparse{suffix}")

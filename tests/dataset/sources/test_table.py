@@ -15,6 +15,8 @@ from pipeline.dataset.sources.table import find_clips
 from pipeline.errors import DataError, ParamsError
 from pipeline.formats.clips import Clip, read_clips, write_clips
 from tests.helpers.dataset_params import dataset_params
+from tests.helpers.params_file import with_limits
+from tests.helpers.project import ROOT
 
 PLAIN = [["path", "label"], ["a.mp4", "cat"], ["b.mp4", "dog"]]
 
@@ -58,13 +60,13 @@ def test_a_row_is_a_clip_with_what_its_columns_say(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["tsv", "parquet", "csv with a byte order mark"])
 def test_every_kind_of_table_gives_the_same_clips(kind: str, tmp_path: Path) -> None:
-    rows = [["path", "label", "start", "end"], ["é, 1.mp4", "1", "0.1", "2.5"], ["b\t.mp4", "2", "", ""]]
+    rows = [["path", "label", "start", "end"], ["é, 1.mp4", "1", "0.1", "2.5"], ["b;.mp4", "2", "", ""]]
     expected = clips_of(tmp_path, *rows)
     if kind == "tsv":
         path = write(tmp_path / "videos.TSV", rows, delimiter="\t")
     elif kind == "parquet":
         path = tmp_path / "videos.parquet"
-        columns = {"path": ["é, 1.mp4", "b\t.mp4"], "label": [1, 2], "start": [0.1, None], "end": [2.5, float("nan")]}
+        columns = {"path": ["é, 1.mp4", "b;.mp4"], "label": [1, 2], "start": [0.1, None], "end": [2.5, float("nan")]}
         pq.write_table(pa.table(columns), path)
     else:
         path = tmp_path / "marked.csv"
@@ -253,10 +255,73 @@ def test_a_row_of_another_length_is_named(fields: list[str], tmp_path: Path) -> 
         clips_of(tmp_path, *PLAIN, [], fields)
 
 
-@pytest.mark.parametrize("path", ["", "a\0b"])
-def test_a_row_without_a_usable_path_is_named(path: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"line 2: path '.*'; expected the path of a video"):
-        clips_of(tmp_path, ["path", "label"], [path, "cat"], ["b", "dog"])
+def test_a_row_without_a_path_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 2: path ''; expected the path of a video"):
+        clips_of(tmp_path, ["path", "label"], ["", "cat"], ["b", "dog"])
+
+
+@pytest.mark.parametrize("odd", ["a\0", "\x1b[31ma", "a\nb", "a\x85", "\u2028"])
+@pytest.mark.parametrize("column", ["path", "label", "clip_id", "source_id"])
+def test_a_control_character_in_a_cell_is_refused_and_not_shown(column: str, odd: str, tmp_path: Path) -> None:
+    row = {"path": "a", "label": "cat", "clip_id": "1", "source_id": "x"} | {column: odd}
+    with pytest.raises(
+        DataError, match=rf"line \d: {column} '.*' holds U\+[0-9A-F]{{4}}; expected no control character"
+    ):
+        clips_of(tmp_path, list(row), list(row.values()))
+
+
+def test_a_cell_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    message = r"line 2: label 'x+'... has 10001 characters; expected at most limits.text_characters=10000"
+    with pytest.raises(DataError, match=message):
+        clips_of(tmp_path, ["path", "label"], ["a", "x" * 10_001])
+
+
+@pytest.mark.parametrize(
+    ("key", "most", "message"), [("table_rows", 1, "2 rows or more"), ("table_gigabytes", 1e-9, r"[\d.]+e-\d+ GB")]
+)
+def test_a_table_that_is_too_large_is_refused(
+    key: str, most: float, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_limits(tmp_path, monkeypatch, **{key: most})
+    with pytest.raises(DataError, match=rf"videos\.csv: {message}; expected at most limits\.{key}={most:.15g}"):
+        clips_of(tmp_path, ["path", "label"], ["a", "cat"], ["b", "dog"])
+
+
+def test_a_parquet_table_of_kilobytes_does_not_become_minutes_of_work(tmp_path: Path) -> None:
+    n = 200_000
+    columns = {"path": pa.array(["x" * 5000] * n), "label": pa.array(["cat", "dog"] * (n // 2))}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")  # some kB for 1 GB of text
+    with pytest.raises(
+        DataError, match=r"t\.parquet: \d+ bytes of text; expected at most limits\.expansion_factor=1000"
+    ):
+        find_clips(dataset_params(source="table", path=tmp_path / "t.parquet"))
+
+
+@pytest.mark.parametrize("text", ["dictionary", "plain"])
+def test_a_parquet_cell_that_is_too_long_is_refused(text: str, tmp_path: Path) -> None:
+    labels = pa.array(["x" * 50_000, "dog"])
+    columns = {"path": ["a", "b"], "label": labels.dictionary_encode() if text == "dictionary" else labels}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet", compression="none", use_dictionary=False)
+    with pytest.raises(DataError, match=r"t\.parquet: .*; expected at most limits\.text_characters=10000"):
+        find_clips(dataset_params(source="table", path=tmp_path / "t.parquet"))
+
+
+CASES = ROOT / ".." / "shared" / "cases"
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="needs ../shared/cases")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nul_label.csv", r"line 14: label 'a\\x00' holds U\+0000; expected no control character"),
+        ("ansi_path.csv", r"line 2: path '\\x1b.*' holds U\+001B; expected no control character"),
+        ("bomb.parquet", r"20000000 rows or more; expected at most limits\.table_rows=5000000"),
+    ],
+)
+def test_a_table_that_asks_for_too_much_is_refused_at_once(name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message) as raised:
+        find_clips(dataset_params(source="table", path=CASES / "limits" / name))
+    assert str(raised.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.parquet"])
