@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-TICK_SECONDS = 1.0
+TICK_SECONDS, LEAST_TICK_SECONDS = 1.0, 0.05
 
 
 class WorkTimeoutError(Exception):
@@ -29,18 +29,21 @@ def time_limit(seconds: float) -> Iterator[None]:
     if seconds == float("inf") or threading.current_thread() is not threading.main_thread():
         yield
         return
-    tick_seconds, n_ticks = min(TICK_SECONDS, seconds), 0
+    tick_seconds, n_ticks, is_over = max(LEAST_TICK_SECONDS, min(TICK_SECONDS, seconds)), 0, False
 
     def count(_: int, __: FrameType | None) -> None:
         nonlocal n_ticks
         n_ticks += 1
-        if n_ticks * tick_seconds >= seconds:
+        if n_ticks * tick_seconds >= seconds and not is_over:
             raise WorkTimeoutError(f"not done after {seconds:g} s")
 
-    handler = signal.signal(signal.SIGALRM, count)
-    alarm = signal.setitimer(signal.ITIMER_REAL, tick_seconds, tick_seconds)
+    handler, alarm = signal.signal(signal.SIGALRM, count), signal.getitimer(signal.ITIMER_REAL)
     try:
-        yield
+        try:
+            signal.setitimer(signal.ITIMER_REAL, tick_seconds, tick_seconds)
+            yield
+        finally:
+            is_over = True
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
