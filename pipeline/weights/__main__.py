@@ -73,7 +73,7 @@ def import_path(
 
 @app.command()
 def prune() -> None:
-    """Remove what killed runs left: unfinished files, and notes of weights that were never finished."""
+    """Remove the unfinished files and notes of killed runs."""
     from pipeline.settings import environment
     from pipeline.weights.unfinished import remove_unfinished
 

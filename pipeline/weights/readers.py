@@ -24,6 +24,7 @@ Reader: TypeAlias = Callable[[str, Path], State]  # of a network's name and a pa
 
 VARIABLE_KEY = "_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"  # in the SavedModel of TF-Hub's module
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+CODE_OR_DAMAGE = "damaged, or a pickle that would run code"
 CONVERTER = "1"  # counts up when the same file would give other tensors
 
 
@@ -108,7 +109,7 @@ def _torch_problem(error: Exception) -> str:
     if not isinstance(error, pickle.UnpicklingError):
         return _first_line(error)
     named = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
-    return f"it names {named[1]}, which is code" if named else f"{type(error).__name__}: damaged, or no state dict"
+    return f"it names {named[1]}, which is code" if named else f"{type(error).__name__}: {CODE_OR_DAMAGE}"
 
 
 def _read_tensorflow(network: str, checkpoint: Path) -> State:
@@ -129,7 +130,7 @@ def _read_tensorflow(network: str, checkpoint: Path) -> State:
 def _first_line(error: Exception) -> str:
     """What a library says first, behind its error's name: torch goes on for a page, some say nothing or a number."""
     if "weights_only" in str(error):  # torch says how to run the code; that advice is not passed on
-        return f"{type(error).__name__}: damaged, or a pickle that would run code"
+        return f"{type(error).__name__}: {CODE_OR_DAMAGE}"
     return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
 
 

@@ -24,7 +24,7 @@ Record: TypeAlias = dict[str, str]
 _RECORD = TypeAdapter(Record)
 
 
-def new_record(kept: Path, source: Source, file: str, digest: str, state_digest: str) -> Record:
+def new_record(kept: AnyPath, source: Source, file: str, digest: str, state_digest: str) -> Record:
     """Return the record of a set of weights.
 
     Args:
@@ -35,7 +35,7 @@ def new_record(kept: Path, source: Source, file: str, digest: str, state_digest:
         state_digest: of the tensors.
     """
     record = {
-        "set": kept.stem,
+        "set": Path(kept).stem,
         "source": file,
         "url": source.url,
         "sha256": digest,

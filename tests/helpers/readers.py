@@ -24,7 +24,7 @@ from pipeline.evaluate.runs import run_of_file
 from pipeline.features.pca import fit_pca, load_pca, save_pca
 from pipeline.formats import rejects
 from pipeline.formats.clips import Clip, read_clips, read_root, write_clips, write_root
-from pipeline.formats.embeddings import Embeddings, write_arrays
+from pipeline.formats.embeddings import EmbeddedClips, Embeddings
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.jpegs import decode_jpegs, encode_jpeg
 from pipeline.formats.memory import recall
@@ -76,8 +76,9 @@ def _table(path: Path) -> None:
 
 def _embeddings(path: Path) -> None:
     vectors = np.ones((2, 3, 4), np.float32)
-    texts = {"labels": np.array(["cat", "dog", "cat"]), "splits": np.array(["train", "test", "test"])}
-    write_arrays(path, {"audio": vectors, "visual": vectors, **texts})
+    names, splits = ["a", "b", "c"], ["train", "test", "test"]
+    both, labels = {"audio": vectors, "visual": vectors}, np.array([0, 1, 0])
+    EmbeddedClips(**both, labels=labels, classes=["cat", "dog"], clip_ids=names, splits=splits).save(path)
 
 
 def _cache(folder: Path) -> ClipCache:

@@ -185,6 +185,7 @@ def furnish(cages: Path) -> None:
     (folder / "dangling_link.mp4").symlink_to("nowhere.mp4")
     (folder / "directory.mp4").mkdir()
     Path(os.fsdecode(os.fsencode(folder) + b"/latin_1_\xe9.mp4")).write_bytes(data)
+    (folder / "new\nline.mp4").write_bytes(data)
 
 
 def expected_kinds() -> dict[str, dict[str, str]]:
@@ -217,7 +218,7 @@ def test_a_clip_that_changes_between_the_stages_is_refused(run: Run) -> None:
     assert run.kinds["names/changing.mp4"] == dict.fromkeys(STAGES[1:], PLACES["changing.mp4"])
 
 
-@pytest.mark.parametrize("name", ["dangling_link.mp4", "directory.mp4", "latin_1_\\xe9.mp4"])
+@pytest.mark.parametrize("name", ["dangling_link.mp4", "directory.mp4", "latin_1_\\xe9.mp4", "new\\nline.mp4"])
 def test_what_is_no_clip_is_refused_by_the_scan(run: Run, name: str) -> None:
     assert run.kinds[f"names/{name}"] == {"dataset": PLACES[name]}
 

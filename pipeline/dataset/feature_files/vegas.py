@@ -129,6 +129,8 @@ def _read_array(folder: Path, clip_id: str, digest: "hashlib._Hash") -> NDArray[
         raise ClipError(clip_id, "missing", f"{folder.name}/{path.name}: no such file", "one array a clip") from error
     except OSError as error:
         raise ClipError(clip_id, "unreadable", f"{path}: {error.strerror}", "a file that can be read") from error
+    except DataError as error:  # a folder, a pipe
+        raise ClipError(clip_id, "unreadable", str(error), "a file that can be read") from error
     except ValueError as error:
         raise ClipError(clip_id, "undecodable", f"{folder.name}/{path.name}: {error}", "a NumPy array") from error
     return np.atleast_1d(array)

@@ -180,8 +180,8 @@ def test_a_clip_in_no_list_is_left_out(tmp_path: Path) -> None:
 BROKEN: list[tuple[str, int, Any, str]] = [
     ("too_short", 0, np.zeros((0, 4), np.uint8), "clip 'v01': vgg: no vector; expected at least one"),
     ("undecodable", 1, np.array([[1.0, np.nan, 0]]), "inception/v01.npy: row 0 has NaN"),
-    ("undecodable", 0, np.array(1.0), r"vgg/v01.npy: float64 of shape \(1,\)"),
-    ("undecodable", 1, np.array(["x"]), "inception/v01.npy: <U1 of shape"),
+    ("undecodable", 0, np.array(1.0), r"vgg/v01.npy: shape \(1,\); expected numbers of shape \(n, width\)"),
+    ("undecodable", 1, np.array(["x"]), "inception/v01.npy: type <U1, of shape"),
     ("bad_label", 2, np.array(0.5), "VEGAS_classes/v01.npy: row 0 is 0.5"),
     ("bad_label", 2, np.array([1, 1, 0]), r"VEGAS_classes: \[1, 1, 0\]; expected one whole number, or one-hot"),
 ]
