@@ -2,6 +2,8 @@
 UV = .venv/bin/uv pip install --quiet --native-tls --constraint requirements.lock
 # a file of tests at a time on each of two cores, the longest first: neither waits at the end
 PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# tests/whole first; a folder that lies in another one of the list would not count
+TESTS = tests/whole $(filter-out tests/whole tests/helpers tests/__pycache__,$(wildcard tests/*))
 PINS = pyproject.toml requirements.lock
 
 SETS ?= demo=data/features.safetensors
@@ -40,10 +42,10 @@ repro: .venv/installed  # install, and run what has changed: demo videos -> metr
 install: .venv/installed  # make the environment, .venv, and run nothing
 
 test: .venv/installed-test  # install with the test tools, and run the tests
-	$(PYTEST) -m "not slow" tests/whole tests
+	$(PYTEST) -m "not slow" $(TESTS)
 
 test-slow: .venv/installed-test  # the long tests: kills at random points, full disks, Ray; some minutes more
-	$(PYTEST) -m slow tests/whole tests
+	$(PYTEST) -m slow $(TESTS)
 
 fuzz: .venv/installed-test  # read clips, cut anew too, and files of every kind with damaged bytes, other ones each time; an hour
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py \
