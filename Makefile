@@ -15,10 +15,9 @@ SUPPORTED = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(or $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	$$name -c '$(SUPPORTED)' 2> /dev/null && echo $$name && break; done),python3)
 
-# CPU=1: builds of torch without CUDA, from an index of their own; an environment that has them keeps them
+# CPU=1: builds of torch without CUDA, from where uv knows them to be; an environment that has them keeps them
 CPU ?= $(if $(wildcard .venv/cpu-builds),1)
-CPU_INDEX ?= https://download.pytorch.org/whl/cpu
-CPU_UV = $(UV) --no-deps --index-url $(CPU_INDEX) torch torchvision torchaudio
+CPU_UV = $(UV) --no-deps --torch-backend cpu torch torchvision torchaudio
 BUILDS = $(if $(filter-out 0,$(CPU)),.venv/cpu-builds)
 SIZE = $(if $(BUILDS),about 1.5 GB,about 5.5 GB with the CUDA libraries)
 
@@ -96,10 +95,10 @@ clean:  # remove the environment
 .venv/cpu-builds: .venv/bin/uv $(PINS)
 	@test -e $@ || test ! -e .venv/installed || { \
 		echo ".venv has the CUDA builds of torch already: run make clean, then this again"; exit 1; }
-	@UV_HTTP_TIMEOUT=10 UV_HTTP_RETRIES=1 $(CPU_UV) --dry-run > .venv/cpu-index.txt 2>&1 || { \
-		echo "$(CPU_INDEX): no CPU builds of torch can be had from it (.venv/cpu-index.txt says why):" \
-			"name another index with CPU_INDEX=URL, or leave CPU=1 out: the CUDA builds run without a GPU too"; exit 1; }
-	@echo "Installing torch without CUDA into .venv, from $(CPU_INDEX)"
+	@UV_HTTP_TIMEOUT=10 UV_HTTP_RETRIES=1 $(CPU_UV) --dry-run > .venv/cpu-builds.txt 2>&1 || { \
+		echo "CPU=1: no builds of torch without CUDA can be had (.venv/cpu-builds.txt says why):" \
+			"leave CPU=1 out: the CUDA builds run without a GPU too"; exit 1; }
+	@echo "Installing torch without CUDA into .venv"
 	@$(CPU_UV)
 	@touch $@
 

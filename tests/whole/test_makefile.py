@@ -77,15 +77,13 @@ def environment(folder: Path) -> Path:
 
 
 @pytest.mark.skipif(not UV.exists(), reason="an environment that make did not make")
-def test_without_an_index_of_cpu_builds_one_line_says_what_to_do(folder: Path) -> None:
-    environment(folder)
-    done = make(folder, "install", "CPU=1", f"CPU_INDEX=file://{folder}/nowhere")
+def test_without_a_way_to_the_cpu_builds_one_line_says_what_to_do(folder: Path) -> None:
+    installed = environment(folder)
+    done = make(folder, "install", "CPU=1", UV_OFFLINE="1", UV_NO_CACHE="1")
     assert done.returncode == 2
-    assert re.fullmatch(
-        r"file:///.*/nowhere: no CPU builds of torch can be had from it .*CPU_INDEX=URL, or leave CPU=1 out.*\n",
-        done.stdout,
-    )
-    assert not (folder / ".venv" / "installed").exists()
+    assert re.fullmatch(r"CPU=1: no builds of torch without CUDA can be had .*: leave CPU=1 out: .*\n", done.stdout)
+    assert "network was disabled" in (installed / "cpu-builds.txt").read_text()
+    assert not (installed / "installed").exists()
 
 
 def test_cpu_builds_do_not_take_the_place_of_cuda_builds_unseen(folder: Path) -> None:
