@@ -14,6 +14,7 @@ from av.stream import Disposition
 from pipeline.errors import ClipError
 from pipeline.settings.paths import AnyPath
 from pipeline.video.bounds import BOUNDS, Bounds
+from pipeline.video.edits import edit_ends
 from pipeline.video.opening import Opening
 from pipeline.video.track import Stream, Track
 from pipeline.video.whole import check_index, check_whole_file, mp4_boxes
@@ -59,7 +60,7 @@ class Media:
         self.path, self.bounds = Path(path), bounds
         bounds.check(path, "n_streams", len(container.streams), "streams")
         self.is_cut_at_keys = container.format.name.startswith(_CUT_AT_KEYS)
-        self._tracks = {stream.index: Track(stream, container.format.name) for stream in _streams(container)}
+        self._tracks = _tracks(self.path, container)
         self._check_sizes()
         expected = self._chosen(kind)
         held = self._read_through(container, expected)
@@ -209,6 +210,13 @@ def _open(path: Path, options: dict[str, str]) -> InputContainer:
         raise ClipError(str(path), "truncated", "it ends inside its header", "a whole file") from error
     except (av.error.InvalidDataError, av.error.ArgumentError) as error:
         raise ClipError(str(path), "not_media", "no format that FFmpeg knows", "a media file") from error
+
+
+def _tracks(path: Path, container: InputContainer) -> dict[int, Track]:
+    """The tracks of an open file, by the index of the stream."""
+    name = container.format.name
+    ends = edit_ends(path) if name.startswith("mov") else {}
+    return {stream.index: Track(stream, name, ends.get(stream.id)) for stream in _streams(container)}
 
 
 def _streams(container: InputContainer) -> list[Stream]:

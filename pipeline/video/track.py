@@ -46,10 +46,11 @@ class Track:
     Args:
         stream: one of an open file.
         format: FFmpeg's name of the file's format.
+        edit_end_seconds: when an edit list ends the stream; None: FFmpeg says it, or there is none.
     """
 
-    def __init__(self, stream: Stream, format: str) -> None:
-        self.stream = stream
+    def __init__(self, stream: Stream, format: str, edit_end_seconds: float | None = None) -> None:
+        self.stream, self._edit_end_seconds = stream, edit_end_seconds
         self._has_display_times = format != "avi"  # FFmpeg makes up what an AVI does not say
         self._has_edits = format.startswith("mov")
         self.given: First | None = None  # what the decoder shows first, where that is not the first key frame
@@ -206,7 +207,10 @@ class Track:
 
     def _cut(self, begin: int, last: int, end: int) -> int:
         """Where an edit list, which counts in milliseconds, ends a stream: it cuts nothing but the last packet."""
-        stated = max(0, begin) + (self.stream.duration or 0)
+        if self._edit_end_seconds is None:
+            stated = max(0, begin) + (self.stream.duration or 0)
+        else:
+            stated = round(self._edit_end_seconds / self._tick_seconds)
         is_cut = self._has_edits and last < stated and self.seconds(end - stated) > _EDIT_SECONDS
         return stated if is_cut else end
 

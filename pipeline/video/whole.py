@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from pipeline.errors import ClipError
 from pipeline.settings.paths import AnyPath
+from pipeline.video.boxes import boxes_in
 from pipeline.video.track import Stream
 
 _MP4_BOXES = frozenset(b"ftyp moov mdat wide free skip pnot moof mfra sidx styp uuid meta".split())
@@ -61,13 +62,13 @@ def _shorter(path: AnyPath, n_bytes: int, stated: int) -> ClipError:
 
 def _index_end(path: Path, file: BinaryIO, n_bytes: int) -> tuple[int, int]:
     """Where the last box of an MP4 ends, if it is an index by that or by what it holds, else 0; and in any case."""
-    boxes = list(_mp4_boxes(file, n_bytes))
-    if b"moov" not in (name for name, _, _ in boxes):
+    boxes = list(boxes_in(file, n_bytes))
+    if b"moov" not in (box.name for box in boxes):
         raise ClipError(str(path), "truncated", "an MP4 without its index (moov)", "a whole file")
-    name, start, end = max((box for box in boxes if box[0] in _MP4_BOXES), key=lambda box: box[2])  # no junk at the end
-    if name not in _INDEX or end <= n_bytes:
-        return 0, end
-    return max((end for _, _, end in _mp4_boxes(file, n_bytes, start + 8)), default=end), end
+    last = max((box for box in boxes if box.name in _MP4_BOXES), key=lambda box: box.end)  # no junk at the end
+    if last.name not in _INDEX or last.end <= n_bytes:
+        return 0, last.end
+    return max((box.end for box in boxes_in(file, n_bytes, last.content)), default=last.end), last.end
 
 
 def mp4_boxes(path: AnyPath) -> set[bytes]:
@@ -75,19 +76,7 @@ def mp4_boxes(path: AnyPath) -> set[bytes]:
     path = Path(path)
     with path.open("rb") as file:
         is_mp4 = file.read(8)[4:] in _MP4_BOXES
-        return {name for name, _, _ in _mp4_boxes(file, path.stat().st_size)} if is_mp4 else set()
-
-
-def _mp4_boxes(file: BinaryIO, n_bytes: int, position: int = 0) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of each box from a position on; what follows the last one that has a name is no box."""
-    while position + 8 <= n_bytes:
-        file.seek(position)
-        size, name = int.from_bytes(file.read(4)), file.read(4)
-        if not name.isalnum():
-            return
-        size = {0: n_bytes - position, 1: int.from_bytes(file.read(8))}.get(size, size)  # to the end, or 64 bits wide
-        yield name, position, position + max(size, 8)
-        position += max(size, 8)
+        return {box.name for box in boxes_in(file, path.stat().st_size)} if is_mp4 else set()
 
 
 def _riff_end(file: BinaryIO, n_bytes: int) -> int:
