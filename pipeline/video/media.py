@@ -128,7 +128,11 @@ class Media:
         """Note the times of all packets; return those of a track, or None if they are large."""
         held: list[av.Packet[Any]] = []
         n_bytes, wanted_index = 0, None if wanted is None else wanted.stream.index
-        openings = {track.stream.index: Opening(track.stream) for track in self._tracks.values() if track.has_pictures}
+        openings = {
+            index: Opening(track.stream, track.has_display_times)
+            for index, track in self._tracks.items()
+            if track.has_pictures
+        }
         for packet in self._demuxed(container):
             index = packet.stream_index
             track = self._tracks[index]
