@@ -13,6 +13,7 @@ import numpy as np
 from tests.helpers.synthetic import numbered_picture, sine, write_clip
 
 RATE, N_PICTURES = 25, 75
+SEGMENT = b"\x18\x53\x80\x67"  # name of the element that holds all packets of a Matroska file
 _X265 = "log-level=none:pools=none:frame-threads=1:keyint=12:min-keyint=12:scenecut=0:bframes=3"
 CODECS: dict[str, Mapping[str, Any]] = {
     "h264": {"options": {"preset": "ultrafast", "g": "12", "bf": "0"}},
@@ -55,6 +56,7 @@ class Recut:
         n_lost: packets of pictures lost at the beginning then.
         trimmed_seconds: how much of it lies before time 0, where an MP4 has an edit list; below 0 it begins so late.
         shown_seconds: how much the edit lists of an MP4 show; None: all of its media.
+        n_too_many: by how many bytes the size of a Matroska segment is too large.
         is_joined: whether its bytes come twice.
     """
 
@@ -64,6 +66,7 @@ class Recut:
     n_lost: int = 0
     trimmed_seconds: float = 0.0
     shown_seconds: float | None = None
+    n_too_many: int = 0
     is_joined: bool = False
 
     @property
@@ -98,6 +101,8 @@ class Recut:
             path.write_bytes(bare)
         if self.shown_seconds is not None:
             path.write_bytes(edited(path.read_bytes(), self.shown_seconds))
+        if self.n_too_many:
+            path.write_bytes(with_longer_segment(path.read_bytes(), self.n_too_many))
         if self.is_joined:
             path.write_bytes(2 * path.read_bytes())
         return path
@@ -112,6 +117,13 @@ def edited(data: bytes, seconds: float) -> bytes:
         shown = min(struct.unpack_from(">I", data, last)[0], round(seconds * ticks_per_second))
         struct.pack_into(">I", changed, last, shown)
     return bytes(changed)
+
+
+def with_longer_segment(data: bytes, n_bytes: int) -> bytes:
+    """A Matroska file whose segment states so many bytes more than it has; FFmpeg writes its size in 8 bytes."""
+    place = data.index(SEGMENT) + len(SEGMENT)
+    size = int.from_bytes(data[place : place + 8]) + n_bytes
+    return data[:place] + size.to_bytes(8) + data[place + 8 :]
 
 
 def _complete(packets: list[Any]) -> None:

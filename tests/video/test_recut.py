@@ -26,6 +26,7 @@ N_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 @st.composite
 def recuts(draw: st.DrawFn) -> Recut:
     container = draw(st.sampled_from(sorted(CONTAINERS)))
+    is_joined = draw(st.booleans())
     return Recut(
         draw(st.sampled_from(CONTAINERS[container])),
         container,
@@ -35,7 +36,8 @@ def recuts(draw: st.DrawFn) -> Recut:
             st.sampled_from([0.0, 0.04, 0.1, 0.3, 0.7, *([-0.3, -1.01] if container in EDITED else [])])
         ),
         shown_seconds=draw(st.sampled_from([None, None, 0.61, 1.3, 1.55])) if container in EDITED else None,
-        is_joined=draw(st.booleans()),
+        n_too_many=draw(st.sampled_from([0, 8, 5000])) if container in (".mkv", ".webm") and not is_joined else 0,
+        is_joined=is_joined,
     )
 
 
