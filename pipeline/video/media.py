@@ -16,6 +16,7 @@ from pipeline.settings.paths import AnyPath
 from pipeline.video.bounds import BOUNDS, Bounds
 from pipeline.video.edits import edit_ends
 from pipeline.video.opening import Opening
+from pipeline.video.tables import check_tables
 from pipeline.video.track import Stream, Track
 from pipeline.video.whole import WHOLE, Extent, check_index, check_whole_file, mp4_boxes
 
@@ -181,6 +182,7 @@ def reading(path: AnyPath, kind: str, bounds: Bounds = BOUNDS) -> Iterator[Media
     path = Path(path)
     try:
         extent = check_whole_file(path)
+        check_tables(path)
         with _opened(path, kind) as container:
             yield Media(path, container, kind, bounds, extent)
     except MemoryError:
