@@ -14,14 +14,14 @@ Value = TypeVar("Value")
 
 
 def recall(path: AnyPath, kind: TypeAdapter[dict[str, Value]]) -> dict[str, Value]:
-    """Return what a file remembers; nothing where it is missing, damaged, somebody else's or no file at all.
+    """Return what a file remembers; nothing where it is missing, damaged, somebody else's, a link or no file at all.
 
     Args:
         path: the JSON file.
         kind: of what it holds.
     """
     try:
-        return kind.validate_json(read_regular(path))
+        return kind.validate_json(read_regular(path, follow_link=False))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:  # what pydantic and read_regular raise are ValueErrors

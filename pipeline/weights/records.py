@@ -60,7 +60,7 @@ def read_record(path: AnyPath) -> Record:
     """
     path = Path(path)
     try:
-        record = _RECORD.validate_json(read_regular(path.with_suffix(".json")))
+        record = _RECORD.validate_json(read_regular(path.with_suffix(".json"), follow_link=False))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}; {EXPECTED}") from error
     if problem := _problem(path, record):

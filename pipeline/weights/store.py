@@ -130,7 +130,7 @@ def read(path: AnyPath) -> tuple[State, Record]:
     path = Path(path)
     record = read_record(path)
     try:
-        check_regular(path)
+        check_regular(path, follow_link=False)
         state: State = load_file(path)
     except (OSError, DataError, SafetensorError) as error:
         raise DataError(f"{path}: {error}; {EXPECTED}") from error

@@ -253,6 +253,16 @@ def test_a_fold_without_a_list_is_refused(tmp_path: Path) -> None:
         read(write_d(tmp_path, CLIPS, [["v00"], ["v01"]]), fold=2)
 
 
+def test_arrays_on_another_disk_are_read_through_links(tmp_path: Path) -> None:
+    root = write_d(tmp_path / "here", CLIPS, FOLDS)
+    (root / "vgg").rename(tmp_path / "vgg")
+    (root / "vgg").symlink_to(tmp_path / "vgg")
+    (root / "inception" / "v00.npy").rename(tmp_path / "one.npy")
+    (root / "inception" / "v00.npy").symlink_to(tmp_path / "one.npy")
+    imported = read(root)
+    assert (sorted(imported.table.clip_ids), imported.refused) == (sorted(CLIPS), [])
+
+
 @pytest.mark.parametrize("n_sound", [0, 1])
 def test_where_nothing_can_be_told_apart_all_refusals_are_listed(n_sound: int, tmp_path: Path) -> None:
     imported = read(write_d(tmp_path, CLIPS, [["a", "b", *sorted(CLIPS)[:n_sound]]]))
