@@ -1,5 +1,6 @@
 """What later stages would refuse is refused before hours of decoding."""
 
+from pipeline.clip_jobs.engines import chosen_engine
 from pipeline.errors import ParamsError
 from pipeline.features.clip_vectors import FeaturesParams, check_audio_scaling, check_modalities
 from pipeline.model_parts.base import model_names
@@ -11,9 +12,28 @@ from pipeline.network_parts.base import (
     network_params,
     network_part,
 )
+from pipeline.settings.environment import chosen_workers, flag, variable
 from pipeline.settings.params import load_params, model_sections, read_section
+from pipeline.settings.progress import chosen_style
 from pipeline.weights import check_random_allowed
 from pipeline.weights.sources import RANDOM
+
+SWITCHES = ("AVR_OFFLINE", "AVR_RETRY_REJECTED")
+
+
+def check_environment() -> None:
+    """Refuse environment variables that a later stage would refuse, before anything is computed.
+
+    Raises:
+        ParamsError: one of them says what it cannot, such as a device that this machine does not have.
+    """
+    for name in SWITCHES:
+        flag(name)
+    chosen_engine(), chosen_workers(), chosen_style()
+    if variable("AVR_DEVICE"):
+        from pipeline.settings.device import chosen_device
+
+        chosen_device()
 
 
 def check_networks(source: str) -> None:

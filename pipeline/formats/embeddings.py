@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import DataError, ParamsError
+from pipeline.errors import DataError, ParamsError, in_words
 from pipeline.formats.texts import pack_texts, unpack_texts
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
@@ -100,7 +100,7 @@ class EmbeddedClips:
             return cls(**numbers, **texts)  # where arrays of different clips are refused
         except DAMAGE as error:
             expected = "embeddings that the stage `embed` wrote; `dvc repro` writes those of an earlier version again"
-            raise DataError(f"{path}: {error!r}; expected {expected}") from error
+            raise DataError(f"{path}: {in_words(error)}; expected {expected}") from error
 
 
 @dataclass(frozen=True)

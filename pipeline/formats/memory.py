@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, in_words
 from pipeline.formats.files import write_atomically
 from pipeline.settings.notices import tell_once
 from pipeline.settings.paths import AnyPath
@@ -25,7 +25,7 @@ def recall(path: AnyPath, kind: TypeAdapter[dict[str, Value]]) -> dict[str, Valu
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:  # what pydantic and read_regular raise are ValueErrors
-        problem = str(error).partition("\n")[0]
+        problem = in_words(error)
         tell_once(f"{path}: cannot be used ({problem}); it only saves time, and the run goes on without it")
         return {}
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from pipeline.errors import DataError, ParamsError
+from pipeline.errors import DataError, ParamsError, in_words
 from pipeline.network_parts.base import network_names, network_part
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular, open_regular
@@ -84,7 +84,7 @@ def _read_safetensors(path: Path) -> State:
         check_regular(path)
         state: State = load_file(path)
     except (SafetensorError, OSError, DataError) as error:
-        raise DataError(f"{path}: {error}; expected a whole safetensors file") from error
+        raise DataError(f"{path}: {in_words(error)}; expected a whole safetensors file") from error
     return state
 
 

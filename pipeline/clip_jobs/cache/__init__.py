@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pipeline.errors import ClipError, DataError, RejectKind
+from pipeline.errors import ClipError, DataError, RejectKind, in_words
 from pipeline.formats.files import replacing
 from pipeline.formats.shards import Arrays, arrays_sha256, stored_rows
 from pipeline.settings.notices import tell_once
@@ -107,7 +107,9 @@ class ClipCache:
             raise DataError(f"clip {clip_id!r}: {path}: gone; expected the entry that was just there") from error
         except DAMAGE as error:
             _remove(path)
-            raise DataError(f"clip {clip_id!r}: {path}: damaged ({error}); expected an intact entry") from error
+            raise DataError(
+                f"clip {clip_id!r}: {path}: damaged ({in_words(error)}); expected an intact entry"
+            ) from error
         except OSError as error:
             raise DataError(f"clip {clip_id!r}: {path}: {error.strerror}; expected an entry to read") from error
         _mark_as_used(path)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.dataset.feature_files.arrays import checked_labels, checked_matrix
 from pipeline.dataset.feature_files.imported import MIN_CLASSES, FeatureRows, Imported
 from pipeline.dataset.layouts.locations import fold_lists
-from pipeline.errors import ClipError, DataError, ParamsError
+from pipeline.errors import ClipError, DataError, ParamsError, in_words
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.rejects import Reject
 from pipeline.settings.paths import AnyPath
@@ -101,7 +101,7 @@ def _ids(path: Path) -> list[str]:
         else:
             ids = read_regular(path).decode("utf-8-sig").split()
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}; expected ids, as text in UTF-8 or in a NumPy array") from error
+        raise DataError(f"{path}: {in_words(error)}; expected ids, as text in UTF-8 or in a NumPy array") from error
     return [clip_id.removesuffix(".npy") for clip_id in ids]
 
 
