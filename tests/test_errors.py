@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 
 from pipeline.errors import DataError, in_words
 
-
 ANY = (LookupError, OSError, StopIteration, TypeError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError)
 
 
