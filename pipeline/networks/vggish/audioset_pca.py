@@ -87,6 +87,8 @@ def postprocess(embeddings: NDArray[np.floating], pca: VggishPca, quantise: bool
 
 def _check(path: Path, name: str, array: NDArray[np.floating], shapes: list[tuple[int, ...]]) -> None:
     """Refuse an array that is not the one of that name."""
+    if not isinstance(array, np.ndarray):  # of what it cannot read NumPy gives the bytes
+        raise DataError(f"{path}: {name} holds bytes that are no array; expected finite floats")
     if array.shape not in shapes:
         raise DataError(f"{path}: {name} has shape {array.shape}; expected {' or '.join(map(str, shapes))}")
     if array.dtype.kind != "f" or not np.isfinite(array).all():
