@@ -1,6 +1,5 @@
 """What later stages would refuse is refused before hours of decoding."""
 
-from pipeline.clip_jobs.engines import chosen_engine
 from pipeline.errors import ParamsError
 from pipeline.features.clip_vectors import FeaturesParams, check_audio_scaling, check_modalities
 from pipeline.model_parts.base import model_names
@@ -29,7 +28,11 @@ def check_environment() -> None:
     """
     for name in SWITCHES:
         flag(name)
-    chosen_engine(), chosen_workers(), chosen_style()
+    chosen_workers(), chosen_style()
+    if variable("AVR_ENGINE"):
+        from pipeline.clip_jobs.engines import chosen_engine
+
+        chosen_engine()
     if variable("AVR_DEVICE"):
         from pipeline.settings.device import chosen_device
 
