@@ -49,10 +49,15 @@ def in_words(error: BaseException) -> str:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if isinstance(error, KeyError) and error.args and " " not in str(error.args[0]):
+    if isinstance(error, KeyError) and error.args and not isinstance(error.args[0], str):
+        return "damaged"  # the key is a number that somebody has read
+    if isinstance(error, KeyError) and error.args and " " not in error.args[0]:
         return f"no {error.args[0]!r} in it"
     if isinstance(error, TypeError | AttributeError | IndexError):
         return "not of the form that it should have"
+    reason = getattr(error, "reason", None)  # of urllib, whose own text is no sentence
+    if isinstance(reason, Exception):
+        return in_words(reason)
     details = getattr(error, "errors", None)  # of pydantic, whose own text names classes and pages
     if callable(details):
         first = details(include_url=False)[0]

@@ -5,6 +5,7 @@ import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from urllib.request import urlopen
 
 import h5py
 import numpy as np
@@ -33,6 +34,7 @@ def parse(text: bytes) -> object:
         (lambda _: parse(b'{"a": 1}'), "^a: Input should be a valid string$"),
         (lambda _: parse(b"[1"), "Invalid JSON: EOF while parsing a list at line 1 column 2"),
         (lambda _: next(iter([])), "^damaged$"),
+        (lambda _: urlopen("http://127.0.0.1:1/", timeout=5), "^Connection refused$"),
     ],
 )
 def test_an_error_of_a_library_is_one_line_without_python(

@@ -7,7 +7,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.request import urlopen
 
-from pipeline.errors import ParamsError
+from pipeline.errors import ParamsError, in_words
 from pipeline.formats.files import disk_errors
 from pipeline.network_parts.base import Source
 from pipeline.settings.environment import flag
@@ -40,7 +40,7 @@ def download(source: Source, folder: AnyPath, by_hand: AnyPath) -> Path:
     try:
         return _resolve(source) if source.is_on_tfhub else _stream(source, folder)
     except (OSError, HTTPException, ValueError, tarfile.TarError, WorkTimeoutError) as error:
-        raise ParamsError(_what_to_bring(source, by_hand, str(error) or type(error).__name__)) from error
+        raise ParamsError(_what_to_bring(source, by_hand, in_words(error))) from error
 
 
 def _what_to_bring(source: Source, by_hand: Path, reason: str) -> str:
