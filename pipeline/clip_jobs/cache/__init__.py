@@ -21,7 +21,7 @@ from pipeline.formats.files import replacing
 from pipeline.formats.shards import Arrays, arrays_sha256, stored_rows
 from pipeline.settings.notices import tell_once
 from pipeline.settings.paths import AnyPath
-from pipeline.settings.regular_files import open_regular
+from pipeline.settings.regular_files import check_regular, open_regular
 
 ENTRY = "entry"  # the one key of the metadata: with two of them the bytes of a file would not be the same every time
 LAYOUT = 3  # of an entry; those of another layout are not found
@@ -134,8 +134,13 @@ class ClipCache:
 
 def _note(path: Path) -> tuple[str, Reason | None]:
     """The hash that an entry notes, and the reason of a refusal, or None; of no file but the one made for this key."""
-    with open_regular(path, follow_link=False), safe_open(path, framework="numpy") as entry:  # whose errors tell less
-        key, digest, reason = NOTE.validate_json(entry.metadata()[ENTRY])
+    check_regular(path, follow_link=False)
+    try:
+        with safe_open(path, framework="numpy") as entry:
+            key, digest, reason = NOTE.validate_json(entry.metadata()[ENTRY])
+    except (SafetensorError, OSError):
+        open_regular(path, follow_link=False).close()  # the system says more, such as that it may not be read
+        raise
     if key != path.stem:
         raise ValueError(f"made for the key {key[:12]}")
     return digest, reason
