@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+BUFFER_BYTES = 1 << 16  # of a file that is open for its boxes: the index of a short clip is read at once
 _HEADER_BYTES, _LONG_HEADER_BYTES = 8, 16
 
 
@@ -25,14 +26,15 @@ def boxes_in(file: BinaryIO, end: int, position: int = 0) -> Iterator[Box]:
     """
     while position + _HEADER_BYTES <= end:
         file.seek(position)
-        size, name = int.from_bytes(file.read(4)), file.read(4)
+        header = file.read(_LONG_HEADER_BYTES)
+        size, name, content = int.from_bytes(header[:4]), header[4:8], position + _HEADER_BYTES
         if not name.isalnum():
             return
-        content = position + (_LONG_HEADER_BYTES if size == 1 else _HEADER_BYTES)
-        size = {0: end - position, 1: int.from_bytes(file.read(8))}.get(size, size)  # to the end, or 64 bits wide
-        box = Box(name, position, content, position + max(size, _HEADER_BYTES))
-        yield box
-        position = box.end
+        if size == 1:  # it is 64 bits wide
+            size, content = int.from_bytes(header[8:]), position + _LONG_HEADER_BYTES
+        following = end if size == 0 else position + max(size, _HEADER_BYTES)
+        yield Box(name, position, content, following)
+        position = following
 
 
 def boxes_at(file: BinaryIO, parents: Iterator[Box], *names: bytes) -> Iterator[Box]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.settings.paths import AnyPath
-from pipeline.video.boxes import Box, boxes_at, boxes_in
+from pipeline.video.boxes import BUFFER_BYTES, Box, boxes_at, boxes_in
 
 _MOST_EDITS = 10_000  # of a track; a longer list ends nothing here
 _EDIT = {0: struct.Struct(">Iii"), 1: struct.Struct(">Qqi")}  # duration, time in the media, speed; by version
@@ -26,7 +26,7 @@ def edit_ends(path: AnyPath) -> dict[int, float]:
         OSError: the file cannot be read.
     """
     path = Path(path)
-    with path.open("rb") as file:
+    with path.open("rb", BUFFER_BYTES) as file:
         top = list(boxes_in(file, path.stat().st_size))
         if any(box.name == b"moof" for box in top):
             return {}

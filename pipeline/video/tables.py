@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from pipeline.errors import ClipError
 from pipeline.settings.paths import AnyPath
-from pipeline.video.boxes import Box, boxes_at, boxes_in
+from pipeline.video.boxes import BUFFER_BYTES, Box, boxes_at, boxes_in
 
 _ENTRY_BYTES = {b"stts": 8, b"ctts": 8, b"stsc": 12, b"stco": 4, b"co64": 8, b"stss": 4}
 _COUNT_AT, _TABLE_AT = 4, 8  # in the content, behind version and flags
@@ -28,7 +28,7 @@ def check_tables(path: AnyPath) -> None:
     """
     path = Path(path)
     n_bytes = path.stat().st_size
-    with path.open("rb") as file:
+    with path.open("rb", BUFFER_BYTES) as file:
         for table in _tables(file, n_bytes):
             size, n_entries = _declared(file, table)
             n_held = min(table.end, n_bytes) - table.content - _TABLE_AT
