@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from pipeline.errors import ClipError
 from pipeline.settings.paths import AnyPath
 from pipeline.video.boxes import BUFFER_BYTES, Box, boxes_at, boxes_in
 
 _ENTRY_BYTES = {b"stts": 8, b"ctts": 8, b"stsc": 12, b"stco": 4, b"co64": 8, b"stss": 4}
 _COUNT_AT, _TABLE_AT = 4, 8  # in the content, behind version and flags
+_SIZES_AT, _SIZES_AT_ONCE = 12, 1 << 18
 _MOST_PACKETS_A_BYTE = 64  # QuickTime counts samples of compressed sound as packets of one byte
 
 
@@ -34,9 +37,12 @@ def check_tables(path: AnyPath) -> None:
             n_held = min(table.end, n_bytes) - table.content - _TABLE_AT
             if size is None:
                 size, n_held = 1, _MOST_PACKETS_A_BYTE * n_bytes
+            name, problem = table.name.decode("ascii"), ""
             if n_entries * size > n_held:
-                name = table.name.decode("ascii")
                 problem = f"{n_entries} entries of its index ({name}) in a file of {n_bytes} bytes"
+            elif name == "stsz" and (largest := _largest_packet(file, table, n_entries)) > n_bytes:
+                problem = f"a packet of {largest} bytes by its index ({name}) in a file of {n_bytes} bytes"
+            if problem:
                 raise ClipError(str(path), "truncated", problem, "an index that the file can hold")
 
 
@@ -46,6 +52,19 @@ def _tables(file: BinaryIO, n_bytes: int) -> Iterator[Box]:
         for box in boxes_in(file, index.end, index.content):
             if box.name in _ENTRY_BYTES or box.name == b"stsz":
                 yield box
+
+
+def _largest_packet(file: BinaryIO, table: Box, n_packets: int) -> int:
+    """The size of the largest packet, in bytes; 0 where all are of one size, which their number is checked with."""
+    file.seek(table.content + _COUNT_AT)
+    if int.from_bytes(file.read(4)):
+        return 0
+    file.seek(table.content + _SIZES_AT)
+    largest = 0
+    for start in range(0, n_packets, _SIZES_AT_ONCE):
+        sizes = np.frombuffer(file.read(4 * min(_SIZES_AT_ONCE, n_packets - start)), ">u4")
+        largest = max(largest, int(sizes.max(initial=0)))
+    return largest
 
 
 def _declared(file: BinaryIO, table: Box) -> tuple[int | None, int]:

@@ -110,9 +110,9 @@ def _riff_end(file: BinaryIO, n_bytes: int) -> int:
             return end
         end = start + 8 + size
         if end > n_bytes:
-            *_, (name, start, size) = _chunks(file, n_bytes, start + 12)
+            *_, (name, start, size) = [(name, start, size), *_chunks(file, n_bytes, start + 12)]
             if name == b"LIST":  # of packets: where their index follows they are all there
-                *_, (last, last_start, last_size) = _chunks(file, n_bytes, start + 12)
+                *_, (last, last_start, last_size) = [(name, start, size), *_chunks(file, n_bytes, start + 12)]
                 start, size = (last_start, last_size) if last == b"idx1" else (start, size)
             return start + 8 + size
     return end

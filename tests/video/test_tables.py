@@ -40,6 +40,16 @@ def test_more_packets_than_the_file_can_hold_are_refused(packet_bytes: int, tmp_
         sample_frames(path)
 
 
+@pytest.mark.parametrize("packet_bytes", [1 << 29, (1 << 32) - 1])
+def test_a_packet_that_is_larger_than_its_file_is_refused(packet_bytes: int, tmp_path: Path) -> None:
+    path = write_media(tmp_path / "clip.mp4", B_PICTURES, Sound(), movflags="faststart")
+    declared(path, b"stsz", 0, len(B_PICTURES.times), 100, packet_bytes)
+    with pytest.raises(
+        ClipError, match=rf"a packet of {packet_bytes} bytes by its index \(stsz\) in a file of \d+ bytes"
+    ):
+        sample_frames(path)
+
+
 @pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_mulaw", "aac"])
 def test_sound_whose_packets_are_of_one_size_is_used(codec: str, tmp_path: Path) -> None:
     path = write_media(tmp_path / "clip.mov", B_PICTURES, Sound(codec=codec))

@@ -77,6 +77,15 @@ def test_a_size_that_is_too_large_hides_no_loss(
         assert refusal.value.kind == "truncated"
 
 
+@pytest.mark.parametrize("n_left", range(8, 40))
+def test_a_riff_file_that_is_cut_in_its_first_chunks_is_refused(n_left: int, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.avi", PICTURES, SOUND, sample_rate=RATE, **AVI)
+    path.write_bytes(path.read_bytes()[:n_left])
+    with pytest.raises(ClipError) as refusal:
+        read_waveform(path)
+    assert refusal.value.kind == "truncated"
+
+
 @pytest.mark.parametrize(("lost_from", "is_whole"), [(b"\x1c\x53\xbb\x6b", True), (b"\x1f\x43\xb6\x75", False)])
 def test_a_matroska_file_that_ends_with_a_whole_cluster_is_told_by_its_times(
     lost_from: bytes, is_whole: bool, tmp_path: Path
