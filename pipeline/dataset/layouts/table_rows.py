@@ -144,8 +144,10 @@ def _read_parquet(path: Path, limits: Limits) -> list[TableRow]:
         for batch in _batches(path, [name for name in COLUMNS if name in file.schema_arrow.names], limits):
             numbered = enumerate(batch.to_pylist(), start=len(rows) + 1)
             rows += [_checked(TableRow(f"{path}: row {i}", _as_text(row)), limits) for i, row in numbered]
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {in_words(error)}; expected a Parquet file, its text in UTF-8") from error
+    if len(rows) != file.metadata.num_rows:
+        raise DataError(f"{path}: {len(rows)} rows; expected a Parquet file of {file.metadata.num_rows}, as it says")
     return rows
 
 
@@ -154,6 +156,7 @@ def _batches(path: Path, names: list[str], limits: Limits) -> Iterator[pa.Record
     n_bytes, most_bytes = 0, limits.expansion_factor * path.stat().st_size
     file = pq.ParquetFile(path, read_dictionary=names)  # a text that comes often is unpacked once
     for batch in file.iter_batches(BATCH_ROWS, columns=names):
+        batch.validate(full=True)  # of damaged pages, whose cells may point anywhere
         lengths = [_text_bytes(column) for column in batch.columns]
         n_bytes += sum(int(pc.sum(of_column).as_py() or 0) for of_column in lengths)
         longest = max(int(pc.max(of_column).as_py() or 0) for of_column in lengths)

@@ -64,3 +64,25 @@ def test_a_pipe_and_a_sparse_file_of_4_tb_are_refused_before_they_are_read(tmp_p
         read_rows(tmp_path / f"pipe{suffix}")
     with pytest.raises(DataError, match=r"4.4e\+03 GB; expected at most limits\.table_gigabytes=1"):
         read_rows(tmp_path / f"sparse{suffix}")
+
+
+@pytest.mark.parametrize("number", [0, 2, 3, 0x7F, 0xFF])
+def test_a_damaged_byte_in_the_pages_of_a_parquet_file_is_an_error_or_another_text(number: int, tmp_path: Path) -> None:
+    path = tmp_path / "clips.parquet"
+    pq.write_table(pa.table({"path": ["a.mp4", "b.mp4"], "label": ["cat", "dog"]}), path)
+    whole, n_refused = path.read_bytes(), 0
+    for place in range(4, 160):  # both columns: dictionaries, and which of their texts stands where
+        path.write_bytes(whole[:place] + bytes([number]) + whole[place + 1 :])
+        problem = problem_of(path)
+        n_refused += bool(problem)
+        assert not problem or "expected a Parquet file" in problem or "expected no control character" in problem
+    assert n_refused > 10
+
+
+def problem_of(path: Path) -> str:
+    """Why a table of two rows is refused; nothing where both are read."""
+    try:
+        rows = read_rows(path)
+    except DataError as error:
+        return str(error)
+    return "" if len(rows) == 2 else f"{len(rows)} rows"
