@@ -14,6 +14,7 @@ from pipeline.command_line import new_app, run
 from pipeline.dataset.feature_files.__main__ import export
 from pipeline.evaluate.check import check
 from pipeline.evaluate.compare import compare
+from pipeline.report.opening import report
 from pipeline.settings.environment import APP
 from pipeline.tune.__main__ import tune
 from pipeline.weights.__main__ import app as weights
@@ -25,6 +26,7 @@ app.command()(tune)
 app.command()(export)
 app.command()(check)
 app.command()(compare)
+app.command()(report)
 
 
 def _print_version(is_asked_for: bool) -> None:
