@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.formats.rejects import Reject, count_kinds, kinds_in_words
 from pipeline.report import pictures
 from pipeline.report.inputs import Inputs, Tables
+from pipeline.report.leaves import leaves
 from pipeline.report.rendering import DIRECTIONS, SECTIONS, render
 
 Row = Mapping[str, Any]
@@ -36,7 +37,7 @@ def page(inputs: Inputs) -> str:
             "cutoffs": _cutoffs(metrics["models"][first]["average"]),
             "warnings": list(warnings(metrics, inputs.refused)),
             "rejected_kinds": count_kinds(inputs.refused),
-            "provenance": [*_leaves(metrics["provenance"]), *_leaves(inputs.machine, "machine")],
+            "provenance": [*leaves(metrics["provenance"]), *leaves(inputs.machine, "machine")],
             **_pictures(metrics, tables, ranked, shown),
             **_training(inputs, shown),
             **_answers(first, tables, 2 * n_seeds[first]),
@@ -56,8 +57,8 @@ def warnings(metrics: Row, refused: Sequence[Reject]) -> Iterator[tuple[str, str
         if n_leaks := leakage.get(f"test_same_{relation}", 0):
             what = f"{n_leaks} of {dataset['n_test']} test clips share their {word} with clips of train or validation"
             yield f"leakage: {what}", "Scores on them flatter the models."
-    leaves = _leaves(metrics["provenance"])
-    if untrained := [key.rpartition(".")[0] for key, value in leaves if key.endswith(".weights") and value == "random"]:
+    facts = leaves(metrics["provenance"])
+    if untrained := [key.rpartition(".")[0] for key, value in facts if key.endswith(".weights") and value == "random"]:
         what = f"random weights in {' and '.join(untrained)}"
         yield what, "The numbers say that the pipeline works, not how good trained networks are."
     if n_alike := dataset.get("similar_labels", 0):
@@ -139,17 +140,3 @@ def _cutoffs(metrics: Mapping[str, float]) -> list[int]:
     """The smallest and the largest K of recall_at_K."""
     found = {int(key.rpartition("_")[2]) for key in metrics if key.startswith("recall_at_")}
     return sorted({min(found), max(found)})
-
-
-def _leaves(value: object, key: str = "") -> Iterator[tuple[str, object]]:
-    """Every value of nested maps under its dotted key.
-
-    Example:
-        >>> dict(_leaves({"vggish": {"weights": "random", "seed": 0}, "device": "cpu"}))
-        {'vggish.weights': 'random', 'vggish.seed': 0, 'device': 'cpu'}
-    """
-    if isinstance(value, Mapping):
-        for name, member in value.items():
-            yield from _leaves(member, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value

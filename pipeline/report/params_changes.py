@@ -1,16 +1,19 @@
 """What of a run's parameters differs from those that the project comes with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 
 from pipeline.errors import ParamsError
+from pipeline.report.leaves import leaves
 from pipeline.settings.params import LARGEST_PARAMS_BYTES
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import read_regular
 
+MAX_PARAMS = 5000  # of a file: aliases of YAML make many values of a line
 DEFAULTS = Path(__file__).with_name("default_params.yaml")
 """A copy of the project's params.yaml that is installed with it, so that no repository has to be asked."""
 
@@ -39,7 +42,7 @@ def params_changes(path: AnyPath, defaults: AnyPath = DEFAULTS) -> list[Change]:
     Raises:
         ParamsError: a file is missing or holds no sections.
     """
-    ours, theirs = (dict(_leaves(_read(Path(file)))) for file in (path, defaults))
+    ours, theirs = (_read(Path(file)) for file in (path, defaults))
     names = [name for name in dict.fromkeys([*ours, *theirs]) if ours.get(name) != theirs.get(name)]
     return [Change(name, ours.get(name), theirs.get(name)) for name in names]
 
@@ -50,31 +53,30 @@ def read_value(path: AnyPath, name: str) -> str | None:
     Raises:
         ParamsError: the file is missing or holds no sections.
     """
-    value = dict(_leaves(_read(Path(path)))).get(name)
+    value = _read(Path(path)).get(name)
     return None if value == "null" else value
 
 
-def _read(path: Path) -> Mapping[str, object]:
-    """The sections of a params file."""
+def _read(path: Path) -> dict[str, str]:
+    """The values of a params file by dotted name, each as one line of YAML."""
     try:
         found = yaml.safe_load(read_regular(path, LARGEST_PARAMS_BYTES).decode())
         if not isinstance(found, Mapping):
-            raise ValueError(f"{type(found).__name__}")
+            raise ValueError(type(found).__name__)
+        values = list(islice(leaves(found), MAX_PARAMS + 1))
+        if len(values) > MAX_PARAMS:
+            raise ValueError(f"more than {MAX_PARAMS} values")
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise ParamsError(f"{path}: {error}; expected sections of key: value") from error
-    return found
+    return {name: _as_yaml(value) for name, value in values}
 
 
-def _leaves(value: object, name: str = "") -> Iterator[tuple[str, str]]:
-    """Every value that is no map, under its dotted name, as one line of YAML.
+def _as_yaml(value: object) -> str:
+    """A value as one line of YAML.
 
     Example:
-        >>> dict(_leaves({"model": {"seeds": [0, 1], "patience": None, "fusion": "none"}}))
-        {'model.seeds': '[0, 1]', 'model.patience': 'null', 'model.fusion': 'none'}
+        >>> _as_yaml([0, 1]), _as_yaml(None), _as_yaml("none")
+        ('[0, 1]', 'null', 'none')
     """
-    if isinstance(value, Mapping) and value:
-        for key, member in value.items():
-            yield from _leaves(member, f"{name}.{key}" if name else str(key))
-    else:
-        text = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), allow_unicode=True)
-        yield name, text.removesuffix("...\n").strip()
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=float("inf"), allow_unicode=True)
+    return text.removesuffix("...\n").strip()

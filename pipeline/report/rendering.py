@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipeline.errors import printable
 from pipeline.report import gallery, scatter
 from pipeline.report.glossary import TERMS
 from pipeline.report.thumbnails import LONGEST_SECONDS
@@ -49,6 +50,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -68,6 +70,11 @@ def _environment() -> Environment:
     }
     environment.filters |= {"number": "{:.3f}".format, "p_value": "{:#.2g}".format, "numbered": _numbered}
     return environment
+
+
+def _finalize(value: object) -> object:
+    """What is put into the page: of plain text no character that turns the writing's direction or is none."""
+    return printable(value) if type(value) is str else value
 
 
 def _numbered(average: Mapping[str, float]) -> str:

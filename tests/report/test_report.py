@@ -22,11 +22,11 @@ from sklearn.metrics import confusion_matrix
 
 from pipeline.errors import DataError
 from pipeline.formats import provenance, rejects
-from pipeline.formats.clips import write_clips
+from pipeline.formats.clips import Clip, write_clips
+from pipeline.formats.csv_rows import write_rows
 from pipeline.formats.embeddings import EmbeddedClips
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.rejects import Reject
-from pipeline.formats.csv_rows import write_rows
 from pipeline.report.inputs import Places, read_inputs
 from pipeline.report.page import warnings
 from stages import evaluate, report
@@ -52,11 +52,12 @@ class Run:
         classes: Sequence[str] = CLASSES,
         refused: Sequence[Reject] = (),
         params: Mapping[str, Any] = SMALL,
+        clips: Sequence[Clip] = (),
     ) -> None:
         self.folder = folder
         write_params(folder, models, params)
-        write_inputs(folder, models, classes, refused)
-        write_clips(folder / "clips.csv", [])
+        write_inputs(folder, models, classes, refused, [clip.clip_id for clip in clips])
+        write_clips(folder / "clips.csv", clips)
         with contextlib.chdir(folder):
             inputs = map(Path, ("features.safetensors", rejects.FILE, "data.json", "models", ""))
             evaluate.main(*inputs, *PATHS)
@@ -79,13 +80,20 @@ def write_params(folder: Path, models: Mapping[str, float], changes: Mapping[str
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 
-def write_inputs(folder: Path, models: Mapping[str, float], classes: Sequence[str], refused: Sequence[Reject]) -> None:
+def write_inputs(
+    folder: Path,
+    models: Mapping[str, float],
+    classes: Sequence[str],
+    refused: Sequence[Reject],
+    ids: Sequence[str] = (),
+) -> None:
     """Clips in classes of ten, or of two where there are many; one, two or three seeds of models under some noise."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(len(classes)), 10 if len(classes) < 50 else 2)
     n, rows = len(labels), np.ones((len(labels), 2), np.float32)
+    clip_ids = list(ids) or [f"clip {i}" for i in range(n)]
     FeatureTable(
-        clip_ids=[f"clip {i}" for i in range(n)],
+        clip_ids=clip_ids,
         splits=["test"] * n,
         labels=labels,
         classes=list(classes),
@@ -99,7 +107,7 @@ def write_inputs(folder: Path, models: Mapping[str, float], classes: Sequence[st
     centres = rng.normal(size=(len(classes), 8))
     for number, (name, noise) in enumerate(models.items()):
         audio, visual = centres[labels] + noise * rng.normal(size=(2, 1 + number % 3, n, 8))
-        names = {"clip_ids": [f"clip {i}" for i in range(n)], "splits": ["test"] * n, "classes": classes}
+        names = {"clip_ids": clip_ids, "splits": ["test"] * n, "classes": classes}
         EmbeddedClips(audio=audio, visual=visual, labels=labels, **names).save(folder / f"{name}.npz")
         (folder / "models" / name).mkdir(parents=True)
         provenance.write_provenance(folder / "models" / name, {"device": "cpu"})
