@@ -11,7 +11,7 @@ from pipeline.formats.embeddings import Embeddings
 from pipeline.retrieval.cosines import Array, unit_rows
 
 
-class Plane(NamedTuple):
+class ModelPlane(NamedTuple):
     """The test clips seen from where they lie furthest apart.
 
     Attributes:
@@ -25,7 +25,7 @@ class Plane(NamedTuple):
     fractions: Array
 
 
-def plane(embeddings: Embeddings) -> Plane:
+def plane(embeddings: Embeddings) -> ModelPlane:
     """Return the test clips of the model's first seed in the plane of their first two principal components.
 
     One PCA is fitted on the sounds and the videos together, scaled to length 1, as cosines see them. A space of one
@@ -45,10 +45,10 @@ def plane(embeddings: Embeddings) -> Plane:
         places[:, :n_axes] = fitted.transform(rows)
         fractions[:n_axes] = fitted.explained_variance_ratio_
     audio, visual = np.split(places.round(6) + 0.0, 2)
-    return Plane(audio, visual, fractions)
+    return ModelPlane(audio, visual, fractions)
 
 
-def plane_rows(clip_ids: Sequence[str], embeddings: Embeddings, seen: Plane) -> Table:
+def plane_rows(clip_ids: Sequence[str], embeddings: Embeddings, seen: ModelPlane) -> Table:
     """Return a row a test clip: its class, and the places of its sound and its video.
 
     Args:

@@ -21,7 +21,7 @@ NAMES = ("direction", "clip_id", "result")
 NUMBERS = ("rank", "score", "relevant")
 
 Key = tuple[str, str]
-Rows = Sequence[Mapping[str, str]]
+TableRows = Sequence[Mapping[str, str]]
 
 
 class FoundClip(NamedTuple):
@@ -103,7 +103,7 @@ class Gallery(NamedTuple):
         yield from self.worst
 
 
-class _Results:
+class _SeedResults:
     """The rows of the first seed of a Parquet file that the stage `evaluate` wrote, by query."""
 
     def __init__(self, path: Path) -> None:
@@ -159,7 +159,7 @@ def halves(direction: str) -> tuple[Half, Half]:
     return ("audio", "visual") if direction == "audio_to_visual" else ("visual", "audio")
 
 
-def read_gallery(path: AnyPath, queries: Rows, labels: Mapping[str, str]) -> Gallery:
+def read_gallery(path: AnyPath, queries: TableRows, labels: Mapping[str, str]) -> Gallery:
     """Return the queries of a model that are shown.
 
     Args:
@@ -171,7 +171,7 @@ def read_gallery(path: AnyPath, queries: Rows, labels: Mapping[str, str]) -> Gal
         DataError: the file is missing, damaged, or of another run than the other two.
     """
     path = Path(path)
-    results = _Results(path)
+    results = _SeedResults(path)
     precisions = {(row["direction"], row["clip_id"]): float(row["average_precision"]) for row in queries}
     try:
         return _chosen(results, precisions, labels)
@@ -179,7 +179,7 @@ def read_gallery(path: AnyPath, queries: Rows, labels: Mapping[str, str]) -> Gal
         raise DataError(f"{path}: no results of {error}; expected those of the same run as its queries") from error
 
 
-def _chosen(results: _Results, precisions: Mapping[Key, float], labels: Mapping[str, str]) -> Gallery:
+def _chosen(results: _SeedResults, precisions: Mapping[Key, float], labels: Mapping[str, str]) -> Gallery:
     """The queries that are shown, by their average precision."""
     by_class: dict[str, list[Key]] = {}
     worst_first = sorted(precisions, key=lambda key: (precisions[key], key))

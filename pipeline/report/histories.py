@@ -11,11 +11,11 @@ FILE = "history.csv"
 MEASURES = ("loss", "validation_map")
 
 Curve = Sequence[tuple[float, float]]
-History = dict[str, dict[str, Curve]]
+TrainingCurves = dict[str, dict[str, Curve]]
 """By measure and seed the points (epoch, value)."""
 
 
-def read_history(folder: AnyPath) -> History:
+def read_history(folder: AnyPath) -> TrainingCurves:
     """Return the curves of a model; nothing for one that is no network and has no epochs.
 
     Args:

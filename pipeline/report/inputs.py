@@ -10,7 +10,7 @@ from pipeline.formats.clips import read_clips
 from pipeline.formats.csv_rows import read_rows
 from pipeline.formats.rejects import Reject
 from pipeline.report.gallery import Gallery, halves, read_gallery
-from pipeline.report.histories import History, read_history
+from pipeline.report.histories import TrainingCurves, read_history
 from pipeline.report.params_changes import Change, params_changes, read_value
 from pipeline.report.scatter import Scatter, scatter
 from pipeline.report.shown_clips import ShownClip, shown_clips
@@ -53,7 +53,7 @@ class Inputs(NamedTuple):
     thumbnails: Mapping[tuple[str, Half], str]
     videos: Mapping[str, str]
     seen: Scatter
-    histories: Mapping[str, History]
+    histories: Mapping[str, TrainingCurves]
     changes: Sequence[Change]
     path: str | None
 
