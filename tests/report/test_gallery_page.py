@@ -10,7 +10,7 @@ import pytest
 from pipeline.formats.clips import Clip, write_root
 from pipeline.report.gallery import N_CLASSES, N_WORST
 from pipeline.video import write_mp4
-from tests.report.test_report import HOSTILE, SMALL, Run
+from tests.helpers.report_run import HOSTILE, SMALL, Run
 
 ODD = ("</style><script>alert(2)</script>.mp4", "a b'\"#?%20.mp4", "javascript:alert(3).mp4", "x\u202e.mp4")
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from pipeline.formats.clips import Clip, write_root
 from pipeline.video import write_mp4
-from tests.report.test_report import Run
+from tests.helpers.report_run import Run
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
