@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Vectors: TypeAlias = NDArray[np.float32]
 Seconds: TypeAlias = NDArray[np.float64]
+ROWS_AT_LEAST = 32  # that a model embeds at a time, so that a clip alone gets the numbers that it has in a batch
 NO_TRACK = ("no_audio", "no_video")  # kinds of refusals that say only that a file has no such side
 
 
@@ -146,7 +147,8 @@ class Encoder:
             self._check(modality, vectors)
         numbered = ((str(number), vectors) for number, vectors in enumerate(clips))
         means = mean_over_time(numbered, [str(number) for number in range(len(clips))])
-        return unit_rows(self._embedded(modality, means)).astype(np.float32)
+        unit: Vectors = unit_rows(self._embedded(modality, means)).astype(np.float32)
+        return unit
 
     def embed_audio(self, source: AnyPath | Waveform) -> Vectors:
         """Return the joint vector (k,) float32 of a sound: the row that the stages write of such a clip, at length 1.
@@ -194,8 +196,8 @@ class Encoder:
         """
         if modality not in self.config.networks:
             expected = f"features of width {self.config.feature_widths[modality]} through joint()"
-            raise DataError(f"{self.folder}: trained on imported features, so no network makes {modality} vectors of a "
-                            f"file; expected {expected}")  # fmt: skip
+            problem = f"trained on imported features, so no network makes {modality} vectors of a file"
+            raise DataError(f"{self.folder}: {problem}; expected {expected}")
         if modality not in self._networks:
             self._networks[modality] = ready_network(self.config.networks[modality], self.folder)
         return self._networks[modality]
@@ -225,8 +227,18 @@ class Encoder:
         features = means
         if self.config.features is not None:
             features = modality_features(modality, means, self.config.features, self._pca)
-        model = self._model
-        return model.embed_audio(features) if modality == "audio" else model.embed_visual(features)
+        model, whole = self._model, _in_whole_blocks(features)
+        rows = model.embed_audio(whole) if modality == "audio" else model.embed_visual(whole)
+        return rows[: len(features)]
+
+
+def _in_whole_blocks(features: Vectors) -> Vectors:
+    """Rows (n, width), the last of them repeated until they fill blocks.
+
+    Matrix products of few rows add in another order than those of many, and what follows from it can be more than 1e-6.
+    """
+    n_missing = -len(features) % ROWS_AT_LEAST
+    return np.concatenate([features, np.repeat(features[-1:], n_missing, axis=0)])
 
 
 def _path(source: object) -> AnyPath:
