@@ -67,7 +67,7 @@ def add(
     """Add new clips to an index.
 
     Sounds, videos and pictures are embedded by the encoder there is; nothing is trained again. What is in the index
-    already is passed over, and a file that cannot be used costs itself alone.
+    already is passed over. A file that cannot be used costs itself alone: it is named on stderr, with exit code 1.
     """
     import sys
 
@@ -79,7 +79,7 @@ def add(
         print(f"refused: {reason}", file=sys.stderr)
     known = f", {added.n_known} files were there already" if added.n_known else ""
     print(f"{index}: {added.n_rows} rows of {added.n_files} files added{known}, {len(added.refused)} refusals")
-    if added.refused and not added.n_files + added.n_known:
+    if added.refused:
         raise typer.Exit(1)
 
 

@@ -1,14 +1,13 @@
 """New clips for an index: files are embedded by the encoder there is; nothing is trained again."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pipeline.dataset.layouts.class_folders import SUFFIXES
 from pipeline.dataset.names import check_name
+from pipeline.encoder.found_files import media_files
 from pipeline.errors import ClipError, DataError, printable
 from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256
@@ -24,9 +23,6 @@ from pipeline.settings.paths import AnyPath
 if TYPE_CHECKING:
     from pipeline.encoder import Encoder
 
-SOUNDS = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac")
-STILLS = (".png", ".jpg", ".jpeg")
-MEDIA = (*SUFFIXES, *SOUNDS, *STILLS)
 FILES_AT_A_TIME = 128  # what a kill may cost; the networks' vectors of these are in the clip cache even then
 
 
@@ -139,14 +135,14 @@ def list_files(places: Sequence[AnyPath], labels: Labels, limits: Limits) -> tup
     refused: list[str] = []
     for place in map(Path, places):
         if place.is_dir():
-            paths = sorted(_media_below(place, limits))
-            if not paths:
-                raise DataError(f"{place}: no sound, video or picture in it; expected one of {' '.join(MEDIA)}")
+            paths = [Path(path).relative_to(place).as_posix() for path in media_files([place])]
             found += [NewFile(place.absolute(), path, labels.of(path)) for path in paths]
         elif place.exists():
             found.append(NewFile(place.absolute().parent, place.name, labels.label))
         else:
             raise DataError(f"{place}: no such file or folder; expected files, or folders of them")
+    if len(found) > limits.table_rows:
+        raise DataError(f"{len(found)} files; expected at most {limits.named('table_rows')} at a time")
     files: list[NewFile] = []
     for file in dict.fromkeys(found):
         try:
@@ -207,26 +203,6 @@ def _joint(encoder: "Encoder", modality: Modality, stretch: Stretch, side: Array
     if side is None or not len(vectors := stretch.of(modality, side["embeddings"])):
         return None
     return np.asarray(encoder.joint(modality, vectors))
-
-
-def _media_below(folder: Path, limits: Limits) -> list[str]:
-    """The paths of all media below a folder, from there on; a folder that may not be listed is an error."""
-    found: list[str] = []
-    for place, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in MEDIA:
-                found.append((Path(place) / name).relative_to(folder).as_posix())
-        if len(found) > limits.table_rows:
-            raise DataError(
-                f"{folder}: more than {len(found) - 1} files; expected at most {limits.named('table_rows')}"
-            )
-    return found
-
-
-def _raise(error: OSError) -> None:
-    """Raise what ``os.walk`` would pass over."""
-    raise error
 
 
 def _hashed(files: Iterable[NewFile]) -> tuple[list[NewFile], list[str]]:

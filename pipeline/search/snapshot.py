@@ -70,15 +70,14 @@ class Snapshot:
         Raises:
             ParamsError: with what it says.
         """
-        check_length(where)
         try:
-            self.table.count_rows(where)
+            self.table.count_rows(whole_filter(where))
         except (ValueError, RuntimeError, OSError) as error:
             raise bad_filter(where, error) from error
 
     def matching(self, where: str) -> NDArray[np.bool_]:
         """Return which rows a filter that was checked lets through, (n,)."""
-        found = self._read([], where)[_ROW_ID].to_numpy()
+        found = self._read([], whole_filter(where))[_ROW_ID].to_numpy()
         return np.isin(self.texts[_ROW_ID].to_numpy(), found)
 
     def rows(self, clip_id: str) -> list[Row]:
@@ -93,14 +92,19 @@ class Snapshot:
         return found
 
 
-def check_length(where: str) -> None:
-    """Refuse a filter that is too long to be one.
+def whole_filter(where: str) -> str:
+    """Return a user's filter in parentheses: LanceDB would pass over what stands behind its first expression.
 
     Raises:
-        ParamsError: with its length.
+        ParamsError: it is too long to be one.
+
+    Example:
+        >>> whole_filter("label = 'Dog'; DROP TABLE clips")
+        "(label = 'Dog'; DROP TABLE clips)"
     """
     if len(where) > LONGEST_FILTER:
         raise ParamsError(f"--where: {len(where)} characters; expected at most {LONGEST_FILTER}")
+    return f"({where})"
 
 
 def bad_filter(where: str, error: Exception) -> ParamsError:

@@ -11,7 +11,7 @@ from pipeline.errors import DataError
 from pipeline.formats.files import cache_errors
 from pipeline.search.build import facts_of_run, read_run, rows_of_run
 from pipeline.search.rows import IndexFacts, Row, facts_of, to_table
-from pipeline.search.snapshot import bad_filter, check_length, quoted
+from pipeline.search.snapshot import bad_filter, quoted, whole_filter
 from pipeline.search.store import LanceTable, append, open_table, overwrite, replace, writing
 from pipeline.search.windows import check_window
 from pipeline.settings.paths import AnyPath
@@ -99,15 +99,15 @@ def remove_rows(folder: str, where: str) -> int:
         DataError: there is no index.
         ParamsError: the filter is wrong.
     """
-    check_length(where)
+    chosen = whole_filter(where)
     with writing(folder), cache_errors(folder):
         table = open_table(folder)
         try:
-            n_rows = int(table.count_rows(where))
+            n_rows = int(table.count_rows(chosen))
         except (ValueError, RuntimeError) as error:
             raise bad_filter(where, error) from error
         if n_rows:
-            table.delete(where)
+            table.delete(chosen)
     return n_rows
 
 
