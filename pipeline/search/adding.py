@@ -103,6 +103,7 @@ def add_files(encoder: "Encoder", folder: str, places: Sequence[AnyPath], labels
     table = open_table(folder)
     facts = facts_of(table.schema, folder)
     check_facts(folder, facts.model_copy(update={"encoder": encoder.fingerprint}), facts)
+    check_labels(labels, encoder.config.limits)
     files, refused = list_files(places, labels, encoder.config.limits)
     n_files, n_rows, n_known = 0, 0, 0
     for start in range(0, len(files), FILES_AT_A_TIME):
@@ -118,6 +119,15 @@ def add_files(encoder: "Encoder", folder: str, places: Sequence[AnyPath], labels
     if n_rows:
         optimise(folder)
     return Added(n_files, n_rows, n_known, list(dict.fromkeys(refused)))
+
+
+def check_labels(labels: Labels, limits: Limits) -> None:
+    """Refuse a label that cannot be printed.
+
+    Raises:
+        DataError: it holds a control character, or is too long.
+    """
+    check_name(labels.label, "label", limits)
 
 
 def list_files(places: Sequence[AnyPath], labels: Labels, limits: Limits) -> tuple[list[NewFile], list[str]]:

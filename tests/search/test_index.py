@@ -131,7 +131,7 @@ def test_rows_of_another_encoder_and_of_other_windows_are_refused(tmp_path: Path
     folder = write_index(tmp_path, ROWS[:3])
     with pytest.raises(DataError, match=r"encoder 'f+'; expected '0+', which the rows to add were made with"):
         writing.add_rows(folder, facts_for(encoder="0" * 64), ROWS[3:5])
-    with pytest.raises(DataError, match="window_seconds None; expected 2.0"):
+    with pytest.raises(DataError, match=r"window_seconds None; expected 2\.0"):
         writing.add_rows(folder, facts_for(window_seconds=2.0), ROWS[3:5])
     assert len(Index.open(folder)) == 3
 
