@@ -69,6 +69,7 @@ def test_new_clips_have_the_vectors_that_the_encoder_gives_of_their_files(
                 np.testing.assert_allclose(found, vector, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_added_again_whatever_it_is_called(encoder: Encoder, index: Index, new: Path) -> None:
     (new / "dogs/copy.mp4").write_bytes((new / "dogs/1.mp4").read_bytes())
     first = add_files(encoder, index.folder, [new])
@@ -87,6 +88,7 @@ def test_a_clip_of_the_run_is_known_by_its_bytes(
     assert add_files(encoder, index.folder, [finished.videos]).n_known == 3
 
 
+@pytest.mark.slow
 def test_a_file_that_changed_takes_the_place_of_its_earlier_rows(encoder: Encoder, index: Index, new: Path) -> None:
     add_files(encoder, index.folder, [new])
     write_video(new / "dogs/1.mp4", 200)
@@ -95,6 +97,7 @@ def test_a_file_that_changed_takes_the_place_of_its_earlier_rows(encoder: Encode
     np.testing.assert_allclose(index.clip("dogs/1.mp4").audio, encoder.embed_audio(new / "dogs/1.mp4"), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_windows_of_new_clips_are_those_of_the_index(
     finished: SearchRun, encoder: Encoder, tmp_path: Path, new: Path
 ) -> None:
