@@ -150,7 +150,7 @@ def _decoded(
     modules = decoding.modules_behind(stage)
     stills = {i: clip for i, clip in clips.items() if is_still(clip.path)}
     videos = {i: clip for i, clip in clips.items() if i not in stills}
-    prepare(["pipeline.clip_jobs.loop", STILLS_BY, *modules])
+    prepare(["pipeline.clip_jobs.loop", STILLS_BY, *map("pipeline.{}".format, STAGE_OF.values())])  # of both, once
     read: dict[str, Callable[[], Arrays]] = {}
     refused: dict[str, ClipError] = {}
     if stage != STAGE_OF["visual"]:
