@@ -22,7 +22,7 @@ def export(
         str, typer.Option(metavar="WHICH", help="Embeddings of each model's first seed, or all.")
     ] = "first",
 ) -> None:
-    """Write features, embeddings and vectors over time of a run as HDF5, npz and Parquet, with a card beside them.
+    """Write features and embeddings of a run as HDF5, npz and Parquet.
 
     DIR gets features.h5, features.npz and features.parquet, NAME.parquet for each model of params.yaml that has
     embeddings, NETWORK_vectors.parquet for each network, and README.md. Embeddings are of length 1.
