@@ -7,9 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+from scipy.io import wavfile
 
 from pipeline.encoder import Encoder
 from pipeline.formats.clips import read_clips, read_root
@@ -17,7 +20,9 @@ from pipeline.formats.embeddings import EmbeddedClips
 from pipeline.formats.shards import read_shards
 from pipeline.formats.texts import unpack_texts
 from pipeline.network_parts.base import Modality
-from tests.helpers.project import Changes, Workspace, write_videos
+from tests.helpers.pages import blocks
+from tests.helpers.project import Changes, Workspace, write_video, write_videos
+from tests.helpers.synthetic import sine
 
 STAGES = ("dataset", "logmel", "frames", "vggish", "inception", "features", "train@dual_subspace", "train@cca")
 REST = ("embed@dual_subspace", "embed@cca", "evaluate", "encoder")
@@ -112,3 +117,20 @@ def test_the_stage_loads_no_torch(place: Workspace) -> None:
     command = [sys.executable, "-c", f"{code}print('torch' in sys.modules)"]
     done = subprocess.run(command, cwd=place.folder, env={**os.environ, **place.env}, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "False", done.stderr
+
+
+def test_the_lines_of_the_page_run_as_they_stand_there(
+    place: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data").symlink_to(place.folder / "data")
+    write_video(Path("dog.mp4"), 1)
+    Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save("dog.png")
+    wavfile.write("bark.wav", 16000, sine(440, 0.5, 2.0, 16000))
+    left: dict[str, Any] = {}
+    for block in blocks("docs/encoder.md"):
+        if block.language == "python":
+            exec(compile(block.text, f"docs/encoder.md:{block.line}", "exec"), left)
+    assert capsys.readouterr().out.startswith("dual_subspace ")
+    for name in ("sound", "picture", "audio", "visual", "start"):
+        assert np.linalg.norm(left[name]) == pytest.approx(1, abs=1e-6)
