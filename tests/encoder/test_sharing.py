@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 
 from pipeline.encoder import Encoder
 from pipeline.encoder.config import NotedNetwork
-from pipeline.encoder.sharing import pack
-from pipeline.errors import DataError
+from pipeline.encoder.sharing import pack, pull
+from pipeline.errors import DataError, ParamsError
 from pipeline.weights import state_sha256
 from tests.encoder.test_encoder import made_in
 from tests.helpers.encoders import MadeEncoder
@@ -135,3 +135,10 @@ def test_the_command_shows_what_an_encoder_is(made: MadeEncoder, hub: Hub, tmp_p
         "  MAP 0.700 ± 0.020, chance 0.400",
         f"  fingerprint {made.load().fingerprint}",
     ]
+
+
+def test_without_the_extra_a_line_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ParamsError, match=r"me/x: needs huggingface_hub; expected it: pip install -e '\.\[hub\]'"):
+        pull("me/x", tmp_path / "encoder")
+    assert list(tmp_path.iterdir()) == []
