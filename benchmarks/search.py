@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from pipeline.search.rows import IndexFacts, Row
+    from pipeline.search.rows import IndexFacts, IndexRow
 
 N_CENTRES, SPREAD = 500, 0.6
 TOP = 10
@@ -55,7 +55,7 @@ def measure(folder: str, n_rows: int, width: int, rounds: int, with_approximate:
     import numpy as np
 
     from pipeline.search.approximate import MOST_ROWS_EXACT, approximate
-    from pipeline.search.index import Comparison, Index
+    from pipeline.search.index import Index, Probe
 
     centres, facts = made_centres(width), made_facts(width)
     write(folder, n_rows, centres, facts)
@@ -77,7 +77,7 @@ def measure(folder: str, n_rows: int, width: int, rounds: int, with_approximate:
     if with_approximate and n_rows > MOST_ROWS_EXACT:
         print(*approximate(folder), sep="\n")
         again = Index.open(folder)
-        again.compare([Comparison(queries[0], "visual")], TOP)
+        again.compare([Probe(queries[0], "visual")], TOP)
         near = [seconds_of(lambda query=query: again.query(query, "visual", TOP, None)) for query in queries[1:]]  # type: ignore[misc]
         found.append(Timed("query, approximate", n_rows, float(np.median(near)), median))
     return found
@@ -130,11 +130,11 @@ def made_vectors(rng: "np.random.Generator", centres: "NDArray[np.float64]", n: 
     return np.asarray(centres[rng.integers(0, len(centres), n)] + rng.normal(0, SPREAD, (n, centres.shape[1])))
 
 
-def made_rows(n: int, centres: "NDArray[np.float64]") -> "list[Row]":
+def made_rows(n: int, centres: "NDArray[np.float64]") -> "list[IndexRow]":
     """Return rows with vectors around centres (n_centres, width)."""
     import numpy as np
 
-    from pipeline.search.rows import Row
+    from pipeline.search.rows import IndexRow
 
     rng = np.random.default_rng(2)
     sides = [made_vectors(rng, centres, n).astype(np.float32) for _ in range(2)]
@@ -142,7 +142,7 @@ def made_rows(n: int, centres: "NDArray[np.float64]") -> "list[Row]":
         {"clip_id": f"{k:07}", "path": f"{k}.mp4", "sha256": f"{k:064x}", "label": f"c{k % 10}"} for k in range(n)
     ]
     return [
-        Row(root="/videos", start=0.0, end=10.0, split="train", audio=sides[0][k], visual=sides[1][k], **place)
+        IndexRow(root="/videos", start=0.0, end=10.0, split="train", audio=sides[0][k], visual=sides[1][k], **place)
         for k, place in enumerate(places)
     ]
 

@@ -10,7 +10,7 @@ from PIL import Image
 from pipeline.encoder import Encoder
 from pipeline.errors import DataError
 from pipeline.search import adding
-from pipeline.search.adding import Labels, add_files
+from pipeline.search.adding import NewLabels, add_files
 from pipeline.search.index import Index
 from pipeline.search.writing import build_index
 from tests.helpers.project import write_video
@@ -55,7 +55,7 @@ def write_sound(path: Path, seed: int, seconds: float = 2.5) -> None:
 def test_new_clips_have_the_vectors_that_the_encoder_gives_of_their_files(
     encoder: Encoder, index: Index, new: Path
 ) -> None:
-    added = add_files(encoder, index.folder, [new], Labels(of_folders=True))
+    added = add_files(encoder, index.folder, [new], NewLabels(of_folders=True))
     assert (added.n_files, added.n_rows, added.n_known) == (3, 3, 0)
     (reason,) = added.refused
     assert "broken.mp4" in reason
@@ -102,7 +102,7 @@ def test_windows_of_new_clips_are_those_of_the_index(
     finished: SearchRun, encoder: Encoder, tmp_path: Path, new: Path
 ) -> None:
     build_index(encoder, finished.data, str(tmp_path / "index"), 1.0)
-    add_files(encoder, str(tmp_path / "index"), [new / "dogs/1.mp4"], Labels("dog"))
+    add_files(encoder, str(tmp_path / "index"), [new / "dogs/1.mp4"], NewLabels("dog"))
     rows = Index.open(tmp_path / "index").rows("1.mp4")
     vectors, seconds = encoder.visual_vectors(new / "dogs/1.mp4")
     assert [row.start for row in rows] == [0.0, 1.0] == [float(np.floor(s)) for s in seconds]
@@ -132,10 +132,10 @@ def test_names_that_a_terminal_would_obey_are_refused(encoder: Encoder, index: I
     write_video(folder / "a\x1b[31m.mp4", 300)
     (folder / "b\udce9.mp4").write_bytes(b"latin-1")
     (folder / "pipe.mp4").symlink_to("/dev/zero")
-    added = add_files(encoder, index.folder, [folder], Labels())
+    added = add_files(encoder, index.folder, [folder], NewLabels())
     assert added.n_files == 0
     assert sorted(reason.partition(";")[0].rpartition(" ")[2] for reason in added.refused)
     assert len(added.refused) == 3
     assert all(reason.isprintable() for reason in added.refused)
     with pytest.raises(DataError, match=r"label .* holds U\+001B"):
-        adding.check_labels(Labels("\x1b"), encoder.config.limits)
+        adding.check_labels(NewLabels("\x1b"), encoder.config.limits)

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.search import approximate
 from pipeline.search.approximate import Approximation, approximations
-from pipeline.search.index import Index
-from pipeline.search.rows import Row
+from pipeline.search.index import Index, Probe
+from pipeline.search.rows import IndexRow
 from pipeline.search.store import open_table
 from pipeline.search.writing import add_rows
 from tests.helpers.search_run import facts_for, random_rows, write_index
@@ -17,7 +17,7 @@ from tests.helpers.search_run import facts_for, random_rows, write_index
 N_ROWS, WIDTH = 3000, 16
 
 
-def clustered_rows() -> list[Row]:
+def clustered_rows() -> list[IndexRow]:
     """Rows around thirty centres, every tenth without sound."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(30, WIDTH))
@@ -53,7 +53,7 @@ def test_recall_is_measured_said_and_kept_and_results_are_the_exact_ones(folder:
         for query in np.random.default_rng(1).normal(size=(20, WIDTH)):
             expected = {rows[place].clip_id for place in np.argsort(-(matrix @ query))[:10]}
             found = index.query(query, modality, 10, None)
-            exact = index.compare([approximate_comparison(query, modality)], 10, is_exact=True)
+            exact = index.compare([Probe(query, modality)], 10, is_exact=True)
             assert {result.clip_id for result in exact} == expected
             n_found += len({result.clip_id for result in found} & expected)
             assert [result.score for result in found] == sorted((result.score for result in found), reverse=True)
@@ -63,12 +63,6 @@ def test_recall_is_measured_said_and_kept_and_results_are_the_exact_ones(folder:
     assert new.audio is not None
     assert index.query(new.audio, "audio", 1, None)[0].clip_id == "new"
     assert approximations(open_table(folder)) == settings
-
-
-def approximate_comparison(query: "np.ndarray[tuple[int], np.dtype[np.float64]]", modality: str):  # noqa: ANN201
-    from pipeline.search.index import Comparison
-
-    return Comparison(query, modality)  # type: ignore[arg-type]
 
 
 def test_an_index_that_finds_too_little_is_not_used(
