@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -26,6 +27,7 @@ from pipeline.settings.paths import AnyPath
 
 Seeds = Literal["first", "all"]
 VECTORS = "_vectors.parquet"  # behind the name of a network
+CLIPS_AT_A_TIME = 256  # whose vectors make one group of rows
 
 
 class Exported(NamedTuple):
@@ -159,7 +161,7 @@ def write_vectors_parquet(table: FeatureTable, shards: AnyPath, path: AnyPath) -
     """Write a row a vector of a network over time: clip_id, label, split, seconds and vector, as the network made it.
 
     Args:
-        table: its clips are written, in the order of the shards, one clip in memory at a time.
+        table: its clips are written, in the order of the shards, some at a time in memory.
         shards: what the stage `network` wrote.
         path: the file to write.
 
@@ -170,13 +172,14 @@ def write_vectors_parquet(table: FeatureTable, shards: AnyPath, path: AnyPath) -
         clip_id: {"clip_id": clip_id, "label": table.classes[label], "split": split}
         for clip_id, label, split in zip(table.clip_ids, table.labels.tolist(), table.splits, strict=True)
     }
-    left, writer = set(texts), None
+    left = set(texts)
+    clips, writer = read_shards(shards, texts.__contains__), None
     try:
-        for clip_id, arrays in read_shards(shards, texts.__contains__):
-            rows = _vector_rows(texts[clip_id], arrays)
+        while run := list(islice(clips, CLIPS_AT_A_TIME)):
+            rows = pa.concat_tables(_vector_rows(texts[clip_id], arrays) for clip_id, arrays in run)
             writer = writer or pq.ParquetWriter(path, rows.schema)
             writer.write_table(rows)
-            left.discard(clip_id)
+            left -= {clip_id for clip_id, _ in run}
     finally:
         if writer:
             writer.close()
