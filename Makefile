@@ -104,7 +104,7 @@ clean:  # remove the environment
 
 .venv/installed: .venv/bin/uv $(PINS) $(BUILDS)
 	@echo "Installing the packages of requirements.lock into .venv: $(SIZE)"
-	@$(UV) --editable .
+	@$(UV) --editable '.[search]'
 	@touch $@
 	@echo "Installed: .venv takes $$(du -sh .venv | cut -f 1)"
 

@@ -15,6 +15,8 @@ from pipeline.dataset.feature_files.__main__ import export
 from pipeline.encoder.__main__ import app as encoder
 from pipeline.encoder.__main__ import encode
 from pipeline.evaluate.check import check
+from pipeline.evaluate.compare import compare
+from pipeline.report.opening import report
 from pipeline.settings.environment import APP
 from pipeline.tune.__main__ import tune
 from pipeline.weights.__main__ import app as weights
@@ -27,6 +29,8 @@ app.command()(tune)
 app.command()(export)
 app.command()(encode)
 app.command()(check)
+app.command()(compare)
+app.command()(report)
 
 
 def _print_version(is_asked_for: bool) -> None:
