@@ -38,6 +38,34 @@ def printable(text: str) -> str:
     return UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
 
 
+def in_words(error: BaseException) -> str:
+    """Return what another library's error says of a file, in one line and without Python's words for it.
+
+    Example:
+        >>> in_words(KeyError("models")), in_words(FileNotFoundError(2, "No such file or directory", "a.npz"))
+        ("no 'models' in it", 'No such file or directory')
+    """
+    if isinstance(error, PipelineError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, KeyError) and error.args and not isinstance(error.args[0], str):
+        return "damaged"  # the key is a number that somebody has read
+    if isinstance(error, KeyError) and error.args and " " not in error.args[0]:
+        return f"no {error.args[0]!r} in it"
+    if isinstance(error, TypeError | AttributeError | IndexError):
+        return "not of the form that it should have"
+    reason = getattr(error, "reason", None)  # of urllib, whose own text is no sentence
+    if isinstance(reason, Exception):
+        return in_words(reason)
+    details = getattr(error, "errors", None)  # of pydantic, whose own text names classes and pages
+    if callable(details):
+        first = details(include_url=False)[0]
+        return ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return text.strip().partition("\n")[0] or "damaged"
+
+
 class PipelineError(Exception):
     """Root of every error that this project raises on purpose."""
 

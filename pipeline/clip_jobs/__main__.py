@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.command_line import new_app, run
+from pipeline.errors import ParamsError
 
 if TYPE_CHECKING:
     from pipeline.clip_jobs.cache.upkeep import File
@@ -48,7 +49,11 @@ def prune_entries(
     from pipeline.clip_jobs.cache.upkeep import format_size, parse_size, prune
     from pipeline.settings.environment import cache_folder
 
-    done = prune(cache_folder(), parse_size(max_size), dry_run=dry_run)
+    try:
+        max_bytes = parse_size(max_size)
+    except ParamsError as error:
+        raise typer.BadParameter(str(error), param_hint="--max-size") from error
+    done = prune(cache_folder(), max_bytes, dry_run=dry_run)
     word = "would remove" if dry_run else "removed"
     print(f"{word} {done.n_entries} entries and {done.n_leftovers} left over files: {format_size(done.n_bytes)}")
 

@@ -11,9 +11,32 @@ from pipeline.network_parts.base import (
     network_params,
     network_part,
 )
+from pipeline.settings.environment import chosen_workers, flag, variable
 from pipeline.settings.params import load_params, model_sections, read_section
+from pipeline.settings.progress import chosen_style
 from pipeline.weights import check_random_allowed
 from pipeline.weights.sources import RANDOM
+
+SWITCHES = ("AVR_OFFLINE", "AVR_RETRY_REJECTED")
+
+
+def check_environment() -> None:
+    """Refuse environment variables that a later stage would refuse, before anything is computed.
+
+    Raises:
+        ParamsError: one of them says what it cannot, such as a device that this machine does not have.
+    """
+    for name in SWITCHES:
+        flag(name)
+    chosen_workers(), chosen_style()
+    if variable("AVR_ENGINE"):
+        from pipeline.clip_jobs.engines import chosen_engine
+
+        chosen_engine()
+    if variable("AVR_DEVICE"):
+        from pipeline.settings.device import chosen_device
+
+        chosen_device()
 
 
 def check_networks(source: str) -> None:

@@ -6,7 +6,7 @@ from pipeline.dataset.base import DatasetParams, Found, source_module, without_m
 from pipeline.dataset.feature_files.imported import clips_of
 from pipeline.dataset.file_hashes import with_hashes
 from pipeline.dataset.names import check_names
-from pipeline.dataset.preflight import check_models, check_networks
+from pipeline.dataset.preflight import check_environment, check_models, check_networks
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.settings.environment import cache_folder
 from pipeline.settings.limits import load_limits
@@ -20,8 +20,10 @@ def scan(params: DatasetParams) -> tuple[Found, FeatureTable]:
 
     Raises:
         DataError: the source cannot be read, or a name in it holds a control character or is too long.
-        ParamsError: the source or a model is unknown, or the networks could not embed its clips.
+        ParamsError: the source or a model is unknown, the networks could not embed its clips, or an environment
+            variable says what a later stage would refuse.
     """
+    check_environment()
     check_models()
     module, limits = source_module(params.source), load_limits()
     if hasattr(module, "import_table"):

@@ -99,6 +99,11 @@ def check_audio_scaling(params: FeaturesParams, postprocess: object) -> None:
     Raises:
         ParamsError: ``vegas`` on features that are no 8-bit numbers.
     """
+    if params.audio_scaling == "vegas" and postprocess is None:
+        raise ParamsError(
+            f"features.audio_scaling: 'vegas' is for 8-bit numbers, which network {params.audio!r} of features.audio "
+            "never gives; expected none: -S features.audio_scaling=none"
+        )
     if params.audio_scaling == "vegas" and postprocess != "pca_uint8":
         raise ParamsError(
             f"features.audio_scaling: 'vegas' with {params.audio}.postprocess={postprocess!r}; "

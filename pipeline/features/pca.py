@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, in_words
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
 
@@ -111,7 +111,7 @@ def load_pca(path: AnyPath) -> Pca:
         check_regular(path)
         return Pca(**load_file(path))
     except (OSError, SafetensorError, TypeError) as error:
-        raise DataError(f"{path}: {error}; expected a PCA that the stage `features` wrote") from error
+        raise DataError(f"{path}: {in_words(error)}; expected a PCA that the stage `features` wrote") from error
 
 
 def _check_rows(rows: NDArray[Any], width: int | None) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import DataError, ParamsError
+from pipeline.errors import DataError, ParamsError, in_words
 from pipeline.formats.texts import pack_texts, unpack_texts
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
@@ -95,12 +95,15 @@ class EmbeddedClips:
         try:
             check_regular(path)
             with np.load(path, allow_pickle=False) as file:
-                texts: dict[str, Any] = {name: unpack_texts(file, name) for name in _TEXTS}
-                numbers = {name: file[name] for name in _AXES}
+                arrays = {name: file[name] for name in file}
+            if others := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+                raise ValueError(f"{others[0]}: bytes that are no array")  # NumPy gives what it cannot read as it is
+            texts: dict[str, Any] = {name: unpack_texts(arrays, name) for name in _TEXTS}
+            numbers = {name: arrays[name] for name in _AXES}
             return cls(**numbers, **texts)  # where arrays of different clips are refused
         except DAMAGE as error:
             expected = "embeddings that the stage `embed` wrote; `dvc repro` writes those of an earlier version again"
-            raise DataError(f"{path}: {error!r}; expected {expected}") from error
+            raise DataError(f"{path}: {in_words(error)}; expected {expected}") from error
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, in_words
 from pipeline.formats.texts import pack_texts, unpack_texts
 from pipeline.settings.json_text import parse_json
 from pipeline.settings.paths import AnyPath
@@ -104,5 +104,5 @@ class FeatureTable:
             numbers = {name: arrays[name] for name in NUMBERS}
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             expected = "a table that the stage `features` wrote; `dvc repro` writes one of an earlier version again"
-            raise DataError(f"{path}: {error!r}; expected {expected}") from error
+            raise DataError(f"{path}: {in_words(error)}; expected {expected}") from error
         return cls(**texts, **numbers, provenance=provenance)

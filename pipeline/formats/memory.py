@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, in_words
 from pipeline.formats.files import write_atomically
 from pipeline.settings.notices import tell_once
 from pipeline.settings.paths import AnyPath
@@ -14,18 +14,18 @@ Value = TypeVar("Value")
 
 
 def recall(path: AnyPath, kind: TypeAdapter[dict[str, Value]]) -> dict[str, Value]:
-    """Return what a file remembers; nothing where it is missing, damaged, somebody else's or no file at all.
+    """Return what a file remembers; nothing where it is missing, damaged, somebody else's, a link or no file at all.
 
     Args:
         path: the JSON file.
         kind: of what it holds.
     """
     try:
-        return kind.validate_json(read_regular(path))
+        return kind.validate_json(read_regular(path, follow_link=False))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:  # what pydantic and read_regular raise are ValueErrors
-        problem = str(error).partition("\n")[0]
+        problem = in_words(error)
         tell_once(f"{path}: cannot be used ({problem}); it only saves time, and the run goes on without it")
         return {}
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from pydantic import TypeAdapter
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, in_words
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import read_regular
 
@@ -32,4 +32,4 @@ def read_provenance(folder: AnyPath) -> Provenance:
     try:
         return _FACTS.validate_json(read_regular(path))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}; expected the note of a stage: run `dvc repro`") from error
+        raise DataError(f"{path}: {in_words(error)}; expected the note of a stage: run `dvc repro`") from error

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import DataError, printable
+from pipeline.errors import DataError, in_words, printable
 from pipeline.formats.csv_rows import read_rows, write_rows
 from pipeline.settings.paths import AnyPath
 
@@ -35,7 +35,7 @@ def read(path: AnyPath) -> list[Reject]:
     try:
         return [Reject(**row) for row in read_rows(path, Reject._fields)]
     except OSError as error:
-        raise DataError(f"{path}: {error}; expected a list of refused clips that a stage wrote") from error
+        raise DataError(f"{path}: {in_words(error)}; expected a list of refused clips that a stage wrote") from error
 
 
 def check_fraction(file: AnyPath, rows: Sequence[Reject], n_clips: int, max_fraction: float) -> None:

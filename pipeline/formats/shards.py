@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, in_words
 from pipeline.formats.files import disk_errors
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
@@ -161,8 +161,10 @@ def stored_rows(path: AnyPath) -> dict[str, StoredRows]:
             n_header_bytes = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(n_header_bytes))
             return {key: _rows(path, header[key], 8 + n_header_bytes) for key in shard.keys()}  # noqa: SIM118 - no dict
-    except (SafetensorError, KeyError) as error:
-        raise DataError(f"{path}: {error}; expected an intact safetensors file") from error
+    except SafetensorError as error:
+        raise DataError(f"{path}: {in_words(error)}; expected an intact safetensors file") from error
+    except KeyError as error:
+        raise DataError(f"{path}: numbers of type {error}; expected an intact safetensors file") from error
 
 
 def arrays_sha256(arrays: Mapping[str, NDArray[Any] | StoredRows]) -> str:

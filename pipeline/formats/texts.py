@@ -25,9 +25,10 @@ def pack_texts(texts: Mapping[str, Sequence[str]]) -> dict[str, NDArray[Any]]:
     """
     arrays: dict[str, NDArray[Any]] = {}
     for name, values in texts.items():
-        _, offsets, data = pa.array(values, pa.large_string()).buffers()
-        starts = np.frombuffer(offsets, np.int64)[: len(values) + 1]
-        arrays |= {name: np.frombuffer(data, np.uint8)[: starts[-1]], f"{name}{_OFFSETS}": starts}
+        encoded = [value.encode() for value in values]  # pa.array would do it too, and load pandas where there is one
+        starts = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=starts[1:])
+        arrays |= {name: np.frombuffer(b"".join(encoded), np.uint8), f"{name}{_OFFSETS}": starts}
     return arrays
 
 

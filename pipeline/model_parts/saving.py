@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, in_words
 from pipeline.model_parts.base import Params
 from pipeline.settings.json_text import parse_json
 from pipeline.settings.params import StageParams
@@ -55,4 +55,4 @@ def load_model(path: AnyPath, params_class: type[Params]) -> tuple[Params, int, 
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
         return params_class.model_validate(made_with["params"]), int(made_with["seed"]), arrays
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); expected a file this model saved") from error
+        raise DataError(f"{path}: cannot be read ({in_words(error)}); expected a file this model saved") from error

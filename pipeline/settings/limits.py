@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from pipeline.errors import ParamsError
+from pipeline.errors import ParamsError, in_words
 from pipeline.settings.params import StageParams, load_params, read_section
 
 
@@ -73,7 +73,7 @@ def clip_limits() -> ClipLimits:
     try:
         return ClipLimits.model_validate(values)
     except ValueError as error:
-        raise ParamsError(f"params.yaml: dataset: {error}") from error
+        raise ParamsError(f"params.yaml: dataset: {in_words(error)}") from error
 
 
 def load_limits() -> Limits:

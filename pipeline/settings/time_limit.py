@@ -1,12 +1,16 @@
-"""A time limit for work in this process, which counts the seconds in which the process could work."""
+"""Time limits for work in this process, which count the seconds in which the process could work."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
 
 TICK_SECONDS, LEAST_TICK_SECONDS = 1.0, 0.05
+
+
+Value = TypeVar("Value")
 
 
 class WorkTimeoutError(Exception):
@@ -48,3 +52,41 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, *alarm)
+
+
+def call_within(seconds: float, function: Callable[[], Value]) -> Value:
+    """Return what a function returns; one that hangs, even in C code, is left behind in a thread of its own.
+
+    Use it for what only waits, such as for a network: a thread cannot be ended, and lasts as long as the process then.
+
+    Args:
+        seconds: above 0.
+        function: what to call.
+
+    Raises:
+        WorkTimeoutError: it was not done in time; any error of its own passes.
+
+    Example:
+        >>> call_within(60.0, lambda: "done")
+        'done'
+    """
+    results: list[Value] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    tick_seconds, n_ticks = min(TICK_SECONDS, seconds), 0
+    thread.start()
+    while thread.is_alive() and n_ticks * tick_seconds < seconds:
+        thread.join(tick_seconds)  # of a time in which the process is suspended, one tick counts
+        n_ticks += 1
+    if errors:
+        raise errors[0]
+    if not results:
+        raise WorkTimeoutError(f"not done after {seconds:g} s")
+    return results[0]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.command_line import new_app, run
-from pipeline.tune.trials import Budget, Trial
+from pipeline.tune.trials import Budget, Trial, check_search
 from pipeline.tune.trials import tune as best_of_trials
 
 
@@ -42,10 +42,11 @@ def tune(
     from pipeline.settings.params import model_sections
 
     budget = Budget(trials, folds, seed, by_cluster)
-    sections = model_sections()
-    for name in models or sections:
+    known = model_sections()
+    sections = {name: known.get(name, f"baselines.{name}") for name in models or known}
+    check_search(features, sections)
+    for name, section in sections.items():
         print(f"{name}: {trials} trials; {out / f'{name}.csv'} has a row for each that has ended", flush=True)
-        section = sections.get(name, f"baselines.{name}")
         best = best_of_trials(features, name, section, budget, out)
         print(f"{name}: MAP {best.validation_map:.4f} in trial {best.number}: {_options(section, best)}")
 

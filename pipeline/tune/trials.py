@@ -5,14 +5,14 @@ import io
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.errors import DataError, DivergenceError, ParamsError
+from pipeline.errors import DataError, DivergenceError, ParamsError, in_words
 from pipeline.formats.files import file_sha256, write_atomically
 from pipeline.settings.environment import chosen_workers
 from pipeline.settings.interrupt import held_back_interrupts, kill_workers
@@ -82,7 +82,7 @@ def read_trials(table: AnyPath) -> list[Trial]:
             for r in rows
         ]
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{table}: {error!r}; expected a table that pipeline.tune wrote") from error
+        raise DataError(f"{table}: {in_words(error)}; expected a table that pipeline.tune wrote") from error
 
 
 def _trials_so_far(table: Path, made_with: str) -> list[Trial]:
@@ -106,6 +106,26 @@ def _write_table(table: Path, made_with: str, trials: Sequence[Trial]) -> None:
     for number, score, spread, params in trials:
         writer.writerow([number, repr(score), repr(spread), json.dumps(params, sort_keys=True)])
     write_atomically(table, file.getvalue().encode())
+
+
+def check_search(features: AnyPath, sections: Mapping[str, str]) -> None:
+    """Refuse what no trial could begin with, before anything is said or run.
+
+    Args:
+        features: file of a feature table.
+        sections: the parameters of each model in params.yaml, by the model's name.
+
+    Raises:
+        DataError: the features cannot be read.
+        ParamsError: there is no such model, or its section is missing or wrong.
+    """
+    from pipeline.formats.feature_table import FeatureTable
+    from pipeline.model_parts.base import model_module
+    from pipeline.settings.params import load_params
+
+    for name, section in sections.items():
+        load_params(section, model_module(name).Params)
+    FeatureTable.load(features)
 
 
 def tune(features: AnyPath, name: str, section: str, budget: Budget, out: AnyPath) -> Trial:

@@ -14,9 +14,11 @@ from av.stream import Disposition
 from pipeline.errors import ClipError
 from pipeline.settings.paths import AnyPath
 from pipeline.video.bounds import BOUNDS, Bounds
+from pipeline.video.edits import edit_ends
 from pipeline.video.opening import Opening
+from pipeline.video.tables import check_tables
 from pipeline.video.track import Stream, Track
-from pipeline.video.whole import check_index, check_whole_file, mp4_boxes
+from pipeline.video.whole import WHOLE, Extent, check_index, check_whole_file, mp4_boxes
 
 _PACKETS_BETWEEN_CHECKS = 1 << 14  # of the length of a file that is being read
 HELD_BYTES = 32 << 20  # packets of one track are kept up to this size; those of a larger one are read a second time
@@ -42,7 +44,7 @@ class Media:
         container: the open file.
         kind: the track whose packets will be asked for, ``audio`` or ``video``.
         bounds: of the streams, and of the length of the track.
-        is_long_enough: whether the file is as long as its header says.
+        extent: what the sizes in the file say of its end.
 
     Raises:
         ClipError: the file is cut short, is out of bounds, or there is no decoder for the track.
@@ -54,12 +56,12 @@ class Media:
         container: InputContainer,
         kind: str,
         bounds: Bounds = BOUNDS,
-        is_long_enough: bool = True,
+        extent: Extent = WHOLE,
     ) -> None:
         self.path, self.bounds = Path(path), bounds
         bounds.check(path, "n_streams", len(container.streams), "streams")
         self.is_cut_at_keys = container.format.name.startswith(_CUT_AT_KEYS)
-        self._tracks = {stream.index: Track(stream, container.format.name) for stream in _streams(container)}
+        self._tracks = _tracks(self.path, container)
         self._check_sizes()
         expected = self._chosen(kind)
         held = self._read_through(container, expected)
@@ -68,9 +70,9 @@ class Media:
         if wanted is not None and not wanted.is_decodable:
             raise ClipError(str(self.path), "undecodable", f"no decoder for its {kind}", "a codec that FFmpeg decodes")
         self._held = held if wanted is expected else None
-        if not is_long_enough:
+        if not extent.is_long_enough:
             check_index(self.path, [track.stream for track in self._tracks.values()])
-        _check_whole(self.path, container, list(self._tracks.values()))
+        _check_whole(self.path, container, list(self._tracks.values()), is_exact=extent.has_open_end)
         self._check_times()
         self._check_length(wanted)
 
@@ -127,7 +129,11 @@ class Media:
         """Note the times of all packets; return those of a track, or None if they are large."""
         held: list[av.Packet[Any]] = []
         n_bytes, wanted_index = 0, None if wanted is None else wanted.stream.index
-        openings = {track.stream.index: Opening(track.stream) for track in self._tracks.values() if track.has_pictures}
+        openings = {
+            index: Opening(track.stream, track.has_display_times)
+            for index, track in self._tracks.items()
+            if track.has_pictures
+        }
         for packet in self._demuxed(container):
             index = packet.stream_index
             track = self._tracks[index]
@@ -175,9 +181,10 @@ def reading(path: AnyPath, kind: str, bounds: Bounds = BOUNDS) -> Iterator[Media
     """Give the open file; what FFmpeg cannot read or decode inside the block becomes a ClipError."""
     path = Path(path)
     try:
-        is_long_enough = check_whole_file(path)
+        extent = check_whole_file(path)
+        check_tables(path)
         with _opened(path, kind) as container:
-            yield Media(path, container, kind, bounds, is_long_enough)
+            yield Media(path, container, kind, bounds, extent)
     except MemoryError:
         raise  # also one of FFmpeg's, and no fault of the file
     except av.error.FFmpegError as error:
@@ -211,15 +218,29 @@ def _open(path: Path, options: dict[str, str]) -> InputContainer:
         raise ClipError(str(path), "not_media", "no format that FFmpeg knows", "a media file") from error
 
 
+def _tracks(path: Path, container: InputContainer) -> dict[int, Track]:
+    """The tracks of an open file, by the index of the stream."""
+    name = container.format.name
+    ends = edit_ends(path) if name.startswith("mov") else {}
+    return {stream.index: Track(stream, name, ends.get(stream.id)) for stream in _streams(container)}
+
+
 def _streams(container: InputContainer) -> list[Stream]:
     """The sound and the moving pictures; a cover is a picture attached to the sound, no video."""
     videos = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     return [*container.streams.audio, *videos]
 
 
-def _check_whole(path: Path, container: InputContainer, tracks: list[Track]) -> None:
-    """Compare how long the packets last with what the header states, for each stream or for all together."""
-    if not _is_length_stated(container, tracks):
+def _check_whole(path: Path, container: InputContainer, tracks: list[Track], *, is_exact: bool) -> None:
+    """Compare how long the packets last with what the header states, for each stream or for all together.
+
+    Args:
+        path: of the file, for the message.
+        container: the open file.
+        tracks: with the times of all packets.
+        is_exact: whether a length must be stated and be there in full, as nothing else tells that all packets are.
+    """
+    if not (is_exact or _is_length_stated(container, tracks)):
         return
     lengths_seconds = [track.most_seconds for track in tracks]
     for track, present in zip(tracks, lengths_seconds, strict=True):
@@ -228,7 +249,8 @@ def _check_whole(path: Path, container: InputContainer, tracks: list[Track]) -> 
         stated = track.stated_seconds
         if not stated:
             present, stated = max(lengths_seconds), (container.duration or 0) / av.time_base
-        if present < stated * (1 - _SLACK_FRACTION) - _SLACK_SECONDS:
+        least = stated - 2 * _TICK_SECONDS if is_exact else stated * (1 - _SLACK_FRACTION) - _SLACK_SECONDS
+        if present < least or (is_exact and not stated):
             raise ClipError(
                 str(path), "truncated", f"{present:.2f} s of {track.stream.type}", f"{stated:.2f} s by its header"
             )

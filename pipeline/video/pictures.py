@@ -17,12 +17,12 @@ from pipeline.errors import ClipError, ParamsError
 from pipeline.settings.paths import AnyPath
 from pipeline.video.bounds import BOUNDS, Bounds
 from pipeline.video.media import Media, reading
+from pipeline.video.opening import LONGEST_WAIT
 from pipeline.video.track import Track
 
 Picture = NDArray[np.uint8]  # (height, width, 3) RGB
 Offset = Callable[[int], float]
 Target = tuple[float, int]  # a wanted time in seconds, the place in the timeline of the picture on display then
-_LONGEST_WAIT = {"strict": "strict"}  # for the order of pictures, where H.264 does not say how long to wait for it
 _ROUNDING_SECONDS = 1e-6  # a picture counts as on display this much early, since k / frames_per_second is rounded
 
 
@@ -135,7 +135,7 @@ def _frames_at(media: Media, track: Track, wanted: set[int]) -> Iterator[tuple[i
     timeline, last = track.timeline, max(wanted, default=-1)
     context.thread_count = 1
     if timeline.packets is None and context.name == "h264":
-        context.options = _LONGEST_WAIT
+        context.options = LONGEST_WAIT
     context.open(strict=False)  # before skip_frame is set: the decoder of AV1 reads that once, when it opens
     if timeline.packets is None:
         for place, frame in enumerate(itertools.islice(_every_frame(media, track), last + 1)):

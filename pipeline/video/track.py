@@ -22,10 +22,14 @@ _PACKED = re.compile(rb"DivX\d+(b|Build)\d+p")  # MPEG-4 with two pictures in on
 
 
 class First(NamedTuple):
-    """The picture that the decoder gives first: the packet it began with, and when the picture is presented."""
+    """The picture that the decoder gives first: the packet it began with, and when the picture is presented.
+
+    ``n_lost`` pictures from that packet on are left out; it is counted only where no packet says when it is presented.
+    """
 
     number: int
     pts: int | None
+    n_lost: int = 0
 
 
 class Timeline(NamedTuple):
@@ -46,11 +50,12 @@ class Track:
     Args:
         stream: one of an open file.
         format: FFmpeg's name of the file's format.
+        edit_end_seconds: when an edit list ends the stream; None: FFmpeg says it, or there is none.
     """
 
-    def __init__(self, stream: Stream, format: str) -> None:
-        self.stream = stream
-        self._has_display_times = format != "avi"  # FFmpeg makes up what an AVI does not say
+    def __init__(self, stream: Stream, format: str, edit_end_seconds: float | None = None) -> None:
+        self.stream, self._edit_end_seconds = stream, edit_end_seconds
+        self.has_display_times = format != "avi"  # FFmpeg makes up what an AVI does not say
         self._has_edits = format.startswith("mov")
         self.given: First | None = None  # what the decoder shows first, where that is not the first key frame
         self._tick_seconds = float(stream.time_base or 0)
@@ -120,8 +125,11 @@ class Track:
     def first(self) -> int | None:
         """The number of the packet that decoding begins with: a key frame, or what the decoder takes for one."""
         key = int(self.keys[0]) if len(self.keys) else None
-        is_before = self.given and self.given.pts is not None and (key is None or self.given.pts < self.pts[key])
-        return self.given.number if self.given and is_before else key
+        if self.given is None or key == self.given.number:
+            return key
+        if self.given.pts is None:
+            return self.given.number if key is None else min(key, self.given.number)
+        return self.given.number if key is None or self.given.pts < self.pts[key] else key
 
     @cached_property
     def fall_seconds(self) -> float:
@@ -183,13 +191,15 @@ class Track:
         packets = np.arange(first, len(self))
         if not is_order_hidden:
             packets = first + np.argsort(self.pts[first:], kind="stable")
-        takes_turns = is_order_hidden or not self._has_display_times
+        takes_turns = is_order_hidden or not self.has_display_times
         starts = self._in_decoding_order(packets) if takes_turns else self.pts[packets]
         is_shown = ~self._has(_DISCARD)[packets]
         if not is_order_hidden:
             is_shown &= self.pts[packets] >= self._first_pts(first)
         packets, starts = packets[is_shown], starts[is_shown]
-        end = self._end_of_last(starts, int(packets[-1])) if len(packets) else 0
+        if is_order_hidden and self.given:
+            starts = starts[max(0, self.given.n_lost - (first - self.given.number)) :]
+        end = self._end_of_last(starts, int(packets[-1])) if len(starts) else 0
         return Timeline(starts, end, None if is_order_hidden else packets)
 
     def _first_pts(self, first: int) -> int:
@@ -200,13 +210,16 @@ class Track:
         """The tick until which the last picture is on display."""
         last, stated = int(starts[-1]), self.stream.duration or 0
         mean = (last - int(starts[0])) // max(1, len(starts) - 1)
-        if not self._has_display_times:  # an AVI counts in ticks, of which a picture may last many
+        if not self.has_display_times:  # an AVI counts in ticks, of which a picture may last many
             return stated if stated > last > 0 else last + max(mean, self._durations[packet])
         return self._cut(int(starts[0]), last, last + (self._durations[packet] or mean))
 
     def _cut(self, begin: int, last: int, end: int) -> int:
         """Where an edit list, which counts in milliseconds, ends a stream: it cuts nothing but the last packet."""
-        stated = max(0, begin) + (self.stream.duration or 0)
+        if self._edit_end_seconds is None:
+            stated = max(0, begin) + (self.stream.duration or 0)
+        else:
+            stated = round(self._edit_end_seconds / self._tick_seconds)
         is_cut = self._has_edits and last < stated and self.seconds(end - stated) > _EDIT_SECONDS
         return stated if is_cut else end
 
@@ -225,7 +238,7 @@ class Track:
     def _in_decoding_order(self, packets: NDArray[np.int64]) -> Ticks:
         """The times that the pictures of these packets take in turn: of display, of decoding, or at an even rate."""
         dts = np.array(self._dts, np.int64)[packets]
-        for times in (self.pts[packets], dts) if self._has_display_times else (dts,):
+        for times in (self.pts[packets], dts) if self.has_display_times else (dts,):
             if not (times == _NO_TIME).any():
                 return np.sort(times)
         stream: Any = self.stream

@@ -4,20 +4,38 @@ FFmpeg fits the times of an AVI and of a Matroska file to what is there, so only
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from pipeline.errors import ClipError
 from pipeline.settings.paths import AnyPath
+from pipeline.video.boxes import boxes_in
 from pipeline.video.track import Stream
 
 _MP4_BOXES = frozenset(b"ftyp moov mdat wide free skip pnot moof mfra sidx styp uuid meta".split())
 _INDEX = (b"moov", b"moof")
-_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_EBML, _SEGMENT, _CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
+_MOST_ELEMENTS = 1 << 20  # at the top level of a segment: weeks of clusters
 _OPEN = 0xFFFFFFFF  # the size of a chunk that a live recording goes on with
 
 
-def check_whole_file(path: AnyPath) -> bool:
+class Extent(NamedTuple):
+    """What the sizes that stand in a file say of its end.
+
+    Attributes:
+        is_long_enough: whether the file is as long as they say; where not, a list of its packets must tell the rest.
+        has_open_end: whether no such list follows the packets, so that only their times can tell.
+    """
+
+    is_long_enough: bool = True
+    has_open_end: bool = False
+
+
+WHOLE = Extent()
+
+
+def check_whole_file(path: AnyPath) -> Extent:
     """Return whether an MP4, MOV, AVI, WAV, MKV or WebM is as long as stands in it; other formats are.
 
     Some writers state a size that is some bytes too large. Of an MP4 that is not as long ``check_index`` tells whether
@@ -28,18 +46,21 @@ def check_whole_file(path: AnyPath) -> bool:
         OSError: it cannot be read.
     """
     path = Path(path)
-    n_bytes, last = path.stat().st_size, 0
+    n_bytes, extent = path.stat().st_size, WHOLE
     with path.open("rb") as file:
         start = file.read(8)
         if start[4:] in _MP4_BOXES:
             stated, last = _index_end(path, file, n_bytes)
+            extent = Extent(last <= n_bytes)
         elif start[:4] == b"RIFF":
             stated = _riff_end(file, n_bytes)
+        elif start[:4] == _EBML:
+            stated, extent = _segment_end(file, n_bytes)
         else:
-            stated = _segment_end(file) if start[:4] == _EBML else 0
+            stated = 0
     if stated > n_bytes:
         raise _shorter(path, n_bytes, stated)
-    return last <= n_bytes
+    return extent
 
 
 def check_index(path: AnyPath, streams: Iterable[Stream]) -> None:
@@ -61,13 +82,13 @@ def _shorter(path: AnyPath, n_bytes: int, stated: int) -> ClipError:
 
 def _index_end(path: Path, file: BinaryIO, n_bytes: int) -> tuple[int, int]:
     """Where the last box of an MP4 ends, if it is an index by that or by what it holds, else 0; and in any case."""
-    boxes = list(_mp4_boxes(file, n_bytes))
-    if b"moov" not in (name for name, _, _ in boxes):
+    boxes = list(boxes_in(file, n_bytes))
+    if b"moov" not in (box.name for box in boxes):
         raise ClipError(str(path), "truncated", "an MP4 without its index (moov)", "a whole file")
-    name, start, end = max((box for box in boxes if box[0] in _MP4_BOXES), key=lambda box: box[2])  # no junk at the end
-    if name not in _INDEX or end <= n_bytes:
-        return 0, end
-    return max((end for _, _, end in _mp4_boxes(file, n_bytes, start + 8)), default=end), end
+    last = max((box for box in boxes if box.name in _MP4_BOXES), key=lambda box: box.end)  # no junk at the end
+    if last.name not in _INDEX or last.end <= n_bytes:
+        return 0, last.end
+    return max((box.end for box in boxes_in(file, n_bytes, last.content)), default=last.end), last.end
 
 
 def mp4_boxes(path: AnyPath) -> set[bytes]:
@@ -75,19 +96,7 @@ def mp4_boxes(path: AnyPath) -> set[bytes]:
     path = Path(path)
     with path.open("rb") as file:
         is_mp4 = file.read(8)[4:] in _MP4_BOXES
-        return {name for name, _, _ in _mp4_boxes(file, path.stat().st_size)} if is_mp4 else set()
-
-
-def _mp4_boxes(file: BinaryIO, n_bytes: int, position: int = 0) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of each box from a position on; what follows the last one that has a name is no box."""
-    while position + 8 <= n_bytes:
-        file.seek(position)
-        size, name = int.from_bytes(file.read(4)), file.read(4)
-        if not name.isalnum():
-            return
-        size = {0: n_bytes - position, 1: int.from_bytes(file.read(8))}.get(size, size)  # to the end, or 64 bits wide
-        yield name, position, position + max(size, 8)
-        position += max(size, 8)
+        return {box.name for box in boxes_in(file, path.stat().st_size)} if is_mp4 else set()
 
 
 def _riff_end(file: BinaryIO, n_bytes: int) -> int:
@@ -118,14 +127,37 @@ def _chunks(file: BinaryIO, n_bytes: int, position: int) -> Iterator[tuple[bytes
         position += 8 + size + size % 2
 
 
-def _segment_end(file: BinaryIO) -> int:
-    """Where the segment of a Matroska file ends; 0 where a live recording leaves that open."""
+def _segment_end(file: BinaryIO, n_bytes: int) -> tuple[int, Extent]:
+    """Where the segment of a Matroska file ends; 0 where a live recording leaves that open.
+
+    Where that is behind the end of the file it is the end of the last element inside, which must be whole. If that is
+    no cluster of packets, but what their writer puts behind the last of them (Cues, Tags), they are all there.
+    """
     file.seek(4)
     header_size = _vint(file)
     file.seek(header_size or 0, 1)
     if file.read(4) != _SEGMENT or (size := _vint(file)) is None:
-        return 0
-    return file.tell() + size
+        return 0, WHOLE
+    end = file.tell() + size
+    if end <= n_bytes:
+        return end, WHOLE
+    for name, element_end in islice(_elements(file, n_bytes), _MOST_ELEMENTS):
+        if element_end is None or element_end > n_bytes:
+            return element_end or end, WHOLE
+        if element_end == n_bytes:
+            return n_bytes, Extent(has_open_end=name == _CLUSTER)
+    return end, WHOLE
+
+
+def _elements(file: BinaryIO, n_bytes: int) -> Iterator[tuple[bytes, int | None]]:
+    """Name and end of each element of EBML from here on; the end is None where that is open."""
+    while (position := file.tell()) < n_bytes:
+        first = (file.read(1) or b"\0")[0]
+        name = bytes([first]) + file.read(8 - first.bit_length())
+        size = _vint(file)
+        end = None if size is None else file.tell() + size
+        yield name, end
+        file.seek(max(end or 0, position + 1))
 
 
 def _vint(file: BinaryIO) -> int | None:

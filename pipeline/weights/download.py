@@ -2,23 +2,24 @@
 
 import hashlib
 import os
-import shutil
 import tarfile
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.request import urlopen
 
-from tqdm import tqdm
-
-from pipeline.errors import ParamsError
+from pipeline.errors import ParamsError, in_words
 from pipeline.formats.files import disk_errors
 from pipeline.network_parts.base import Source
 from pipeline.settings.environment import flag
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.progress import progress
+from pipeline.settings.time_limit import WorkTimeoutError, call_within
 from pipeline.weights.readers import import_extra
 
-TIMEOUT_SECONDS = 30
-CHUNK_BYTES = 1 << 20
+TIMEOUT_SECONDS = 30  # of silence
+CONNECT_SECONDS = 120.0  # until an answer begins: looking up a name hangs where no timeout of a socket holds
+WHOLE_SECONDS = 6 * 3600.0  # of one file, of up to 300 MB, from a server that gives a little now and then
+CHUNK_BYTES = 1_000_000
 
 
 def download(source: Source, folder: AnyPath, by_hand: AnyPath) -> Path:
@@ -31,15 +32,15 @@ def download(source: Source, folder: AnyPath, by_hand: AnyPath) -> Path:
 
     Raises:
         DiskError: the disk is full or fails.
-        ParamsError: AVR_OFFLINE=1, or the network does not give the whole file.
+        ParamsError: AVR_OFFLINE=1, or the network does not give the whole file, or not in time.
     """
     folder, by_hand = Path(folder), Path(by_hand)
     if not _is_cached_by_tfhub(source) and flag("AVR_OFFLINE"):
         raise ParamsError(_what_to_bring(source, by_hand, "AVR_OFFLINE=1"))
     try:
         return _resolve(source) if source.is_on_tfhub else _stream(source, folder)
-    except (OSError, HTTPException, ValueError, tarfile.TarError) as error:
-        raise ParamsError(_what_to_bring(source, by_hand, str(error) or type(error).__name__)) from error
+    except (OSError, HTTPException, ValueError, tarfile.TarError, WorkTimeoutError) as error:
+        raise ParamsError(_what_to_bring(source, by_hand, in_words(error))) from error
 
 
 def _what_to_bring(source: Source, by_hand: Path, reason: str) -> str:
@@ -51,20 +52,33 @@ def _what_to_bring(source: Source, by_hand: Path, reason: str) -> str:
 def _stream(source: Source, folder: Path) -> Path:
     """Fetch a file chunk by chunk; one that ends early is an error."""
     path = folder / source.file
-    with disk_errors(path), urlopen(source.url, timeout=TIMEOUT_SECONDS) as response, path.open("wb") as file:
-        length = response.headers.get("Content-Length")
-        n_bytes = int(length) if length else None
-        with tqdm.wrapattr(response, "read", total=n_bytes, desc=source.file, leave=False) as body:
-            shutil.copyfileobj(body, file, CHUNK_BYTES)
+    response = call_within(CONNECT_SECONDS, lambda: urlopen(source.url, timeout=TIMEOUT_SECONDS))
+    length = response.headers.get("Content-Length")
+    n_bytes = int(length) if length else None
+    with disk_errors(path):
+        call_within(WHOLE_SECONDS, lambda: _write(response, path, n_bytes))
     if n_bytes is not None and path.stat().st_size != n_bytes:
         raise OSError(f"{path.stat().st_size} of {n_bytes} bytes arrived")
     return path
 
 
+def _write(response: HTTPResponse, path: Path, n_bytes: int | None) -> None:
+    """Write what arrives, and show how much of it there is, where the server has said how much comes.
+
+    Both are closed here, as closing a connection waits for the thread that reads it.
+    """
+    n_chunks = -(-(n_bytes or 0) // CHUNK_BYTES)
+    with response, path.open("wb") as file, progress(f"fetch {path.name}", n_chunks, "MB") as advance:
+        while chunk := response.read(CHUNK_BYTES):
+            file.write(chunk)
+            advance()
+
+
 def _resolve(source: Source) -> Path:
     """Let TF-Hub's library find or fetch a module."""
     os.environ.setdefault("TFHUB_DOWNLOAD_PROGRESS", "1")
-    return Path(import_extra("tensorflow_hub", source.url).resolve(source.url))
+    library = import_extra("tensorflow_hub", source.url)
+    return Path(call_within(WHOLE_SECONDS, lambda: library.resolve(source.url)))
 
 
 def _is_cached_by_tfhub(source: Source) -> bool:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from pipeline.errors import DataError, ParamsError
+from pipeline.errors import DataError, ParamsError, in_words
 from pipeline.network_parts.base import network_names, network_part
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular, open_regular
@@ -84,7 +84,7 @@ def _read_safetensors(path: Path) -> State:
         check_regular(path)
         state: State = load_file(path)
     except (SafetensorError, OSError, DataError) as error:
-        raise DataError(f"{path}: {error}; expected a whole safetensors file") from error
+        raise DataError(f"{path}: {in_words(error)}; expected a whole safetensors file") from error
     return state
 
 
@@ -109,7 +109,7 @@ def _torch_problem(error: Exception) -> str:
     if not isinstance(error, pickle.UnpicklingError):
         return _first_line(error)
     named = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
-    return f"it names {named[1]}, which is code" if named else f"{type(error).__name__}: {CODE_OR_DAMAGE}"
+    return f"it names {named[1]}, which is code" if named else CODE_OR_DAMAGE
 
 
 def _read_tensorflow(network: str, checkpoint: Path) -> State:
@@ -128,10 +128,8 @@ def _read_tensorflow(network: str, checkpoint: Path) -> State:
 
 
 def _first_line(error: Exception) -> str:
-    """What a library says first, behind its error's name: torch goes on for a page, some say nothing or a number."""
-    if "weights_only" in str(error):  # torch says how to run the code; that advice is not passed on
-        return f"{type(error).__name__}: {CODE_OR_DAMAGE}"
-    return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
+    """What a library says first: torch goes on for a page, and says how to run the code, which is not passed on."""
+    return CODE_OR_DAMAGE if "weights_only" in str(error) else in_words(error)
 
 
 def import_extra(package: str, item: object) -> ModuleType:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from pydantic import TypeAdapter
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, in_words
 from pipeline.formats.files import file_sha256
 from pipeline.network_parts.base import Source
 from pipeline.settings.paths import AnyPath
@@ -60,9 +60,9 @@ def read_record(path: AnyPath) -> Record:
     """
     path = Path(path)
     try:
-        record = _RECORD.validate_json(read_regular(path.with_suffix(".json")))
+        record = _RECORD.validate_json(read_regular(path.with_suffix(".json"), follow_link=False))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}; {EXPECTED}") from error
+        raise DataError(f"{path}: {in_words(error)}; {EXPECTED}") from error
     if problem := _problem(path, record):
         raise DataError(f"{path.with_suffix('.json')}: {problem}; {EXPECTED}")
     return record

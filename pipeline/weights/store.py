@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, in_words
 from pipeline.formats.files import cache_errors
 from pipeline.formats.provenance import Provenance
 from pipeline.network_parts.base import Source
@@ -130,10 +130,10 @@ def read(path: AnyPath) -> tuple[State, Record]:
     path = Path(path)
     record = read_record(path)
     try:
-        check_regular(path)
+        check_regular(path, follow_link=False)
         state: State = load_file(path)
     except (OSError, DataError, SafetensorError) as error:
-        raise DataError(f"{path}: {error}; {EXPECTED}") from error
+        raise DataError(f"{path}: {in_words(error)}; {EXPECTED}") from error
     digest, noted = state_sha256(state), record["state_sha256"]
     if digest != noted:
         raise DataError(f"{path}: its tensors have SHA-256 {digest[:12]}, noted is {noted[:12]}; {EXPECTED}")

@@ -85,8 +85,15 @@ def test_vegas_scaling_brings_8_bits_near_zero() -> None:
     assert scale_audio(audio, "none").tolist() == audio.tolist()
 
 
-@pytest.mark.parametrize("postprocess", ["none", "pca", None])
-def test_vegas_scaling_of_other_features_than_8_bits_is_refused(postprocess: str | None) -> None:
+def test_vegas_scaling_of_a_network_without_8_bits_names_a_key_that_is_there() -> None:
+    with pytest.raises(
+        ParamsError, match=r"'vegas' .* which network 'vggish' .* expected none: -S features.audio_scaling"
+    ):
+        check_audio_scaling(features_params(audio_scaling="vegas"), None)
+
+
+@pytest.mark.parametrize("postprocess", ["none", "pca"])
+def test_vegas_scaling_of_other_features_than_8_bits_is_refused(postprocess: str) -> None:
     message = rf"features.audio_scaling: 'vegas' with vggish.postprocess={postprocess!r}; expected pca_uint8"
     with pytest.raises(ParamsError, match=message):
         check_audio_scaling(features_params(audio_scaling="vegas"), postprocess)

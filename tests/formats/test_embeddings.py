@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.formats.embeddings import write_arrays
+from pipeline.errors import DataError
+from pipeline.formats.embeddings import EmbeddedClips, write_arrays
 
 LOCAL_HEADER = "<4s5H3L2H"  # of a zip: APPNOTE 4.3.7
 
@@ -35,3 +36,17 @@ def test_headers_hold_no_time_and_no_64_bit_size(tmp_path: Path) -> None:
 def test_objects_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="allow_pickle"):
         write_arrays(tmp_path / "x.npz", {"x": np.array([{}])})
+
+
+@pytest.mark.parametrize("name", ["audio.npy", "classes.npy", "labels.npy"])
+def test_a_part_that_is_no_array_is_refused(name: str, tmp_path: Path) -> None:
+    path, vectors = tmp_path / "x.npz", np.ones((1, 2, 3), np.float32)
+    facts = {"classes": ["x", "y"], "clip_ids": ["a", "b"], "splits": ["train", "test"]}
+    EmbeddedClips(audio=vectors, visual=vectors, labels=np.array([0, 1]), **facts).save(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {part: archive.read(part) for part in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for part, data in parts.items():
+            archive.writestr(part, b"text" if part == name else data)
+    with pytest.raises(DataError, match=rf"x\.npz: {name[:-4]}: bytes that are no array; expected embeddings"):
+        EmbeddedClips.load(path)

@@ -39,6 +39,9 @@ def fill(path: Path, what: str) -> None:
         os.mkfifo(path)
     elif what == "a loop of links":
         path.symlink_to(path.name)
+    elif what == "a link":
+        path.with_name("elsewhere").write_bytes(b'{"a": "1"}')
+        path.symlink_to("elsewhere")
     elif what == "4 TB of nothing":
         with path.open("wb") as file:
             file.truncate(4 << 40)
@@ -47,7 +50,7 @@ def fill(path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", ["a folder", "a pipe", "a loop of links", "4 TB of nothing", "cut off", "of another type", "deep"]
+    "what", ["a folder", "a pipe", "a link", "a loop of links", "4 TB of nothing", "cut off", "of another type", "deep"]
 )
 def test_what_cannot_be_used_counts_as_nothing_and_a_line_says_so(
     path: Path, what: str, capsys: pytest.CaptureFixture[str]
@@ -58,6 +61,13 @@ def test_what_cannot_be_used_counts_as_nothing_and_a_line_says_so(
     assert f"{path}: cannot be used (" in said
     assert said.endswith("); it only saves time, and the run goes on without it\n")
     assert said.count("\n") == 1
+
+
+def test_a_link_is_replaced_and_what_it_leads_to_stays_as_it_is(path: Path) -> None:
+    fill(path, "a link")
+    remember(path, KIND, {"b": "2"})
+    assert (recall(path, KIND), path.is_symlink()) == ({"b": "2"}, False)
+    assert path.with_name("elsewhere").read_bytes() == b'{"a": "1"}'
 
 
 AS_ANOTHER_USER = """
@@ -84,7 +94,7 @@ def test_a_file_of_another_user_counts_as_nothing(mode: int, after: dict[str, st
         command = [sys.executable, "-c", AS_ANOTHER_USER, str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == f"{{}} {after}\n"
-    assert "memory.json: cannot be used ([Errno 13] Permission denied" in done.stderr
+    assert "memory.json: cannot be used (Permission denied)" in done.stderr
 
 
 def test_a_place_that_cannot_be_written_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

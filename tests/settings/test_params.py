@@ -24,6 +24,16 @@ def test_a_dotted_section_is_read_into_its_model(tmp_path: Path) -> None:
     assert load_params("baselines.cca", Section, path) == Section(width=3, name="x")
 
 
+def test_a_file_is_read_anew_once_it_is_edited_and_nobody_changes_what_another_reads(tmp_path: Path) -> None:
+    path = write(tmp_path, "a: {width: 3, names: [x]}")
+    section = read_section("a", path)
+    assert isinstance(section, dict)
+    section["names"].append("y")
+    assert read_section("a", path) == {"width": 3, "names": ["x"]}
+    write(tmp_path, "a: {width: 4}")
+    assert read_section("a", path) == {"width": 4}
+
+
 def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, "a: {widht: 3, name: x}")
     with pytest.raises(ParamsError, match=r"a\.width: missing; a\.widht: unknown key"):

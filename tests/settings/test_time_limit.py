@@ -1,5 +1,6 @@
 """The time limit of work in this process."""
 
+import ctypes
 import signal
 import threading
 import time
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.settings.time_limit import WorkTimeoutError, time_limit
+from pipeline.settings.time_limit import WorkTimeoutError, call_within, time_limit
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +70,16 @@ def test_without_a_limit_and_outside_of_the_main_thread_no_alarm_is_set() -> Non
     thread.start()
     thread.join()
     assert heard == [(0.0, 0.0)]
+
+
+def test_a_call_that_hangs_in_c_code_is_left_behind() -> None:
+    start = time.monotonic()
+    with pytest.raises(WorkTimeoutError, match=r"not done after 0.3 s"):
+        call_within(0.3, lambda: ctypes.CDLL(None).sleep(20))
+    assert time.monotonic() - start < 10
+
+
+def test_what_a_call_returns_or_raises_comes_back() -> None:
+    assert call_within(60, lambda: None) is None
+    with pytest.raises(ZeroDivisionError):
+        call_within(60, lambda: 1 // 0)

@@ -7,7 +7,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in ("__init__", "cli", "export"))
 OTHERS = [
-    *(f"benchmarks.{name}" for name in ("backbones", "memory", "retrieval", "scale", "training")),
+    *(f"benchmarks.{name}" for name in ("backbones", "cache", "memory", "retrieval", "scale", "training")),
     *(f"studies.{name}" for name in ("ablation", "probes", "comparison.__main__", "protocols.__main__")),
 ]
 HEAVY = ("torch", "torchvision", "tensorflow", "av", "numpy", "sklearn")

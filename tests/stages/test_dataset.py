@@ -184,6 +184,27 @@ def test_what_a_network_cannot_do_stops_before_the_decoding(
         run(tmp_path, make_videos(tmp_path / "videos"), monkeypatch, **changed)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("AVR_DEVICE", "warp"),
+        ("AVR_DEVICE", "cuda:99"),
+        ("AVR_RETRY_REJECTED", "yes"),
+        ("AVR_OFFLINE", "2"),
+        ("AVR_WORKERS", "0"),
+        ("AVR_ENGINE", "steam"),
+        ("AVR_PROGRESS", "loud"),
+    ],
+)
+def test_a_variable_that_a_later_stage_would_refuse_stops_the_run_at_its_start(
+    name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, text)
+    with pytest.raises(ParamsError, match=f"{name}='{text}'"):
+        run(tmp_path, make_videos(tmp_path / "videos"), monkeypatch)
+    assert not Path("data").exists()
+
+
 def test_a_missing_pca_of_audioset_stops_before_the_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AVR_WEIGHTS_DIR", str(tmp_path / "weights"))
     with pytest.raises(DataError, match=r"weights/vggish_pca_params.npz: missing, and vggish.postprocess needs it"):

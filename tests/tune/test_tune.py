@@ -181,6 +181,37 @@ def test_outside_a_project_the_command_says_what_it_needs(project: Path, monkeyp
         main()
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["features.safetensors", "out", "c_cca", "ccx"], r"ParamsError: model 'ccx': no such model; expected one of"),
+        (
+            ["features.safetensors", "out", "c_cca", "cca"],
+            r"ParamsError: params\.yaml: baselines\.cca: section is missing",
+        ),
+        (
+            ["gone.safetensors", "out", "c_cca"],
+            r"DataError: gone\.safetensors: No such file or directory.*; expected a table",
+        ),
+        (
+            ["params.yaml", "out", "c_cca"],
+            r"DataError: params\.yaml: .*; expected a table that the stage `features` wrote",
+        ),
+    ],
+)
+def test_what_no_trial_could_begin_with_is_refused_before_anything_is_said(
+    words: list[str], message: str, project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(f"{text}\nmodels: {{c_cca: baselines.c_cca}}\n")
+    monkeypatch.setenv("AVR_WORKERS", "2")
+    monkeypatch.setattr("sys.argv", ["tune", *words])
+    with pytest.raises(SystemExit, match=message):
+        main()
+    assert capfd.readouterr() == ("", "")
+    assert not (project / "out").exists()
+
+
 def test_a_trial_that_diverges_has_no_score_and_the_search_goes_on(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,7 +255,9 @@ def test_a_table_of_other_features_is_not_continued(project: Path) -> None:
 
 def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
     (tmp_path / "c_cca.csv").write_text("trial,score\n0,1\n")
-    with pytest.raises(DataError, match=r"c_cca\.csv: KeyError.*expected a table that pipeline.tune wrote"):
+    with pytest.raises(
+        DataError, match=r"c_cca\.csv: no 'validation_map' in it; expected a table that pipeline.tune wrote"
+    ):
         read_trials(tmp_path / "c_cca.csv")
 
 

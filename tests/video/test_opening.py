@@ -10,9 +10,10 @@ import pytest
 from pipeline.errors import ClipError
 from pipeline.video import iter_frames, sample_frames
 from tests.helpers import media
-from tests.helpers.recut import Recut
+from tests.helpers.recut import N_PICTURES, Recut
 from tests.helpers.synthetic import number_of, write_clip
 
+NO_HEADER = (".ts", ".h264")  # what holds parameter sets nowhere but in packets
 SCENE_AT = 30
 X264 = "keyint=250:min-keyint=125:scenecut=80:bframes={}:ref=3:threads=1:repeat-headers=1"
 
@@ -30,14 +31,14 @@ def cut_at_a_scene(path: Path, n_b: int) -> Path:
         number = int(np.argmin(np.abs(np.array(starts) - SCENE_AT / 25)))
         header = container.streams.video[0].codec_context.extradata or b""
         for packet in packets[number:]:
-            packet = with_header(packet, header if packet is packets[number] and path.suffix == ".ts" else b"")
+            packet = with_header(packet, header if packet is packets[number] and path.suffix in NO_HEADER else b"")
             packet.stream = stream
             out.mux(packet)
     return path
 
 
 def with_header(packet: "av.Packet[Any]", header: bytes) -> "av.Packet[Any]":
-    """The packet behind the parameter sets, which a transport stream has nowhere else."""
+    """The packet behind the parameter sets, which a transport stream and a bare one have nowhere else."""
     longer: Any = av.Packet(header + bytes(packet))
     longer.pts, longer.dts, longer.time_base, longer.duration = (
         packet.pts,
@@ -48,7 +49,7 @@ def with_header(packet: "av.Packet[Any]", header: bytes) -> "av.Packet[Any]":
     return longer
 
 
-@pytest.mark.parametrize("name", ["clip.ts", "clip.mkv", "clip.mp4", "clip.flv"])
+@pytest.mark.parametrize("name", ["clip.ts", "clip.mkv", "clip.mp4", "clip.flv", "clip.h264"])
 def test_h264_may_begin_with_intra_slices_that_are_no_idr_picture(name: str, tmp_path: Path) -> None:
     path = cut_at_a_scene(tmp_path / name, 0)
     with av.open(str(path)) as container:
@@ -57,7 +58,7 @@ def test_h264_may_begin_with_intra_slices_that_are_no_idr_picture(name: str, tmp
     assert [number_of(picture) for picture in sample_frames(path, 5.0, 0.01)] == list(range(SCENE_AT, 60, 5))
 
 
-@pytest.mark.parametrize("name", ["clip.ts", "clip.mkv"])
+@pytest.mark.parametrize("name", ["clip.ts", "clip.mkv", "clip.h264"])
 def test_what_no_decoder_begins_with_is_no_video(name: str, tmp_path: Path) -> None:
     path = cut_at_a_scene(tmp_path / name, 2)
     with av.open(str(path)) as container:
@@ -66,7 +67,17 @@ def test_what_no_decoder_begins_with_is_no_video(name: str, tmp_path: Path) -> N
         sample_frames(path)
 
 
-@pytest.mark.parametrize("name", [".ts", ".mkv", ".mp4", ".flv"])
+@pytest.mark.parametrize(("n_skipped", "first"), [(0, 0), (1, 12), (2, 24)])
+def test_pictures_left_out_at_the_start_of_an_avi_have_no_time(n_skipped: int, first: int, tmp_path: Path) -> None:
+    path = Recut("h264_open", ".avi", n_skipped=n_skipped).write(tmp_path)
+    with av.open(str(path)) as container:
+        n_packets = sum(packet.size > 0 for packet in container.demux(video=0))
+    shown = [number_of(picture) for _, picture in iter_frames(path, 25.0, lambda _: 0.01)]
+    assert shown == list(range(first, N_PICTURES))
+    assert n_packets == len(shown) + (3 if n_skipped else 0)  # pictures that lead the key picture, and need one before
+
+
+@pytest.mark.parametrize("name", [".ts", ".mkv", ".mp4", ".flv", ".h264"])
 @pytest.mark.parametrize("n_skipped", [1, 2])
 def test_pictures_renewed_bit_by_bit_are_shown_from_the_first_whole_one_on(
     n_skipped: int, name: str, tmp_path: Path

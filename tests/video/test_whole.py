@@ -10,11 +10,13 @@ import pytest
 
 from pipeline.errors import ClipError
 from pipeline.video import read_waveform, sample_frames
+from tests.helpers.recut import SEGMENT, with_longer_segment
 from tests.helpers.specimen import add_to_size
 from tests.helpers.synthetic import numbered_picture, sine, write_clip
 
+RATE = 48000
 PICTURES = [numbered_picture(k) for k in range(50)]
-SOUND = np.stack([sine(1000, 0.4, 2.0, 44100)])
+SOUND = np.stack([sine(1000, 0.4, 2.0, RATE)])
 MP4 = {"audio_codec": "aac", "container_options": {"movflags": "faststart"}}
 FRAGMENTS = {"audio_codec": "aac", "container_options": {"movflags": "frag_keyframe+empty_moov"}}
 AVI = {"codec": "mpeg4", "audio_codec": "libmp3lame"}
@@ -23,6 +25,9 @@ AVI = {"codec": "mpeg4", "audio_codec": "libmp3lame"}
 def oversized(path: Path, name: bytes, n_bytes: int) -> Path:
     """The file, with a larger size of the last box or chunk of a name."""
     data = path.read_bytes()
+    if name == SEGMENT:
+        path.write_bytes(with_longer_segment(data, n_bytes))
+        return path
     if data[:4] != b"RIFF":
         path.write_bytes(add_to_size(name, n_bytes)(data))
         return path
@@ -32,6 +37,8 @@ def oversized(path: Path, name: bytes, n_bytes: int) -> Path:
     return path
 
 
+MKV = {"audio_codec": "aac"}
+WEBM = {"codec": "libvpx", "options": {"deadline": "realtime", "cpu-used": "8"}, "audio_codec": "libopus"}
 SIZES = [
     ("clip.mp4", MP4, b"mdat"),
     ("clip.mov", MP4, b"mdat"),
@@ -39,6 +46,10 @@ SIZES = [
     ("fragments.mp4", FRAGMENTS, b"mfra"),
     ("clip.avi", AVI, b"RIFF"),
     ("clip.avi", AVI, b"movi"),
+    ("clip.mkv", MKV, SEGMENT),
+    ("clip.webm", WEBM, SEGMENT),
+    ("index_first.mkv", MKV | {"container_options": {"reserve_index_space": "10000"}}, SEGMENT),
+    ("many.mkv", MKV | {"container_options": {"cluster_time_limit": "300"}}, SEGMENT),
 ]
 
 
@@ -47,7 +58,7 @@ SIZES = [
 def test_a_size_that_is_too_large_does_not_matter_where_every_packet_is_there(
     name: str, streams: dict[str, Any], box: bytes, n_bytes: int, tmp_path: Path
 ) -> None:
-    path = oversized(write_clip(tmp_path / name, PICTURES, SOUND, **streams), box, n_bytes)
+    path = oversized(write_clip(tmp_path / name, PICTURES, SOUND, sample_rate=RATE, **streams), box, n_bytes)
     assert len(sample_frames(path)) == 2
     assert len(read_waveform(path)) / 16000 == pytest.approx(2.0, abs=0.08)
 
@@ -58,7 +69,7 @@ def test_a_size_that_is_too_large_hides_no_loss(
     name: str, streams: dict[str, Any], box: bytes, n_lost: int, tmp_path: Path
 ) -> None:
     n_lost += 300 if box == b"mfra" else 0  # a list of fragments at the end, without which none is missing
-    path = oversized(write_clip(tmp_path / name, PICTURES, SOUND, **streams), box, 8)
+    path = oversized(write_clip(tmp_path / name, PICTURES, SOUND, sample_rate=RATE, **streams), box, 8)
     path.write_bytes(path.read_bytes()[:-n_lost])
     for read in (sample_frames, read_waveform):
         with pytest.raises(ClipError) as refusal:
@@ -66,10 +77,27 @@ def test_a_size_that_is_too_large_hides_no_loss(
         assert refusal.value.kind == "truncated"
 
 
+@pytest.mark.parametrize(("lost_from", "is_whole"), [(b"\x1c\x53\xbb\x6b", True), (b"\x1f\x43\xb6\x75", False)])
+def test_a_matroska_file_that_ends_with_a_whole_cluster_is_told_by_its_times(
+    lost_from: bytes, is_whole: bool, tmp_path: Path
+) -> None:
+    streams = MKV | {"container_options": {"cluster_time_limit": "150"}}
+    path = write_clip(tmp_path / "clip.mkv", PICTURES, SOUND, sample_rate=RATE, **streams)
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rindex(lost_from)])  # the list of key pictures, or the last cluster too
+    if is_whole:
+        assert len(sample_frames(path)) == 2
+    else:
+        with pytest.raises(ClipError, match="by its header"):
+            sample_frames(path)
+
+
 @pytest.mark.parametrize("audio_codec", ["libmp3lame", "ac3", "pcm_s16le"])
 def test_a_length_that_is_made_of_bit_rates_is_no_statement(audio_codec: str, tmp_path: Path) -> None:
     live = {"live": "1"}
-    path = write_clip(tmp_path / "clip.mkv", waveform=SOUND, audio_codec=audio_codec, container_options=live)
+    path = write_clip(
+        tmp_path / "clip.mkv", waveform=SOUND, sample_rate=RATE, audio_codec=audio_codec, container_options=live
+    )
     path.write_bytes(path.read_bytes() + b"\xec\x10\x03\x00\x00" + bytes(0x30000))  # Void, which is no sound
     with av.open(str(path)) as container:
         assert (container.duration or 0) / av.time_base > 2.5

@@ -155,7 +155,7 @@ def test_a_torch_file_is_refused_wherever_it_is_cut(
 
 def test_text_under_the_name_of_a_torch_file_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "page.pth").write_text("junk\n")
-    with pytest.raises(DataError, match=r"page\.pth: [A-Z]\w+Error: "):
+    with pytest.raises(DataError, match=r"page\.pth: damaged; expected a whole file that holds tensors only, no code"):
         import_file("vggish", tmp_path / "page.pth")
 
 

@@ -102,6 +102,24 @@ def test_a_pipe_in_the_place_of_a_kept_file_is_refused_without_waiting(kept: Pat
         read(kept)
 
 
+@pytest.mark.parametrize("suffix", [".safetensors", ".json"])
+def test_a_link_in_the_place_of_a_kept_file_is_refused(kept: Path, suffix: str) -> None:
+    path = kept.with_suffix(suffix)
+    path.rename(kept.parents[1] / "elsewhere")
+    path.symlink_to(kept.parents[1] / "elsewhere")
+    with pytest.raises(DataError, match="a link; expected a regular file; expected what this program wrote"):
+        read(kept)
+
+
+def test_a_folder_of_weights_and_a_file_that_is_brought_may_be_links(kept: Path, tmp_path: Path) -> None:
+    folder = kept.parent
+    folder.rename(tmp_path / "moved")
+    folder.symlink_to(tmp_path / "moved")
+    (tmp_path / "linked.safetensors").symlink_to(tmp_path / "mine.safetensors")
+    read(kept)
+    assert import_file("vggish", tmp_path / "linked.safetensors").startswith("linked-")
+
+
 @pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o077, 0o600)])
 def test_who_may_use_kept_weights_is_what_the_umask_says(kept: Path, umask: int, mode: int) -> None:
     mine, before = kept.parents[1] / "other.safetensors", os.umask(umask)

@@ -1,8 +1,10 @@
 """The folder of weights: fetching, keeping, checking, and the command line."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -171,6 +173,57 @@ def test_a_download_is_kept_whole_or_not_at_all(
         fetch("torchvggish")
         assert state_sha256(read(kept_file("vggish", "torchvggish"))[0]) == state_sha256(state)
         assert len(list(weights_dir.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "limit"),
+    [(b"", "CONNECT_SECONDS"), (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", "WHOLE_SECONDS")],
+    ids=["never answers", "gives a little now and then"],
+)
+def test_a_server_that_is_never_done_is_not_waited_for(
+    start: bytes, limit: str, weights_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"pipeline.weights.download.{limit}", 0.5)
+    is_over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=trickle, args=(listening, start, is_over))
+        thread.start()
+        source = replace(SOURCES["torchvggish"], url=f"http://127.0.0.1:{listening.getsockname()[1]}/x.pth")
+        monkeypatch.setitem(SOURCES, "torchvggish", source)
+        try:
+            with pytest.raises(
+                ParamsError, match=r"cannot be fetched \(not done after 0.5 s\); expected a network, or"
+            ):
+                fetch("torchvggish")
+        finally:
+            is_over.set()
+            thread.join()
+    assert_nothing_is_left(weights_dir)
+
+
+def trickle(listening: socket.socket, start: bytes, is_over: threading.Event) -> None:
+    """Send the start of an answer, and a byte now and then; without a start nothing at all."""
+    connection, _ = listening.accept()
+    with connection, suppress(OSError):
+        connection.sendall(start)
+        while not is_over.wait(0.05):
+            connection.sendall(b"x" * bool(start))
+
+
+def test_a_download_is_shown_as_every_other_loop(
+    server: tuple[str, dict[str, tuple[int, bytes]]],
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    address, served = server
+    monkeypatch.setitem(SOURCES, "torchvggish", replace(SOURCES["torchvggish"], url=f"{address}/x.pth", sha256=""))
+    monkeypatch.setattr("pipeline.weights.download.CHUNK_BYTES", 1000)
+    served["/x.pth"] = (file.stat().st_size, file.read_bytes())
+    for style, is_shown in (("bar", True), ("none", False)):
+        monkeypatch.setenv("AVR_PROGRESS", style)
+        fetch("torchvggish")
+        assert ("fetch vggish-10086976.pth" in capsys.readouterr().err) == is_shown
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:

@@ -16,12 +16,12 @@ from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pipeline.errors import ClipError, DataError, RejectKind
+from pipeline.errors import ClipError, DataError, RejectKind, in_words
 from pipeline.formats.files import replacing
 from pipeline.formats.shards import Arrays, arrays_sha256, stored_rows
 from pipeline.settings.notices import tell_once
 from pipeline.settings.paths import AnyPath
-from pipeline.settings.regular_files import open_regular
+from pipeline.settings.regular_files import check_regular, open_regular
 
 ENTRY = "entry"  # the one key of the metadata: with two of them the bytes of a file would not be the same every time
 LAYOUT = 3  # of an entry; those of another layout are not found
@@ -107,7 +107,9 @@ class ClipCache:
             raise DataError(f"clip {clip_id!r}: {path}: gone; expected the entry that was just there") from error
         except DAMAGE as error:
             _remove(path)
-            raise DataError(f"clip {clip_id!r}: {path}: damaged ({error}); expected an intact entry") from error
+            raise DataError(
+                f"clip {clip_id!r}: {path}: damaged ({in_words(error)}); expected an intact entry"
+            ) from error
         except OSError as error:
             raise DataError(f"clip {clip_id!r}: {path}: {error.strerror}; expected an entry to read") from error
         _mark_as_used(path)
@@ -132,8 +134,13 @@ class ClipCache:
 
 def _note(path: Path) -> tuple[str, Reason | None]:
     """The hash that an entry notes, and the reason of a refusal, or None; of no file but the one made for this key."""
-    with open_regular(path, follow_link=False), safe_open(path, framework="numpy") as entry:  # whose errors tell less
-        key, digest, reason = NOTE.validate_json(entry.metadata()[ENTRY])
+    check_regular(path, follow_link=False)
+    try:
+        with safe_open(path, framework="numpy") as entry:
+            key, digest, reason = NOTE.validate_json(entry.metadata()[ENTRY])
+    except (SafetensorError, OSError):
+        open_regular(path, follow_link=False).close()  # the system says more, such as that it may not be read
+        raise
     if key != path.stem:
         raise ValueError(f"made for the key {key[:12]}")
     return digest, reason

@@ -1,6 +1,7 @@
 """Arrays of published feature files, read with suspicion: every problem names the file and the key."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -8,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError
+from pipeline.settings.limits import Limits, load_limits
 
 NUMBERS = "fiu"  # kinds of dtype: floating, signed, unsigned
+BLOCK_BYTES = 1 << 28  # of text that is read at a time
 
 
 def check_numbers(array: Any, name: str) -> None:  # noqa: ANN401 - h5py has no types
@@ -80,25 +83,40 @@ def words(array: Any, name: str) -> list[str]:  # noqa: ANN401 - h5py has no typ
         name: file and key, for the message.
 
     Raises:
-        DataError: another shape, objects that are no text, or text that is no UTF-8.
+        DataError: another shape, objects that are no text, text that is no UTF-8, or more of it than the limits allow.
     """
-    if h5py.check_string_dtype(array.dtype) is not None:
-        values = _utf8(array, name)
-    elif array.dtype.kind in NUMBERS:
-        values = [str(value).removesuffix(".0") for value in array[:].reshape(-1).tolist()]
-    else:
-        raise DataError(f"{name}: {array.dtype}; expected text or numbers")
-    if len(values) != len(array):
+    if array.shape not in ((len(array),), (len(array), 1)):
         raise DataError(f"{name}: shape {array.shape}; expected (n,) or (n, 1)")
-    return values
+    if h5py.check_string_dtype(array.dtype) is not None:
+        return _texts(array, name, load_limits())
+    if array.dtype.kind in NUMBERS:
+        return [str(value).removesuffix(".0") for value in array[:].reshape(-1).tolist()]
+    raise DataError(f"{name}: {array.dtype}; expected text or numbers")
 
 
-def _utf8(array: Any, name: str) -> list[str]:  # noqa: ANN401 - h5py has no types
-    """The text of a dataset, whatever encoding it claims: NumPy's bytes are written as ASCII."""
-    try:
-        texts: list[str] = array.asstr("utf-8")[:].reshape(-1).tolist()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name}: {error}; expected text in UTF-8") from error
+def _texts(array: Any, name: str, limits: Limits) -> list[str]:  # noqa: ANN401 - h5py has no types
+    """The text of a dataset, whatever encoding it claims: NumPy's bytes are written as ASCII.
+
+    A text of any length may lie in the file once and be in every row. So few rows are read at a time that they stay
+    below `BLOCK_BYTES` even where each is as long as the file.
+    """
+    n_file_bytes = Path(array.file.filename).stat().st_size
+    texts, n_bytes, n_at_once = list[str](), 0, max(1, BLOCK_BYTES // max(1, n_file_bytes))
+    rows = array.asstr("utf-8")
+    for start in range(0, len(array), n_at_once):
+        try:
+            block = rows[start : start + n_at_once].reshape(-1).tolist()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{name}: {error}; expected text in UTF-8") from error
+        texts += block
+        n_bytes += sum(map(len, block))
+        longest = max(map(len, block))
+        if longest > limits.text_characters:
+            expected = f"at most {limits.named('text_characters')}"
+            raise DataError(f"{name}: a text of {longest} characters; expected {expected}")
+        if n_bytes > limits.expansion_factor * n_file_bytes:
+            expected = f"at most {limits.named('expansion_factor')}"
+            raise DataError(f"{name}: {n_bytes} characters from a file of {n_file_bytes} bytes; expected {expected}")
     return texts
 
 

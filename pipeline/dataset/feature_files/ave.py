@@ -46,8 +46,8 @@ def read_f(root: AnyPath) -> Imported:
     root = Path(root)
     if missing := [name for name in NEEDED if not (root / name).is_file()]:
         raise DataError(f"{root}: schema F without {missing}; expected {' '.join(NEEDED)}")
-    audio, visual = (_means(root / name) for name in (AUDIO, VISUAL))
-    labels = _event_classes(root / LABELS)
+    labels, n_seconds = _event_classes(root / LABELS)
+    audio, visual = (_means(root / name, len(labels), n_seconds) for name in (AUDIO, VISUAL))
     check_lengths(str(root), {AUDIO: audio, VISUAL: visual, LABELS: labels})
     annotations = _annotations(root / ANNOTATIONS, len(labels))
     labels, class_names = _named(labels, [category for category, _ in annotations])
@@ -82,8 +82,8 @@ def _provenance(root: Path) -> dict[str, Any]:
     }
 
 
-def _means(path: Path) -> NDArray[np.float32]:
-    """(n, width): mean over seconds, and over places where there are any."""
+def _means(path: Path, n_rows: int, n_seconds: int) -> NDArray[np.float32]:
+    """(n, width): mean over seconds, and over places where there are any; the labels have so many rows and seconds."""
     with open_hdf5(path) as file:
         array = dataset(file, KEY)
         check_numbers(array, f"{path}: {KEY}")
@@ -91,7 +91,19 @@ def _means(path: Path) -> NDArray[np.float32]:
             raise DataError(
                 f"{path}: {KEY}: shape {array.shape}; expected (n, seconds, width) numbers, or 7 x 7 places between"
             )
+        _check_axes(array.shape, n_rows, n_seconds, f"{path}: {KEY}")
         return checked_matrix(np.concatenate(list(_block_means(array))), f"{path}: {KEY}")
+
+
+def _check_axes(shape: tuple[int, ...], n_rows: int, n_seconds: int, name: str) -> None:
+    """Refuse features with axes in another order than those of the labels, which the mean would hide."""
+    for axis, (what, length) in enumerate((("videos", n_rows), ("seconds", n_seconds))):
+        if shape[axis] != length and length in shape[axis + 1 :]:
+            other = axis + 1 + shape[axis + 1 :].index(length)
+            raise DataError(
+                f"{name}: shape {shape}; expected (n, seconds, width) numbers, or 7 x 7 places between: it looks "
+                f"transposed, its axis {other} has the {length} {what} of {LABELS}"
+            )
 
 
 def _block_means(array: Any) -> Iterator[NDArray[np.float64]]:  # noqa: ANN401 - h5py has no types
@@ -100,8 +112,8 @@ def _block_means(array: Any) -> Iterator[NDArray[np.float64]]:  # noqa: ANN401 -
         yield array[start : start + BLOCK_VIDEOS].mean(axis=tuple(range(1, array.ndim - 1)), dtype=np.float64)
 
 
-def _event_classes(path: Path) -> NDArray[np.int64]:
-    """(n,) the one class, besides background, that the seconds of a video have; NO_EVENT where all are background."""
+def _event_classes(path: Path) -> tuple[NDArray[np.int64], int]:
+    """(n,) the one class, besides background, that the seconds of a video have, or NO_EVENT; and how many seconds."""
     with open_hdf5(path) as file:
         one_hot = dataset(file, KEY)[()]
     check_numbers(one_hot, f"{path}: {KEY}")
@@ -110,12 +122,17 @@ def _event_classes(path: Path) -> NDArray[np.int64]:
     if (odd := np.argwhere(~np.isin(one_hot, (0, 1)))).size:
         place = tuple(odd[0].tolist())
         raise DataError(f"{path}: {KEY}: the value at {place} is {one_hot[place]}; expected 0 and 1 alone")
+    if (one_hot.sum(axis=1) == 1).all() and not (one_hot.sum(axis=2) == 1).all():
+        raise DataError(
+            f"{path}: {KEY}: shape {one_hot.shape}; expected (n, seconds, classes): it looks transposed, "
+            "its axis 2 has the seconds, as there is one 1 for each place of it"
+        )
     has_event = one_hot[:, :, :-1].any(axis=1)  # (n, classes)
     n_classes = has_event.sum(axis=1)
     if (n_classes > 1).any():
         row = int(np.argmax(n_classes))
         raise DataError(f"{path}: {KEY}: row {row} has events of {n_classes[row]} classes; expected one class a video")
-    return np.where(n_classes == 1, has_event.argmax(axis=1), NO_EVENT)
+    return np.where(n_classes == 1, has_event.argmax(axis=1), NO_EVENT), one_hot.shape[1]
 
 
 def _orders(root: Path, n_rows: int) -> tuple[NDArray[np.int64], list[str]]:

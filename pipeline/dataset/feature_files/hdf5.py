@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 
-from pipeline.errors import DataError, PipelineError
+from pipeline.errors import DataError, PipelineError, in_words
 from pipeline.settings.limits import Limits, load_limits
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
@@ -33,7 +33,7 @@ def open_hdf5(path: AnyPath) -> Iterator[Any]:
     except PipelineError:  # some of ours are ValueErrors too
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # of a damaged chunk, group, link or type
-        raise DataError(f"{path}: {error}; expected an HDF5 file that can be read") from error
+        raise DataError(f"{path}: {in_words(error)}; expected an HDF5 file that can be read") from error
 
 
 def dataset(file: Any, key: str) -> Any:  # noqa: ANN401 - h5py has no types

@@ -161,6 +161,9 @@ def _with_names(part: FeatureRows, file: Any, keys: Sides, allowed: tuple[str, .
 
 def _facts(file: Any) -> tuple[list[str] | None, dict[str, Any]]:  # noqa: ANN401 - h5py has no types
     """The names of the classes and what made the features, as the attributes of our own export have them in JSON."""
+    for name in ("classes", "provenance"):
+        if name in file.attrs and file.attrs.get_id(name).shape:
+            raise DataError(f"{file.filename}: attribute {name}: an array; expected one text")
     try:
         facts = {name: parse_json(file.attrs[name]) for name in ("classes", "provenance") if name in file.attrs}
     except (TypeError, ValueError) as error:

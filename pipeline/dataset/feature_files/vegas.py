@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.dataset.feature_files.arrays import checked_labels, checked_matrix
-from pipeline.dataset.feature_files.imported import FeatureRows, Imported
+from pipeline.dataset.feature_files.imported import MIN_CLASSES, FeatureRows, Imported
 from pipeline.dataset.layouts.locations import fold_lists
-from pipeline.errors import ClipError, DataError, ParamsError
+from pipeline.errors import ClipError, DataError, ParamsError, in_words
+from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.rejects import Reject
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import read_regular
@@ -40,11 +41,12 @@ def read_d(root: AnyPath, fold: int) -> Imported:
         fold: place of the test fold among the lists in the order of their names; all others are train.
 
     Returns:
-        The clips whose three arrays are sound; the others are refused.
+        The clips whose three arrays are sound; the others are refused. Where nothing can be told apart among those that
+        are left, none of them.
 
     Raises:
-        DataError: a folder is missing, a list is damaged, an id stands in two lists, no clip is sound, or clips differ
-            in width or type.
+        DataError: a folder is missing, a list is damaged, an id stands in two lists, or clips differ
+            in width or type; or nothing is refused and there are fewer than two classes.
         ParamsError: there is no such fold.
     """
     root = Path(root)
@@ -59,8 +61,8 @@ def read_d(root: AnyPath, fold: int) -> Imported:
             clips[clip_id] = _read_clip(root, clip_id, digest)
         except ClipError as error:
             refused.append(Reject(clip_id, "dataset", error.kind, str(error)))
-    if not clips:
-        raise DataError(f"{root}: none of {len(fold_of)} listed clips is sound, such as: {refused[0].reason}")
+    if refused and len({clip.label for clip in clips.values()}) < MIN_CLASSES:
+        return Imported(FeatureTable.empty(), [], refused)
     rows = FeatureRows(
         audio=_scaled_means(AUDIO, {clip_id: clip.audio for clip_id, clip in clips.items()}),
         visual=_scaled_means(VISUAL, {clip_id: clip.visual for clip_id, clip in clips.items()}),
@@ -99,7 +101,7 @@ def _ids(path: Path) -> list[str]:
         else:
             ids = read_regular(path).decode("utf-8-sig").split()
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}; expected ids, as text in UTF-8 or in a NumPy array") from error
+        raise DataError(f"{path}: {in_words(error)}; expected ids, as text in UTF-8 or in a NumPy array") from error
     return [clip_id.removesuffix(".npy") for clip_id in ids]
 
 

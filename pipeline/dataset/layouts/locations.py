@@ -1,8 +1,9 @@
 """Where the files of a source are and which settings it takes: what is missing is named, with what was expected."""
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.dataset.base import DatasetParams
@@ -74,7 +75,7 @@ def fold_lists(folder: AnyPath) -> list[Path]:
 
     Raises:
         DataError: one of them is no file, or is not called as the others: a README or the copy that an editor keeps,
-            which would move the numbers of the folds.
+            which would move the numbers of the folds; or a number is missing among them.
     """
     folder = Path(folder)
     lists = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
@@ -94,7 +95,20 @@ def fold_lists(folder: AnyPath) -> list[Path]:
         if place in places:
             raise DataError(f"{path}: the number of {places[place].name}; expected a number of its own")
         places[place] = path
+    _check_none_missing(folder, places)
     return [places[place] for place in sorted(places)]
+
+
+def _check_none_missing(folder: Path, places: Mapping[tuple[int, ...], Path]) -> None:
+    """Refuse lists whose numbers leave one out, where it is one number in which their names differ."""
+    varying = [numbers for numbers in map(set, zip(*places, strict=True)) if len(numbers) > 1]
+    if len(varying) != 1:
+        return
+    numbers = sorted(varying[0])
+    for number, following in itertools.pairwise(numbers):
+        if following != number + 1:
+            names = ", ".join(places[place].name for place in sorted(places))
+            raise DataError(f"{folder}: no list of number {number + 1} among {names}; expected one for each number")
 
 
 def chosen_protocol(params: DatasetParams, known: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.dataset.names import check_name
-from pipeline.errors import DataError
+from pipeline.errors import DataError, in_words
 from pipeline.settings.limits import Limits, load_limits
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import LARGEST_TEXT_BYTES, check_regular, open_regular_text
@@ -145,7 +145,7 @@ def _read_parquet(path: Path, limits: Limits) -> list[TableRow]:
             numbered = enumerate(batch.to_pylist(), start=len(rows) + 1)
             rows += [_checked(TableRow(f"{path}: row {i}", _as_text(row)), limits) for i, row in numbered]
     except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: {error}; expected a Parquet file, its text in UTF-8") from error
+        raise DataError(f"{path}: {in_words(error)}; expected a Parquet file, its text in UTF-8") from error
     return rows
 
 

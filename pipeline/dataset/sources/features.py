@@ -29,7 +29,7 @@ def import_table(params: DatasetParams) -> Imported:
     if params.protocol is not None:
         raise ParamsError(f"dataset.protocol={params.protocol!r}; expected null: the split is that of the files")
     imported = _folder(path, params) if path.is_dir() else _file(path, params)
-    clip_id, count = Counter(imported.table.clip_ids).most_common(1)[0]
+    clip_id, count = max(Counter(imported.table.clip_ids).items(), key=lambda item: item[1], default=("", 0))
     if count > 1:
         raise DataError(f"{path}: clip {clip_id!r} stands in {count} rows; expected one row a clip")
     return imported

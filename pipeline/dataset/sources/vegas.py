@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.dataset.base import DatasetParams, Found, refusal
 from pipeline.dataset.layouts.class_folders import list_videos
 from pipeline.dataset.layouts.locations import check_classes, fold_lists, given_folder, part_of, refuse_protocol
-from pipeline.errors import DataError
+from pipeline.errors import DataError, in_words
 from pipeline.formats.clips import Clip
 from pipeline.settings.regular_files import read_regular
 
@@ -90,5 +90,5 @@ def _ids(path: Path) -> list[str]:
     try:
         lines = read_regular(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: {error}; expected a text file, an ID a line") from error
+        raise DataError(f"{path}: {in_words(error)}; expected a text file, an ID a line") from error
     return [line.strip() for line in lines if line.strip()]

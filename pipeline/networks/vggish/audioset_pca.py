@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, in_words
 from pipeline.settings.environment import weights_folder
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import open_regular
@@ -54,7 +54,7 @@ def load_vggish_pca(path: AnyPath) -> VggishPca:
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing, and vggish.postprocess needs it; expected a copy of {URL} there") from error
     except DAMAGE as error:
-        raise DataError(f"{path}: {error}; expected the arrays of {URL}") from error
+        raise DataError(f"{path}: {in_words(error)}; expected the arrays of {URL}") from error
     _check(path, "pca_eigen_vectors", eigen_vectors, [(WIDTH, WIDTH)])
     _check(path, "pca_means", means, [(WIDTH,), (WIDTH, 1)])
     return VggishPca(eigen_vectors.astype(np.float64), means.astype(np.float64).reshape(WIDTH))
@@ -87,6 +87,8 @@ def postprocess(embeddings: NDArray[np.floating], pca: VggishPca, quantise: bool
 
 def _check(path: Path, name: str, array: NDArray[np.floating], shapes: list[tuple[int, ...]]) -> None:
     """Refuse an array that is not the one of that name."""
+    if not isinstance(array, np.ndarray):  # of what it cannot read NumPy gives the bytes
+        raise DataError(f"{path}: {name} holds bytes that are no array; expected finite floats")
     if array.shape not in shapes:
         raise DataError(f"{path}: {name} has shape {array.shape}; expected {' or '.join(map(str, shapes))}")
     if array.dtype.kind != "f" or not np.isfinite(array).all():

@@ -261,10 +261,11 @@ def test_the_command_prunes(tmp_path: Path) -> None:
     assert kept(cache, 10) == []
 
 
-def test_a_bad_size_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
-    done = command(tmp_path, "prune", "--max-size", "much")
-    assert done.returncode == 1
-    assert done.stderr.startswith("avr: ParamsError: size 'much'; expected a number and a unit")
+@pytest.mark.parametrize("size", ["much", "5", "1,5GB"])
+def test_a_size_that_cannot_be_understood_ends_with_exit_code_2(size: str, tmp_path: Path) -> None:
+    done = command(tmp_path, "prune", "--max-size", size)
+    assert done.returncode == 2  # as a command line does that cannot be understood
+    assert f"--max-size: size '{size}'; expected a number and a unit, such as 500MB, 5GB or 2GiB" in done.stderr
 
 
 def test_folders_loops_of_links_and_pipes_are_passed_over(tmp_path: Path) -> None:

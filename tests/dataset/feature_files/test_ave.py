@@ -96,6 +96,25 @@ def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
         read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "axes", "message"),
+    [
+        ("audio_feature", (0, 2, 1), r"shape \(24, 4, 10\); .* its axis 2 has the 10 seconds of labels.h5"),
+        ("audio_feature", (1, 0, 2), r"shape \(10, 24, 4\); .* its axis 1 has the 24 videos of labels.h5"),
+        ("visual_feature", (0, 4, 2, 3, 1), r"shape \(24, 5, 7, 7, 10\); .* its axis 4 has the 10 seconds"),
+        ("visual_feature", (0, 2, 3, 1, 4), r"shape \(24, 7, 7, 10, 5\); .* its axis 3 has the 10 seconds"),
+        ("labels", (0, 2, 1), r"shape \(24, 3, 10\); .* its axis 2 has the seconds"),
+    ],
+)
+def test_axes_in_another_order_are_refused_by_name(
+    name: str, axes: tuple[int, ...], message: str, tmp_path: Path
+) -> None:
+    array = write_f(tmp_path)[name]
+    write_h5(tmp_path / f"{name}.h5", {"avadataset": array.transpose(axes)})
+    with pytest.raises(DataError, match=rf"{name}\.h5: avadataset: {message}"):
+        read(tmp_path)
+
+
 def test_every_file_is_in_the_provenance(tmp_path: Path) -> None:
     write_f(tmp_path)
     facts = read(tmp_path).table.provenance["imported"]
@@ -160,7 +179,7 @@ BROKEN = {
     "short": (change("audio_feature", "avadataset", lambda a: a[:20]), "{'audio_feature.h5': 20, 'visual_feature.h5'"),
     "turned": (
         change("audio_feature", "avadataset", lambda a: a.transpose(2, 1, 0)),
-        "audio_feature.h5 look transposed, axis 1 has a clip a column",
+        "audio_feature.h5: .* it looks transposed, its axis 2 has the 70 videos of labels.h5",
     ),
     "few labels": (change("labels", "avadataset", lambda a: a[:20]), "'labels.h5': 20}; expected the same number"),
     "text": (

@@ -10,6 +10,7 @@ import yaml
 
 from pipeline.dataset.feature_files.__main__ import export
 from pipeline.dataset.sources.features import import_table
+from pipeline.errors import DataError
 from pipeline.features.pca import load_pca
 from pipeline.formats import rejects
 from pipeline.formats.clips import read_clips
@@ -119,6 +120,18 @@ def test_refused_clips_of_the_data_set_are_counted_with_all_others() -> None:
     metrics = run_to_the_metrics()
     assert metrics["rejected"] == 1
     assert metrics["dataset"]["n_clips"] == 29
+
+
+@pytest.mark.parametrize("fraction", [0.2, 1.0])
+def test_a_data_set_of_unsound_clips_says_why_and_lists_them(fraction: float) -> None:
+    root = write_d(Path("vegas"), make_d(2), [["a", "b"], ["c"]])
+    write_params(root, max_rejected_fraction=fraction)
+    expected = "two classes or more" if fraction == 1.0 else "at most dataset.max_rejected_fraction=0.2 of them"
+    with pytest.raises(
+        DataError, match=rf"such as missing: clip 'a': vgg/a\.npy: no such file; .*; expected {expected}"
+    ):
+        dataset.main(CLIPS, IMPORTED, DATASET)
+    assert [row.clip_id for row in rejects.read(DATASET / "rejected.csv")] == ["a", "b", "c"]
 
 
 def test_the_export_of_a_run_is_imported_as_the_same_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -253,11 +253,45 @@ def test_a_fold_without_a_list_is_refused(tmp_path: Path) -> None:
         read(write_d(tmp_path, CLIPS, [["v00"], ["v01"]]), fold=2)
 
 
-def test_a_folder_without_a_sound_clip_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"none of 2 listed clips is sound, such as: clip 'a': vgg/a\.npy: no such file"
-    ):
-        read(write_d(tmp_path, CLIPS, [["a", "b"]]))
+def test_arrays_on_another_disk_are_read_through_links(tmp_path: Path) -> None:
+    root = write_d(tmp_path / "here", CLIPS, FOLDS)
+    (root / "vgg").rename(tmp_path / "vgg")
+    (root / "vgg").symlink_to(tmp_path / "vgg")
+    (root / "inception" / "v00.npy").rename(tmp_path / "one.npy")
+    (root / "inception" / "v00.npy").symlink_to(tmp_path / "one.npy")
+    imported = read(root)
+    assert (sorted(imported.table.clip_ids), imported.refused) == (sorted(CLIPS), [])
+
+
+@pytest.mark.parametrize("n_sound", [0, 1])
+def test_where_nothing_can_be_told_apart_all_refusals_are_listed(n_sound: int, tmp_path: Path) -> None:
+    imported = read(write_d(tmp_path, CLIPS, [["a", "b", *sorted(CLIPS)[:n_sound]]]))
+    assert imported.table.clip_ids == []
+    assert [(row.clip_id, row.kind) for row in imported.refused] == [("a", "missing"), ("b", "missing")]
+    assert "vgg/" in imported.refused[0].reason
+    assert "no such file" in imported.refused[0].reason
+
+
+@pytest.mark.parametrize(("numbers", "missing"), [((0, 1, 3, 4), 2), ((1, 2, 4, 5), 3), ((0, 1, 2, 10), 3)])
+def test_a_list_that_is_missing_among_others_moves_no_fold(
+    numbers: tuple[int, ...], missing: int, tmp_path: Path
+) -> None:
+    root = write_d(tmp_path, CLIPS, [])
+    for number, ids in zip(numbers, FOLDS, strict=False):
+        (root / "folds" / f"fold_{number}.txt").write_text("\n".join(ids))
+    with pytest.raises(DataError, match=rf"folds: no list of number {missing} among fold_{numbers[0]}\.txt, "):
+        read(tmp_path, fold=1)
+
+
+@pytest.mark.parametrize("name", ["fold_{}_of_5.txt", "vegas2018_{}.txt"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_number_that_all_lists_share_counts_no_folds(name: str, first: int, tmp_path: Path) -> None:
+    root = write_d(tmp_path, CLIPS, [])
+    for number, ids in enumerate(FOLDS, first):
+        (root / "folds" / name.format(number)).write_text("\n".join(ids))
+    table = read(tmp_path, fold=1).table
+    tested = {clip_id for clip_id, split in zip(table.clip_ids, table.splits, strict=True) if split == "test"}
+    assert tested == set(FOLDS[1])
 
 
 def test_clips_of_different_types_are_refused(tmp_path: Path) -> None:
