@@ -108,7 +108,7 @@ def test_a_length_that_is_made_of_bit_rates_is_no_statement(audio_codec: str, tm
 def test_an_avi_that_ends_anywhere_in_its_first_list_is_refused(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "clip.avi", PICTURES, SOUND, sample_rate=RATE, **AVI).read_bytes()
     (list_size,) = struct.unpack_from("<I", whole, 16)
-    for n_bytes in range(8, 20 + list_size):
+    for n_bytes in [*range(8, 64), *range(64, 20 + list_size, 101)]:
         (tmp_path / "clip.avi").write_bytes(whole[:n_bytes])
         with pytest.raises(ClipError, match=rf": {n_bytes} bytes; expected \d+ bytes by its header$"):
             check_whole_file(tmp_path / "clip.avi")
