@@ -47,7 +47,7 @@ def facts_of(sounds: SoundsParams, views: ViewsParams) -> Facts:
     return Facts(sounds.rate, views.mouth_fps, views.mouth_size, views.face_size)
 
 
-class Clips:
+class HeardClips:
     """The sounds and views of clips, which stay in their files until they are asked for.
 
     Args:
@@ -128,7 +128,7 @@ class Clips:
 class Material(NamedTuple):
     """What is measured on: a list of mixtures and the clips that they are made of."""
 
-    clips: Clips
+    clips: HeardClips
     mixtures: Sequence[Mixture]
 
 
@@ -157,7 +157,7 @@ class TrainingStream:
         DataError: the train split has too few sources.
     """
 
-    def __init__(self, clips: Clips, params: MixturesParams) -> None:
+    def __init__(self, clips: HeardClips, params: MixturesParams) -> None:
         self.clips, self.params = clips, params
         self._partners = Partners("train", clips.of_split("train"), params.n_sources)
 
@@ -173,7 +173,7 @@ class TrainingStream:
         return TrainingBatch(*(np.stack(column) for column in zip(*rows, strict=True)))
 
     def couples(self, n_couples: int, n_samples: int, rng: np.random.Generator) -> TrainingBatch:
-        """Return pairs of mixtures, 2k and 2k + 1, in which other words of one person meet one and the same source.
+        """Return pairs of mixtures, 2k and 2k + 1, in which other words of one person meet one other source.
 
         Args:
             n_couples: how many pairs; the batch has twice as many mixtures.

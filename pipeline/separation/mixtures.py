@@ -19,7 +19,7 @@ from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
 
-Kind = Literal["any", "same_label", "different_label"]
+MixtureKind = Literal["any", "same_label", "different_label"]
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 LEAST_ACTIVE_FRACTION = 0.3  # of a segment's time; quieter segments are not drawn
 ACTIVE_DB = -40.0  # of the clip's loudest sample: what is louder is active
@@ -46,7 +46,7 @@ class MixturesParams(StageParams):
 
     seed: NonNegativeInt
     n_sources: Annotated[int, Field(ge=2, le=3)]
-    kinds: dict[Kind, Fraction01]
+    kinds: dict[MixtureKind, Fraction01]
     n_validation: PositiveInt
     n_test: PositiveInt
     seconds: PositiveFloat
@@ -55,7 +55,7 @@ class MixturesParams(StageParams):
 
     @field_validator("kinds")
     @classmethod
-    def _fractions_of_all(cls, kinds: dict[Kind, float]) -> dict[Kind, float]:
+    def _fractions_of_all(cls, kinds: dict[MixtureKind, float]) -> dict[MixtureKind, float]:
         if abs(sum(kinds.values()) - 1) > 1e-6:
             raise ValueError(f"{sum(kinds.values()):g} in all; expected fractions that sum to 1")
         return kinds
@@ -104,14 +104,16 @@ SoundOf = Callable[[str], NDArray[np.float32]]
 """The whole sound (n_samples,) of a clip by its name, in [-1, 1]."""
 
 
-class Drawn(NamedTuple):
+class DrawnMixtures(NamedTuple):
     """The mixtures of a split, and how many draws were too quiet to be one."""
 
     mixtures: list[Mixture]
     n_quiet: int
 
 
-def draw_mixtures(split: str, clips: Sequence[Clip], sound_of: SoundOf, rate: int, params: MixturesParams) -> Drawn:
+def draw_mixtures(
+    split: str, clips: Sequence[Clip], sound_of: SoundOf, rate: int, params: MixturesParams
+) -> DrawnMixtures:
     """Return the list of mixtures of a split, which depends on its clips and the parameters alone.
 
     Args:
@@ -141,7 +143,7 @@ def draw_mixtures(split: str, clips: Sequence[Clip], sound_of: SoundOf, rate: in
                 f"{1 - LEAST_ACTIVE_FRACTION:.0%} of the time; expected clips with sound"
             )
         mixtures.append(Mixture(f"{split}-{number:04d}", split, kind, seconds, segments))
-    return Drawn(mixtures, n_quiet)
+    return DrawnMixtures(mixtures, n_quiet)
 
 
 class Partners:
@@ -204,7 +206,7 @@ def source_of(clip: Clip) -> str:
     return clip.source_id or f"clip {clip.clip_id}"
 
 
-def kinds_in_turn(kinds: Mapping[Kind, float], n: int, rng: np.random.Generator) -> list[str]:
+def kinds_in_turn(kinds: Mapping[MixtureKind, float], n: int, rng: np.random.Generator) -> list[str]:
     """Return the kind of each of n mixtures, drawn by their fractions.
 
     Args:

@@ -19,7 +19,7 @@ def main(
     """Write metrics.json, and a table of the scores of every source of every test mixture."""
     from pipeline.evaluate.writing import write_csv, write_json
     from pipeline.formats.clips import read_clips
-    from pipeline.separation.material import Clips, Material, facts_of
+    from pipeline.separation.material import HeardClips, Material, facts_of
     from pipeline.separation.measures.report import in_words, metrics_of
     from pipeline.separation.measures.scores import EvaluateSeparationParams, score_mixtures, score_rows
     from pipeline.separation.measures.separated import estimates_of, rules_of
@@ -30,7 +30,7 @@ def main(
 
     params = load_params("evaluate", EvaluateSeparationParams)
     facts = facts_of(load_params("sounds", SoundsParams), load_params("views", ViewsParams))
-    clips = Clips(read_clips(clips_csv), sounds, views, facts)
+    clips = HeardClips(read_clips(clips_csv), sounds, views, facts)
     test = [mixture for mixture in read_mixtures(mixtures) if mixture.split == "test"]
     names = list(model_sections(key="separators"))
     rules = rules_of(names)

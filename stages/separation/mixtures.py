@@ -9,7 +9,7 @@ from stages.cli import run
 def main(clips_csv: Path, sounds: Path, views: Path, mixtures: Path, report: Path) -> None:
     """Write the list of mixtures, and a report of how many draws were too quiet."""
     from pipeline.formats.clips import read_clips
-    from pipeline.separation.material import Clips, facts_of
+    from pipeline.separation.material import HeardClips, facts_of
     from pipeline.separation.mixtures import MixturesParams, draw_mixtures, write_mixtures
     from pipeline.separation.sounds import SoundsParams
     from pipeline.separation.views import ViewsParams
@@ -17,7 +17,7 @@ def main(clips_csv: Path, sounds: Path, views: Path, mixtures: Path, report: Pat
 
     params = load_params("mixtures", MixturesParams)
     facts = facts_of(load_params("sounds", SoundsParams), load_params("views", ViewsParams))
-    clips = Clips(read_clips(clips_csv), sounds, views, facts)
+    clips = HeardClips(read_clips(clips_csv), sounds, views, facts)
     drawn = {
         split: draw_mixtures(split, clips.of_split(split), clips.sound, facts.rate, params)
         for split in ("validation", "test")

@@ -8,7 +8,7 @@ from stages.cli import run
 def main(clips_csv: Path, sounds: Path, views: Path, mixtures: Path, name: str, separators: Path, out: Path) -> None:
     """Write shards of the estimates (n_seeds, n_sources, n_samples) int16 and their scales."""
     from pipeline.formats.clips import read_clips
-    from pipeline.separation.material import Clips, Material, facts_of
+    from pipeline.separation.material import HeardClips, Material, facts_of
     from pipeline.separation.mixtures import read_mixtures
     from pipeline.separation.parts.seeds import load_separators
     from pipeline.separation.separating import write_separated
@@ -17,7 +17,7 @@ def main(clips_csv: Path, sounds: Path, views: Path, mixtures: Path, name: str, 
     from pipeline.settings.params import load_params
 
     facts = facts_of(load_params("sounds", SoundsParams), load_params("views", ViewsParams))
-    clips = Clips(read_clips(clips_csv), sounds, views, facts)
+    clips = HeardClips(read_clips(clips_csv), sounds, views, facts)
     test = [mixture for mixture in read_mixtures(mixtures) if mixture.split == "test"]
     write_separated(name, load_separators(name, separators, facts), Material(clips, test), out)
 

@@ -17,7 +17,7 @@ def names(requirements: list[str]) -> set[str]:
 
 
 ALWAYS = names(PROJECT["dependencies"])
-ON_DEMAND = names([each for name in ("ray", "tfhub") for each in PROJECT["optional-dependencies"][name]])
+ON_DEMAND = names([each for name in ("ray", "tfhub", "speech") for each in PROJECT["optional-dependencies"][name]])
 
 
 def imported() -> set[str]:

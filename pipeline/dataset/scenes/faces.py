@@ -12,11 +12,11 @@ MOUTH_CENTRE = (0.0, 0.44)  # in coordinates from -1 to 1: where a film of the m
 SOFTNESS = 0.04
 MOUTH_COLOUR = (0.12, 0.02, 0.04)
 
-Plane = NDArray[np.floating[Any]]
+Raster = NDArray[np.floating[Any]]
 
 
 def make_faces(
-    opening: Plane, spread: Plane, person: Person, size: int, difficulty: float, rng: np.random.Generator
+    opening: Raster, spread: Raster, person: Person, size: int, difficulty: float, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Return the pictures (n, size, size, 3) uint8 of a person whose mouth moves.
 
@@ -47,7 +47,7 @@ def make_faces(
     return np.ascontiguousarray(np.moveaxis(np.clip(255 * pictures + 0.5, 0, 255).astype(np.uint8), 0, -1))
 
 
-def _paint_mouth(pictures: Plane, x: Plane, y: Plane, opening: Plane, spread: Plane, person: Person) -> None:
+def _paint_mouth(pictures: Raster, x: Raster, y: Raster, opening: Raster, spread: Raster, person: Person) -> None:
     """Lips around a dark opening; coordinates are about the mouth's centre."""
     half_width = (0.13 + 0.12 * spread)[:, None, None]
     half_height = (0.012 + 0.16 * opening)[:, None, None]
@@ -55,26 +55,27 @@ def _paint_mouth(pictures: Plane, x: Plane, y: Plane, opening: Plane, spread: Pl
     _paint(pictures, _ellipse(x, y, half_width, half_height), MOUTH_COLOUR)
 
 
-def _ellipse(x: Plane, y: Plane, half_width: Plane | float, half_height: Plane | float) -> Plane:
+def _ellipse(x: Raster, y: Raster, half_width: Raster | float, half_height: Raster | float) -> Raster:
     """Coverage (n, size, size) in [0, 1] of an ellipse about the origin, with a soft edge."""
     radius = np.sqrt((x / half_width) ** 2 + (y / half_height) ** 2)
-    cover: Plane = np.clip(0.5 + (1 - radius) * np.minimum(half_width, half_height) / SOFTNESS, 0, 1)
+    cover: Raster = np.clip(0.5 + (1 - radius) * np.minimum(half_width, half_height) / SOFTNESS, 0, 1)
     return cover
 
 
-def _above(y: Plane, line: float) -> Plane:
+def _above(y: Raster, line: float) -> Raster:
     """1 above a line, 0 below it."""
-    return np.clip(0.5 + (line - y) / SOFTNESS, 0, 1)
+    cover: Raster = np.clip(0.5 + (line - y) / SOFTNESS, 0, 1)
+    return cover
 
 
-def _paint(pictures: Plane, cover: Plane, colour: tuple[float, float, float]) -> None:
+def _paint(pictures: Raster, cover: Raster, colour: tuple[float, float, float]) -> None:
     """Lay a colour over the pictures (3, n, size, size) in place."""
     cover = cover.astype(np.float32)
     for channel, level in zip(pictures, colour, strict=True):
         channel += cover * (np.float32(level) - channel)
 
 
-def _drift(n: int, amount: float, rng: np.random.Generator) -> Plane:
+def _drift(n: int, amount: float, rng: np.random.Generator) -> Raster:
     """Where a head is, (2, n): slow waves."""
     time = np.arange(n)
     waves = [np.sin(time * rng.uniform(0.02, 0.12) + rng.uniform(0, 6.28)) for _ in range(4)]

@@ -29,7 +29,7 @@ PEAK = 0.7
 _GLIDE_SECONDS = 0.03  # how fast formants and loudness move
 _OPEN_HZ, _WIDE_HZ = (250.0, 760.0), (800.0, 2350.0)  # F1 of a closed and an open mouth, F2 of a round and a wide one
 
-Track = NDArray[np.float64]  # (n,), at CONTROL_HZ
+Course = NDArray[np.float64]  # (n,), at CONTROL_HZ
 
 
 class Speech(NamedTuple):
@@ -42,19 +42,19 @@ class Speech(NamedTuple):
         formants_hz: (n, 3) of a mean tract.
     """
 
-    loudness: Track
-    noise: Track
-    pitch: Track
-    formants_hz: Track
+    loudness: Course
+    noise: Course
+    pitch: Course
+    formants_hz: Course
 
     @property
-    def opening(self) -> Track:
+    def opening(self) -> Course:
         """How open the mouth is, (n,) in [0, 1]."""
         low, high = _OPEN_HZ
         return self.loudness * np.clip(0.25 + 0.75 * (self.formants_hz[:, 0] - low) / (high - low), 0, 1)
 
     @property
-    def spread(self) -> Track:
+    def spread(self) -> Course:
         """How wide the mouth is, (n,) in [0, 1]; half at rest."""
         low, high = _WIDE_HZ
         wide = np.clip((self.formants_hz[:, 1] - low) / (high - low), 0, 1)
@@ -117,7 +117,7 @@ def make_voice(
     return (np.rint(voice * 32767) / 32768).astype(np.float32)
 
 
-def _level(frequency_hz: Track, formants_hz: Track) -> Track:
+def _level(frequency_hz: Course, formants_hz: Course) -> Course:
     """What the tract lets through of a tone (n,), a resonance a formant."""
     total = np.full(len(frequency_hz), 0.02)
     for k, bandwidth_hz in enumerate(BANDWIDTHS_HZ):
@@ -126,7 +126,7 @@ def _level(frequency_hz: Track, formants_hz: Track) -> Track:
     return np.where(frequency_hz < HIGHEST_HZ, total, 0.0)
 
 
-def _glide(track: Track) -> Track:
+def _glide(track: Course) -> Course:
     """A track (n,) whose steps take some time; its ends are kept."""
     width = round(2 * _GLIDE_SECONDS * CONTROL_HZ) + 1
     window = np.hanning(width + 2)[1:-1]

@@ -37,7 +37,8 @@ def mean_and_margin(values: NDArray[np.float64], weights: NDArray[np.float64]) -
         weights: (n_draws, n_scores), of ``people_weights``.
 
     Example:
-        >>> mean_and_margin(np.array([1.0, 3.0]), np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0]]))
+        >>> mean, margin = mean_and_margin(np.array([1.0, 3.0]), np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0]]))
+        >>> mean, round(margin, 2)
         (2.0, 0.95)
     """
     totals = weights.sum(axis=1)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.formats import rejects
-from pipeline.separation.material import Clips
+from pipeline.separation.material import HeardClips
 from pipeline.separation.measures.intervals import mean_and_margin, people_weights
 from pipeline.separation.measures.scores import MEASURES, EvaluateSeparationParams, RowRule, SourceScore
 from pipeline.separation.mixtures import source_of
@@ -84,7 +84,7 @@ def metrics_of(
     scores: Sequence[SourceScore],
     rules: Mapping[str, RowRule],
     params: EvaluateSeparationParams,
-    clips: Clips,
+    clips: HeardClips,
     report: AnyPath,
     stages: Sequence[AnyPath],
 ) -> dict[str, Any]:
