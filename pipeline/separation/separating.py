@@ -1,6 +1,7 @@
 """Test mixtures taken apart by fitted separators: written as shards, read back as sounds."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,15 +9,16 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DataError
 from pipeline.formats.shards import Arrays, read_shards, write_shards
-from pipeline.separation.material import Material
+from pipeline.separation.material import HeardClips, Material
 from pipeline.separation.mixtures import Mixture
-from pipeline.separation.parts.base import Separator, View
+from pipeline.separation.parts.base import FaceVoiceSeparator, Separator, View
 from pipeline.separation.sounds import LOUDEST
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import track
 
 FILMS = ("own", "swapped", "still", "blank")
 """What is shown of a source: its own mouth and face, those of the next source, its first picture all the time, grey."""
+EMBEDDINGS = "embeddings"  # folder within that of the estimates
 BLANK = 108  # the mean brightness of mouths, to which separators scale films
 
 
@@ -43,6 +45,28 @@ def write_separated(name: str, separators: Sequence[Separator], material: Materi
 
     write_shards(out, mixtures, arrays_of)
     next(shown, None)
+
+
+def write_embeddings(separators: Sequence[Separator], clips: HeardClips, out: AnyPath) -> None:
+    """Write ``face`` and ``voice`` (n_seeds, width) of every test clip, where a separator embeds them.
+
+    Args:
+        separators: its fits.
+        clips: of all splits.
+        out: the folder of the estimates; theirs is one within it.
+    """
+    embedding = [separator for separator in separators if isinstance(separator, FaceVoiceSeparator)]
+    names = [clip.clip_id for clip in clips.of_split("test")] if embedding else []
+
+    def arrays_of(clip_id: str) -> Arrays:
+        faces = clips.faces(clip_id)
+        face, sound = faces[len(faces) // 2][None], clips.sound(clip_id)[None]
+        return {
+            "face": np.concatenate([separator.embed_faces(face) for separator in embedding]),
+            "voice": np.concatenate([separator.embed_voices(sound) for separator in embedding]),
+        }
+
+    write_shards(Path(out) / EMBEDDINGS, names, arrays_of)
 
 
 def read_separated(folder: AnyPath) -> Iterator[tuple[str, dict[str, NDArray[np.float32]]]]:

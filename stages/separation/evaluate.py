@@ -20,6 +20,7 @@ def main(
     from pipeline.evaluate.writing import write_csv, write_json
     from pipeline.formats.clips import read_clips
     from pipeline.separation.material import HeardClips, Material, facts_of
+    from pipeline.separation.measures.matching import matching_of
     from pipeline.separation.measures.report import in_words, metrics_of
     from pipeline.separation.measures.scores import EvaluateSeparationParams, score_mixtures, score_rows
     from pipeline.separation.measures.separated import estimates_of, rules_of
@@ -35,7 +36,8 @@ def main(
     names = list(model_sections(key="separators"))
     rules = rules_of(names)
     found = score_mixtures(Material(clips, test), estimates_of(names, separated), rules, params)
-    content = metrics_of(found, rules, params, clips, report, [clips_folder, sounds, views])
+    matching = {name: matching_of(separated / name, clips.clips, params) for name in names}
+    content = metrics_of(found, rules, params, clips, report, [clips_folder, sounds, views], matching)
     write_csv(scores, score_rows(found))
     write_json(metrics, content)
     print(in_words(content["rows"]))

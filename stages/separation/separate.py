@@ -11,7 +11,7 @@ def main(clips_csv: Path, sounds: Path, views: Path, mixtures: Path, name: str, 
     from pipeline.separation.material import HeardClips, Material, facts_of
     from pipeline.separation.mixtures import read_mixtures
     from pipeline.separation.parts.seeds import load_separators
-    from pipeline.separation.separating import write_separated
+    from pipeline.separation.separating import write_embeddings, write_separated
     from pipeline.separation.sounds import SoundsParams
     from pipeline.separation.views import ViewsParams
     from pipeline.settings.params import load_params
@@ -19,7 +19,9 @@ def main(clips_csv: Path, sounds: Path, views: Path, mixtures: Path, name: str, 
     facts = facts_of(load_params("sounds", SoundsParams), load_params("views", ViewsParams))
     clips = HeardClips(read_clips(clips_csv), sounds, views, facts)
     test = [mixture for mixture in read_mixtures(mixtures) if mixture.split == "test"]
-    write_separated(name, load_separators(name, separators, facts), Material(clips, test), out)
+    fits = load_separators(name, separators, facts)
+    write_separated(name, fits, Material(clips, test), out)
+    write_embeddings(fits, clips, out)
 
 
 if __name__ == "__main__":

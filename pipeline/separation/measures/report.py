@@ -87,6 +87,7 @@ def metrics_of(
     clips: HeardClips,
     report: AnyPath,
     stages: Sequence[AnyPath],
+    matching: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the content of metrics.json: maps of scalars.
 
@@ -97,6 +98,7 @@ def metrics_of(
         clips: of all splits.
         report: JSON file of the stage `mixtures`.
         stages: folders with a rejected.csv each.
+        matching: of faces with voices, by separator; None of one that embeds neither.
     """
     refused = [row for folder in stages for row in rejects.read(Path(folder) / rejects.FILE)]
     test = clips.of_split("test")
@@ -113,4 +115,5 @@ def metrics_of(
         },
         "mixtures": {"n_test": len({score.mixture_id for score in scores}), "n_quiet_draws": drawn["n_quiet_draws"]},
         "rows": rows_of(scores, rules, params),
+        "matching": {name: measured for name, measured in matching.items() if measured},
     }

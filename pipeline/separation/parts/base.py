@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,19 @@ class Separator(Protocol):
     @classmethod
     def load(cls, path: AnyPath) -> Self:
         """Return the separator that ``save`` wrote."""
+        ...
+
+
+@runtime_checkable
+class FaceVoiceSeparator(Protocol):
+    """A separator that also embeds faces and voices in one space, where those of one person are near."""
+
+    def embed_faces(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return embeddings (n, width) of faces (n, size, size, 3)."""
+        ...
+
+    def embed_voices(self, sounds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return embeddings (n, width) of voices (n, n_samples)."""
         ...
 
 

@@ -144,7 +144,7 @@ class VisualVoice:
         return vectors.numpy()
 
     def embed_voices(self, sounds: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return embeddings (n, face_width) of voices (n, window's length), each brought to one level."""
+        """Return embeddings (n, face_width) of voices (n, n_samples) of any length, each brought to one level."""
         waves = torch.from_numpy(sounds)
         with torch.no_grad():
             spectra = self.params.stft.analysis(at_level(waves, waves)[0])
