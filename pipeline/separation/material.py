@@ -11,6 +11,7 @@ from pipeline.errors import DataError
 from pipeline.formats.clips import Clip
 from pipeline.formats.shards import StoredRows, open_shards
 from pipeline.separation.mixtures import (
+    LEAST_ACTIVE_FRACTION,
     MOST_DRAWS,
     Mixture,
     MixturesParams,
@@ -22,8 +23,6 @@ from pipeline.separation.mixtures import (
 from pipeline.separation.sounds import FULL_SCALE, SoundsParams
 from pipeline.separation.views import ViewsParams
 from pipeline.settings.paths import AnyPath
-
-LEAST_ACTIVE_FRACTION = 0.3  # of a training segment's time
 
 
 class Facts(NamedTuple):

@@ -36,8 +36,7 @@ class MixturesParams(StageParams):
     Attributes:
         seed: of the lists.
         n_sources: of every mixture.
-        kinds: what part of the mixtures is of each kind: ``any`` pair, or those of the ``same_label`` or of a
-            ``different_label``.
+        kinds: fraction of the mixtures of each kind: ``any`` clips, or those of one label, or of different ones.
         n_validation, n_test: how many mixtures.
         seconds: longest mixture.
         snr_db: lowest and highest level of the first source over another one, drawn evenly between.
@@ -214,9 +213,8 @@ def kinds_in_turn(kinds: Mapping[MixtureKind, float], n: int, rng: np.random.Gen
         n: how many.
         rng: where the draws come from.
     """
-    names = sorted(kinds)
-    shares = np.array([kinds[name] for name in names])
-    return [str(name) for name in rng.choice(names, n, p=shares / shares.sum())]
+    fractions = np.array([kinds[name] for name in sorted(kinds)])
+    return [str(name) for name in rng.choice(sorted(kinds), n, p=fractions / fractions.sum())]
 
 
 def gains_of(
@@ -294,9 +292,8 @@ def _segments(
     starts = [int(rng.integers(len(sound) - n_samples + 1)) for sound in sounds]
     cut = np.stack([sound[start : start + n_samples] for sound, start in zip(sounds, starts, strict=True)])
     loudest = [float(np.abs(sound).max(initial=0)) for sound in sounds]
-    fractions = [active_fraction(sound, peak, rate) for sound, peak in zip(cut, loudest, strict=True)]
-    gains = gains_of(cut, params.snr_db, rng) if min(fractions) >= LEAST_ACTIVE_FRACTION else None
-    if gains is None:
+    active = [active_fraction(sound, peak, rate) for sound, peak in zip(cut, loudest, strict=True)]
+    if min(active) < LEAST_ACTIVE_FRACTION:
         return (), n_samples / rate
-    parts = zip(clip_ids, starts, gains.tolist(), strict=True)
+    parts = zip(clip_ids, starts, gains_of(cut, params.snr_db, rng).tolist(), strict=True)
     return tuple(Segment(clip_id, start / rate, gain) for clip_id, start, gain in parts), n_samples / rate
