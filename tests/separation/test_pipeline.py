@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.formats import rejects
+from pipeline.formats.clips import Clip, write_clips, write_root
+from pipeline.formats.files import file_sha256
+from pipeline.formats.shards import read_shards
+from pipeline.video import write_mp4
 from tests.helpers.separation import SMALL, Separation
 
 ROWS = ["mixture", "ideal_binary_mask", "ideal_ratio_mask", "ideal_complex_mask", "audio_only", "visualvoice"]
@@ -54,6 +59,16 @@ def test_a_second_run_gives_the_same_bytes(finished: Separation, tmp_path: Path)
     assert unlike == []
 
 
-@pytest.mark.slow
-def test_a_silent_clip_is_refused_by_its_kind(finished: Separation) -> None:
-    assert rejects.read(finished.folder / "data/sounds" / rejects.FILE) == []
+def test_a_silent_clip_is_refused_by_its_kind_and_the_others_go_on(tmp_path: Path) -> None:
+    separation = Separation(tmp_path / "run", tmp_path / "cache", {"dataset": {"max_rejected_fraction": 0.6}})
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 16000).astype(np.float32)
+    for name, sound in (("talk.mp4", noise), ("silent.mp4", 0 * noise)):
+        write_mp4(tmp_path / name, np.zeros((10, 32, 32, 3), np.uint8), 10, sound, 16000)
+    names = ("talk.mp4", "silent.mp4")
+    clips = [Clip(clip_id=name, path=name, label="speech", sha256=file_sha256(tmp_path / name)) for name in names]
+    write_clips(separation.folder / "data/clips.csv", clips)
+    write_root(separation.folder / "data/clips.csv", tmp_path)
+    separation.run("sounds")
+    ((clip_id, stage, kind, _),) = rejects.read(separation.folder / "data/sounds" / rejects.FILE)
+    assert (clip_id, stage, kind) == ("silent.mp4", "sounds", "silent")
+    assert [name for name, _ in read_shards(separation.folder / "data/sounds")] == ["talk.mp4"]
