@@ -24,24 +24,29 @@ if TYPE_CHECKING:
     from pipeline.video import Bounds
 
 
-def modules_behind(stage: str) -> list[str]:
+def modules_behind(stage: str, package: str = "pipeline") -> list[str]:
     """Return the modules that decide what a decoding stage makes of a video, besides its params.
+
+    Args:
+        stage: its name.
+        package: in which the module of that name is.
 
     Example:
         >>> modules_behind("frames")
         ['pipeline.frames', 'pipeline.video']
     """
-    return [f"pipeline.{stage}", "pipeline.video"]
+    return [f"{package}.{stage}", "pipeline.video"]
 
 
-def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share) -> None:
-    """Write shards of what ``clip_arrays`` of the module ``pipeline.STAGE`` makes of every clip, and rejected.csv.
+def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share, package: str = "pipeline") -> None:
+    """Write shards of what ``clip_arrays`` of the module ``PACKAGE.STAGE`` makes of every clip, and rejected.csv.
 
     Args:
-        stage: ``logmel`` or ``frames``; the name of the section of params.yaml too.
+        stage: such as ``logmel`` or ``frames``; the name of the section of params.yaml too.
         clips_csv: the clips; where none has a video, nothing heavy is loaded and no shard is written.
         out: the folder to write.
         share: the clips to compute.
+        package: in which the module of that name is.
 
     Raises:
         DataError: too many clips are refused.
@@ -50,9 +55,9 @@ def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share) -> 
     if not has_videos(clips_csv):
         write_nothing(out)
         return
-    modules = modules_behind(stage)
+    modules = modules_behind(stage, package)
     prepare(["pipeline.clip_jobs.loop", *modules])  # workers load their libraries while this process loads its own
-    module = import_module(f"pipeline.{stage}")
+    module = import_module(f"{package}.{stage}")
     params, of_run, limits = load_params(stage, module.PARAMS), clip_limits(), load_limits()
     cache = ClipCache(cache_folder() / "clips" / stage, fingerprint(params.model_dump(), modules))
     function = clip_function(stage, params, limits)

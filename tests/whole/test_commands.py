@@ -61,6 +61,10 @@ ELSEWHERE = [
     Elsewhere("AVR_ENGINE=ray", "starts Ray", "tests/clip_jobs/engines/test_engines.py"),
     Elsewhere("RAY_ADDRESS=auto", "needs a cluster", "tests/clip_jobs/engines/test_engines.py"),
     Elsewhere("dvc queue start", "its worker outlives the test", None),
+    Elsewhere("make separation", "trains for minutes", "tests/separation/test_pipeline.py"),
+    Elsewhere(
+        ".venv/bin/dvc exp run separation/dvc.yaml", "trains for minutes", "tests/separation/test_second_pipeline.py"
+    ),
     Elsewhere("make results", "searches for minutes", "tests/studies/comparison/test_comparison.py"),
     Elsewhere(".venv/bin/python -m studies.comparison", "takes an hour", "tests/studies/comparison/test_comparison.py"),
     Elsewhere("make ablation", "trains for minutes", "tests/studies/test_ablation.py"),

@@ -24,7 +24,7 @@ def names(requirements: list[str]) -> set[str]:
 
 ALWAYS = names(PROJECT["dependencies"])
 ON_DEMAND = names(
-    [each for name in ("ray", "tfhub", "hub", "search") for each in PROJECT["optional-dependencies"][name]]
+    [each for name in ("ray", "tfhub", "hub", "search", "speech") for each in PROJECT["optional-dependencies"][name]]
 )
 
 
