@@ -16,7 +16,7 @@ from pipeline.formats.files import file_sha256
 from pipeline.settings.environment import cache_folder
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.limits import Limits, clip_limits, load_limits
-from pipeline.settings.params import load_params
+from pipeline.settings.params import StageParams, load_params
 from pipeline.settings.paths import AnyPath
 
 if TYPE_CHECKING:
@@ -54,17 +54,21 @@ def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share) -> 
     module = import_module(f"pipeline.{stage}")
     params, of_run, limits = load_params(stage, module.PARAMS), clip_limits(), load_limits()
     cache = ClipCache(cache_folder() / "clips" / stage, fingerprint(params.model_dump(), modules))
-    function = partial(module.clip_arrays, params=params, bounds=_bounds(limits))
+    function = partial(module.clip_arrays, params=params, bounds=bounds_of(limits))
     job = Job(stage, cache, Path(out), share)
     map_videos(job, clips_csv, function, of_run.max_rejected_fraction, of_run.clip_timeout_seconds, limits)
 
 
-def decode_file(stage: str, path: AnyPath) -> dict[str, NDArray[Any]]:
+def decode_file(
+    stage: str, path: AnyPath, params: StageParams | None = None, limits: Limits | None = None
+) -> dict[str, NDArray[Any]]:
     """Return the arrays that a decoding stage makes of one video, which need not be a clip of a data set.
 
     Args:
-        stage: ``logmel`` or ``frames``, whose section of params.yaml counts.
+        stage: ``logmel`` or ``frames``.
         path: of the video.
+        params: section ``STAGE``; None: that of params.yaml.
+        limits: what the video may ask for; None: those of params.yaml.
 
     Returns:
         Arrays by name, among them ``seconds`` (n,) float64.
@@ -75,12 +79,12 @@ def decode_file(stage: str, path: AnyPath) -> dict[str, NDArray[Any]]:
     """
     video, module = Path(path), import_module(f"pipeline.{stage}")
     clip = Clip(clip_id=video.name, path=video.name, label="", sha256=file_sha256(video))
-    params, bounds = load_params(stage, module.PARAMS), _bounds(load_limits())
+    params, bounds = params or load_params(stage, module.PARAMS), bounds_of(limits or load_limits())
     arrays: dict[str, NDArray[Any]] = module.clip_arrays(clip, video, params, bounds)
     return arrays
 
 
-def _bounds(limits: Limits) -> "Bounds":
-    """What a video may ask for; what reads videos is found by its name, as stages of networks do without it."""
+def bounds_of(limits: Limits) -> "Bounds":
+    """Return what a video may ask for; what reads videos is found by its name, as stages of networks do without it."""
     bounds: type[Bounds] = import_module("pipeline.video").Bounds
     return bounds(*(getattr(limits, key) for key in bounds._fields))
