@@ -4,15 +4,15 @@ import hmac
 import ipaddress
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from pipeline.errors import ParamsError
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from pipeline.errors import ParamsError
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - a server on them needs a token
@@ -110,7 +110,7 @@ class TokenCheck:
         """Return whether a text is the token."""
         return self._token is not None and _equal(text, self._token)
 
-    def let_in(self, response: "Response") -> None:
+    def let_in(self, response: Response) -> None:
         """Have a browser keep that its user knows the token, until it is closed or the server ends."""
         response.set_cookie(self.cookie, self._session, httponly=True, samesite="lax")
 
@@ -123,15 +123,12 @@ class Guard:
         check: of the token.
     """
 
-    def __init__(self, app: "ASGIApp", check: TokenCheck) -> None:
+    def __init__(self, app: ASGIApp, check: TokenCheck) -> None:
         self._app, self._check = app, check
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        from starlette.datastructures import MutableHeaders
-        from starlette.requests import Request
-
-        async def send_strictly(message: "Message") -> None:
+        async def send_strictly(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
@@ -144,10 +141,8 @@ class Guard:
         refusal = self._refusal(Request(scope))
         await (refusal or self._app)(scope, receive, send_strictly)
 
-    def _refusal(self, request: "Request") -> "Response | None":
+    def _refusal(self, request: Request) -> Response | None:
         """What is answered where a request may not pass."""
-        from starlette.responses import JSONResponse, RedirectResponse
-
         if is_of_another_page(request.method, request.url.path, request.headers):
             return JSONResponse({"error": "a page of another origin asked for this; expected the server's own"}, 403)
         if request.url.path in OPEN_TO_ALL or self._check.knows(request.headers, request.cookies):

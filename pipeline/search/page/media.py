@@ -1,17 +1,14 @@
 """The files that the page plays: those of the index's rows, each within the folder that it was found in."""
 
-from __future__ import annotations
-
 import mimetypes
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from starlette.responses import FileResponse, Response
 
 from pipeline.errors import DataError, PipelineError
 from pipeline.settings.regular_files import check_regular
-
-if TYPE_CHECKING:
-    from starlette.responses import Response
 
 PLAYED = ("audio/", "video/", "image/")
 UNKNOWN = "application/octet-stream"
@@ -80,7 +77,5 @@ def media_type(path: Path) -> str:
 
 def respond(file: FoundFile) -> Response:
     """Return the answer with a file, or with the range of it that is asked for."""
-    from starlette.responses import FileResponse
-
     headers = {"content-security-policy": FILE_POLICY, "cache-control": "private, no-cache"}
     return FileResponse(file.path, headers=headers, media_type=media_type(file.path), stat_result=file.facts)

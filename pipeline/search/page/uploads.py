@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import anyio
+
 from pipeline.errors import PipelineError
 
 
@@ -69,8 +71,6 @@ async def received(
 
 async def _write(path: Path, blocks: AsyncIterator[bytes], stated: str | None, bounds: UploadBounds) -> None:
     """Write what comes in, as long as it is within bounds."""
-    import anyio
-
     if stated is not None and stated.isdecimal():
         _check_size(int(stated), bounds)
     try:
@@ -85,8 +85,6 @@ async def _write(path: Path, blocks: AsyncIterator[bytes], stated: str | None, b
 
 async def _write_blocks(path: Path, blocks: AsyncIterator[bytes], bounds: UploadBounds) -> int:
     """Write blocks as they come; how many bytes they were."""
-    import anyio
-
     n_bytes = 0
     async with await anyio.open_file(path, "xb") as file:
         async for block in blocks:

@@ -1,0 +1,325 @@
+"use strict";
+// What the page does: asks the server, shows clips, plays one at a time. Names of clips only ever become text.
+
+const $ = (id) => document.getElementById(id);
+const bounds = { bytes: Number(document.body.dataset.bytes), seconds: Number(document.body.dataset.seconds) };
+const listed = Number(document.body.dataset.listed);
+const RECORD_SECONDS = Math.min(10, bounds.seconds);
+let last = null; // what was asked, to ask it again with other filters
+let running = null; // of the question that is on its way
+let blobUrl = null;
+let place = 0; // of the archive's first clip on the page
+
+// ---- asking
+
+function filters() {
+  return Object.fromEntries([...new FormData($("filters"))].filter(([, value]) => value !== ""));
+}
+
+function query(values) {
+  return new URLSearchParams(Object.entries(values).filter(([, value]) => value !== undefined && value !== "")).toString();
+}
+
+async function answerOf(url, options) {
+  const response = await fetch(url, options);
+  const content = await response.json().catch(() => ({ error: `the server answered ${response.status}` }));
+  if (!response.ok) throw new Error(content.error || `the server answered ${response.status}`);
+  return content;
+}
+
+async function ask(question) {
+  last = question;
+  if (running) running.abort();
+  const mine = (running = new AbortController());
+  say("");
+  $("status").textContent = question.file ? "The file is being heard and looked at…" : "Searching…";
+  $("results").setAttribute("aria-busy", "true");
+  try {
+    const answer = await answerOf(...request(question, mine.signal));
+    if (mine === running) showAnswer(answer);
+  } catch (error) {
+    if (mine !== running) return;
+    $("results").replaceChildren();
+    $("status").textContent = "No results.";
+    say(error instanceof TypeError ? "The server cannot be reached, or ended the connection." : error.message);
+  } finally {
+    if (mine === running) $("results").removeAttribute("aria-busy");
+  }
+}
+
+function request(question, signal) {
+  const chosen = filters();
+  if (question.file) {
+    const headers = { "Content-Type": "application/octet-stream" };
+    return [`/api/search?${query(chosen)}`, { method: "POST", body: question.file, headers, signal }];
+  }
+  const wanted = { ...chosen, ...(question.side ? { find: question.find, side: question.side } : {}) };
+  return [`/api/search?${query({ ...wanted, clip: question.clip.id })}`, { signal }];
+}
+
+function askFile(file, name) {
+  if (file.size > bounds.bytes) {
+    say(`${name}: ${(file.size / 1e6).toFixed(1)} MB; expected at most ${(bounds.bytes / 1e6).toFixed(0)} MB`);
+    return;
+  }
+  if (blobUrl) URL.revokeObjectURL(blobUrl);
+  blobUrl = URL.createObjectURL(file);
+  showQuery({ name, start: 0, end: 0, label: "", split: "", has_file: true }, { url: blobUrl, type: file.type });
+  ask({ file });
+}
+
+function askClip(clip, side) {
+  const find = { audio: "video", visual: "sound" }[side];
+  const said = { audio: "its sound finds videos", visual: "its pictures find sounds" }[side];
+  showQuery(clip, undefined, said);
+  ask({ clip, side, find });
+  $("asked").scrollIntoView({ block: "start" });
+}
+
+function say(problem) {
+  $("problem").hidden = !problem;
+  $("problem").textContent = problem;
+}
+
+// ---- showing
+
+function showAnswer(answer) {
+  const known = answer.results.filter((result) => result.is_right !== null && !result.is_query);
+  const right = known.filter((result) => result.is_right).length;
+  const marks = known.length ? ` ${right} of ${known.length} are right.` : "";
+  const count = answer.results.length === 1 ? "1 result" : `${answer.results.length} results`;
+  $("status").textContent =
+    `${count} of ${answer.n_rows} rows, model ${answer.model}, ${answer.seconds.toFixed(3)} s.${marks}`;
+  $("results").replaceChildren(...answer.results.map((result) => cardOf(result)));
+  firstInOrder($("results"));
+}
+
+function showQuery(clip, source, said) {
+  $("asked").hidden = false;
+  const card = cardOf(clip, source);
+  if (said) card.querySelector("h3").append(` (${said})`);
+  if (source) card.querySelector(".row").remove();
+  $("query").replaceChildren(...card.children.length ? [asBlock(card)] : []);
+}
+
+function asBlock(item) { // a card that is no part of a list
+  const block = document.createElement("div");
+  block.className = item.className;
+  block.append(...item.childNodes);
+  return block;
+}
+
+function cardOf(clip, source) {
+  const card = $("card").content.firstElementChild.cloneNode(true);
+  const fill = (name, text) => {
+    card.querySelector(`.${name}`).textContent = text;
+    const row = card.querySelector(`.of-${name}`);
+    if (row) row.hidden = text === "";
+  };
+  fill("rank", clip.rank ? `${clip.rank}.` : "");
+  fill("name", clip.name);
+  fill("label", clip.label);
+  fill("split", clip.split);
+  fill("time", clip.end > 0 ? `${clip.start.toFixed(1)} to ${clip.end.toFixed(1)} s` : "");
+  fill("score", clip.score === undefined ? "" : clip.score.toFixed(3));
+  mark(card, clip);
+  card.querySelector(".screen").append(playerOf(clip, source));
+  card.querySelector(".by-sound").addEventListener("click", () => askClip(clip, "audio"));
+  card.querySelector(".by-pictures").addEventListener("click", () => askClip(clip, "visual"));
+  card.clip = clip;
+  return card;
+}
+
+function mark(card, clip) {
+  const [text, name] = clip.is_query ? ["● the query itself", "is-query"]
+    : clip.is_right === true ? ["✓ right", "is-right"]
+    : clip.is_right === false ? ["✗ wrong", "is-wrong"] : ["", ""];
+  if (!text) return;
+  const line = card.querySelector(".mark");
+  line.hidden = false;
+  line.textContent = text;
+  card.classList.add(name);
+}
+
+function playerOf(clip, source) {
+  if (!clip.has_file) return note("This clip has no file: its features were imported.");
+  const url = source ? source.url : `/media?id=${encodeURIComponent(clip.id)}`;
+  if (source && source.type.startsWith("image/")) return imageOf(url);
+  const player = document.createElement("video");
+  player.controls = true;
+  player.preload = "metadata";
+  player.playsInline = true;
+  player.setAttribute("aria-label", clip.name);
+  player.src = url + (clip.end > 0 ? `#t=${clip.start},${clip.end}` : `#t=${clip.start}`);
+  player.addEventListener("play", () => pauseOthers(player));
+  player.addEventListener("error", () => showLoss(player, url));
+  return player;
+}
+
+function imageOf(url) {
+  const image = document.createElement("img");
+  image.src = url;
+  image.alt = "the picture that was sent";
+  return image;
+}
+
+async function showLoss(player, url) { // why a file does not play: gone, or of a kind that this browser does not know
+  const response = await fetch(url, { headers: { Range: "bytes=0-0" } }).catch(() => null);
+  if (response && response.ok) {
+    const line = note("This browser cannot play the file. ");
+    if (!url.startsWith("blob:")) {
+      const link = document.createElement("a");
+      link.href = url;
+      link.download = "";
+      link.textContent = "Save it";
+      line.append(link);
+    }
+    player.replaceWith(line);
+    return;
+  }
+  const content = response ? await response.json().catch(() => ({})) : {};
+  player.replaceWith(note(content.error || "The file cannot be reached."));
+}
+
+function note(text) {
+  const line = document.createElement("p");
+  line.textContent = text;
+  return line;
+}
+
+function pauseOthers(player) {
+  for (const other of document.querySelectorAll("video")) if (other !== player) other.pause();
+}
+
+// ---- the archive
+
+async function showArchive(start) {
+  try {
+    const { find, top, ...chosen } = filters();
+    const answer = await answerOf(`/api/archive?${query({ ...chosen, text: $("text").value, start })}`);
+    place = start;
+    const end = start + answer.clips.length;
+    $("listed").textContent = answer.n_clips ? `${start + 1} to ${end} of ${answer.n_clips} clips` : "no clip passes";
+    $("before").disabled = start === 0;
+    $("after").disabled = end >= answer.n_clips;
+    $("archive").replaceChildren(...answer.clips.map((clip) => cardOf(clip)));
+    firstInOrder($("archive"));
+  } catch (error) {
+    say(error.message);
+  }
+}
+
+// ---- the microphone
+
+let recorder = null;
+
+async function record() {
+  if (recorder) {
+    recorder.stop();
+    return;
+  }
+  try {
+    const sound = await navigator.mediaDevices.getUserMedia({ audio: true });
+    const parts = [];
+    recorder = new MediaRecorder(sound);
+    recorder.addEventListener("dataavailable", (event) => parts.push(event.data));
+    recorder.addEventListener("stop", () => {
+      for (const track of sound.getTracks()) track.stop();
+      const type = recorder.mimeType;
+      recorder = null;
+      recording(false);
+      askFile(new Blob(parts, { type }), "your recording");
+    });
+    recorder.start();
+    recording(true);
+    const mine = recorder;
+    setTimeout(() => { if (recorder === mine) mine.stop(); }, 1000 * RECORD_SECONDS);
+  } catch (error) {
+    recorder = null;
+    recording(false);
+    say(`The microphone cannot be used: ${error.message}`);
+  }
+}
+
+function recording(is_on) {
+  $("record").setAttribute("aria-pressed", String(is_on));
+  $("record").textContent = is_on ? `Stop (or wait ${RECORD_SECONDS} s)` : "Record a sound";
+}
+
+// ---- keys
+
+function firstInOrder(grid) { // one clip of each list is in the order of Tab; arrows move on
+  grid.querySelectorAll(".card").forEach((card, number) => { card.tabIndex = number ? -1 : 0; });
+}
+
+function move(card, key) {
+  const cards = [...card.parentElement.children];
+  const columns = cards.filter((other) => other.offsetTop === cards[0].offsetTop).length;
+  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -Infinity, End: Infinity }[key];
+  const wanted = Math.max(0, Math.min(cards.length - 1, cards.indexOf(card) + step));
+  card.tabIndex = -1;
+  cards[wanted].tabIndex = 0;
+  cards[wanted].focus();
+}
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const target = event.target;
+  if (event.key === "/" && !target.matches("input, select, textarea")) {
+    event.preventDefault();
+    $("text").focus();
+    $("text").select();
+  } else if (target.matches(".grid > .card")) {
+    onCardKey(event, target);
+  }
+}
+
+function onCardKey(event, card) {
+  if (/^(Arrow|Home$|End$)/.test(event.key)) move(card, event.key);
+  else if (event.key === "Enter") toggle(card.querySelector("video"));
+  else if (event.key === "s") askClip(card.clip, "audio");
+  else if (event.key === "p") askClip(card.clip, "visual");
+  else return;
+  event.preventDefault();
+}
+
+function toggle(player) {
+  if (!player) return;
+  if (player.paused) player.play().catch(() => {});
+  else player.pause();
+}
+
+// ---- what starts it
+
+function again() {
+  if (last) ask(last);
+  showArchive(0);
+}
+
+document.addEventListener("keydown", onKey);
+$("choose").addEventListener("click", () => $("file").click());
+$("file").addEventListener("change", () => {
+  const [file] = $("file").files;
+  if (file) askFile(file, file.name);
+  $("file").value = "";
+});
+for (const kind of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    event.preventDefault();
+    $("drop").classList.toggle("over", kind === "dragover");
+    const file = kind === "drop" && event.dataTransfer.files[0];
+    if (file) askFile(file, file.name);
+  });
+}
+$("record").addEventListener("click", record);
+if (!navigator.mediaDevices || !window.MediaRecorder) {
+  $("record").disabled = true;
+  $("record").title = "Browsers record on localhost and over HTTPS only";
+}
+$("filters").addEventListener("change", again);
+$("filters").addEventListener("submit", (event) => { event.preventDefault(); again(); });
+let pause = 0;
+$("text").addEventListener("input", () => { clearTimeout(pause); pause = setTimeout(() => showArchive(0), 200); });
+$("before").addEventListener("click", () => showArchive(Math.max(0, place - listed)));
+$("after").addEventListener("click", () => showArchive(place + listed));
+showArchive(0);
