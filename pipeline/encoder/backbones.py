@@ -11,6 +11,7 @@ from pipeline.errors import DataError, PipelineError
 from pipeline.extraction.embedding import ChosenNetwork
 from pipeline.formats.provenance import Provenance
 from pipeline.network_parts.base import NetworkParams, network_part
+from pipeline.settings.environment import weights_folder
 from pipeline.settings.paths import AnyPath
 from pipeline.weights.sources import RANDOM, SOURCES
 
@@ -71,7 +72,7 @@ class FoundWeights:
             store.fetch(name)
             kept = store.kept_file(network, name)
         if kept is None:
-            raise DataError(f"{network}: no weights {name!r} in {store.weights_folder()}; expected them there: {_ADVICE}")
+            raise DataError(f"{network}: no weights {name!r} in {weights_folder()}; expected them there: {_ADVICE}")
         return store.read(kept)[0], str(kept)
 
 

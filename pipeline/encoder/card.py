@@ -1,5 +1,6 @@
 """README.md of an encoder's folder: a model card in the form of the Hugging Face Hub."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.encoder.config import EncoderConfig
+from pipeline.errors import printable
 from pipeline.weights.sources import RANDOM
 
 TEMPLATE = "card.md.jinja"
@@ -27,6 +29,7 @@ def card_text(config: EncoderConfig, has_weights: bool = False) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["plain"] = plain
     return environment.get_template(TEMPLATE).render(
         config=config,
         dataset=config.provenance["dataset"],
@@ -52,6 +55,16 @@ def interval(average: Mapping[str, Any]) -> str:
     """
     margin = f" ± {number(average['map_margin'])}" if "map_margin" in average else ""
     return f"{number(average['map'])}{margin}"
+
+
+def plain(name: object) -> str:
+    r"""Return a name of a data set in which Markdown means nothing.
+
+    Example:
+        >>> print(plain("a|b <i>"))
+        a\|b \<i\>
+    """
+    return re.sub(r"([\\`*_{}\[\]<>#|~!-])", r"\\\1", printable(str(name)))
 
 
 def number(value: float) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.encoder.backbones import ready_network
 from pipeline.encoder.config import TENSORS, EncoderConfig, read_config
-from pipeline.encoder.inputs import STAGE_OF, Decoder, PictureList, Waveform
+from pipeline.encoder.inputs import STAGE_OF, InputDecoder, PictureList, Waveform
 from pipeline.encoder.tensors import read_model, read_pca
 from pipeline.errors import ClipError, DataError
 from pipeline.features.clip_vectors import mean_over_time, modality_features
@@ -28,16 +28,17 @@ if TYPE_CHECKING:
     from pipeline.model_parts.base import Model
     from pipeline.settings.paths import AnyPath
 
-Vectors: TypeAlias = NDArray[np.float32]
-Seconds: TypeAlias = NDArray[np.float64]
+VectorArray: TypeAlias = NDArray[np.float32]
+TimeArray: TypeAlias = NDArray[np.float64]
+ROWS_AT_LEAST = 32  # that a model embeds at a time, so that a clip alone gets the numbers that it has in a batch
 NO_TRACK = ("no_audio", "no_video")  # kinds of refusals that say only that a file has no such side
 
 
 class Embedded(NamedTuple):
     """Both sides of a file in the joint space, (k,) float32 of length 1 each; None where it has no such track."""
 
-    audio: Vectors | None
-    visual: Vectors | None
+    audio: VectorArray | None
+    visual: VectorArray | None
 
 
 class Encoder:
@@ -65,7 +66,7 @@ class Encoder:
         self.folder, self.config, self.seed = Path(folder), config, seed
         self.model, self.width, self.classes = config.model.name, config.model.width, config.classes
         self.fingerprint = config.fingerprint(seed)
-        self.decoder = Decoder(config.decoding, config.limits)
+        self.decoder = InputDecoder(config.decoding, config.limits)
         self._networks: dict[Modality, ChosenNetwork] = {}
 
     @classmethod
@@ -85,7 +86,7 @@ class Encoder:
             raise DataError(f"{folder}: no fit of seed {seed}; expected one of {config.model.seeds}")
         return cls(folder, config, seed)
 
-    def audio_vectors(self, source: AnyPath | Waveform) -> tuple[Vectors, Seconds]:
+    def audio_vectors(self, source: AnyPath | Waveform) -> tuple[VectorArray, TimeArray]:
         """Return the vectors (n, width) float32 of a sound over time, and the seconds (n,) float64 where each starts.
 
         Args:
@@ -102,7 +103,7 @@ class Encoder:
             return self._vectors(network, "waveform", self.decoder.of_waveform(source))
         return self._vectors(network, str(source), self.decoder.of_file(STAGE_OF["audio"], _path(source)))
 
-    def visual_vectors(self, source: AnyPath | PictureList) -> tuple[Vectors, Seconds]:
+    def visual_vectors(self, source: AnyPath | PictureList) -> tuple[VectorArray, TimeArray]:
         """Return the vectors (n, width) float32 of pictures over time, and when (n,) float64 seconds each is on show.
 
         Args:
@@ -119,7 +120,7 @@ class Encoder:
             return self._vectors(network, str(source), self.decoder.of_file(STAGE_OF["visual"], source))
         return self._vectors(network, "pictures", self.decoder.of_pictures(source))
 
-    def joint(self, modality: Modality, vectors: NDArray[np.floating]) -> Vectors:
+    def joint(self, modality: Modality, vectors: NDArray[np.floating]) -> VectorArray:
         """Return the one joint vector (k,) float32 of a stretch of time, of length 1.
 
         Args:
@@ -130,9 +131,10 @@ class Encoder:
         Raises:
             DataError: there are no vectors, or they are of another width or not finite.
         """
-        return self.joints(modality, [vectors])[0]
+        row: VectorArray = self.joints(modality, [vectors])[0]
+        return row
 
-    def joints(self, modality: Modality, clips: Sequence[NDArray[np.floating]]) -> Vectors:
+    def joints(self, modality: Modality, clips: Sequence[NDArray[np.floating]]) -> VectorArray:
         """Return the joint vectors (n, k) float32 of n stretches of time, of length 1: the last bits apart, as alone.
 
         Args:
@@ -145,10 +147,22 @@ class Encoder:
         for vectors in clips:
             self._check(modality, vectors)
         numbered = ((str(number), vectors) for number, vectors in enumerate(clips))
-        means = mean_over_time(numbered, [str(number) for number in range(len(clips))])
+        return self.joint_means(modality, mean_over_time(numbered, [str(number) for number in range(len(clips))]))
+
+    def joint_means(self, modality: Modality, means: VectorArray) -> VectorArray:
+        """Return the joint vectors (n, k) float32, of length 1, of means over time (n, width).
+
+        Args:
+            modality: ``audio`` or ``visual``, whose means they are.
+            means: what `mean_over_time` returns of n clips, at least one.
+
+        Raises:
+            DataError: they are of another width or not finite.
+        """
+        self._check(modality, means)
         return unit_rows(self._embedded(modality, means)).astype(np.float32)
 
-    def embed_audio(self, source: AnyPath | Waveform) -> Vectors:
+    def embed_audio(self, source: AnyPath | Waveform) -> VectorArray:
         """Return the joint vector (k,) float32 of a sound: the row that the stages write of such a clip, at length 1.
 
         Args:
@@ -156,7 +170,7 @@ class Encoder:
         """
         return self.joint("audio", self.audio_vectors(source)[0])
 
-    def embed_visual(self, source: AnyPath | PictureList) -> Vectors:
+    def embed_visual(self, source: AnyPath | PictureList) -> VectorArray:
         """Return the joint vector (k,) float32 of pictures: the row that the stages write of such a clip, at length 1.
 
         Args:
@@ -173,7 +187,7 @@ class Encoder:
             OSError: the file cannot be read.
         """
         refused: list[ClipError] = []
-        sides: list[Vectors | None] = []
+        sides: list[VectorArray | None] = []
         for embed in (self.embed_audio, self.embed_visual):
             try:
                 sides.append(embed(path))
@@ -194,8 +208,8 @@ class Encoder:
         """
         if modality not in self.config.networks:
             expected = f"features of width {self.config.feature_widths[modality]} through joint()"
-            raise DataError(f"{self.folder}: trained on imported features, so no network makes {modality} vectors of a "
-                            f"file; expected {expected}")  # fmt: skip
+            problem = f"trained on imported features, so no network makes {modality} vectors of a file"
+            raise DataError(f"{self.folder}: {problem}; expected {expected}")
         if modality not in self._networks:
             self._networks[modality] = ready_network(self.config.networks[modality], self.folder)
         return self._networks[modality]
@@ -208,7 +222,7 @@ class Encoder:
     def _model(self) -> Model:
         return read_model(self.folder / TENSORS, self.model, self.seed)
 
-    def _vectors(self, network: ChosenNetwork, name: str, arrays: Arrays) -> tuple[Vectors, Seconds]:
+    def _vectors(self, network: ChosenNetwork, name: str, arrays: Arrays) -> tuple[VectorArray, TimeArray]:
         """A network's vectors and their times."""
         return network.vectors(name, arrays), arrays["seconds"]
 
@@ -220,13 +234,23 @@ class Encoder:
         if len(vectors) == 0:
             raise DataError(f"{modality} vectors: none; expected at least one to average over time")
 
-    def _embedded(self, modality: Modality, means: Vectors) -> Vectors:
+    def _embedded(self, modality: Modality, means: VectorArray) -> VectorArray:
         """The model's rows (n, k) of means over time (n, width)."""
         features = means
         if self.config.features is not None:
             features = modality_features(modality, means, self.config.features, self._pca)
-        model = self._model
-        return model.embed_audio(features) if modality == "audio" else model.embed_visual(features)
+        model, whole = self._model, _in_whole_blocks(features)
+        rows = model.embed_audio(whole) if modality == "audio" else model.embed_visual(whole)
+        return rows[: len(features)]
+
+
+def _in_whole_blocks(features: VectorArray) -> VectorArray:
+    """Rows (n, width), the last of them repeated until they fill blocks.
+
+    Matrix products of few rows add in another order than those of many, and what follows from it can be more than 1e-6.
+    """
+    n_missing = -len(features) % ROWS_AT_LEAST
+    return np.concatenate([features, np.repeat(features[-1:], n_missing, axis=0)])
 
 
 def _path(source: object) -> AnyPath:

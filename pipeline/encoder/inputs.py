@@ -29,7 +29,7 @@ STREAMS = (".mjpeg", ".mjpg")  # videos that begin as a JPEG file does
 WAVEFORM, PICTURES = "waveform", "pictures"  # the names of what is no file, for messages
 
 
-class Decoder:
+class InputDecoder:
     """What makes arrays of inputs, by the sections that an encoder notes.
 
     Args:

@@ -95,7 +95,7 @@ def joint_width(embeddings: AnyPath) -> int:
 
 
 def _noted_model(name: str, fits: Mapping[int, SavedFit], width: int) -> NotedModel:
-    """The model; all of its fits were made with the same parameters."""
+    """The model, whose fits were all made with one set of parameters."""
     return NotedModel(name=name, params=next(iter(fits.values())).params, seeds=list(fits), width=width)
 
 

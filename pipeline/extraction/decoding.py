@@ -11,6 +11,7 @@ from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.engines import prepare
 from pipeline.clip_jobs.loop import Job, has_videos, map_videos, write_nothing
 from pipeline.clip_jobs.share import Share
+from pipeline.clip_jobs.worker import VideoFunction
 from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256
 from pipeline.settings.environment import cache_folder
@@ -54,7 +55,7 @@ def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share) -> 
     module = import_module(f"pipeline.{stage}")
     params, of_run, limits = load_params(stage, module.PARAMS), clip_limits(), load_limits()
     cache = ClipCache(cache_folder() / "clips" / stage, fingerprint(params.model_dump(), modules))
-    function = partial(module.clip_arrays, params=params, bounds=bounds_of(limits))
+    function = clip_function(stage, params, limits)
     job = Job(stage, cache, Path(out), share)
     map_videos(job, clips_csv, function, of_run.max_rejected_fraction, of_run.clip_timeout_seconds, limits)
 
@@ -82,6 +83,17 @@ def decode_file(
     params, bounds = params or load_params(stage, module.PARAMS), bounds_of(limits or load_limits())
     arrays: dict[str, NDArray[Any]] = module.clip_arrays(clip, video, params, bounds)
     return arrays
+
+
+def clip_function(stage: str, params: StageParams, limits: Limits) -> VideoFunction:
+    """Return what makes the arrays, by name, of a clip whose video is at a path; workers can be given it.
+
+    Args:
+        stage: ``logmel`` or ``frames``.
+        params: section ``STAGE``.
+        limits: what a video may ask for.
+    """
+    return partial(import_module(f"pipeline.{stage}").clip_arrays, params=params, bounds=bounds_of(limits))
 
 
 def bounds_of(limits: Limits) -> "Bounds":
