@@ -13,6 +13,7 @@ from pipeline.clip_jobs.__main__ import app as cache
 from pipeline.command_line import new_app, run
 from pipeline.dataset.feature_files.__main__ import export
 from pipeline.evaluate.check import check
+from pipeline.search.page.__main__ import serve
 from pipeline.settings.environment import APP
 from pipeline.tune.__main__ import tune
 from pipeline.weights.__main__ import app as weights
@@ -23,6 +24,7 @@ app.add_typer(cache, name="cache")
 app.command()(tune)
 app.command()(export)
 app.command()(check)
+app.command()(serve)
 
 
 def _print_version(is_asked_for: bool) -> None:

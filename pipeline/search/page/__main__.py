@@ -35,7 +35,7 @@ def serve(
 
     try:
         from pipeline.search.page.server import ServerOptions, run_server
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         expected = "expected .venv/bin/uv pip install --constraint requirements.lock --editable '.[search]'"
         raise ParamsError(f"the page needs {error.name}, which is not installed; {expected}") from error
     secret = token if token is not None else os.environ.get("AVR_TOKEN") or None

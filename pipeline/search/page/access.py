@@ -19,7 +19,7 @@ ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - a server on them needs a token
 TOKEN_CHARACTERS = 16
 OPEN_TO_ALL = ("/login", "/page.css")  # what is needed to send the token
 CONTENT_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {

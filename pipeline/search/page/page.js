@@ -99,7 +99,7 @@ function showQuery(clip, source, said) {
   const card = cardOf(clip, source);
   if (said) card.querySelector("h3").append(` (${said})`);
   if (source) card.querySelector(".row").remove();
-  $("query").replaceChildren(...card.children.length ? [asBlock(card)] : []);
+  $("query").replaceChildren(asBlock(card));
 }
 
 function asBlock(item) { // a card that is no part of a list

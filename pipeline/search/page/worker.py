@@ -18,7 +18,7 @@ from pipeline.clip_jobs.engines.base import Stopped, timed_out
 from pipeline.clip_jobs.failures import refusal_of, refusal_of_stopped
 from pipeline.clip_jobs.memory import limit_memory
 from pipeline.encoder.config import EncoderConfig, read_config
-from pipeline.encoder.encoder import Encoder, Seconds, Vectors
+from pipeline.encoder.encoder import Encoder, TimeArray, VectorArray
 from pipeline.encoder.inputs import PictureList, Waveform
 from pipeline.errors import DataError, PipelineError
 from pipeline.network_parts.base import Modality
@@ -67,7 +67,7 @@ class EncoderElsewhere(Encoder):
         start = WorkerStart(Path(folder).absolute(), self.seed, self.fingerprint, uploads, bounds)
         self._pool = _started_pool(start, n_workers)
 
-    def audio_vectors(self, source: AnyPath | Waveform) -> tuple[Vectors, Seconds]:
+    def audio_vectors(self, source: AnyPath | Waveform) -> tuple[VectorArray, TimeArray]:
         """Return the vectors (n, width) float32 of a sound over time, and the seconds (n,) float64 where each starts.
 
         Args:
@@ -77,7 +77,7 @@ class EncoderElsewhere(Encoder):
             return self._elsewhere("audio", source)
         return super().audio_vectors(source)
 
-    def visual_vectors(self, source: AnyPath | PictureList) -> tuple[Vectors, Seconds]:
+    def visual_vectors(self, source: AnyPath | PictureList) -> tuple[VectorArray, TimeArray]:
         """Return the vectors (n, width) float32 of pictures over time, and when (n,) float64 seconds each is on show.
 
         Args:
@@ -92,7 +92,7 @@ class EncoderElsewhere(Encoder):
         self._pool.stop()  # type: ignore[no-untyped-call]  # pebble left it without types
         self._pool.join()
 
-    def _elsewhere(self, modality: Modality, path: AnyPath) -> tuple[Vectors, Seconds]:
+    def _elsewhere(self, modality: Modality, path: AnyPath) -> tuple[VectorArray, TimeArray]:
         """What a worker makes of a file; how the worker ended, if it did, as a refusal."""
         from pebble import ProcessExpired
 
@@ -174,7 +174,7 @@ def _load_networks(encoder: Encoder) -> None:
         encoder.visual_vectors([np.zeros((64, 64, 3), np.uint8)])
 
 
-def _vectors(modality: Modality, path: str) -> tuple[Vectors, Seconds]:
+def _vectors(modality: Modality, path: str) -> tuple[VectorArray, TimeArray]:
     """What the networks of this process make of a file."""
     if _Worker.encoder is None:
         raise _Worker.problem
