@@ -13,6 +13,8 @@ from pipeline.clip_jobs.__main__ import app as cache
 from pipeline.command_line import new_app, run
 from pipeline.dataset.feature_files.__main__ import export
 from pipeline.evaluate.check import check
+from pipeline.search.__main__ import app as index
+from pipeline.search.__main__ import search
 from pipeline.search.page.__main__ import serve
 from pipeline.settings.environment import APP
 from pipeline.tune.__main__ import tune
@@ -21,9 +23,11 @@ from pipeline.weights.__main__ import app as weights
 app = new_app("Commands for a finished run, its cache and its weights.")
 app.add_typer(weights, name="weights")
 app.add_typer(cache, name="cache")
+app.add_typer(index, name="index")
 app.command()(tune)
 app.command()(export)
 app.command()(check)
+app.command()(search)
 app.command()(serve)
 
 

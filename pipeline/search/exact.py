@@ -76,7 +76,7 @@ def _rough_means(sides: Sequence[Side], counts: NDArray[np.int64]) -> NDArray[np
         query = _unit(side.query).astype(np.float32)
         for start in range(0, len(total), ROWS_PER_PRODUCT):
             total[start : start + ROWS_PER_PRODUCT] += side.items[start : start + ROWS_PER_PRODUCT] @ query
-    return total / np.maximum(counts, 1).astype(np.float32)
+    return np.asarray(total / np.maximum(counts, 1), np.float32)
 
 
 def _can_be_nearest(rough: NDArray[np.float32], top: int, width: int) -> NDArray[np.int64]:
@@ -90,10 +90,9 @@ def _steps(side: Side, places: NDArray[np.int64]) -> Array:
     """Cosines of some rows in whole steps, 0 where a row lacks the modality."""
     if not len(places):
         return np.zeros(0)
-    steps: Array = cosine_steps(side.query[np.newaxis], unit_rows(side.items[places]))[0]
-    return steps
+    return np.asarray(cosine_steps(side.query[np.newaxis], unit_rows(side.items[places]))[0])
 
 
 def _unit(vector: NDArray[np.floating]) -> Array:
     """The vector (k,) scaled to length 1."""
-    return unit_rows(vector[np.newaxis])[0]
+    return np.asarray(unit_rows(vector[np.newaxis])[0])

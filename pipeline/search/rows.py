@@ -184,8 +184,8 @@ def vector_matrix(column: "pa.ChunkedArray", width: int) -> tuple[NDArray[np.flo
 
 def row_of(values: dict[str, Any]) -> Row:
     """Return a row from the values of its columns, vectors as lists."""
-    vectors = {name: None if values[name] is None else np.array(values[name], np.float32) for name in MODALITIES}
-    return Row(**{name: values[name] for name in PLAIN}, **vectors)
+    audio, visual = (None if values[name] is None else np.array(values[name], np.float32) for name in MODALITIES)
+    return Row(**{name: values[name] for name in PLAIN}, audio=audio, visual=visual)
 
 
 def shown_path(path: str, root: str, index_root: str) -> str:

@@ -99,7 +99,7 @@ def first_line(error: Exception) -> str:
 
 def _connect(folder: str) -> Any:  # noqa: ANN401 - as `open_table`
     """LanceDB in the folder; its notices, such as that a table is new, are not for users."""
-    os.environ.setdefault("LANCE_LOG", "error")
+    os.environ.setdefault("LANCEDB_LOG", "error")
     try:
         import lancedb
     except ImportError as error:
