@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipeline.errors import ParamsError
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
-ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - a server on them needs a token
+ANY_ADDRESS = ("0.0.0.0", "::")
 TOKEN_CHARACTERS = 16
 OPEN_TO_ALL = ("/login", "/page.css")  # what is needed to send the token
 CONTENT_POLICY = (
@@ -128,6 +128,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+
         async def send_strictly(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)

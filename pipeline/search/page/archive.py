@@ -39,7 +39,7 @@ class ClipFilter(NamedTuple):
         """
         named = [f"{name} = {quoted(value)}" for name, value in (("label", self.label), ("split", self.split)) if value]
         parts = [*named, *([self.where] if self.where.strip() else [])]
-        return " AND ".join(f"({part})" for part in parts) or None
+        return " AND ".join(f"({part})" for part in parts) if len(parts) > 1 else next(iter(parts), None)
 
 
 class Listed(NamedTuple):

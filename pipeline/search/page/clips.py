@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeAlias
 from fastapi import APIRouter, Query, Response
 
 from pipeline.search.page.archive import CLIPS_LISTED, Archive, ClipFilter
-from pipeline.search.page.media import Unserved, find_file, respond
+from pipeline.search.page.media import UnservedError, find_file, respond
 from pipeline.search.page.queries import Service
 
 ShortText: TypeAlias = Annotated[str, Query(max_length=1000)]
@@ -28,10 +28,10 @@ def clip_routes(service: Service) -> APIRouter:
         return archive.listed(ClipFilter(label, split, where, text), start, CLIPS_LISTED)._asdict()
 
     @routes.api_route("/media", methods=["GET", "HEAD"])
-    def media(id: ClipId) -> Response:  # noqa: A002 - as it stands in the URL
+    def media(id: ClipId) -> Response:
         place = archive.place(id)
         if place is None:
-            raise Unserved(404, f"no clip {id!r} in the index; expected the id of one")
+            raise UnservedError(404, f"no clip {id!r} in the index; expected the id of one")
         return respond(find_file(*place))
 
     return routes

@@ -27,7 +27,7 @@ class FoundFile(NamedTuple):
     facts: os.stat_result
 
 
-class Unserved(PipelineError):
+class UnservedError(PipelineError):
     """A clip's file cannot be served.
 
     Args:
@@ -48,20 +48,20 @@ def find_file(root: str, path: str) -> FoundFile:
         path: of the file, from the folder on.
 
     Raises:
-        Unserved: there is no such file, it lies elsewhere, or it is no regular file.
+        UnservedError: there is no such file, it lies elsewhere, or it is no regular file.
     """
     if not path:
-        raise Unserved(404, "the clip has no file, as its features were imported; expected a clip with one")
+        raise UnservedError(404, "the clip has no file, as its features were imported; expected a clip with one")
     try:
         folder = Path(root).resolve(strict=True)
         found = (folder / path).resolve(strict=True)
         if not found.is_relative_to(folder):
-            raise Unserved(404, "the clip's file lies outside of its folder; expected one within")
+            raise UnservedError(404, "the clip's file lies outside of its folder; expected one within")
         return FoundFile(found, check_regular(found, follow_link=False))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise Unserved(410, "the clip's file is gone; expected it where it was indexed") from error
+        raise UnservedError(410, "the clip's file is gone; expected it where it was indexed") from error
     except (DataError, OSError, RuntimeError, ValueError) as error:  # a loop of links is a RuntimeError of old Pythons
-        raise Unserved(404, "the clip's file cannot be read; expected a regular file") from error
+        raise UnservedError(404, "the clip's file cannot be read; expected a regular file") from error
 
 
 def media_type(path: Path) -> str:

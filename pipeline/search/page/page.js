@@ -145,7 +145,8 @@ function playerOf(clip, source) {
   if (!clip.has_file) return note("This clip has no file: its features were imported.");
   const url = source ? source.url : `/media?id=${encodeURIComponent(clip.id)}`;
   if (source && source.type.startsWith("image/")) return imageOf(url);
-  const player = document.createElement("video");
+  const is_sound = source ? source.type.startsWith("audio/") : /\.(wav|mp3|flac|m4a|ogg|opus|aac)$/i.test(clip.id);
+  const player = document.createElement(is_sound ? "audio" : "video");
   player.controls = true;
   player.preload = "metadata";
   player.playsInline = true;
@@ -188,7 +189,7 @@ function note(text) {
 }
 
 function pauseOthers(player) {
-  for (const other of document.querySelectorAll("video")) if (other !== player) other.pause();
+  for (const other of document.querySelectorAll("video, audio")) if (other !== player) other.pause();
 }
 
 // ---- the archive
@@ -276,7 +277,7 @@ function onKey(event) {
 
 function onCardKey(event, card) {
   if (/^(Arrow|Home$|End$)/.test(event.key)) move(card, event.key);
-  else if (event.key === "Enter") toggle(card.querySelector("video"));
+  else if (event.key === "Enter") toggle(card.querySelector("video, audio"));
   else if (event.key === "s") askClip(card.clip, "audio");
   else if (event.key === "p") askClip(card.clip, "visual");
   else return;

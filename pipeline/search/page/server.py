@@ -19,6 +19,7 @@ from pipeline.search.page.worker import EncoderElsewhere
 from pipeline.search.query import Searcher
 
 CONNECTIONS = 512  # at a time; those beyond get 503
+DEFAULT_BOUNDS = UploadBounds()
 IDLE_SECONDS = 10  # of a connection between two requests
 
 
@@ -26,8 +27,8 @@ class ServerOptions(NamedTuple):
     """What the command line says.
 
     Attributes:
-        index: folder of the index.
-        encoder: folder of the encoder that made it.
+        index_folder: of the index.
+        encoder_folder: of the encoder that made it.
         host: address to listen on.
         port: to listen on; 0: a free one.
         token: what users have to know; None: nothing.
@@ -35,8 +36,8 @@ class ServerOptions(NamedTuple):
         n_workers: processes that decode sent files.
     """
 
-    index: Path
-    encoder: Path
+    index_folder: Path
+    encoder_folder: Path
     host: str
     port: int
     token: str | None
@@ -44,7 +45,7 @@ class ServerOptions(NamedTuple):
     n_workers: int
 
 
-def run_server(options: ServerOptions, bounds: UploadBounds = UploadBounds()) -> None:
+def run_server(options: ServerOptions, bounds: UploadBounds = DEFAULT_BOUNDS) -> None:
     """Serve the page until Ctrl-C or SIGTERM.
 
     Args:
@@ -56,15 +57,16 @@ def run_server(options: ServerOptions, bounds: UploadBounds = UploadBounds()) ->
         ParamsError: the address needs a token, or is taken.
     """
     door = checked_door(options.host, options.token, options.names)
-    index = Index.open(options.index)
+    index = Index.open(options.index_folder)
     with tempfile.TemporaryDirectory(prefix="avr-serve-") as folder, _listening(options.host, options.port) as port:
         uploads = Path(folder)
-        encoder = EncoderElsewhere(options.encoder, uploads, bounds, options.n_workers)
+        encoder = EncoderElsewhere(options.encoder_folder, uploads, bounds, options.n_workers)
         with closing(encoder):
             service = Service(Searcher(index, encoder), uploads, bounds)
             number = port.getsockname()[1]
             shown = f"[{options.host}]" if ":" in options.host else options.host
-            print(f"http://{shown}:{number} serves {len(index)} rows of {options.index}; Ctrl-C ends it", flush=True)
+            what = f"{len(index)} rows of {options.index_folder}"
+            print(f"http://{shown}:{number} serves {what}; Ctrl-C ends it", flush=True)
             config = uvicorn.Config(
                 make_app(service, door, number),
                 access_log=False,
