@@ -12,6 +12,8 @@ import typer
 from pipeline.clip_jobs.__main__ import app as cache
 from pipeline.command_line import new_app, run
 from pipeline.dataset.feature_files.__main__ import export
+from pipeline.encoder.__main__ import app as encoder
+from pipeline.encoder.__main__ import encode
 from pipeline.evaluate.check import check
 from pipeline.search.__main__ import app as index
 from pipeline.search.__main__ import search
@@ -23,9 +25,11 @@ from pipeline.weights.__main__ import app as weights
 app = new_app("Commands for a finished run, its cache and its weights.")
 app.add_typer(weights, name="weights")
 app.add_typer(cache, name="cache")
+app.add_typer(encoder, name="encoder")
 app.add_typer(index, name="index")
 app.command()(tune)
 app.command()(export)
+app.command()(encode)
 app.command()(check)
 app.command()(search)
 app.command()(serve)

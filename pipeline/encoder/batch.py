@@ -13,7 +13,7 @@ from pipeline.clip_jobs.engines import prepare
 from pipeline.clip_jobs.loop import in_workers
 from pipeline.clip_jobs.settle import Settler
 from pipeline.encoder.encoder import NO_TRACK, Encoder
-from pipeline.encoder.inputs import STAGE_OF, clip_of, is_still, still_arrays
+from pipeline.encoder.inputs import STAGE_OF, clip_of, is_still, no_sound, still_arrays
 from pipeline.errors import ClipError, DataError, printable
 from pipeline.extraction import decoding, embedding
 from pipeline.extraction.embedding import ChosenNetwork
@@ -148,9 +148,13 @@ def _decoded(
     """What reads the arrays of each file that can be used, and why the others cannot; still pictures apart."""
     params, limits = encoder.decoder.params(stage), encoder.config.limits
     modules = decoding.modules_behind(stage)
-    stills = {i: clip for i, clip in clips.items() if stage == STAGE_OF["visual"] and is_still(clip.path)}
+    stills = {i: clip for i, clip in clips.items() if is_still(clip.path)}
     videos = {i: clip for i, clip in clips.items() if i not in stills}
     prepare(["pipeline.clip_jobs.loop", STILLS_BY, *modules])
+    read: dict[str, Callable[[], Arrays]] = {}
+    refused: dict[str, ClipError] = {}
+    if stage != STAGE_OF["visual"]:
+        refused, stills = {i: no_sound(i) for i in stills}, {}
     kinds = (
         (videos, decoding.clip_function(stage, params, limits), fingerprint(params.model_dump(), modules)),
         (
@@ -159,8 +163,6 @@ def _decoded(
             fingerprint({**params.model_dump(), "still": True}, [*modules, STILLS_BY]),
         ),
     )
-    read: dict[str, Callable[[], Arrays]] = {}
-    refused: dict[str, ClipError] = {}
     for chosen, function, made_by in kinds:
         cache = ClipCache(cache_folder() / "clips" / stage, made_by)
         compute = in_workers(chosen, "/", function, cache, encoder.config.clip_timeout_seconds, limits)
@@ -209,7 +211,7 @@ def _joint_rows(
 
 def _that_count(errors: Sequence[ClipError]) -> list[ClipError]:
     """The refusals of one file to note: not that it has no sound, or no pictures, where it has the other side."""
-    counting = [error for error in errors if error.kind not in NO_TRACK]
+    counting = list({str(error): error for error in errors if error.kind not in NO_TRACK}.values())
     return counting or (list(errors[:1]) if len(errors) == len(MODALITIES) else [])
 
 

@@ -1,15 +1,18 @@
 """What an encoder is given becomes what its networks read: files with sound or pictures, waveforms, pictures."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
+from zlib import error as ZlibError  # noqa: N812 - a class, whatever it is called
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 from pydantic import ValidationError
 
-from pipeline.errors import DataError
+from pipeline.errors import ClipError, DataError, PipelineError
 from pipeline.extraction.decoding import bounds_of, decode_file
 from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256
@@ -64,7 +67,9 @@ class InputDecoder:
             ClipError: the file cannot be used.
             OSError: it cannot be read.
         """
-        if stage == STAGE_OF["visual"] and is_still(path):
+        if is_still(path):
+            if stage != STAGE_OF["visual"]:
+                raise no_sound(str(path))
             return still_arrays(Path(path).name, path, self.params(stage), self._limits)
         return decode_file(stage, path, self.params(stage), self._limits)
 
@@ -102,6 +107,11 @@ class InputDecoder:
         return arrays
 
 
+def no_sound(name: str) -> ClipError:
+    """Return the refusal of a still picture where a sound is asked for."""
+    return ClipError(name, "no_audio", "a still picture", "a file with sound")
+
+
 def is_still(path: AnyPath) -> bool:
     """Return whether a file begins as a PNG or a JPEG picture does.
 
@@ -127,12 +137,40 @@ def still_arrays(name: str, path: AnyPath, params: StageParams, limits: Limits) 
         ClipError: the file is damaged or too large.
     """
     from pipeline.frames import FramesParams, picture_arrays
-    from pipeline.video import iter_frames
 
     assert isinstance(params, FramesParams)
-    first: Iterator[tuple[float, NDArray[np.uint8]]] = iter_frames(path, 1e-3, lambda _: 0.0, bounds_of(limits))
-    arrays: Arrays = picture_arrays(name, first, params)
+    arrays: Arrays = picture_arrays(name, [(0.0, read_still(path, limits))], params)
     return arrays
+
+
+def read_still(path: AnyPath, limits: Limits) -> NDArray[np.uint8]:
+    """Return the picture of a PNG or JPEG file, uint8 (height, width, 3) RGB, upright.
+
+    Args:
+        path: of the file.
+        limits: how many pixels it may have.
+
+    Raises:
+        ClipError: it is damaged or too large, or its colours have more than 8 bits.
+        DataError: it is no regular file.
+        OSError: it cannot be read.
+    """
+    with open_regular(path) as file, _still_errors(path), Image.open(file, formats=["PNG", "JPEG"]) as image:
+        bounds_of(limits).check(path, "picture_pixels", image.width * image.height, "pixels a picture")
+        if image.mode.startswith(("I", "F")):
+            raise ClipError(str(path), "undecodable", f"colours of the form {image.mode}", "8 bits a colour")
+        return np.array(ImageOps.exif_transpose(image).convert("RGB"))  # a copy, which may be written
+
+
+@contextmanager
+def _still_errors(path: AnyPath) -> Iterator[None]:
+    """Turn what Pillow raises of a damaged file into a ClipError."""
+    try:
+        yield
+    except PipelineError:
+        raise
+    except (OSError, ValueError, SyntaxError, ZlibError, Image.DecompressionBombError) as error:
+        raise ClipError(str(path), "undecodable", f"damaged data ({error})", "a whole PNG or JPEG file") from error
 
 
 def clip_of(path: AnyPath) -> Clip:
