@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from fastapi.testclient import TestClient
@@ -29,6 +30,7 @@ from tests.helpers.synthetic import numbered_picture, sine, write_clip
 AVR = Path(sys.executable).with_name("avr")
 PORT = 8000
 SECONDS = 3.0
+N_CLIPS = 6
 HOSTILE = "<script>document.title='owned'</script>\x1b[31m\u202egpj.mp4"
 
 
@@ -79,6 +81,36 @@ def encoder_with_networks(folder: Path) -> Encoder:
     return Encoder.load(made)
 
 
+class RealPage(NamedTuple):
+    """What a server with real networks is started on.
+
+    Attributes:
+        folder: for its files while it runs.
+        index: folder of the index, whose clips are 0.mp4 and so on, of two classes.
+        encoder: folder of the encoder.
+        clips: their files.
+    """
+
+    folder: Path
+    index: Path
+    encoder: Path
+    clips: list[Path]
+
+
+def make_real_page(folder: Path) -> RealPage:
+    """Make clips, an encoder and the index of what it makes of them."""
+    encoder = encoder_with_networks(folder / "run")
+    clips = [write_numbered_clip(folder / "videos" / f"{number}.mp4", number) for number in range(N_CLIPS)]
+    rows = []
+    for number, clip in enumerate(clips):
+        audio, visual = encoder.embed(clip)
+        assert audio is not None
+        assert visual is not None
+        rows.append(make_row(clip.parent, clip.name, ("Dog", "Cat")[number % 2], audio.tolist(), visual.tolist()))
+    write_index(folder / "index", encoder, folder / "videos", rows)
+    return RealPage(folder, folder / "index", encoder.folder, clips)
+
+
 def page_client(
     index: Index, encoder: Encoder, uploads: Path, bounds: UploadBounds | None = None, door: Door | None = None
 ) -> TestClient:
@@ -95,10 +127,11 @@ class Served:
     Args:
         process: of the command.
         address: where it listens.
+        folder: for its files while it runs.
     """
 
-    def __init__(self, process: "subprocess.Popen[str]", address: str) -> None:
-        self.process, self.address = process, address
+    def __init__(self, process: "subprocess.Popen[str]", address: str, folder: Path) -> None:
+        self.process, self.address, self.folder = process, address, folder
 
 
 @contextlib.contextmanager
@@ -118,7 +151,7 @@ def serving(folder: Path, index: Path, encoder: Path, *words: str, **env: str) -
         line = process.stdout.readline()
         found = re.match(r"(http://\S+) serves ", line)
         assert found, line + process.communicate(timeout=60)[0]
-        yield Served(process, found[1])
+        yield Served(process, found[1], folder)
     finally:
         process.terminate()
         process.wait(timeout=60)

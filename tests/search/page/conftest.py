@@ -6,7 +6,15 @@ import pytest
 
 from pipeline.encoder import Encoder
 from pipeline.search.index import Index
-from tests.helpers.served import HOSTILE, encoder_without_networks, make_row, write_index, write_numbered_clip
+from tests.helpers.served import (
+    HOSTILE,
+    RealPage,
+    encoder_without_networks,
+    make_real_page,
+    make_row,
+    write_index,
+    write_numbered_clip,
+)
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +44,9 @@ def index(tmp_path: Path, encoder: Encoder, videos: Path) -> Index:
         for number, (clip_id, label) in enumerate(labels.items())
     ]
     return write_index(tmp_path / "index", encoder, videos, rows)
+
+
+@pytest.fixture(scope="session")
+def real_page(tmp_path_factory: pytest.TempPathFactory) -> RealPage:
+    """A few clips, and an index of what real networks, with random weights, make of them."""
+    return make_real_page(tmp_path_factory.mktemp("real"))
