@@ -30,7 +30,7 @@ from tests.helpers.synthetic import numbered_picture, sine, write_clip
 AVR = Path(sys.executable).with_name("avr")
 PORT = 8000
 SECONDS = 3.0
-N_CLIPS = 6
+N_CLIPS, START = 6, 1.5
 HOSTILE = "<script>document.title='owned'</script>\x1b[31m\u202egpj.mp4"
 
 
@@ -42,10 +42,12 @@ def write_numbered_clip(path: Path, number: int) -> Path:
     return write_clip(path, pictures, sound, frames_per_second=10)
 
 
-def make_row(root: Path, clip_id: str, label: str, audio: Sequence[float], visual: Sequence[float]) -> Row:
+def make_row(
+    root: Path, clip_id: str, label: str, audio: Sequence[float], visual: Sequence[float], start: float = 0.0
+) -> Row:
     """A row of a file that is called as its clip, with vectors as given."""
     sides = (np.array(side, np.float32) for side in (audio, visual))
-    return Row(clip_id, clip_id, str(root), "", 0.0, SECONDS, label, "test", *sides)
+    return Row(clip_id, clip_id, str(root), "", start, SECONDS, label, "test", *sides)
 
 
 def write_index(folder: Path, encoder: Encoder, root: Path, rows: Sequence[Row]) -> Index:
@@ -86,7 +88,7 @@ class RealPage(NamedTuple):
 
     Attributes:
         folder: for its files while it runs.
-        index: folder of the index, whose clips are 0.mp4 and so on, of two classes.
+        index: folder of the index, whose clips are 0.mp4 and so on, of two classes; one begins at START.
         encoder: folder of the encoder.
         clips: their files.
     """
@@ -106,7 +108,9 @@ def make_real_page(folder: Path) -> RealPage:
         audio, visual = encoder.embed(clip)
         assert audio is not None
         assert visual is not None
-        rows.append(make_row(clip.parent, clip.name, ("Dog", "Cat")[number % 2], audio.tolist(), visual.tolist()))
+        start = START if number == N_CLIPS - 1 else 0.0
+        sides = audio.tolist(), visual.tolist()
+        rows.append(make_row(clip.parent, clip.name, ("Dog", "Cat")[number % 2], *sides, start))
     write_index(folder / "index", encoder, folder / "videos", rows)
     return RealPage(folder, folder / "index", encoder.folder, clips)
 
