@@ -6,6 +6,7 @@ import shutil
 import signal
 import threading
 from concurrent.futures import TimeoutError as TooLate
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
@@ -23,6 +24,7 @@ from pipeline.encoder.inputs import PictureList, Waveform
 from pipeline.errors import DataError, PipelineError
 from pipeline.network_parts.base import Modality
 from pipeline.search.page.uploads import UploadBounds
+from pipeline.settings.environment import chosen_workers
 from pipeline.settings.interrupt import held_back_interrupts
 from pipeline.settings.paths import AnyPath
 
@@ -39,6 +41,7 @@ class WorkerStart(NamedTuple):
         fingerprint: what the server's own encoder has.
         uploads: the folder of sent files, removed where the server is gone.
         bounds: of a file.
+        n_threads: for arithmetic.
     """
 
     encoder: Path
@@ -46,6 +49,7 @@ class WorkerStart(NamedTuple):
     fingerprint: str
     uploads: Path
     bounds: UploadBounds
+    n_threads: int
 
 
 class EncoderElsewhere(Encoder):
@@ -64,8 +68,9 @@ class EncoderElsewhere(Encoder):
         config = read_config(folder)
         super().__init__(folder, config, config.model.seeds[0])
         self._bounds = bounds
-        start = WorkerStart(Path(folder).absolute(), self.seed, self.fingerprint, uploads, bounds)
-        self._pool = _started_pool(start, n_workers)
+        n_threads = max(1, chosen_workers() // n_workers)
+        start = WorkerStart(Path(folder).absolute(), self.seed, self.fingerprint, uploads, bounds, n_threads)
+        self._pools = _Pools(start, n_workers)
 
     def audio_vectors(self, source: AnyPath | Waveform) -> tuple[VectorArray, TimeArray]:
         """Return the vectors (n, width) float32 of a sound over time, and the seconds (n,) float64 where each starts.
@@ -89,8 +94,7 @@ class EncoderElsewhere(Encoder):
 
     def close(self) -> None:
         """End the processes."""
-        self._pool.stop()  # type: ignore[no-untyped-call]  # pebble left it without types
-        self._pool.join()
+        self._pools.close()
 
     def _elsewhere(self, modality: Modality, path: AnyPath) -> tuple[VectorArray, TimeArray]:
         """What a worker makes of a file; how the worker ended, if it did, as a refusal."""
@@ -98,9 +102,8 @@ class EncoderElsewhere(Encoder):
 
         self.network(modality)  # an encoder of imported features says so here
         seconds = self._bounds.decode_seconds
-        future = self._pool.schedule(_vectors, args=[modality, os.fspath(path)], timeout=seconds)
         try:
-            return future.result()
+            return self._pools.vectors(modality, os.fspath(path), seconds)
         except PipelineError:
             raise
         except TooLate as error:
@@ -123,16 +126,53 @@ def bounded(config: EncoderConfig, bounds: UploadBounds) -> EncoderConfig:
     return config.model_copy(update={"limits": limits.model_copy(update=lower)})
 
 
-def _started_pool(start: WorkerStart, n_workers: int) -> "ProcessPool":
-    """Processes with the encoder in them, on their way."""
-    from pebble import ProcessPool
+class _Pools:
+    """Processes with the encoder in them; where the pool breaks, as by a process that dies idle, another one begins.
 
-    processes.prepare(["pipeline.search.page.worker", "torch"])
-    context = multiprocessing.get_context("forkserver")
-    pool = ProcessPool(n_workers, initializer=_start_worker, initargs=[start], context=context)
-    with held_back_interrupts():
-        pool.schedule(os.getpid)  # the processes are made with the first call
-    return pool
+    Args:
+        start: what each process begins with.
+        n_workers: processes.
+    """
+
+    def __init__(self, start: WorkerStart, n_workers: int) -> None:
+        self._start, self._n_workers, self._lock = start, n_workers, threading.Lock()
+        processes.prepare(["pipeline.search.page.worker", "torch"])
+        self._pool = self._begun()
+
+    def vectors(self, modality: Modality, path: str, timeout_seconds: float) -> tuple[VectorArray, TimeArray]:
+        """What a process makes of a file; of one that breaks two pools, how the second one broke."""
+        try:
+            return self._asked(modality, path, timeout_seconds)
+        except BrokenProcessPool:
+            return self._asked(modality, path, timeout_seconds)
+
+    def close(self) -> None:
+        """End the processes."""
+        with self._lock:
+            _end(self._pool)
+
+    def _asked(self, modality: Modality, path: str, timeout_seconds: float) -> tuple[VectorArray, TimeArray]:
+        with self._lock:
+            if not self._pool.active:
+                _end(self._pool)
+                self._pool = self._begun()
+            call = self._pool.schedule(_vectors, args=[modality, path], timeout=timeout_seconds)
+        return call.result()
+
+    def _begun(self) -> "ProcessPool":
+        """A pool whose processes are on their way."""
+        from pebble import ProcessPool
+
+        context = multiprocessing.get_context("forkserver")
+        with held_back_interrupts():
+            pool = ProcessPool(self._n_workers, initializer=_start_worker, initargs=[self._start], context=context)
+            pool.schedule(os.getpid)  # the processes are made with the first call
+        return pool
+
+
+def _end(pool: "ProcessPool") -> None:
+    pool.stop()  # type: ignore[no-untyped-call]  # pebble left it without types
+    pool.join()
 
 
 class _Worker:
@@ -146,7 +186,8 @@ def _start_worker(start: WorkerStart) -> None:
     """Make a new process one that embeds files: bounded, with the networks loaded, gone when the server is."""
     from threadpoolctl import threadpool_limits
 
-    threadpool_limits(1)
+    threadpool_limits(start.n_threads)
+    os.environ["AVR_DEVICE"] = "cpu"  # a GPU maps more addresses than the bound of memory allows
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's own handler would wait for the call to return
     threading.Thread(target=_end_with_server, args=[start.uploads], daemon=True).start()
     try:
