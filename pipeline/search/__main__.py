@@ -42,12 +42,54 @@ def build(
     Nothing is decoded: the stages have written the vectors. An index that is there is replaced at the end, in one step.
     """
     from pipeline.encoder import Encoder
+    from pipeline.search.approximate import approximate
     from pipeline.search.writing import build_index
 
     built = build_index(Encoder.load(encoder), data, out, window)
     print(f"{out}: {built.n_rows} rows of {built.n_clips} clips")
+    for line in approximate(out):
+        print(line)
     if built.n_gone:
         print(f"{built.n_gone} clips of the index before are not in this run: `avr index add` adds them again")
+
+
+@app.command()
+def add(
+    places: Annotated[list[Path], typer.Argument(metavar="PLACE", help="Folders to look through, and single files.")],
+    *,
+    encoder: EncoderFolder = Path("data/encoder"),
+    index: IndexFolder = "data/index",
+    label: Annotated[str, typer.Option("--label", metavar="TEXT", help="Label of all that is added.")] = "",
+    class_folders: Annotated[
+        bool, typer.Option("--class-folders", help="A file below PLACE has the name of its folder as label.")
+    ] = False,
+) -> None:
+    """Add new clips to an index.
+
+    Sounds, videos and pictures are embedded by the encoder there is; nothing is trained again. What is in the index
+    already is passed over. A file that cannot be used costs itself alone: it is named on stderr, with exit code 1.
+    """
+    import sys
+
+    from pipeline.encoder import Encoder
+    from pipeline.search.adding import Labels, add_files
+
+    added = add_files(Encoder.load(encoder), index, places, Labels(label, class_folders))
+    for reason in added.refused:
+        print(f"refused: {reason}", file=sys.stderr)
+    known = f", {added.n_known} files were there already" if added.n_known else ""
+    print(f"{index}: {added.n_rows} rows of {added.n_files} files added{known}, {len(added.refused)} refusals")
+    if added.refused:
+        raise typer.Exit(1)
+
+
+@app.command()
+def stats(*, index: IndexFolder = "data/index") -> None:
+    """Show what an index holds, and what made it."""
+    from pipeline.search.index import Index
+    from pipeline.search.printing import as_facts
+
+    print(as_facts(Index.open(index)))
 
 
 @app.command()
@@ -87,6 +129,7 @@ def search(
     where: Where = None,
     encoder: EncoderFolder = Path("data/encoder"),
     index: IndexFolder = "data/index",
+    exact: Annotated[bool, typer.Option("--exact", help="Compare every row of a large index too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a table in CSV.")] = False,
     open_first: Annotated[bool, typer.Option("--open", help="Open the file of the first result.")] = False,
@@ -106,7 +149,7 @@ def search(
         raise ParamsError("--json and --csv: expected one of them")
     opened = Index.open(index)
     searcher = Searcher(opened, Encoder.load(encoder))
-    answer = searcher.search(query, find, top, where, MODALITY.get(query_modality))
+    answer = searcher.search(query, find, top, where, MODALITY.get(query_modality), is_exact=exact)
     show = printing.as_json if as_json else printing.as_csv if as_csv else printing.as_lines
     print(show(answer))
     if open_first and answer.results:

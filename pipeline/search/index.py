@@ -3,18 +3,22 @@
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.network_parts.base import Modality
-from pipeline.search.exact import Nearest, Side, nearest
-from pipeline.search.rows import TEXTS, TIMES, IndexFacts, Result, Row, shown_path
+from pipeline.search.approximate import approximations, find_nearest
+from pipeline.search.exact import Side, nearest
+from pipeline.search.rows import IndexFacts, Result, Row, shown_path
 from pipeline.search.snapshot import Snapshot
 from pipeline.search.store import open_table
 from pipeline.settings.paths import AnyPath
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Comparison(NamedTuple):
@@ -119,13 +123,17 @@ class Index:
         """
         return self.compare([Comparison(vector, modality)], top, where)
 
-    def compare(self, comparisons: Sequence[Comparison], top: int, where: str | None = None) -> list[Result]:
+    def compare(
+        self, comparisons: Sequence[Comparison], top: int, where: str | None = None, *, is_exact: bool = False
+    ) -> list[Result]:
         """Return the rows of the highest mean of cosines with vectors (k,), over those modalities that a row has.
 
         Args:
             comparisons: at least one.
             top: how many rows at most.
             where: a filter in SQL; None: all rows.
+            is_exact: compare every row, also where the index is large and has an approximate search; with a
+                filter every row is.
 
         Raises:
             DataError: a vector has another width than the index, or is not finite.
@@ -137,16 +145,30 @@ class Index:
         for vector, _ in comparisons:
             if vector.shape != (snapshot.facts.width,) or not np.isfinite(vector).all():
                 raise DataError(f"a query of shape {vector.shape}; expected ({snapshot.facts.width},) finite numbers")
-        allowed = None if where is None else snapshot.matching(where)
+        if where is not None:
+            snapshot.check_filter(where)
+        settings = {} if is_exact or where is not None else approximations(snapshot.table)
+        modalities = {modality for _, modality in comparisons}
+        if len(comparisons) == 1 and (one := comparisons[0]).modality in settings:
+            rows, scores = find_nearest(snapshot, one.modality, one.vector, top, settings[one.modality])
+            return results(snapshot, rows, scores, modalities)
         sides = [Side(vector, *snapshot.matrix(modality)) for vector, modality in comparisons]
-        found = nearest(sides, top, snapshot.tie_order, allowed)
-        return results(snapshot, found, {modality for _, modality in comparisons})
+        found = nearest(sides, top, snapshot.tie_order, None if where is None else snapshot.matching(where))
+        return results(snapshot, snapshot.texts.take(found.rows), found.scores, modalities)
 
 
-def results(snapshot: Snapshot, found: Nearest, modalities: set[Modality]) -> list[Result]:
-    """Return places and scores (m,) of rows as results."""
+def results(
+    snapshot: Snapshot, rows: "pa.Table", scores: NDArray[np.float64], modalities: set[Modality]
+) -> list[Result]:
+    """Return rows and their scores (m,) as results.
+
+    Args:
+        snapshot: that the rows are of.
+        rows: the best first.
+        scores: (m,).
+        modalities: what was compared.
+    """
     (modality, *others) = sorted(modalities)
-    rows = snapshot.texts.select([*TEXTS, *TIMES]).take(found.rows).to_pylist()
     return [
         Result(
             rank=rank,
@@ -155,5 +177,5 @@ def results(snapshot: Snapshot, found: Nearest, modalities: set[Modality]) -> li
             modality="both" if others else modality,
             **{name: row[name] for name in ("clip_id", "label", "split", "start", "end")},
         )
-        for rank, (row, score) in enumerate(zip(rows, found.scores.tolist(), strict=True), start=1)
+        for rank, (row, score) in enumerate(zip(rows.to_pylist(), scores.tolist(), strict=True), start=1)
     ]

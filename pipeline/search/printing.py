@@ -4,8 +4,13 @@ import json
 import tempfile
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from pipeline.errors import printable
 from pipeline.formats.csv_rows import write_rows
+from pipeline.search.approximate import approximations
+from pipeline.search.index import Index
+from pipeline.search.query import IN_WORDS
 from pipeline.search.rows import Answer, Result
 
 COLUMNS = ("rank", "score", "label", "clip_id", "path", "start", "end", "split", "modality")
@@ -45,6 +50,28 @@ def as_csv(answer: Answer) -> str:
         rows = [list(_cells(result).values()) for result in answer.results]
         write_rows(path, COLUMNS, [[_printable(cell) for cell in row] for row in rows])
         return path.read_text(encoding="utf-8").removesuffix("\n")
+
+
+def as_facts(index: Index) -> str:
+    """Return a line for each fact of an index: its rows, what made it, the folder of its clips, how it is searched."""
+    facts, snapshot = index.facts, index.snapshot
+    settings = approximations(snapshot.table)
+    counts = {name: len(pc.unique(snapshot.texts[name])) for name in ("clip_id", "label")}
+    sides = [f"{int(snapshot.matrix(name)[1].sum())} with {words}" for name, words in IN_WORDS.items()]
+    window = (
+        "a row is a whole clip" if facts.window_seconds is None else f"a row is {facts.window_seconds:g} s of a clip"
+    )
+    lines = {
+        "index": index.folder,
+        "rows": f"{len(index)} of {counts['clip_id']} clips, {', '.join(sides)}; {window}",
+        "labels": counts["label"],
+        "encoder": f"{facts.encoder[:12]}, {facts.model}, {facts.width} wide",
+        "videos": facts.root,
+        "version": snapshot.version,
+        "search": "; ".join(f"{name} approximate, recall@10 {of.recall:.4f}" for name, of in settings.items())
+        or "exact",
+    }
+    return "\n".join(f"{name:8} {printable(str(value))}" for name, value in lines.items())
 
 
 def place_of(result: Result) -> str:

@@ -29,7 +29,7 @@ WANTED: dict[str | None, tuple[Modality, ...]] = {
     "audio": ("audio",),
     "visual": ("visual",),
 }
-IN_WORDS = {"audio": "sound", "visual": "pictures"}
+IN_WORDS: dict[Modality, str] = {"audio": "sound", "visual": "pictures"}
 
 
 class Searcher:
@@ -54,6 +54,8 @@ class Searcher:
         top: int = 10,
         where: str | None = None,
         query_modality: QueryModality | None = None,
+        *,
+        is_exact: bool = False,
     ) -> Answer:
         """Return the clips that are nearest to a query.
 
@@ -64,6 +66,7 @@ class Searcher:
             top: how many results at most.
             where: a filter in SQL over the columns of the index; None: all rows.
             query_modality: which side of the query counts; None: all that it has.
+            is_exact: compare every row, also where the index is large and has an approximate search.
 
         Raises:
             ClipError: the file cannot be used, or lacks the side that was asked for.
@@ -78,7 +81,7 @@ class Searcher:
         wanted = WANTED[query_modality]
         sides = self._of_clip(asked, wanted) if asked.is_clip else self._of_file(asked, wanted, query_modality is None)
         comparisons = compared(sides, find)
-        found = self.index.compare(comparisons, top, where)
+        found = self.index.compare(comparisons, top, where, is_exact=is_exact)
         return Answer(found, self.encoder.model, len(self.index), time.perf_counter() - started)
 
     def _of_clip(self, asked: Asked, wanted: tuple[Modality, ...]) -> Sides:

@@ -64,26 +64,21 @@ class Snapshot:
                 self._matrices[modality] = vector_matrix(column, self.facts.width)
             return self._matrices[modality]
 
-    def matching(self, where: str) -> NDArray[np.bool_]:
-        """Return which rows a filter lets through, (n,).
+    def check_filter(self, where: str) -> None:
+        """Refuse a filter that LanceDB does not understand.
 
         Raises:
-            ParamsError: LanceDB does not understand the filter.
+            ParamsError: with what it says.
         """
-        found = self.select(where, [_ROW_ID])[_ROW_ID].to_numpy()
-        return np.isin(self.texts[_ROW_ID].to_numpy(), found)
-
-    def select(self, where: str, columns: list[str]) -> "pa.Table":
-        """Return columns of the rows that a filter lets through.
-
-        Raises:
-            ParamsError: LanceDB does not understand the filter.
-        """
-        check_filter(where)
         try:
-            return self._read(columns, where)
+            self.table.count_rows(whole_filter(where))
         except (ValueError, RuntimeError, OSError) as error:
             raise bad_filter(where, error) from error
+
+    def matching(self, where: str) -> NDArray[np.bool_]:
+        """Return which rows a filter that was checked lets through, (n,)."""
+        found = self._read([], whole_filter(where))[_ROW_ID].to_numpy()
+        return np.isin(self.texts[_ROW_ID].to_numpy(), found)
 
     def rows(self, clip_id: str) -> list[Row]:
         """Return the rows of a clip with their vectors, by time; none where there is no such clip."""
@@ -92,19 +87,24 @@ class Snapshot:
 
     def _read(self, columns: list[str], where: str | None = None) -> "pa.Table":
         """Columns of all rows, or of some, in the order in which the table has them."""
-        query = self.table.search().select([name for name in columns if name != _ROW_ID]).with_row_id(True)
+        query = self.table.search().select(columns).with_row_id(True)
         found: Any = (query if where is None else query.where(where)).to_arrow()
         return found
 
 
-def check_filter(where: str) -> None:
-    """Refuse a filter that is too long to be one.
+def whole_filter(where: str) -> str:
+    """Return a user's filter in parentheses: LanceDB would pass over what stands behind its first expression.
 
     Raises:
-        ParamsError: with its length.
+        ParamsError: it is too long to be one.
+
+    Example:
+        >>> whole_filter("label = 'Dog'; DROP TABLE clips")
+        "(label = 'Dog'; DROP TABLE clips)"
     """
     if len(where) > LONGEST_FILTER:
         raise ParamsError(f"--where: {len(where)} characters; expected at most {LONGEST_FILTER}")
+    return f"({where})"
 
 
 def bad_filter(where: str, error: Exception) -> ParamsError:

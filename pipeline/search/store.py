@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeline.errors import DataError, ParamsError, PipelineError
 from pipeline.formats.files import cache_errors
@@ -17,6 +17,7 @@ from pipeline.formats.files import cache_errors
 if TYPE_CHECKING:
     import pyarrow as pa
 
+LanceTable: TypeAlias = Any  # of LanceDB, whose types mypy cannot use
 TABLE = "clips"
 LOCK = ".writer.lock"
 _INSTALL = ".venv/bin/uv pip install --constraint requirements.lock '.[search]'"
@@ -32,7 +33,7 @@ def is_uri(folder: str) -> bool:
     return "://" in folder
 
 
-def open_table(folder: str) -> Any:  # noqa: ANN401 - LanceDB has no types that mypy takes
+def open_table(folder: str) -> LanceTable:
     """Return the table of an index at its last version.
 
     Raises:
@@ -61,7 +62,7 @@ def overwrite(folder: str, table: "pa.Table") -> None:
         _connect(folder).create_table(TABLE, table, mode="overwrite", on_bad_vectors="null")
 
 
-def append(table: Any, rows: "pa.Table", folder: str) -> None:  # noqa: ANN401 - as `open_table`
+def append(table: LanceTable, rows: "pa.Table", folder: str) -> None:
     """Add rows to the table in one version.
 
     Raises:
@@ -69,6 +70,17 @@ def append(table: Any, rows: "pa.Table", folder: str) -> None:  # noqa: ANN401 -
     """
     with cache_errors(Path(folder)):
         table.add(rows, on_bad_vectors="null")  # which here are those of clips without that modality
+
+
+def replace(table: LanceTable, rows: "pa.Table", where: str, folder: str) -> None:
+    """Put rows in the place of those that a filter in SQL lets through, in one version.
+
+    Raises:
+        DiskError: the disk is full or fails.
+    """
+    with cache_errors(Path(folder)):
+        merge = table.merge_insert(["root", "path", "start"]).when_matched_update_all().when_not_matched_insert_all()
+        merge.when_not_matched_by_source_delete(where).execute(rows, on_bad_vectors="null")
 
 
 @contextmanager
@@ -97,7 +109,7 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0].partition(", /root/")[0]
 
 
-def _connect(folder: str) -> Any:  # noqa: ANN401 - as `open_table`
+def _connect(folder: str) -> Any:  # noqa: ANN401 - as LanceTable
     """LanceDB in the folder; its notices, such as that a table is new, are not for users."""
     os.environ.setdefault("LANCEDB_LOG", "error")
     try:

@@ -1,6 +1,6 @@
 """What changes an index: a build from a run, clips that are added, clips that are removed; each is one version."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,13 +11,16 @@ from pipeline.errors import DataError
 from pipeline.formats.files import cache_errors
 from pipeline.search.build import facts_of_run, read_run, rows_of_run
 from pipeline.search.rows import IndexFacts, Row, facts_of, to_table
-from pipeline.search.snapshot import bad_filter, check_filter, quoted
-from pipeline.search.store import append, open_table, overwrite, writing
+from pipeline.search.snapshot import bad_filter, quoted, whole_filter
+from pipeline.search.store import LanceTable, append, open_table, overwrite, replace, writing
 from pipeline.search.windows import check_window
 from pipeline.settings.paths import AnyPath
 
 if TYPE_CHECKING:
     from pipeline.encoder import Encoder
+
+NAMES_AT_A_TIME = 500  # of a filter
+N_SHOWN = 8  # hex digits of a hash in an id
 
 
 class Built(NamedTuple):
@@ -65,6 +68,9 @@ def build_index(encoder: "Encoder", data: AnyPath, folder: str, window_seconds: 
 def add_rows(folder: str, facts: IndexFacts, rows: Sequence[Row]) -> list[Row]:
     """Add rows to an index and return those that were: not those of a file that another writer has added meanwhile.
 
+    A clip whose id is that of another file gets the hash of its own behind it. Earlier rows of a file at that place,
+    which has changed since, go in the same version.
+
     Args:
         folder: of the index.
         facts: of the index that the rows were made for.
@@ -78,8 +84,10 @@ def add_rows(folder: str, facts: IndexFacts, rows: Sequence[Row]) -> list[Row]:
         table = open_table(folder)
         check_facts(folder, facts, facts_of(table.schema, folder))
         known = known_hashes(table, {row.sha256 for row in rows})
-        new = [row for row in rows if row.sha256 not in known]
-        if new:
+        new = _with_own_ids(table, [row for row in rows if row.sha256 not in known])
+        if new and table.count_rows(of_files := _is_file(new)):
+            replace(table, to_table(new, facts), of_files, folder)
+        elif new:
             append(table, to_table(new, facts), folder)
     return new
 
@@ -91,15 +99,15 @@ def remove_rows(folder: str, where: str) -> int:
         DataError: there is no index.
         ParamsError: the filter is wrong.
     """
-    check_filter(where)
+    chosen = whole_filter(where)
     with writing(folder), cache_errors(folder):
         table = open_table(folder)
         try:
-            n_rows = int(table.count_rows(where))
+            n_rows = int(table.count_rows(chosen))
         except (ValueError, RuntimeError) as error:
             raise bad_filter(where, error) from error
         if n_rows:
-            table.delete(where)
+            table.delete(chosen)
     return n_rows
 
 
@@ -138,15 +146,42 @@ def check_facts(folder: str, expected: IndexFacts, found: IndexFacts) -> None:
             raise DataError(f"{folder}: {name} {theirs!r}; expected {ours!r}, which the rows to add were made with")
 
 
-def known_hashes(table: "pa.Table", hashes: Iterable[str]) -> set[str]:
+def known_hashes(table: LanceTable, hashes: Iterable[str]) -> set[str]:
     """Return which SHA-256 of files an open table has rows of."""
     wanted = [digest for digest in hashes if digest]
     found: set[str] = set()
-    for start in range(0, len(wanted), 500):
-        names = ", ".join(map(quoted, wanted[start : start + 500]))
+    for start in range(0, len(wanted), NAMES_AT_A_TIME):
+        names = ", ".join(map(quoted, wanted[start : start + NAMES_AT_A_TIME]))
         rows = table.search().where(f"sha256 IN ({names})").select(["sha256"]).to_arrow()
         found |= set(rows["sha256"].to_pylist())
     return found
+
+
+def _with_own_ids(table: LanceTable, rows: Sequence[Row]) -> list[Row]:
+    """The rows with ids that no other file has."""
+    taken = {clip_id: (root, path) for clip_id, root, path in _files_of(table, {row.clip_id for row in rows})}
+    named = []
+    for row in rows:
+        place = row.root, row.path
+        if taken.setdefault(row.clip_id, place) != place:
+            row = row._replace(clip_id=f"{row.clip_id}@{row.sha256[:N_SHOWN]}")
+        named.append(row)
+    return named
+
+
+def _files_of(table: LanceTable, clip_ids: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Id, root and path of those clips that an open table has."""
+    names = sorted(clip_ids)
+    for start in range(0, len(names), NAMES_AT_A_TIME):
+        where = _is_clip(names[start : start + NAMES_AT_A_TIME])
+        for row in table.search().where(where).select(["clip_id", "root", "path"]).to_arrow().to_pylist():
+            yield row["clip_id"], row["root"], row["path"]
+
+
+def _is_file(rows: Iterable[Row]) -> str:
+    """The filter of all rows of the files that rows are of."""
+    places = sorted({(row.root, row.path) for row in rows})
+    return " OR ".join(f"(root = {quoted(root)} AND path = {quoted(path)})" for root, path in places)
 
 
 def _is_clip(clip_ids: Sequence[str]) -> str:
