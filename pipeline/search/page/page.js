@@ -165,17 +165,19 @@ function imageOf(url) {
 }
 
 async function showLoss(player, url) { // why a file does not play: gone, or of a kind that this browser does not know
+  const cannot = note("This browser cannot play the file. ");
+  if (url.startsWith("blob:")) {
+    player.replaceWith(cannot);
+    return;
+  }
   const response = await fetch(url, { headers: { Range: "bytes=0-0" } }).catch(() => null);
   if (response && response.ok) {
-    const line = note("This browser cannot play the file. ");
-    if (!url.startsWith("blob:")) {
-      const link = document.createElement("a");
-      link.href = url;
-      link.download = "";
-      link.textContent = "Save it";
-      line.append(link);
-    }
-    player.replaceWith(line);
+    const link = document.createElement("a");
+    link.href = url;
+    link.download = "";
+    link.textContent = "Save it";
+    cannot.append(link);
+    player.replaceWith(cannot);
     return;
   }
   const content = response ? await response.json().catch(() => ({})) : {};
