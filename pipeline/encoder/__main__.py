@@ -16,7 +16,7 @@ Repo = Annotated[str, typer.Argument(metavar="USER/NAME", help="A repository of 
 
 def encode(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="FILE_OR_FOLDER...", help="Videos, sounds, pictures, or folders of them.")
+        list[Path], typer.Argument(metavar="FILE_OR_FOLDER", help="Videos, sounds, pictures, or folders of them.")
     ],
     *,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="What to write, .npz or .parquet.")],
@@ -73,7 +73,10 @@ def pack_folder(
         bool, typer.Option("--with-weights", help="Copy the weights of its networks into it, about 370 MB.")
     ] = False,
 ) -> None:
-    """Copy an encoder, with the weights of its networks if wanted: it then needs nothing else and no network."""
+    """Copy an encoder, with the weights of its networks if wanted.
+
+    With them it needs nothing else, and no network.
+    """
     from pipeline.encoder.sharing import pack
 
     pack(encoder, out, with_weights)
@@ -88,7 +91,10 @@ def push_folder(
     encoder: Folder = DEFAULT,
     private: Annotated[bool, typer.Option("--private", help="A new repository is for its owner alone.")] = False,
 ) -> None:
-    """Upload an encoder to the Hugging Face Hub ($HF_TOKEN, $HF_ENDPOINT)."""
+    """Upload an encoder to the Hugging Face Hub.
+
+    The token is $HF_TOKEN, or that of `hf auth login`; $HF_ENDPOINT names another Hub.
+    """
     from pipeline.encoder.sharing import push
 
     print(push(encoder, repo, private))
@@ -101,7 +107,10 @@ def pull_folder(
     encoder: Folder = DEFAULT,
     revision: Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit.")] = None,
 ) -> None:
-    """Fetch an encoder from the Hugging Face Hub; what is there is replaced once the new one is whole."""
+    """Fetch an encoder from the Hugging Face Hub.
+
+    The one that is there is replaced once the new one is whole and has been checked.
+    """
     from pipeline.encoder.sharing import pull
 
     pull(repo, encoder, revision)

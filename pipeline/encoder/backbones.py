@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from pipeline.encoder.config import NotedNetwork
+from pipeline.encoder.config import NotedNetwork, first_problem
 from pipeline.errors import DataError, PipelineError
 from pipeline.extraction.embedding import ChosenNetwork
 from pipeline.formats.provenance import Provenance
@@ -99,7 +99,9 @@ def ready_network(noted: NotedNetwork, folder: AnyPath) -> ChosenNetwork:
     try:
         params: NetworkParams = about.PARAMS.model_validate(noted.params)
     except ValidationError as error:
-        raise DataError(f"network {noted.name!r}: {error}; expected its params as the encoder notes them") from error
+        raise DataError(
+            f"network {noted.name!r}: {first_problem(error)}; expected its params as the encoder notes them"
+        ) from error
     network = ChosenNetwork(noted.name, params, FoundWeights(noted, folder))
     if network.facts != noted.facts:
         raise DataError(f"network {noted.name!r}: {network.facts}; expected {noted.facts}, as the encoder notes")

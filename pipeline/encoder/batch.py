@@ -27,6 +27,7 @@ from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.limits import Limits
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.progress import track
 
 MODALITIES: tuple[Modality, ...] = ("audio", "visual")
 STILLS_BY = "pipeline.encoder.inputs"  # the module that decides what is kept of a still picture
@@ -112,7 +113,10 @@ def file_vectors(
     decoded, refused = _decoded(encoder, stage, clips)
     made_by = fingerprint(network.facts, embedding.modules_behind(network.name))
     cache = ClipCache(cache_folder() / "clips" / network.name, made_by)
-    inputs = {clip_id: arrays_sha256(read()) for clip_id, read in decoded.items()}
+    inputs, lost = _hashes(decoded)
+    if lost:  # damaged entries, which are removed by now
+        decoded_now, refused_now = _decoded(encoder, stage, {clip_id: clips[clip_id] for clip_id in lost})
+        decoded, refused, inputs = decoded | decoded_now, refused | refused_now, inputs | _hashes(decoded_now)[0]
     compute = partial(_embedded, network, cache, inputs, decoded)
     refused |= Settler(network.name, cache, inputs, compute, None).settle().refused
 
@@ -124,11 +128,22 @@ def file_vectors(
     return vectors, refused
 
 
+def _hashes(decoded: Mapping[str, Callable[[], Arrays]]) -> tuple[dict[str, str], list[str]]:
+    """The hash of the arrays of each file, and the files whose arrays cannot be read."""
+    hashes, lost = dict[str, str](), list[str]()
+    for clip_id, read in decoded.items():
+        try:
+            hashes[clip_id] = arrays_sha256(read())
+        except DataError:
+            lost.append(clip_id)
+    return hashes, lost
+
+
 def _hashed(paths: Iterable[AnyPath]) -> tuple[dict[str, Clip], list[Reject]]:
     """The files by their paths, and those that cannot be read."""
     clips: dict[str, Clip] = {}
     refused = []
-    for path in dict.fromkeys(map(str, paths)):
+    for path in track(list(dict.fromkeys(map(str, paths))), "hash", "file"):
         try:
             path.encode()
             clips[path] = clip_of(path)
@@ -150,7 +165,7 @@ def _decoded(
     modules = decoding.modules_behind(stage)
     stills = {i: clip for i, clip in clips.items() if is_still(clip.path)}
     videos = {i: clip for i, clip in clips.items() if i not in stills}
-    prepare(["pipeline.clip_jobs.loop", STILLS_BY, *modules])
+    prepare(["pipeline.clip_jobs.loop", STILLS_BY, *map("pipeline.{}".format, STAGE_OF.values())])  # of both, once
     read: dict[str, Callable[[], Arrays]] = {}
     refused: dict[str, ClipError] = {}
     if stage != STAGE_OF["visual"]:

@@ -130,7 +130,7 @@ def read_config(folder: AnyPath) -> EncoderConfig:
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; {EXPECTED}") from error
     except ValidationError as error:
-        raise DataError(f"{path}: {_first_problem(error)}; {EXPECTED}") from error
+        raise DataError(f"{path}: {first_problem(error)}; {EXPECTED}") from error
     except ValueError as error:
         raise DataError(f"{path}: {error}; {EXPECTED}") from error
     _check_tensors(Path(folder) / TENSORS, config.model_sha256)
@@ -147,8 +147,8 @@ def _check_format(path: Path, content: object) -> None:
         raise DataError(f"{path}: format {written}; expected {expected}")
 
 
-def _first_problem(error: ValidationError) -> str:
-    """The first finding of pydantic, and where it stands."""
+def first_problem(error: ValidationError) -> str:
+    """Return the first finding of pydantic in one line, with the key where it stands."""
     detail = error.errors()[0]
     return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from pydantic import ValidationError
 
+from pipeline.encoder.config import first_problem
 from pipeline.errors import ClipError, DataError, PipelineError
 from pipeline.extraction.decoding import bounds_of, decode_file
 from pipeline.formats.clips import Clip
@@ -56,7 +57,9 @@ class InputDecoder:
             try:
                 params: StageParams = import_module(f"pipeline.{stage}").PARAMS.model_validate(self._sections[stage])
             except ValidationError as error:
-                raise DataError(f"decoding.{stage}: {error}; expected what the encoder was trained with") from error
+                raise DataError(
+                    f"decoding.{stage}.{first_problem(error)}; expected what the encoder was trained with"
+                ) from error
             self._params[stage] = params
         return self._params[stage]
 

@@ -18,14 +18,13 @@ from pipeline.encoder.config import (
     NotedNetwork,
     config_text,
 )
-from pipeline.encoder.folders import replacing_folder
 from pipeline.encoder.tensors import SavedFit, read_fits, write_tensors
 from pipeline.errors import DataError
 from pipeline.features.clip_vectors import FeaturesParams
 from pipeline.features.pca import load_pca
 from pipeline.formats.embeddings import DAMAGE
 from pipeline.formats.feature_table import FeatureTable
-from pipeline.formats.files import file_sha256
+from pipeline.formats.files import file_sha256, replacing_folder
 from pipeline.network_parts.base import Modality, network_params, network_part
 from pipeline.settings.json_text import parse_json
 from pipeline.settings.limits import clip_limits, load_limits

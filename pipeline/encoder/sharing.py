@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from pipeline.encoder.backbones import WEIGHTS, FoundWeights, packed_file
 from pipeline.encoder.card import card_text
 from pipeline.encoder.config import CARD, CONFIG, TENSORS, read_config
-from pipeline.encoder.folders import replacing_folder
 from pipeline.errors import DataError, ParamsError, PipelineError
+from pipeline.formats.files import replacing_folder
 from pipeline.settings.environment import flag
 from pipeline.settings.paths import AnyPath
 

@@ -72,9 +72,9 @@ def add(
     import sys
 
     from pipeline.encoder import Encoder
-    from pipeline.search.adding import Labels, add_files
+    from pipeline.search.adding import NewLabels, add_files
 
-    added = add_files(Encoder.load(encoder), index, places, Labels(label, class_folders))
+    added = add_files(Encoder.load(encoder), index, places, NewLabels(label, class_folders))
     for reason in added.refused:
         print(f"refused: {reason}", file=sys.stderr)
     known = f", {added.n_known} files were there already" if added.n_known else ""

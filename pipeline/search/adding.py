@@ -13,7 +13,7 @@ from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256
 from pipeline.formats.shards import Arrays
 from pipeline.network_parts.base import Modality
-from pipeline.search.rows import MODALITIES, IndexFacts, Row, Vector, facts_of
+from pipeline.search.rows import MODALITIES, IndexFacts, IndexRow, Vector, facts_of
 from pipeline.search.store import open_table
 from pipeline.search.windows import Stretch, stretches_of
 from pipeline.search.writing import add_rows, check_facts, known_hashes, optimise
@@ -47,7 +47,7 @@ class NewFile(NamedTuple):
         return str(self.root / self.path)
 
 
-class Labels(NamedTuple):
+class NewLabels(NamedTuple):
     """Where the labels of new clips are from.
 
     Attributes:
@@ -64,7 +64,7 @@ class Labels(NamedTuple):
         return folder if self.of_folders and folder else self.label
 
 
-UNKNOWN = Labels()
+UNKNOWN = NewLabels()
 
 
 class Added(NamedTuple):
@@ -83,7 +83,7 @@ class Added(NamedTuple):
     refused: list[str]
 
 
-def add_files(encoder: "Encoder", folder: str, places: Sequence[AnyPath], labels: Labels = UNKNOWN) -> Added:
+def add_files(encoder: "Encoder", folder: str, places: Sequence[AnyPath], labels: NewLabels = UNKNOWN) -> Added:
     """Add files, and all media below folders, to an index; a file that cannot be used costs itself alone.
 
     Files whose bytes are in the index already are passed over. A file that has changed since it was added takes the
@@ -121,7 +121,7 @@ def add_files(encoder: "Encoder", folder: str, places: Sequence[AnyPath], labels
     return Added(n_files, n_rows, n_known, list(dict.fromkeys(refused)))
 
 
-def check_labels(labels: Labels, limits: Limits) -> None:
+def check_labels(labels: NewLabels, limits: Limits) -> None:
     """Refuse a label that cannot be printed.
 
     Raises:
@@ -130,7 +130,7 @@ def check_labels(labels: Labels, limits: Limits) -> None:
     check_name(labels.label, "label", limits)
 
 
-def list_files(places: Sequence[AnyPath], labels: Labels, limits: Limits) -> tuple[list[NewFile], list[str]]:
+def list_files(places: Sequence[AnyPath], labels: NewLabels, limits: Limits) -> tuple[list[NewFile], list[str]]:
     """Return the files to add, sorted, and why others cannot be; hidden files and those of other kinds are passed over.
 
     Args:
@@ -167,7 +167,7 @@ def list_files(places: Sequence[AnyPath], labels: Labels, limits: Limits) -> tup
     return files, refused
 
 
-def rows_of_files(encoder: "Encoder", facts: IndexFacts, files: Sequence[NewFile]) -> tuple[list[Row], list[str]]:
+def rows_of_files(encoder: "Encoder", facts: IndexFacts, files: Sequence[NewFile]) -> tuple[list[IndexRow], list[str]]:
     """Return the rows of files, and why a file or one side of it cannot be used.
 
     Args:
@@ -196,7 +196,7 @@ def rows_of_files(encoder: "Encoder", facts: IndexFacts, files: Sequence[NewFile
 
 def _rows(
     encoder: "Encoder", facts: IndexFacts, file: NewFile, arrays: Mapping[Modality, Mapping[str, Arrays]]
-) -> Iterator[Row]:
+) -> Iterator[IndexRow]:
     """The rows of one file; none where it cannot be used."""
     sides = {modality: of[file.place] for modality, of in arrays.items() if file.place in of}
     if not sides:
@@ -205,7 +205,7 @@ def _rows(
     for stretch in stretches_of(times, facts.window_seconds):
         audio, visual = (_joint(encoder, modality, stretch, sides.get(modality)) for modality in MODALITIES)
         place = {"path": file.path, "root": str(file.root), "sha256": file.sha256, "label": file.label, "split": ""}
-        yield Row(clip_id=file.path, start=stretch.start, end=stretch.end, audio=audio, visual=visual, **place)
+        yield IndexRow(clip_id=file.path, start=stretch.start, end=stretch.end, audio=audio, visual=visual, **place)
 
 
 def _joint(encoder: "Encoder", modality: Modality, stretch: Stretch, side: Arrays | None) -> Vector | None:

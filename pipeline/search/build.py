@@ -12,7 +12,7 @@ from pipeline.formats.clips import Clip, read_clips, read_root
 from pipeline.formats.embeddings import EmbeddedClips
 from pipeline.formats.shards import StoredRows, open_shards
 from pipeline.network_parts.base import Modality
-from pipeline.search.rows import MODALITIES, IndexFacts, Row
+from pipeline.search.rows import MODALITIES, IndexFacts, IndexRow
 from pipeline.search.windows import Stretch, stretches_of
 from pipeline.settings.paths import AnyPath
 
@@ -73,7 +73,7 @@ def facts_of_run(encoder: "Encoder", run: RunOfClips, window_seconds: float | No
     )
 
 
-def rows_of_run(encoder: "Encoder", run: RunOfClips, window_seconds: float | None = None) -> Iterator[list[Row]]:
+def rows_of_run(encoder: "Encoder", run: RunOfClips, window_seconds: float | None = None) -> Iterator[list[IndexRow]]:
     """Yield the rows of all clips that have a vector, some clips at a time.
 
     A whole clip that the stage `embed` has embedded gets that vector, of the encoder's seed; windows, and clips of
@@ -91,14 +91,14 @@ def rows_of_run(encoder: "Encoder", run: RunOfClips, window_seconds: float | Non
         yield [row for row in _rows(encoder, run, stretches, known) if not row.is_empty]
 
 
-class _Part(NamedTuple):
+class _ClipPart(NamedTuple):
     """A clip, a stretch of its time, and its vectors then."""
 
     clip: Clip
     stretch: Stretch
 
 
-def _stretches(clip: Clip, run: RunOfClips, window_seconds: float | None) -> Iterator[_Part]:
+def _stretches(clip: Clip, run: RunOfClips, window_seconds: float | None) -> Iterator[_ClipPart]:
     """The stretches of one clip."""
     times: dict[Modality, NDArray[np.float64]] = {
         modality: shards[clip.clip_id]["seconds"][:]
@@ -106,19 +106,19 @@ def _stretches(clip: Clip, run: RunOfClips, window_seconds: float | None) -> Ite
         if clip.clip_id in shards
     }
     for stretch in stretches_of(times, window_seconds):
-        yield _Part(clip, stretch)
+        yield _ClipPart(clip, stretch)
 
 
 def _rows(
     encoder: "Encoder",
     run: RunOfClips,
-    parts: list[_Part],
+    parts: list[_ClipPart],
     known: Mapping[tuple[str, Modality], NDArray[np.float32]],
-) -> Iterator[Row]:
+) -> Iterator[IndexRow]:
     """The rows of stretches of time."""
     sides = {modality: _side(encoder, run, parts, known, modality) for modality in MODALITIES}
     for number, (clip, stretch) in enumerate(parts):
-        yield Row(
+        yield IndexRow(
             clip_id=clip.clip_id,
             path=clip.path,
             root=str(run.root) if clip.path else "",
@@ -135,7 +135,7 @@ def _rows(
 def _side(
     encoder: "Encoder",
     run: RunOfClips,
-    parts: list[_Part],
+    parts: list[_ClipPart],
     known: Mapping[tuple[str, Modality], NDArray[np.float32]],
     modality: Modality,
 ) -> dict[int, NDArray[np.float32]]:

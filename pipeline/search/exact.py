@@ -59,24 +59,32 @@ def nearest(
         >>> nearest([side], 3, tie_order=np.array([0, 3, 2, 1])).rows.tolist()
         [3, 1, 2]
     """
-    counts = np.sum([side.has for side in sides], axis=0)
+    counts = _counts(sides)
     usable = counts > 0 if allowed is None else allowed & (counts > 0)
-    places = np.flatnonzero(usable)
-    if len(places) > top:
-        places = places[_can_be_nearest(_rough_means(sides, counts)[places], top, sides[0].items.shape[1])]
+    if np.count_nonzero(usable) > top:
+        rough = _rough_means(sides, counts)
+        rough[~usable] = -np.inf
+        places = _can_be_nearest(rough, top, sides[0].items.shape[1])
+    else:
+        places = np.flatnonzero(usable)
     steps = sum((_steps(side, places) for side in sides), np.zeros(len(places))) / np.maximum(counts[places], 1)
     order = np.lexsort((tie_order[places], -steps))[:top]
     return Nearest(places[order], steps[order] / STEPS)
 
 
-def _rough_means(sides: Sequence[Side], counts: NDArray[np.int64]) -> NDArray[np.float32]:
+def _counts(sides: Sequence[Side]) -> NDArray[np.int8]:
+    """How many of the sides each row has, (n,)."""
+    return np.asarray(np.sum([side.has for side in sides], axis=0, dtype=np.int8))
+
+
+def _rough_means(sides: Sequence[Side], counts: NDArray[np.int8]) -> NDArray[np.float32]:
     """The mean cosines of all rows (n,), in float32, a block of rows at a time."""
     total = np.zeros(len(counts), np.float32)
     for side in sides:
         query = _unit(side.query).astype(np.float32)
         for start in range(0, len(total), ROWS_PER_PRODUCT):
             total[start : start + ROWS_PER_PRODUCT] += side.items[start : start + ROWS_PER_PRODUCT] @ query
-    return np.asarray(total / np.maximum(counts, 1), np.float32)
+    return np.asarray(total / np.maximum(counts, 1), np.float32) if len(sides) > 1 else total
 
 
 def _can_be_nearest(rough: NDArray[np.float32], top: int, width: int) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from pipeline.errors import DataError, ParamsError
 from pipeline.network_parts.base import Modality
 from pipeline.search.approximate import approximations, find_nearest
 from pipeline.search.exact import Side, nearest
-from pipeline.search.rows import IndexFacts, Result, Row, shown_path
+from pipeline.search.rows import IndexFacts, IndexRow, Result, shown_path
 from pipeline.search.snapshot import Snapshot
 from pipeline.search.store import open_table
 from pipeline.settings.paths import AnyPath
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Comparison(NamedTuple):
+class Probe(NamedTuple):
     """A query's vector (k,) and the modality of the rows that it is compared with."""
 
     vector: NDArray[np.floating]
@@ -78,7 +78,7 @@ class Index:
         """Return the number of rows."""
         return len(self.snapshot)
 
-    def clip(self, clip_id: str) -> Row:
+    def clip(self, clip_id: str) -> IndexRow:
         """Return the row of a clip; of a clip in windows, the first.
 
         Raises:
@@ -86,7 +86,7 @@ class Index:
         """
         return self.rows(clip_id)[0]
 
-    def rows(self, clip_id: str) -> list[Row]:
+    def rows(self, clip_id: str) -> list[IndexRow]:
         """Return all rows of a clip by time: one, or its windows.
 
         Raises:
@@ -96,7 +96,7 @@ class Index:
             raise DataError(f"clip {clip_id!r}: not in {self.folder}; expected the id of one of its clips")
         return rows
 
-    def file(self, row: Row) -> Path:
+    def file(self, row: IndexRow) -> Path:
         """Return the file of a row, which lies below the row's root.
 
         Raises:
@@ -121,10 +121,10 @@ class Index:
             DataError: the vector has another width than the index.
             ParamsError: the filter or the number is wrong.
         """
-        return self.compare([Comparison(vector, modality)], top, where)
+        return self.compare([Probe(vector, modality)], top, where)
 
     def compare(
-        self, comparisons: Sequence[Comparison], top: int, where: str | None = None, *, is_exact: bool = False
+        self, comparisons: Sequence[Probe], top: int, where: str | None = None, *, is_exact: bool = False
     ) -> list[Result]:
         """Return the rows of the highest mean of cosines with vectors (k,), over those modalities that a row has.
 
@@ -145,8 +145,6 @@ class Index:
         for vector, _ in comparisons:
             if vector.shape != (snapshot.facts.width,) or not np.isfinite(vector).all():
                 raise DataError(f"a query of shape {vector.shape}; expected ({snapshot.facts.width},) finite numbers")
-        if where is not None:
-            snapshot.check_filter(where)
         settings = {} if is_exact or where is not None else approximations(snapshot.table)
         modalities = {modality for _, modality in comparisons}
         if len(comparisons) == 1 and (one := comparisons[0]).modality in settings:

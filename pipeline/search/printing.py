@@ -96,5 +96,5 @@ def _short(seconds: float) -> str:
 
 
 def _cut(label: str) -> str:
-    """A label that leaves room for the rest of the line."""
+    """A label that is short enough for a line."""
     return label if len(label) <= WIDEST_LABEL else f"{label[: WIDEST_LABEL - 1]}~"

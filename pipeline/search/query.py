@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ClipError, DataError, ParamsError
 from pipeline.network_parts.base import Modality
-from pipeline.search.index import Comparison, Index
-from pipeline.search.rows import MODALITIES, Answer, Row, Vector
+from pipeline.search.index import Index, Probe
+from pipeline.search.rows import MODALITIES, Answer, IndexRow, Vector
 from pipeline.search.spans import Asked, parse_query
 from pipeline.search.windows import places_within
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Find: TypeAlias = Literal["video", "sound", "clip"]
 QueryModality: TypeAlias = Literal["audio", "visual", "both"]
-Sides: TypeAlias = dict[Modality, Vector]  # (k,) of each modality
+QueryVectors: TypeAlias = dict[Modality, Vector]  # (k,) of each modality
 
 COMPARED: dict[str, tuple[Modality, ...]] = {"video": ("visual",), "sound": ("audio",), "clip": MODALITIES}
 WANTED: dict[str | None, tuple[Modality, ...]] = {
@@ -84,7 +84,7 @@ class Searcher:
         found = self.index.compare(comparisons, top, where, is_exact=is_exact)
         return Answer(found, self.encoder.model, len(self.index), time.perf_counter() - started)
 
-    def _of_clip(self, asked: Asked, wanted: tuple[Modality, ...]) -> Sides:
+    def _of_clip(self, asked: Asked, wanted: tuple[Modality, ...]) -> QueryVectors:
         """The vectors of a clip of the index; of windows, their mean."""
         rows = (
             [row for row in self.index.rows(asked.name) if row.start < asked.end and (asked.start < row.end)]
@@ -99,11 +99,11 @@ class Searcher:
             raise DataError(f"clip {asked.name!r}: no {words} in the index; expected a clip that has them")
         return sides
 
-    def _of_file(self, asked: Asked, wanted: tuple[Modality, ...], may_lack: bool) -> Sides:
+    def _of_file(self, asked: Asked, wanted: tuple[Modality, ...], may_lack: bool) -> QueryVectors:
         """The vectors of a file; where all sides are wanted that it has, one that cannot be used is passed over."""
         make: dict[Modality, Callable[[str], tuple[NDArray[np.float32], NDArray[np.float64]]]]
         make = {"audio": self.encoder.audio_vectors, "visual": self.encoder.visual_vectors}
-        sides: Sides = {}
+        sides: QueryVectors = {}
         refused: list[ClipError] = []
         for modality in wanted:
             try:
@@ -133,15 +133,15 @@ def within(
     return vectors[places]
 
 
-def compared(sides: Sides, find: Find | None) -> list[Comparison]:
+def compared(sides: QueryVectors, find: Find | None) -> list[Probe]:
     """Return what is compared: each vector (k,) of the query with each side of the rows that is to be found."""
     if find is None:
         (modality, *others) = sides
         find = "clip" if others else ("video" if modality == "audio" else "sound")
-    return [Comparison(vector, modality) for vector in sides.values() for modality in COMPARED[find]]
+    return [Probe(vector, modality) for vector in sides.values() for modality in COMPARED[find]]
 
 
-def mean_of(rows: list[Row], modality: Modality) -> Vector | None:
+def mean_of(rows: list[IndexRow], modality: Modality) -> Vector | None:
     """Return the mean (k,) of the vectors that rows have of a modality; None where none has one."""
     vectors = [vector for row in rows if (vector := getattr(row, modality)) is not None]
     return np.asarray(np.mean(vectors, axis=0, dtype=np.float64), np.float32) if vectors else None

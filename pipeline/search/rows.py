@@ -21,7 +21,7 @@ PLAIN = (*TEXTS, *TIMES)  # columns besides the vectors: what a filter may name,
 _FACTS = b"index"  # key of the table's metadata
 
 
-class Row(NamedTuple):
+class IndexRow(NamedTuple):
     """One row of an index: a clip, or a window of it.
 
     Attributes:
@@ -134,7 +134,7 @@ def facts_of(schema: "pa.Schema", place: str) -> IndexFacts:
         raise DataError(f"{place}: no index of this project; expected what `avr index build` wrote") from error
 
 
-def to_table(rows: Sequence[Row], facts: IndexFacts) -> "pa.Table":
+def to_table(rows: Sequence[IndexRow], facts: IndexFacts) -> "pa.Table":
     """Return rows as a table with the columns of ``to_schema``.
 
     Raises:
@@ -143,7 +143,7 @@ def to_table(rows: Sequence[Row], facts: IndexFacts) -> "pa.Table":
     Example:
         >>> facts = IndexFacts(encoder="1f", model="cca", width=2, root="/videos")
         >>> sound = np.array([3, 4], np.float32)
-        >>> table = to_table([Row("a", "a.wav", "/videos", "", 0.0, 1.0, "Dog", "", sound, None)], facts)
+        >>> table = to_table([IndexRow("a", "a.wav", "/videos", "", 0.0, 1.0, "Dog", "", sound, None)], facts)
         >>> [round(x, 3) for x in table["audio"][0].as_py()], table["visual"].null_count
         ([0.6, 0.8], 1)
     """
@@ -182,10 +182,10 @@ def vector_matrix(column: "pa.ChunkedArray", width: int) -> tuple[NDArray[np.flo
     return matrix, has
 
 
-def row_of(values: dict[str, Any]) -> Row:
+def row_of(values: dict[str, Any]) -> IndexRow:
     """Return a row from the values of its columns, vectors as lists."""
     audio, visual = (None if values[name] is None else np.array(values[name], np.float32) for name in MODALITIES)
-    return Row(**{name: values[name] for name in PLAIN}, audio=audio, visual=visual)
+    return IndexRow(**{name: values[name] for name in PLAIN}, audio=audio, visual=visual)
 
 
 def shown_path(path: str, root: str, index_root: str) -> str:

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.errors import ParamsError
+from pipeline.errors import ParamsError, PipelineError
 from pipeline.network_parts.base import Modality
-from pipeline.search.rows import MODALITIES, PLAIN, IndexFacts, Row, facts_of, row_of, vector_matrix
+from pipeline.search.rows import MODALITIES, PLAIN, IndexFacts, IndexRow, facts_of, row_of, vector_matrix
 from pipeline.search.store import first_line, open_table
 
 LONGEST_FILTER = 10_000  # characters
@@ -64,23 +64,24 @@ class Snapshot:
                 self._matrices[modality] = vector_matrix(column, self.facts.width)
             return self._matrices[modality]
 
-    def check_filter(self, where: str) -> None:
-        """Refuse a filter that LanceDB does not understand.
+    def matching(self, where: str) -> NDArray[np.bool_]:
+        """Return which rows a filter in SQL lets through, (n,).
 
         Raises:
-            ParamsError: with what it says.
+            ParamsError: LanceDB does not understand the filter.
         """
         try:
-            self.table.count_rows(whole_filter(where))
+            found = self._read([], whole_filter(where))[_ROW_ID].to_numpy()
         except (ValueError, RuntimeError, OSError) as error:
+            if isinstance(error, PipelineError):
+                raise
             raise bad_filter(where, error) from error
+        numbers, mask = self.texts[_ROW_ID].to_numpy(), np.zeros(len(self.texts), bool)
+        order = np.argsort(numbers, kind="stable")  # as they are in a table that was written at once
+        mask[order[np.searchsorted(numbers, found, sorter=order)]] = True
+        return mask
 
-    def matching(self, where: str) -> NDArray[np.bool_]:
-        """Return which rows a filter that was checked lets through, (n,)."""
-        found = self._read([], whole_filter(where))[_ROW_ID].to_numpy()
-        return np.isin(self.texts[_ROW_ID].to_numpy(), found)
-
-    def rows(self, clip_id: str) -> list[Row]:
+    def rows(self, clip_id: str) -> list[IndexRow]:
         """Return the rows of a clip with their vectors, by time; none where there is no such clip."""
         found = self._read([*PLAIN, *MODALITIES], f"clip_id = {quoted(clip_id)}").to_pylist()
         return sorted(map(row_of, found), key=lambda row: row.start)

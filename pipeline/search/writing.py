@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pipeline.errors import DataError
 from pipeline.formats.files import cache_errors
 from pipeline.search.build import facts_of_run, read_run, rows_of_run
-from pipeline.search.rows import IndexFacts, Row, facts_of, to_table
+from pipeline.search.rows import IndexFacts, IndexRow, facts_of, to_table
 from pipeline.search.snapshot import bad_filter, quoted, whole_filter
 from pipeline.search.store import LanceTable, append, open_table, overwrite, replace, writing
 from pipeline.search.windows import check_window
@@ -65,7 +65,7 @@ def build_index(encoder: "Encoder", data: AnyPath, folder: str, window_seconds: 
     return Built(len(table), len(clip_ids), len(before - clip_ids))
 
 
-def add_rows(folder: str, facts: IndexFacts, rows: Sequence[Row]) -> list[Row]:
+def add_rows(folder: str, facts: IndexFacts, rows: Sequence[IndexRow]) -> list[IndexRow]:
     """Add rows to an index and return those that were: not those of a file that another writer has added meanwhile.
 
     A clip whose id is that of another file gets the hash of its own behind it. Earlier rows of a file at that place,
@@ -157,7 +157,7 @@ def known_hashes(table: LanceTable, hashes: Iterable[str]) -> set[str]:
     return found
 
 
-def _with_own_ids(table: LanceTable, rows: Sequence[Row]) -> list[Row]:
+def _with_own_ids(table: LanceTable, rows: Sequence[IndexRow]) -> list[IndexRow]:
     """The rows with ids that no other file has."""
     taken = {clip_id: (root, path) for clip_id, root, path in _files_of(table, {row.clip_id for row in rows})}
     named = []
@@ -178,7 +178,7 @@ def _files_of(table: LanceTable, clip_ids: Iterable[str]) -> Iterator[tuple[str,
             yield row["clip_id"], row["root"], row["path"]
 
 
-def _is_file(rows: Iterable[Row]) -> str:
+def _is_file(rows: Iterable[IndexRow]) -> str:
     """The filter of all rows of the files that rows are of."""
     places = sorted({(row.root, row.path) for row in rows})
     return " OR ".join(f"(root = {quoted(root)} AND path = {quoted(path)})" for root, path in places)

@@ -12,7 +12,7 @@ from pipeline.formats.clips import Clip, write_clips, write_root
 from pipeline.formats.files import file_sha256
 from pipeline.formats.shards import Arrays, write_shards
 from pipeline.network_parts.base import Modality
-from pipeline.search.rows import IndexFacts, Row, to_table
+from pipeline.search.rows import IndexFacts, IndexRow, to_table
 from pipeline.search.store import overwrite
 from tests.helpers.encoders import (
     N_CLASSES,
@@ -85,7 +85,7 @@ def arrays_of(made: MadeEncoder, modality: Modality, clip_id: str) -> Arrays:
     return {"embeddings": vectors, "seconds": times}
 
 
-def random_rows(n_rows: int, width: int = 8, seed: int = 0, decimals: int | None = None) -> list[Row]:
+def random_rows(n_rows: int, width: int = 8, seed: int = 0, decimals: int | None = None) -> list[IndexRow]:
     """Rows of clips of two classes; every fifth lacks sound, every seventh pictures; few decimals make ties."""
     rng = np.random.default_rng(seed)
 
@@ -94,7 +94,7 @@ def random_rows(n_rows: int, width: int = 8, seed: int = 0, decimals: int | None
         return np.asarray(drawn + (0 if drawn.any() else 1), np.float32)
 
     return [
-        Row(
+        IndexRow(
             clip_id=f"clip {number:05}",
             path=f"{number}.mp4",
             root="/videos",
@@ -115,7 +115,7 @@ def facts_for(width: int = 8, encoder: str = "f" * 64, window_seconds: float | N
     return IndexFacts(encoder=encoder, model="cca", width=width, root="/videos", window_seconds=window_seconds)
 
 
-def write_index(folder: Path, rows: list[Row], width: int = 8) -> str:
+def write_index(folder: Path, rows: list[IndexRow], width: int = 8) -> str:
     """Write an index of rows and return its folder as text."""
     overwrite(str(folder), to_table(rows, facts_for(width)))
     return str(folder)

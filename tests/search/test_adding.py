@@ -10,7 +10,7 @@ from PIL import Image
 from pipeline.encoder import Encoder
 from pipeline.errors import DataError
 from pipeline.search import adding
-from pipeline.search.adding import Labels, add_files
+from pipeline.search.adding import NewLabels, add_files
 from pipeline.search.index import Index
 from pipeline.search.writing import build_index
 from tests.helpers.project import write_video
@@ -55,7 +55,7 @@ def write_sound(path: Path, seed: int, seconds: float = 2.5) -> None:
 def test_new_clips_have_the_vectors_that_the_encoder_gives_of_their_files(
     encoder: Encoder, index: Index, new: Path
 ) -> None:
-    added = add_files(encoder, index.folder, [new], Labels(of_folders=True))
+    added = add_files(encoder, index.folder, [new], NewLabels(of_folders=True))
     assert (added.n_files, added.n_rows, added.n_known) == (3, 3, 0)
     (reason,) = added.refused
     assert "broken.mp4" in reason
@@ -69,6 +69,7 @@ def test_new_clips_have_the_vectors_that_the_encoder_gives_of_their_files(
                 np.testing.assert_allclose(found, vector, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_added_again_whatever_it_is_called(encoder: Encoder, index: Index, new: Path) -> None:
     (new / "dogs/copy.mp4").write_bytes((new / "dogs/1.mp4").read_bytes())
     first = add_files(encoder, index.folder, [new])
@@ -87,6 +88,7 @@ def test_a_clip_of_the_run_is_known_by_its_bytes(
     assert add_files(encoder, index.folder, [finished.videos]).n_known == 3
 
 
+@pytest.mark.slow
 def test_a_file_that_changed_takes_the_place_of_its_earlier_rows(encoder: Encoder, index: Index, new: Path) -> None:
     add_files(encoder, index.folder, [new])
     write_video(new / "dogs/1.mp4", 200)
@@ -95,11 +97,12 @@ def test_a_file_that_changed_takes_the_place_of_its_earlier_rows(encoder: Encode
     np.testing.assert_allclose(index.clip("dogs/1.mp4").audio, encoder.embed_audio(new / "dogs/1.mp4"), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_windows_of_new_clips_are_those_of_the_index(
     finished: SearchRun, encoder: Encoder, tmp_path: Path, new: Path
 ) -> None:
     build_index(encoder, finished.data, str(tmp_path / "index"), 1.0)
-    add_files(encoder, str(tmp_path / "index"), [new / "dogs/1.mp4"], Labels("dog"))
+    add_files(encoder, str(tmp_path / "index"), [new / "dogs/1.mp4"], NewLabels("dog"))
     rows = Index.open(tmp_path / "index").rows("1.mp4")
     vectors, seconds = encoder.visual_vectors(new / "dogs/1.mp4")
     assert [row.start for row in rows] == [0.0, 1.0] == [float(np.floor(s)) for s in seconds]
@@ -129,10 +132,10 @@ def test_names_that_a_terminal_would_obey_are_refused(encoder: Encoder, index: I
     write_video(folder / "a\x1b[31m.mp4", 300)
     (folder / "b\udce9.mp4").write_bytes(b"latin-1")
     (folder / "pipe.mp4").symlink_to("/dev/zero")
-    added = add_files(encoder, index.folder, [folder], Labels())
+    added = add_files(encoder, index.folder, [folder], NewLabels())
     assert added.n_files == 0
     assert sorted(reason.partition(";")[0].rpartition(" ")[2] for reason in added.refused)
     assert len(added.refused) == 3
     assert all(reason.isprintable() for reason in added.refused)
     with pytest.raises(DataError, match=r"label .* holds U\+001B"):
-        adding.check_labels(Labels("\x1b"), encoder.config.limits)
+        adding.check_labels(NewLabels("\x1b"), encoder.config.limits)

@@ -11,14 +11,14 @@ from pipeline.formats.embeddings import EmbeddedClips
 from pipeline.network_parts.base import Modality
 from pipeline.search.build import read_run, rows_of_run
 from pipeline.search.index import Index
-from pipeline.search.rows import MODALITIES, Row
+from pipeline.search.rows import MODALITIES, IndexRow
 from pipeline.search.writing import add_rows, build_index
 from tests.helpers.search_run import HOP_SECONDS, SearchRun, arrays_of
 
 pytestmark = pytest.mark.usefixtures("_elsewhere")
 
 
-def rows_of(run: SearchRun, window_seconds: float | None = None) -> list[Row]:
+def rows_of(run: SearchRun, window_seconds: float | None = None) -> list[IndexRow]:
     encoder = run.encoder()
     return [row for rows in rows_of_run(encoder, read_run(encoder, run.data), window_seconds) for row in rows]
 

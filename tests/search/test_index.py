@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.errors import DataError, DiskError, ParamsError
 from pipeline.search import writing
-from pipeline.search.index import Comparison, Index
-from pipeline.search.rows import MODALITIES, Row, to_table
+from pipeline.search.index import Index, Probe
+from pipeline.search.rows import MODALITIES, IndexRow, to_table
 from pipeline.search.store import LOCK, open_table
 from tests.helpers.search_run import facts_for, random_rows, write_index
 
@@ -22,7 +22,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
     return Index.open(write_index(tmp_path_factory.mktemp("index"), ROWS))
 
 
-def cosines(rows: list[Row], *sides: str) -> dict[str, float]:
+def cosines(rows: list[IndexRow], *sides: str) -> dict[str, float]:
     """Of the rows that have a side, the mean cosine with the query, by a loop."""
     found = {}
     for row in rows:
@@ -45,7 +45,7 @@ def test_results_are_those_of_a_loop_over_the_cosines(index: Index, modality: st
 
 
 def test_both_sides_count_as_their_mean_and_one_alone_where_the_other_is_missing(index: Index) -> None:
-    results = index.compare([Comparison(QUERY, "audio"), Comparison(QUERY, "visual")], 200)
+    results = index.compare([Probe(QUERY, "audio"), Probe(QUERY, "visual")], 200)
     expected = cosines(ROWS, "audio", "visual")
     assert [result.clip_id for result in results] == sorted(expected, key=lambda name: -expected[name])
     assert {result.modality for result in results} == {"both"}

@@ -67,6 +67,8 @@ ELSEWHERE = [
     Elsewhere(".venv/bin/python -m benchmarks.backbones", "measures for a minute", None),
     Elsewhere(".venv/bin/avr check", "a tiny data set keeps no limits", "tests/evaluate/test_check.py"),
     Elsewhere(".venv/bin/avr tune", "searches for minutes", "tests/tune/test_tune.py"),
+    Elsewhere(".venv/bin/avr encoder push", "needs a network", "tests/encoder/test_sharing.py"),
+    Elsewhere(".venv/bin/avr encoder pull", "needs a network", "tests/encoder/test_sharing.py"),
     Elsewhere("docker ", "needs a daemon", "tests/whole/test_container.py"),
     Elsewhere(".venv/bin/avr weights import", "needs published weights", "tests/weights/test_weights.py"),
 ]

@@ -82,7 +82,9 @@ class Archive:
         """
         sql = wanted.sql()
         snapshot = self._index.snapshot
-        table = snapshot.texts.select(SHOWN) if sql is None else snapshot.select(sql, SHOWN).select(SHOWN)
+        table = snapshot.texts.select(SHOWN)
+        if sql is not None:
+            table = table.filter(pa.array(snapshot.matching(sql)))
         if wanted.text:
             table = table.filter(pc.match_substring(table["clip_id"], wanted.text, ignore_case=True))
         if snapshot.facts.window_seconds is not None:

@@ -268,7 +268,7 @@ function move(card, key) {
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const target = event.target;
-  if (event.key === "/" && !target.matches("input, select, textarea")) {
+  if (event.key === "/" && !target.matches("input, textarea")) {
     event.preventDefault();
     $("text").focus();
     $("text").select();

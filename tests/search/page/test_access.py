@@ -77,7 +77,7 @@ def test_every_answer_has_the_headers_of_a_strict_page(client: TestClient, path:
     assert headers["content-security-policy"] == CONTENT_POLICY
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cross-origin-resource-policy"] == "same-origin"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
     assert "unsafe" not in CONTENT_POLICY
     assert "http" not in CONTENT_POLICY
     assert "access-control-allow-origin" not in headers
