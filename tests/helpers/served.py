@@ -21,7 +21,7 @@ from pipeline.search.page.app import make_app
 from pipeline.search.page.queries import Service
 from pipeline.search.page.uploads import UploadBounds
 from pipeline.search.query import Searcher
-from pipeline.search.rows import IndexFacts, Row, to_table
+from pipeline.search.rows import IndexFacts, IndexRow, to_table
 from pipeline.search.store import overwrite
 from tests.helpers.encoders import make_encoder
 from tests.helpers.project import ROOT
@@ -44,13 +44,13 @@ def write_numbered_clip(path: Path, number: int) -> Path:
 
 def make_row(
     root: Path, clip_id: str, label: str, audio: Sequence[float], visual: Sequence[float], start: float = 0.0
-) -> Row:
+) -> IndexRow:
     """A row of a file that is called as its clip, with vectors as given."""
     sides = (np.array(side, np.float32) for side in (audio, visual))
-    return Row(clip_id, clip_id, str(root), "", start, SECONDS, label, "test", *sides)
+    return IndexRow(clip_id, clip_id, str(root), "", start, SECONDS, label, "test", *sides)
 
 
-def write_index(folder: Path, encoder: Encoder, root: Path, rows: Sequence[Row]) -> Index:
+def write_index(folder: Path, encoder: Encoder, root: Path, rows: Sequence[IndexRow]) -> Index:
     """Make an index of these rows."""
     facts = IndexFacts(encoder=encoder.fingerprint, model=encoder.model, width=encoder.width, root=str(root))
     overwrite(str(folder), to_table(rows, facts))

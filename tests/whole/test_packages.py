@@ -23,7 +23,9 @@ def names(requirements: list[str]) -> set[str]:
 
 
 ALWAYS = names(PROJECT["dependencies"])
-ON_DEMAND = names([each for name in ("ray", "tfhub", "hub", "search") for each in PROJECT["optional-dependencies"][name]])
+ON_DEMAND = names(
+    [each for name in ("ray", "tfhub", "hub", "search") for each in PROJECT["optional-dependencies"][name]]
+)
 
 
 def imported() -> set[str]:
