@@ -39,6 +39,10 @@ def page_routes(service: Service, check: TokenCheck) -> APIRouter:
     def script() -> FileResponse:
         return FileResponse(HERE / "page.js", media_type="text/javascript")
 
+    @routes.get("/cards.js")
+    def cards() -> FileResponse:
+        return FileResponse(HERE / "cards.js", media_type="text/javascript")
+
     @routes.get("/login")
     def login() -> HTMLResponse:
         return HTMLResponse(templates.get_template("login.html.jinja").render(problem=""))

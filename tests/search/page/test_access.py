@@ -84,11 +84,14 @@ def test_every_answer_has_the_headers_of_a_strict_page(client: TestClient, path:
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_has_no_script_or_style_in_it(client: TestClient) -> None:
-    for path in ("/", "/page.css", "/page.js", "/login"):
+    for path in ("/", "/page.css", "/page.js", "/cards.js", "/login"):
         text = client.get(path).text
         assert re.findall(r"(?:https?:)?//[a-z0-9]+\.[a-z]|@import|url\(", text) == []
     assert (
-        re.findall(r"<style|style=|\bon\w+=|<script(?! src=\"/page.js\" defer></script>)", client.get("/").text) == []
+        re.findall(
+            r"<style|style=|\bon\w+=|<script(?! src=\"/(?:page|cards).js\" defer></script>)", client.get("/").text
+        )
+        == []
     )
 
 
