@@ -19,6 +19,7 @@ from pipeline.evaluate.compare import compare
 from pipeline.report.opening import report
 from pipeline.search.__main__ import app as index
 from pipeline.search.__main__ import search
+from pipeline.search.page.__main__ import serve
 from pipeline.settings.environment import APP
 from pipeline.tune.__main__ import tune
 from pipeline.weights.__main__ import app as weights
@@ -35,6 +36,7 @@ app.command()(check)
 app.command()(compare)
 app.command()(report)
 app.command()(search)
+app.command()(serve)
 
 
 def _print_version(is_asked_for: bool) -> None:

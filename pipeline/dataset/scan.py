@@ -20,8 +20,8 @@ def scan(params: DatasetParams) -> tuple[Found, FeatureTable]:
 
     Raises:
         DataError: the source cannot be read, or a name in it holds a control character or is too long.
-        ParamsError: the source is unknown, or refuses a setting, or an environment variable says what a later stage would
-            refuse.
+        ParamsError: the source is unknown or refuses a setting, or an environment variable says what a later stage
+            would refuse.
     """
     check_environment()
     module, limits = source_module(params.source), load_limits()
