@@ -22,7 +22,7 @@ FORMAT = 1  # of the folder; counts up where an older program would read it wron
 LARGEST_CONFIG_BYTES = 1 << 26
 EXPECTED = "expected the folder of an encoder, as the stage `encoder` writes it"
 Section: TypeAlias = dict[str, str | int | float | bool | None]
-Facts: TypeAlias = dict[str, str | int | float | bool]  # what provenance.json holds
+NotedFacts: TypeAlias = dict[str, str | int | float | bool]  # what provenance.json holds
 
 
 class NotedPart(BaseModel):
@@ -58,7 +58,7 @@ class NotedNetwork(NotedPart):
 
     name: str
     params: Section
-    facts: Facts
+    facts: NotedFacts
 
 
 class EncoderConfig(NotedPart):

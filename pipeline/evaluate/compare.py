@@ -37,7 +37,7 @@ class Block(NamedTuple):
 
 def compare(
     before: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
-    after: Annotated[str, typer.Argument(metavar="RUN", help="The other run.")],
+    after: Annotated[str, typer.Argument(metavar="RUN", help="The other run, in any of these forms.")],
     *,
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="Whose classes and queries to show; the first one of both runs.")
@@ -46,7 +46,7 @@ def compare(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Write tables for a pull request.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write all rows as JSON.")] = False,
 ) -> None:
-    """Compare two finished runs: which models, classes and queries became better or worse.
+    """Compare two finished runs by model, class and query.
 
     The p-value of a model is that of a paired permutation test over the test clips. A query is right where its first
     result has its class, in every seed of the model. Limits that a run has to keep are for `avr check`.

@@ -29,7 +29,7 @@ def report(
     *,
     is_opened: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = True,
 ) -> None:
-    """Open the page about a finished run, with its time, its commit and players for its clips.
+    """Open the page about a finished run, with players for clips.
 
     The page that the stage wrote stays as it is; the copy that is opened is data/report.html.
     """

@@ -134,7 +134,7 @@ def search(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a table in CSV.")] = False,
     open_first: Annotated[bool, typer.Option("--open", help="Open the file of the first result.")] = False,
 ) -> None:
-    """Find the clips of an index that are nearest to a sound, a video, a picture or a clip.
+    """Find the clips that are nearest to a sound or a picture.
 
     A sound finds videos, a picture finds sounds, and what has both finds clips by both, unless --find says what. A
     path in the results starts from the folder of the run's videos; `avr index stats` names it.

@@ -15,6 +15,8 @@ BROUGHT = {  # by another one
     "pillow": "torchvision",
     "dvc-data": "dvc",
     "httpx": "huggingface-hub",
+    "starlette": "fastapi",
+    "anyio": "fastapi",
 }
 
 

@@ -25,7 +25,7 @@ def serve(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes that decode the files users send.")] = 2,
 ) -> None:
-    """Serve a page to search an index with sounds, videos and pictures.
+    """Serve a page to search an index in a browser.
 
     Drop a file, record a sound or click a clip of the archive; results play from the right second on. Only programs of
     this machine reach the page, unless --host says otherwise: then a token is needed. Files that users send are decoded
