@@ -6,6 +6,7 @@ for each other at a lock file, which the system frees when its holder ends, howe
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 LanceTable: TypeAlias = Any  # of LanceDB, whose types mypy cannot use
 TABLE = "clips"
 LOCK = ".writer.lock"
+_PLACE = re.compile(r", \S+\.rs:\d+.*")  # in the code of LanceDB
 _INSTALL = ".venv/bin/uv pip install --constraint requirements.lock '.[search]'"
 
 
@@ -106,7 +108,7 @@ def writing(folder: str) -> Iterator[None]:
 
 def first_line(error: Exception) -> str:
     """Return what LanceDB says of an error, without the places in its own code."""
-    return (str(error).splitlines() or [type(error).__name__])[0].partition(", /root/")[0]
+    return _PLACE.sub("", (str(error).splitlines() or [type(error).__name__])[0])
 
 
 def _connect(folder: str) -> Any:  # noqa: ANN401 - as LanceTable

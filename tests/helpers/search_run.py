@@ -52,27 +52,28 @@ class SearchRun(NamedTuple):
         return encoder, with_plain_networks(encoder)
 
 
-def make_run(folder: Path, without: tuple[str, str] | None = None) -> SearchRun:
+def make_run(folder: Path, without: tuple[str, str] | None = None, *, imported: bool = False) -> SearchRun:
     """Write the run; the folder must be the current one.
 
     Args:
         folder: to write to.
         without: a network and a clip that it refused.
+        imported: of features without videos and networks.
     """
-    made = make_encoder(folder, "cca")
+    made = make_encoder(folder, "cca", imported=imported)
     data, videos = folder / "data", folder / "videos"
     shutil.move(made.run.embeddings, data / "embeddings")
     clip_ids = [f"clip {k}" for k in range(N_CLIPS)]
     clips = []
     for k, clip_id in enumerate(clip_ids):
-        path = f"{CLASSES[k % N_CLASSES]}/{k}.mp4"
-        if k < 3:
+        path = "" if imported else f"{CLASSES[k % N_CLASSES]}/{k}.mp4"
+        if k < 3 and path:
             write_video(videos / path, k)
-        sha256 = file_sha256(videos / path) if k < 3 else f"{k:064x}"
+        sha256 = file_sha256(videos / path) if k < 3 and path else f"{k:064x}"
         clips.append(Clip(clip_id=clip_id, path=path, label=CLASSES[k % N_CLASSES], sha256=sha256, split=SPLITS[k]))
     write_clips(data / "clips.csv", clips)
     write_root(data / "clips.csv", videos)
-    for modality, name in NETWORKS.items():
+    for modality, name in NETWORKS.items() if not imported else ():
         kept = [clip_id for clip_id in clip_ids if (name, clip_id) != without]
         write_shards(data / name, kept, lambda clip_id, modality=modality: arrays_of(made, modality, clip_id))
     return SearchRun(data, videos, made)

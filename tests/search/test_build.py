@@ -13,7 +13,7 @@ from pipeline.search.build import read_run, rows_of_run
 from pipeline.search.index import Index
 from pipeline.search.rows import MODALITIES, IndexRow
 from pipeline.search.writing import add_rows, build_index
-from tests.helpers.search_run import HOP_SECONDS, SearchRun, arrays_of
+from tests.helpers.search_run import HOP_SECONDS, SearchRun, arrays_of, make_run
 
 pytestmark = pytest.mark.usefixtures("_elsewhere")
 
@@ -105,3 +105,15 @@ def test_the_encoder_of_another_run_is_refused(
 def test_a_run_that_has_not_ended_is_refused(finished: SearchRun, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"clips.csv: missing; expected `dvc repro dataset`"):
         build_index(finished.encoder(), tmp_path, str(tmp_path / "index"))
+
+
+def test_imported_features_have_rows_without_files_and_times(tmp_path: Path) -> None:
+    run = make_run(tmp_path, imported=True)
+    built(run.made.load(), run, tmp_path / "index")
+    index = Index.open(tmp_path / "index")
+    row = index.clip("clip 5")
+    assert (len(index), row.path, row.root, row.start, row.end) == (45, "", "", 0.0, 0.0)
+    assert row.audio is not None
+    np.testing.assert_allclose(row.audio, unit(run.made.rows["audio"][0, 5]), atol=1e-6)
+    with pytest.raises(DataError, match="is no file below"):
+        index.file(row)

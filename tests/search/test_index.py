@@ -1,5 +1,6 @@
 """An index against plain NumPy and plain Python: cosines, filters, versions, and what it refuses."""
 
+import resource
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pipeline.errors import DataError, DiskError, ParamsError
 from pipeline.search import writing
 from pipeline.search.index import Index, Probe
 from pipeline.search.rows import MODALITIES, IndexRow, to_table
-from pipeline.search.store import LOCK, open_table
+from pipeline.search.store import LOCK, open_table, overwrite
 from tests.helpers.search_run import facts_for, random_rows, write_index
 
 ROWS = random_rows(120)
@@ -224,6 +225,7 @@ def test_a_damaged_index_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected an index") as caught:
         Index.open(folder)
     assert len(str(caught.value).splitlines()) == 1
+    assert ".rs:" not in str(caught.value)
 
 
 def test_without_lancedb_the_command_that_installs_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,3 +239,15 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "index").write_text("a file")
     with pytest.raises(DiskError, match=LOCK), writing.writing(str(tmp_path / "index")):
         pass
+
+
+def test_a_full_disk_is_told_and_the_index_is_as_it_was(tmp_path: Path) -> None:
+    folder = write_index(tmp_path, ROWS[:5])
+    table, (soft, hard) = to_table(random_rows(3000), facts_for()), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
+    try:
+        with pytest.raises(DiskError, match=r"File too large .* expected files of that size to be allowed"):
+            overwrite(folder, table)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert len(Index.open(folder)) == 5
