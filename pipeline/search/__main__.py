@@ -7,7 +7,7 @@ import typer
 
 from pipeline.command_line import new_app, run
 
-app = new_app("Make an index of the clips of a run, add clips to it, remove clips.")
+app = new_app("Make an index of clips, add clips, remove clips.")
 
 
 MODALITY: dict[str | None, Literal["audio", "visual", "both"]] = {

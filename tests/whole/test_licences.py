@@ -17,6 +17,7 @@ KINDS = {  # what the metadata of a package may call a licence, and what the pag
     "MIT": "MIT",
     "BSD": "BSD",
     "Apache": "Apache",
+    r"\bGPL": "GPL",
     "LGPL|Lesser General Public": "LGPL",
     "MPL": "MPL",
     "ISC": "ISC",

@@ -175,7 +175,7 @@ def _end(pool: "ProcessPool") -> None:
     pool.join()
 
 
-class _Loaded:
+class _HeldEncoder:
     """What a process keeps between two calls: its encoder, or why it has none."""
 
     encoder: Encoder | None = None
@@ -193,10 +193,10 @@ def _start_worker(start: WorkerStart) -> None:
     try:
         config = read_config(start.encoder)
         encoder = Encoder(start.encoder, bounded(config, start.bounds), start.seed)
-        _Loaded.encoder = _checked(encoder, start.fingerprint)
+        _HeldEncoder.encoder = _checked(encoder, start.fingerprint)
         _load_networks(encoder)
     except PipelineError as error:
-        _Loaded.problem = error
+        _HeldEncoder.problem = error
     limit_memory(start.bounds.memory_gigabytes)
 
 
@@ -217,9 +217,9 @@ def _load_networks(encoder: Encoder) -> None:
 
 def _vectors(modality: Modality, path: str) -> tuple[VectorArray, TimeArray]:
     """What the networks of this process make of a file."""
-    if _Loaded.encoder is None:
-        raise _Loaded.problem
-    encoder = _Loaded.encoder
+    if _HeldEncoder.encoder is None:
+        raise _HeldEncoder.problem
+    encoder = _HeldEncoder.encoder
     return encoder.audio_vectors(path) if modality == "audio" else encoder.visual_vectors(path)
 
 
