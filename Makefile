@@ -21,7 +21,7 @@ CPU_UV = $(UV) --no-deps --torch-backend cpu torch torchvision torchaudio
 BUILDS = $(if $(filter-out 0,$(CPU)),.venv/cpu-builds)
 SIZE = $(if $(BUILDS),about 1.5 GB,about 5.5 GB with the CUDA libraries)
 
-.PHONY: help repro install test test-slow fuzz weights results ablation legacy lint check-lock check-metrics lock clean
+.PHONY: help repro separation install test test-slow fuzz weights results ablation legacy lint check-lock check-metrics lock clean
 
 help:  # this list
 	@awk -F ':[^#]*# ' '/^[a-z-]+:.*# / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,11 @@ repro: .venv/installed  # install, and run what has changed: demo videos -> metr
 	@echo "Other parameters:        .venv/bin/dvc exp run -S model.lambda_corr=0.5"
 	@echo "Your own videos:         README.md"
 	@echo "To share it by dvc push, name a remote first: .venv/bin/dvc remote add -d NAME URL"
+
+separation: .venv/installed  # the second pipeline: who says what, on films of its own -> separation/metrics.json
+	.venv/bin/dvc repro separation/dvc.yaml
+	@echo
+	@echo "The numbers:  $(CURDIR)/separation/metrics.json (docs/separation.md says what they mean)"
 
 install: .venv/installed  # make the environment, .venv, and run nothing
 
@@ -68,9 +73,12 @@ lint: .venv/installed-test  # style, types and the import contract
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-check-lock: .venv/installed  # whether dvc.lock is what the committed code and params make
+check-lock: .venv/installed  # whether both dvc.lock are what the committed code and params make
 	.venv/bin/dvc repro --dry --allow-missing > .venv/dry-run
 	@! grep "Running stage" .venv/dry-run | grep -v "'dataset'" || { echo "dvc.lock is stale: run dvc repro"; exit 1; }
+	.venv/bin/dvc repro --dry --allow-missing separation/dvc.yaml > .venv/dry-run
+	@! grep "Running stage" .venv/dry-run | grep -v ":clips'" || { \
+		echo "separation/dvc.lock is stale: run make separation"; exit 1; }
 
 check-metrics: .venv/installed  # compare a fresh metrics.json with the committed one, within the bounds of docs/evaluate.md
 	.venv/bin/avr check metrics.json --against HEAD --max-change 0.002 --max-change \
@@ -104,7 +112,7 @@ clean:  # remove the environment
 
 .venv/installed: .venv/bin/uv $(PINS) $(BUILDS)
 	@echo "Installing the packages of requirements.lock into .venv: $(SIZE)"
-	@$(UV) --editable .
+	@$(UV) --editable '.[search]'
 	@touch $@
 	@echo "Installed: .venv takes $$(du -sh .venv | cut -f 1)"
 

@@ -12,7 +12,14 @@ import typer
 from pipeline.clip_jobs.__main__ import app as cache
 from pipeline.command_line import new_app, run
 from pipeline.dataset.feature_files.__main__ import export
+from pipeline.encoder.__main__ import app as encoder
+from pipeline.encoder.__main__ import encode
 from pipeline.evaluate.check import check
+from pipeline.evaluate.compare import compare
+from pipeline.report.opening import report
+from pipeline.search.__main__ import app as index
+from pipeline.search.__main__ import search
+from pipeline.search.page.__main__ import serve
 from pipeline.settings.environment import APP
 from pipeline.tune.__main__ import tune
 from pipeline.weights.__main__ import app as weights
@@ -20,9 +27,16 @@ from pipeline.weights.__main__ import app as weights
 app = new_app("Commands for a finished run, its cache and its weights.")
 app.add_typer(weights, name="weights")
 app.add_typer(cache, name="cache")
+app.add_typer(encoder, name="encoder")
+app.add_typer(index, name="index")
 app.command()(tune)
 app.command()(export)
+app.command()(encode)
 app.command()(check)
+app.command()(compare)
+app.command()(report)
+app.command()(search)
+app.command()(serve)
 
 
 def _print_version(is_asked_for: bool) -> None:

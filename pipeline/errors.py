@@ -15,6 +15,8 @@ RejectKind = Literal[
     "no_audio",
     "no_video",
     "too_short",
+    "silent",
+    "no_view",
     "undecodable",
     "limit",
     "timeout",

@@ -23,7 +23,7 @@ def run(main: Callable[..., None]) -> None:
     that the stage writes; modules that know better name the file where a disk is full. A stage imports its modules
     inside ``main``, so that ``--help`` answers at once.
     """
-    name = Path(inspect.getfile(main)).stem
+    name = _name(main)
     with (
         one_line_on_interrupt(f"{name}: stopped by Ctrl-C; {HOW_TO_GO_ON}"),
         end_with_dvc(f"{name}: stopped, as the DVC that ran it is gone; {HOW_TO_GO_ON}"),
@@ -38,6 +38,13 @@ def run(main: Callable[..., None]) -> None:
             if error.filename is None:
                 raise
             sys.exit(f"{name}: {error.filename}: {error.strerror}; expected what the stages before it write")
+
+
+def _name(main: Callable[..., None]) -> str:
+    """The stage's module below ``stages``, dotted where it lies in a folder; elsewhere the name of the file."""
+    file = Path(inspect.getfile(main)).resolve().with_suffix("")
+    folder = Path(__file__).resolve().parent
+    return ".".join(file.relative_to(folder).parts) if file.is_relative_to(folder) else file.name
 
 
 def _arguments(main: Callable[..., None], name: str) -> dict[str, Any]:

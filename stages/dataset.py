@@ -17,6 +17,7 @@ def main(clips_csv: Path, imported: Path, out: Path) -> None:
     from pipeline.clip_jobs.retries import FOLDER, mark_retries
     from pipeline.dataset.base import DatasetParams
     from pipeline.dataset.feature_files.imported import with_splits_of
+    from pipeline.dataset.preflight import check_main_job
     from pipeline.dataset.scan import scan
     from pipeline.dataset.splits import assign_splits
     from pipeline.dataset.summary import check_classes_left, report, summary
@@ -26,6 +27,7 @@ def main(clips_csv: Path, imported: Path, out: Path) -> None:
     from pipeline.settings.params import load_params
 
     params = load_params("dataset", DatasetParams)
+    check_main_job(params.source)
     (root, clips, refused), table = scan(params)
     n_named = len({clip.clip_id for clip in clips} | {row.clip_id for row in refused})
     out.mkdir(parents=True, exist_ok=True)

@@ -30,8 +30,10 @@ def main(
     report = results.report(measured, table, rejects.read(rejected), checks, models)
     write_json(metrics, report)
     write_json(summary, metrics_json.summary(report))
-    results.write_tables(plots, measured, table, params)
+    without_trec = results.write_tables(plots, measured, table, params)
     print(metrics_json.in_words(report, metrics))
+    if without_trec and params.trec_rows:
+        print(f"evaluate: no TREC files of {', '.join(without_trec)}: over evaluate.trec_rows={params.trec_rows}")
 
 
 if __name__ == "__main__":

@@ -7,14 +7,16 @@ from stages.cli import run
 PAGE = "index.html"
 
 
-def main(metrics: Path, plots: Path, rejected: Path, clips_csv: Path, out: Path) -> None:
-    """Write the folder of the page, from what evaluate wrote, the rejected clips and the list of clips."""
-    from pipeline import report
-    from pipeline.report.inputs import read_inputs
+def main(metrics: Path, plots: Path, rejected: Path, clips_csv: Path, models: Path, out: Path) -> None:
+    """Write the folder of the page, from what the stages before it and params.yaml say about the run."""
+    from pipeline.report.inputs import Places, read_inputs
+    from pipeline.report.page import page
+    from pipeline.report.video_links import link_videos
 
-    text = report.page(read_inputs(metrics, plots, rejected, clips_csv))
+    text = page(read_inputs(Places(metrics, plots, rejected, clips_csv, models, out)))
     out.mkdir(parents=True, exist_ok=True)
     (out / PAGE).write_text(text, encoding="utf-8")
+    link_videos(clips_csv)
     print(f"report: {out / PAGE} opens in a browser, without a network")
 
 

@@ -17,14 +17,14 @@ from pipeline.clip_jobs.share import Share
 from pipeline.clip_jobs.worker import VideoFunction, compute_in_worker, keep_stop
 from pipeline.errors import ClipError, DataError
 from pipeline.formats import rejects
-from pipeline.formats.clips import read_clips, read_root
+from pipeline.formats.clips import Clip, read_clips, read_root
 from pipeline.formats.rejects import Reject
 from pipeline.formats.shards import Arrays, arrays_sha256, open_shards, write_shards
 from pipeline.settings.environment import chosen_workers
 from pipeline.settings.limits import Limits
 from pipeline.settings.paths import AnyPath
 
-__all__ = ["Embed", "Job", "has_rows", "has_videos", "map_shards", "map_videos", "write_nothing"]
+__all__ = ["Embed", "Job", "has_rows", "has_videos", "in_workers", "map_shards", "map_videos", "write_nothing"]
 
 
 class Job(NamedTuple):
@@ -91,17 +91,42 @@ def map_videos(
         DataError: more clips are refused than that.
         ParamsError: AVR_WORKERS is not a whole number above 0, or AVR_ENGINE is unknown.
     """
-    run, n_workers = chosen_engine(), chosen_workers()
     clips = {clip.clip_id: clip for clip in read_clips(clips_csv) if clip.path}
-    in_worker = partial(compute_in_worker, root=read_root(clips_csv), function=function, cache=job.cache)
+    compute = in_workers(clips, read_root(clips_csv), function, job.cache, clip_timeout_seconds, limits)
+    _run(job, {clip.clip_id: clip.sha256 for clip in clips.values()}, compute, max_rejected_fraction, limits)
+
+
+def in_workers(
+    clips: Mapping[str, Clip],
+    root: AnyPath,
+    function: VideoFunction,
+    cache: ClipCache,
+    clip_timeout_seconds: float,
+    limits: Limits | None = None,
+) -> Compute:
+    """Return what computes clips in processes of their own, $AVR_WORKERS at a time, and puts the results into a cache.
+
+    Args:
+        clips: by id.
+        root: the folder that their paths start from.
+        function: gives the arrays of a clip whose video is at a path; it must be picklable.
+        cache: learns the arrays, and why a clip is refused.
+        clip_timeout_seconds: a clip that works longer is refused.
+        limits: of the memory of a worker.
+
+    Raises:
+        ParamsError: AVR_WORKERS is not a whole number above 0, or AVR_ENGINE is unknown.
+    """
+    run, n_workers = chosen_engine(), chosen_workers()
+    in_worker = partial(compute_in_worker, root=Path(root), function=function, cache=cache)
     start = partial(limit_memory, limits.worker_memory_gigabytes) if limits else do_nothing
 
     def compute(clip_ids: Sequence[str]) -> Iterator[tuple[str, ClipError | None]]:
         todo = [clips[clip_id] for clip_id in clip_ids]
         for clip, answer in run(in_worker, todo, min(n_workers, len(todo)), clip_timeout_seconds, start):
-            yield clip.clip_id, keep_stop(clip, answer, job.cache) if isinstance(answer, Stopped) else answer
+            yield clip.clip_id, keep_stop(clip, answer, cache) if isinstance(answer, Stopped) else answer
 
-    _run(job, {clip.clip_id: clip.sha256 for clip in clips.values()}, compute, max_rejected_fraction, limits)
+    return compute
 
 
 def map_shards(

@@ -1,5 +1,6 @@
 """What later stages would refuse is refused before hours of decoding."""
 
+from pipeline.dataset.base import source_module
 from pipeline.errors import ParamsError
 from pipeline.features.clip_vectors import FeaturesParams, check_audio_scaling, check_modalities
 from pipeline.model_parts.base import model_names
@@ -37,6 +38,20 @@ def check_environment() -> None:
         from pipeline.settings.device import chosen_device
 
         chosen_device()
+
+
+def check_main_job(source: str) -> None:
+    """Refuse what the stages after `dataset` would refuse: models always, networks where the source has videos.
+
+    Args:
+        source: ``dataset.source``.
+
+    Raises:
+        DataError, ParamsError: as ``check_models``, ``check_networks`` and ``source_module`` do.
+    """
+    check_models()
+    if hasattr(source_module(source), "find_clips"):
+        check_networks(source)
 
 
 def check_networks(source: str) -> None:

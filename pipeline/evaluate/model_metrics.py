@@ -31,6 +31,8 @@ class EvaluateParams(StageParams):
     recall_at: Cutoffs
     scope_sizes: Cutoffs
     max_queries: PositiveInt | None
+    kept_results: PositiveInt
+    trec_rows: NonNegativeInt
     chance_permutations: Annotated[int, Field(ge=2)]
     significance_permutations: PositiveInt
     seed: NonNegativeInt

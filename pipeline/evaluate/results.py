@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.errors import DataError
-from pipeline.evaluate import metrics_json, plot_tables
+from pipeline.evaluate import metrics_json, plot_tables, trec
 from pipeline.evaluate.model_metrics import (
     CROSS_MODAL,
     EvaluateParams,
@@ -19,6 +19,8 @@ from pipeline.evaluate.model_metrics import (
     model_metrics,
     significance_rows,
 )
+from pipeline.evaluate.planes import plane, plane_rows
+from pipeline.evaluate.query_results import write_results
 from pipeline.evaluate.writing import write_csv
 from pipeline.formats import rejects
 from pipeline.formats.embeddings import Embeddings
@@ -110,13 +112,18 @@ def report(
     }
 
 
-def write_tables(folder: AnyPath, results: Results, table: FeatureTable, params: EvaluateParams) -> None:
-    """Write all tables: a file each for what is about all models, and a file a model for the others."""
+def write_tables(folder: AnyPath, results: Results, table: FeatureTable, params: EvaluateParams) -> list[str]:
+    """Write all tables: a file each for what is about all models, and a file a model for the others.
+
+    Returns:
+        The models whose rankings are too long for TREC files.
+    """
     folder = Path(folder)
     write_csv(folder / "metrics.csv", plot_tables.metric_rows(results.metrics))
     write_csv(folder / "significance.csv", results.significance, PAIR_COLUMNS)
     write_csv(folder / "machine.csv", [{"key": key, "value": value} for key, value in machine().items()])
     clip_ids = [clip_id for clip_id, split in zip(table.clip_ids, table.splits, strict=True) if split == "test"]
+    planes = {name: plane(embeddings) for name, embeddings in results.embeddings.items()}
     for name, embeddings in results.embeddings.items():
         measured = results.measured[name]
         tables = {
@@ -125,9 +132,27 @@ def write_tables(folder: AnyPath, results: Results, table: FeatureTable, params:
             "class_map": plot_tables.class_map_rows(embeddings, measured),
             "confusion": plot_tables.confusion_rows(embeddings, measured),
             "queries": plot_tables.query_rows(clip_ids, measured),
+            "plane": plane_rows(clip_ids, embeddings, planes[name]),
         }
         for table_name, rows in tables.items():
             write_csv(folder / table_name / f"{name}.csv", rows)
+    shares = [{"model": name, "first": x, "second": y} for name, (*_, (x, y)) in planes.items()]
+    write_csv(folder / "plane.csv", shares)
+    return _write_rankings(folder, results, clip_ids, params)
+
+
+def _write_rankings(folder: Path, results: Results, clip_ids: Sequence[str], params: EvaluateParams) -> list[str]:
+    """What each query found, model by model; the models that have no TREC files."""
+    without = []
+    for name, embeddings in track(results.embeddings.items(), "evaluate", "ranking"):
+        measured = results.measured[name]
+        write_results(folder / "queries" / f"{name}.parquet", clip_ids, embeddings, measured, params.kept_results)
+        if not trec.write_runs(folder / "trec", name, clip_ids, embeddings, measured, params.trec_rows):
+            without.append(name)
+    if len(without) < len(results.embeddings):
+        first = next(iter(results.embeddings))
+        trec.write_qrels(folder / "trec", clip_ids, results.embeddings[first], results.measured[first])
+    return without
 
 
 def machine() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Finished runs to compare: metrics.json and the table of queries of each model, of this folder or of a revision."""
 
-from collections.abc import Callable, Mapping
+import io
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import read_regular
 
 PLOTS = "plots"
+METRICS = "metrics.json"
 EXPECTED = "expected a metrics.json that the stage `evaluate` wrote"
 
 Scores = dict[tuple[str, str], float]
@@ -52,19 +54,35 @@ class Run:
             found = found[word]
         return float(found)
 
+    def numbers(
+        self, table: str, model: str, keys: Sequence[str], columns: Sequence[str]
+    ) -> dict[tuple[str, ...], tuple[float, ...]]:
+        """Return columns of a table of plots/ about one model, by the cells of others.
+
+        Args:
+            table: its folder, such as ``queries``.
+            model: its name.
+            keys: columns that tell the rows apart.
+            columns: those with the numbers.
+
+        Raises:
+            DataError: the table is missing, or is none.
+        """
+        path = f"{PLOTS}/{table}/{model}.csv"
+        try:
+            rows = parse_rows(io.StringIO(self.read(path), newline=""), path)
+            return {tuple(row[key] for key in keys): tuple(float(row[column]) for column in columns) for row in rows}
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise DataError(f"{self.name}: {path}: {_reason(error)}") from error
+
     def scores(self, model: str) -> Scores:
         """Return the average precision of each query of a model.
 
         Raises:
             DataError: the table of its queries is missing, or is none.
         """
-        path = f"{PLOTS}/queries/{model}.csv"
-        try:
-            rows = parse_rows(self.read(path).splitlines(), path)
-            scores = {(row["clip_id"], row["direction"]): float(row["average_precision"]) for row in rows}
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise DataError(f"{self.name}: {path}: {_reason(error)}") from error
-        return scores
+        found = self.numbers("queries", model, ("clip_id", "direction"), ("average_precision",))
+        return {(clip_id, direction): score for (clip_id, direction), (score,) in found.items()}
 
 
 def run_of_file(path: AnyPath) -> Run:
@@ -79,6 +97,21 @@ def run_of_file(path: AnyPath) -> Run:
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: {_reason(error)}; {EXPECTED}") from error
     return Run(str(path), _report(str(path), text), lambda name: (path.parent / name).read_text(encoding="utf-8"))
+
+
+def find_run(name: str, metrics: AnyPath = METRICS) -> Run:
+    """Return the run of that name: the folder of one, its metrics.json, or a revision of this repository.
+
+    Args:
+        name: a folder or a file; where there is none, a commit, branch, tag or experiment.
+        metrics: where metrics.json is in this repository, for a revision.
+
+    Raises:
+        DataError: there is no such run.
+    """
+    if (path := Path(name)).is_dir():
+        return run_of_file(path / METRICS)
+    return run_of_file(path) if path.is_file() else run_of_revision(name, metrics)
 
 
 def run_of_revision(revision: str, path: AnyPath) -> Run:

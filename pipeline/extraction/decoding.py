@@ -11,36 +11,42 @@ from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.engines import prepare
 from pipeline.clip_jobs.loop import Job, has_videos, map_videos, write_nothing
 from pipeline.clip_jobs.share import Share
+from pipeline.clip_jobs.worker import VideoFunction
 from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256
 from pipeline.settings.environment import cache_folder
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.limits import Limits, clip_limits, load_limits
-from pipeline.settings.params import load_params
+from pipeline.settings.params import StageParams, load_params
 from pipeline.settings.paths import AnyPath
 
 if TYPE_CHECKING:
     from pipeline.video import Bounds
 
 
-def modules_behind(stage: str) -> list[str]:
+def modules_behind(stage: str, package: str = "pipeline") -> list[str]:
     """Return the modules that decide what a decoding stage makes of a video, besides its params.
+
+    Args:
+        stage: its name.
+        package: in which the module of that name is.
 
     Example:
         >>> modules_behind("frames")
         ['pipeline.frames', 'pipeline.video']
     """
-    return [f"pipeline.{stage}", "pipeline.video"]
+    return [f"{package}.{stage}", "pipeline.video"]
 
 
-def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share) -> None:
-    """Write shards of what ``clip_arrays`` of the module ``pipeline.STAGE`` makes of every clip, and rejected.csv.
+def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share, package: str = "pipeline") -> None:
+    """Write shards of what ``clip_arrays`` of the module ``PACKAGE.STAGE`` makes of every clip, and rejected.csv.
 
     Args:
-        stage: ``logmel`` or ``frames``; the name of the section of params.yaml too.
+        stage: such as ``logmel`` or ``frames``; the name of the section of params.yaml too.
         clips_csv: the clips; where none has a video, nothing heavy is loaded and no shard is written.
         out: the folder to write.
         share: the clips to compute.
+        package: in which the module of that name is.
 
     Raises:
         DataError: too many clips are refused.
@@ -49,22 +55,26 @@ def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share) -> 
     if not has_videos(clips_csv):
         write_nothing(out)
         return
-    modules = modules_behind(stage)
+    modules = modules_behind(stage, package)
     prepare(["pipeline.clip_jobs.loop", *modules])  # workers load their libraries while this process loads its own
-    module = import_module(f"pipeline.{stage}")
+    module = import_module(f"{package}.{stage}")
     params, of_run, limits = load_params(stage, module.PARAMS), clip_limits(), load_limits()
     cache = ClipCache(cache_folder() / "clips" / stage, fingerprint(params.model_dump(), modules))
-    function = partial(module.clip_arrays, params=params, bounds=_bounds(limits))
+    function = clip_function(stage, params, limits)
     job = Job(stage, cache, Path(out), share)
     map_videos(job, clips_csv, function, of_run.max_rejected_fraction, of_run.clip_timeout_seconds, limits)
 
 
-def decode_file(stage: str, path: AnyPath) -> dict[str, NDArray[Any]]:
+def decode_file(
+    stage: str, path: AnyPath, params: StageParams | None = None, limits: Limits | None = None
+) -> dict[str, NDArray[Any]]:
     """Return the arrays that a decoding stage makes of one video, which need not be a clip of a data set.
 
     Args:
-        stage: ``logmel`` or ``frames``, whose section of params.yaml counts.
+        stage: ``logmel`` or ``frames``.
         path: of the video.
+        params: section ``STAGE``; None: that of params.yaml.
+        limits: what the video may ask for; None: those of params.yaml.
 
     Returns:
         Arrays by name, among them ``seconds`` (n,) float64.
@@ -75,12 +85,23 @@ def decode_file(stage: str, path: AnyPath) -> dict[str, NDArray[Any]]:
     """
     video, module = Path(path), import_module(f"pipeline.{stage}")
     clip = Clip(clip_id=video.name, path=video.name, label="", sha256=file_sha256(video))
-    params, bounds = load_params(stage, module.PARAMS), _bounds(load_limits())
+    params, bounds = params or load_params(stage, module.PARAMS), bounds_of(limits or load_limits())
     arrays: dict[str, NDArray[Any]] = module.clip_arrays(clip, video, params, bounds)
     return arrays
 
 
-def _bounds(limits: Limits) -> "Bounds":
-    """What a video may ask for; what reads videos is found by its name, as stages of networks do without it."""
+def clip_function(stage: str, params: StageParams, limits: Limits) -> VideoFunction:
+    """Return what makes the arrays, by name, of a clip whose video is at a path; workers can be given it.
+
+    Args:
+        stage: ``logmel`` or ``frames``.
+        params: section ``STAGE``.
+        limits: what a video may ask for.
+    """
+    return partial(import_module(f"pipeline.{stage}").clip_arrays, params=params, bounds=bounds_of(limits))
+
+
+def bounds_of(limits: Limits) -> "Bounds":
+    """Return what a video may ask for; what reads videos is found by its name, as stages of networks do without it."""
     bounds: type[Bounds] = import_module("pipeline.video").Bounds
     return bounds(*(getattr(limits, key) for key in bounds._fields))

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from pipeline.errors import DataError
 from pipeline.extraction.decoding import decode_file
 from pipeline.formats.provenance import Provenance, write_provenance
 from pipeline.formats.shards import Rows
-from pipeline.network_parts.base import check_line, network_lines, network_params, network_part
+from pipeline.network_parts.base import NetworkParams, check_line, network_lines, network_params, network_part
 from pipeline.settings.environment import cache_folder
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.limits import clip_limits
@@ -29,7 +29,7 @@ from pipeline.weights import check_random_allowed
 
 if TYPE_CHECKING:
     from pipeline.network_parts.inference import Embedder
-    from pipeline.weights.lazy import LazyWeights
+    from pipeline.weights.readers import State
 
 
 def modules_behind(name: str) -> list[str]:
@@ -42,23 +42,33 @@ def modules_behind(name: str) -> list[str]:
     return ["pipeline.network_parts.inference", f"pipeline.networks.{name}.network"]
 
 
+class Weights(Protocol):
+    """The weights of a network, and what is known of them before they are loaded."""
+
+    @property
+    def facts(self) -> Provenance:
+        """What metrics.json says about them."""
+
+    @property
+    def state(self) -> "State":
+        """The tensors by name."""
+
+
 class ChosenNetwork:
-    """A network with the weights and params that params.yaml gives it.
+    """A network with its weights and params.
 
     Args:
         name: of the network.
+        params: its section; None: that of params.yaml, where its line and its weights are checked too.
+        weights: where they come from; None: from where the section says.
 
     Raises:
         ParamsError: there is no such network, its line or section is wrong, or its weights are not allowed.
     """
 
-    def __init__(self, name: str) -> None:
-        lines = network_lines()
-        if name in lines:
-            check_line(name, lines[name])
-        self.name, self.params = name, network_params(name)
-        source = str(read_section("dataset.source"))
-        check_random_allowed(name, self.params.weights, self.params.allow_random, source)
+    def __init__(self, name: str, params: NetworkParams | None = None, weights: Weights | None = None) -> None:
+        self.name, self.params = name, params or _params_of_the_run(name)
+        self._given = weights
 
     @cached_property
     def facts(self) -> Provenance:
@@ -84,11 +94,28 @@ class ChosenNetwork:
         device = chosen_device()  # before weights are made: a wrong name should not take a minute to show
         return inference.embedder(self.name, self._weights.state, self.params, device)
 
+    def vectors(self, clip_id: str, arrays: Mapping[str, Rows]) -> NDArray[np.float32]:
+        """Return the vectors (n, width) of one clip alone, out of the arrays that its inputs have."""
+        [(_, vectors)] = self.embedder([(clip_id, self.rows_of(arrays))])
+        return vectors
+
     @cached_property
-    def _weights(self) -> "LazyWeights":
+    def _weights(self) -> Weights:
+        if self._given is not None:
+            return self._given
         from pipeline.weights.lazy import lazy_weights
 
         return lazy_weights(self.name, self.params)
+
+
+def _params_of_the_run(name: str) -> NetworkParams:
+    """The section of a network in params.yaml, if its line and its weights are right."""
+    lines = network_lines()
+    if name in lines:
+        check_line(name, lines[name])
+    params = network_params(name)
+    check_random_allowed(name, params.weights, params.allow_random, str(read_section("dataset.source")))
+    return params
 
 
 def embed_folder(name: str, inputs: AnyPath, out: AnyPath, share: Share) -> None:
@@ -132,5 +159,4 @@ def embed_file(network: ChosenNetwork, path: AnyPath) -> tuple[NDArray[np.float3
         OSError: it cannot be read.
     """
     arrays = decode_file(network_part(network.name, "about").INPUTS, path)
-    [(_, vectors)] = network.embedder([(os.fspath(path), network.rows_of(arrays))])
-    return vectors, arrays["seconds"]
+    return network.vectors(os.fspath(path), arrays), arrays["seconds"]

@@ -4,10 +4,12 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkdtemp
 
 from pipeline.errors import DiskError, ParamsError, PipelineError
 from pipeline.settings.environment import cache_folder, weights_folder
@@ -46,6 +48,56 @@ def replacing(path: AnyPath) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: AnyPath) -> Iterator[Path]:
+    """Give an empty folder, which takes the place of another after the block; after an error, nothing has changed.
+
+    Example:
+        >>> with replacing_folder("encoder") as folder:
+        ...     _ = (folder / "config.json").write_text("{}")
+        >>> [file.name for file in Path("encoder").iterdir()]
+        ['config.json']
+    """
+    path = Path(path)
+    with _folder_beside(path) as around:
+        new, old = around / "new", around / "old"
+        new.mkdir()  # with the permissions that folders have here, which a temporary one has not
+        yield new
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+
+
+@contextmanager
+def adding_files(path: AnyPath) -> Iterator[Path]:
+    """Give an empty folder, whose files move into another after the block; after an error, none of them does.
+
+    What else the other folder holds stays; files of the same names are replaced.
+    """
+    path = Path(path)
+    with _folder_beside(path) as new:
+        yield new
+        path.mkdir(exist_ok=True)
+        for file in sorted(new.iterdir()):
+            file.replace(path / file.name)
+
+
+@contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    """A temporary folder on the disk of a path; it is gone after the block, as are folders made above it in vain."""
+    missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            yield temporary
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            for folder in missing:
+                with suppress(OSError):  # something lies in it
+                    folder.rmdir()
 
 
 def file_sha256(path: AnyPath) -> str:

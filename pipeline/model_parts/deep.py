@@ -13,7 +13,7 @@ from torch.nn import functional
 from pipeline.errors import DataError
 from pipeline.model_parts import distributed, training
 from pipeline.model_parts.base import History, Pairs, SeededParams, check_features, check_pairs
-from pipeline.model_parts.layers import INPUT_SEARCH, Encoder, InputParams
+from pipeline.model_parts.layers import INPUT_SEARCH, FeatureEncoder, InputParams
 from pipeline.model_parts.saving import load_model, save_model
 from pipeline.model_parts.search_space import SearchSpace
 from pipeline.retrieval import average_map
@@ -46,8 +46,8 @@ class Network(nn.Module, ABC):
         n_epochs_done: finished epochs, for weights that change in the course of the training.
     """
 
-    audio: Encoder
-    visual: Encoder
+    audio: FeatureEncoder
+    visual: FeatureEncoder
     sizes: Tensor
 
     def __init__(self, audio_width: int, visual_width: int, n_classes: int) -> None:

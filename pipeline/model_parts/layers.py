@@ -50,7 +50,7 @@ class HiddenParams(StageParams):
     dropout: float = Field(ge=0, lt=1)
 
 
-class Encoder(nn.Module):
+class FeatureEncoder(nn.Module):
     """An encoder of features that are standardised by the train rows, and whitened too where its params ask for it.
 
     The standardisation takes the place of the batch normalisation in front of many papers' encoders, with no running
@@ -167,7 +167,7 @@ class PerceptronParams(InputParams, HiddenParams):
     """Inputs and hidden blocks of an encoder."""
 
 
-class PerceptronEncoder(Encoder):
+class PerceptronEncoder(FeatureEncoder):
     """Hidden blocks and a linear map over prepared features."""
 
     def __init__(self, width: int, output_width: int, params: PerceptronParams) -> None:
@@ -181,7 +181,7 @@ class PerceptronEncoder(Encoder):
         return outputs
 
 
-class GaussianEncoder(Encoder):
+class GaussianEncoder(FeatureEncoder):
     """An encoder to a normal distribution of independent latents: the recognition model of an autoencoder.
 
     References:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
-from pipeline.model_parts.layers import HIDDEN_SEARCH, Encoder, HiddenParams, perceptron
+from pipeline.model_parts.layers import HIDDEN_SEARCH, FeatureEncoder, HiddenParams, perceptron
 from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
@@ -45,7 +45,7 @@ class Params(DeepParams, HiddenParams):
     common_width: PositiveInt
 
 
-class FeatureProjector(Encoder):
+class FeatureProjector(FeatureEncoder):
     """The feature projector of one modality, which ends in tanh."""
 
     def __init__(self, width: int, params: Params) -> None:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from pipeline.model_parts import losses
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
-from pipeline.model_parts.layers import HIDDEN_SEARCH, Encoder, HiddenParams, perceptron
+from pipeline.model_parts.layers import HIDDEN_SEARCH, FeatureEncoder, HiddenParams, perceptron
 from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
@@ -33,7 +33,7 @@ class Params(DeepParams, HiddenParams):
     common_width: PositiveInt
 
 
-class SharedLayerEncoder(Encoder):
+class SharedLayerEncoder(FeatureEncoder):
     """A modality's own layers, and then the layer that both modalities share."""
 
     def __init__(self, width: int, shared: nn.Linear, params: Params) -> None:

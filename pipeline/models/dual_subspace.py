@@ -16,7 +16,7 @@ from pipeline.model_parts import losses
 from pipeline.model_parts.base import with_equal_norms
 from pipeline.model_parts.cca_layer import CcaLayer
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
-from pipeline.model_parts.layers import HIDDEN_SEARCH, Encoder, HiddenParams, kernel_machine, perceptron
+from pipeline.model_parts.layers import HIDDEN_SEARCH, FeatureEncoder, HiddenParams, kernel_machine, perceptron
 from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
@@ -86,7 +86,7 @@ class Params(DeepParams, HiddenParams):
         return self
 
 
-class DualEncoder(Encoder):
+class DualEncoder(FeatureEncoder):
     """The explicit and the implicit branch of one modality, over one set of features."""
 
     def __init__(self, width: int, params: Params) -> None:

@@ -80,6 +80,25 @@ def curves(name: str, of_models: Mapping[str, Points], x: str, top: float, level
     return _svg(name, figure)
 
 
+@style.context(DRAWN)
+def training(name: str, of_models: Mapping[str, Mapping[str, Points]], y: str) -> str:
+    """Return a line a seed of a value against the epoch, in the colour of its model.
+
+    Args:
+        name: of the picture, which no other one of the page has.
+        of_models: by model and seed the points (epoch, value); as many models as there are colours at most.
+        y: what the axis says.
+    """
+    figure, axes = _figure(3.4)
+    for (model, of_seeds), colour in zip(of_models.items(), COLOURS, strict=False):
+        for number, points in enumerate(of_seeds.values()):
+            label = model if number == 0 else None
+            axes.plot(*zip(*points, strict=True), color=colour, linewidth=1.2, alpha=0.8, label=label)
+    axes.set(xlabel="epoch", ylabel=y)
+    axes.grid(alpha=0.3)
+    return _svg(name, figure)
+
+
 def _figure(height_inches: float) -> tuple[Figure, Axes]:
     """What a picture is drawn in."""
     figure = Figure((WIDTH_INCHES, height_inches), layout="constrained")

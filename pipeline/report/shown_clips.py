@@ -5,16 +5,13 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline import video
 from pipeline.errors import ClipError
 from pipeline.formats.clips import Clip, read_clips, read_root
 from pipeline.report.sounds import spectrogram_png, thumbnail_jpeg
+from pipeline.report.thumbnails import SAMPLE_RATE, early_picture, first_seconds
 from pipeline.settings.paths import AnyPath
 
 N_CLASSES_SHOWN = 12
-SAMPLE_RATE = 16000  # Hz
-LONGEST_SECONDS = 10.0  # of a sound
-AT_SECONDS = 0.5  # when the picture is on display
 
 
 class ShownClip(NamedTuple):
@@ -57,9 +54,8 @@ def _read(root: Path, clips: list[Clip]) -> Iterator[ShownClip]:
     for clip in clips:
         path = root / clip.path
         try:
-            _, waveform = next(video.iter_waveform(path, SAMPLE_RATE, LONGEST_SECONDS))
-            _, picture = next(video.iter_frames(path, 1.0, lambda _: AT_SECONDS))
+            waveform, picture = first_seconds(path), early_picture(path)
         except (ClipError, OSError, StopIteration):
             continue
-        sound = spectrogram_png(waveform[: round(LONGEST_SECONDS * SAMPLE_RATE)], SAMPLE_RATE)
+        sound = spectrogram_png(waveform, SAMPLE_RATE)
         yield ShownClip(clip.clip_id, clip.label, sound, thumbnail_jpeg(picture))

@@ -6,7 +6,7 @@ from base64 import b64encode
 import librosa
 import numpy as np
 import torch
-from matplotlib import style
+from matplotlib import colormaps, style
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,6 +19,8 @@ HOP_SECONDS = 0.010
 TOP_DECIBELS = 80.0
 SIZE_INCHES, DOTS_PER_INCH = (2.6, 1.5), 80
 THUMBNAIL_PIXELS = 160
+SMALL_SIZE = (112, 84)  # pixels
+N_MELS = 64  # of a thumbnail
 
 
 def decibels(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
@@ -60,16 +62,39 @@ def spectrogram_png(waveform: NDArray[np.float32], sample_rate: int) -> str:
     return _address("png", file.getvalue())
 
 
-def thumbnail_jpeg(picture: NDArray[np.uint8]) -> str:
+def small_spectrogram_jpeg(waveform: NDArray[np.float32], sample_rate: int) -> str:
+    """Return the spectrogram of a sound without axes, for a thumbnail, as the address of a JPEG (``data:``).
+
+    Low frequencies are below, on the mel scale; bright is loud.
+
+    Args:
+        waveform: (n_samples,) float32, mono, in [-1, 1]; at least one sample.
+        sample_rate: in Hz.
+    """
+    powers = librosa.db_to_power(decibels(waveform, sample_rate))  # (257, n_frames)
+    mel = librosa.feature.melspectrogram(S=powers, sr=sample_rate, n_fft=N_FFT, n_mels=N_MELS)
+    levels = np.clip(librosa.power_to_db(mel, ref=np.max, top_db=None) / TOP_DECIBELS + 1, 0, 1)
+    colours = colormaps["magma"](levels[::-1], bytes=True)[..., :3]
+    return _jpeg(Image.fromarray(np.ascontiguousarray(colours)).resize(SMALL_SIZE), 72)
+
+
+def thumbnail_jpeg(picture: NDArray[np.uint8], longest_side: int = THUMBNAIL_PIXELS, quality: int = 85) -> str:
     """Return a small copy of a picture as the address of a JPEG that holds it (``data:``).
 
     Args:
         picture: (height, width, 3) uint8 RGB.
+        longest_side: of the copy, in pixels; smaller pictures stay as they are.
+        quality: of the JPEG, 1 to 95.
     """
     image = Image.fromarray(picture)
-    image.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    image.thumbnail((longest_side, longest_side))
+    return _jpeg(image, quality)
+
+
+def _jpeg(image: Image.Image, quality: int) -> str:
+    """The address of a JPEG."""
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=85)
+    image.save(file, "JPEG", quality=quality)
     return _address("jpeg", file.getvalue())
 
 

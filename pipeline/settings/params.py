@@ -93,16 +93,20 @@ def load_params(section: str, cls: type[Params], path: AnyPath = PARAMS_FILE) ->
         raise ParamsError(f"{path}: {problems}") from error
 
 
-def model_sections(path: AnyPath = PARAMS_FILE) -> dict[str, str]:
+def model_sections(path: AnyPath = PARAMS_FILE, key: str = "models") -> dict[str, str]:
     """Return the models that are trained, and the section of each: ``models`` of params.yaml.
+
+    Args:
+        path: the YAML file.
+        key: under which they stand.
 
     Raises:
         ParamsError: ``models`` is no map from names to sections, or is empty.
     """
     path = Path(path)
-    value = read_section("models", path)
+    value = read_section(key, path)
     if not isinstance(value, dict) or not value or not all(isinstance(section, str) for section in value.values()):
-        raise ParamsError(f"{path}: models: {_SHORT.repr(value)}; expected NAME: SECTION for at least one model")
+        raise ParamsError(f"{path}: {key}: {_SHORT.repr(value)}; expected NAME: SECTION for at least one model")
     return {str(name): section for name, section in value.items()}
 
 

@@ -3,10 +3,11 @@
 FFmpeg fits the times of an AVI and of a Matroska file to what is there, so only these sizes tell.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 from pipeline.errors import ClipError
 from pipeline.settings.paths import AnyPath
@@ -17,6 +18,7 @@ _MP4_BOXES = frozenset(b"ftyp moov mdat wide free skip pnot moof mfra sidx styp 
 _INDEX = (b"moov", b"moof")
 _EBML, _SEGMENT, _CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
 _MOST_ELEMENTS = 1 << 20  # at the top level of a segment: weeks of clusters
+Chunk: TypeAlias = tuple[bytes, int, int]  # name, start and stated size
 _OPEN = 0xFFFFFFFF  # the size of a chunk that a live recording goes on with
 
 
@@ -110,15 +112,20 @@ def _riff_end(file: BinaryIO, n_bytes: int) -> int:
             return end
         end = start + 8 + size
         if end > n_bytes:
-            *_, (name, start, size) = [(name, start, size), *_chunks(file, n_bytes, start + 12)]
+            name, start, size = _last(_chunks(file, n_bytes, start + 12), (name, start, size))
             if name == b"LIST":  # of packets: where their index follows they are all there
-                *_, (last, last_start, last_size) = [(name, start, size), *_chunks(file, n_bytes, start + 12)]
+                last, last_start, last_size = _last(_chunks(file, n_bytes, start + 12), (name, start, size))
                 start, size = (last_start, last_size) if last == b"idx1" else (start, size)
             return start + 8 + size
     return end
 
 
-def _chunks(file: BinaryIO, n_bytes: int, position: int) -> Iterator[tuple[bytes, int, int]]:
+def _last(chunks: Iterator[Chunk], otherwise: Chunk) -> Chunk:
+    """The last of some chunks, or the one that they should lie in where the file ends before them."""
+    return next(iter(deque(chunks, maxlen=1)), otherwise)
+
+
+def _chunks(file: BinaryIO, n_bytes: int, position: int) -> Iterator[Chunk]:
     """Name, start and stated size of each RIFF chunk from a position on; only the last one may be cut short."""
     while position + 8 <= n_bytes:
         file.seek(position)

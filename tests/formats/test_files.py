@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DiskError
-from pipeline.formats.files import disk_errors, write_atomically
+from pipeline.formats.files import adding_files, disk_errors, replacing_folder, write_atomically
 
 WRITE_1_MB = """
 import resource, sys
@@ -77,3 +77,29 @@ def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(DiskError, match="folder: Is a directory; expected a folder that can be written"):
         write_atomically(tmp_path / "folder", b"data")
+
+
+def test_a_folder_takes_the_place_of_another_whole_or_not_at_all(tmp_path: Path) -> None:
+    with replacing_folder(tmp_path / "a" / "out") as folder:
+        (folder / "old").touch()
+    with pytest.raises(FileNotFoundError), replacing_folder(tmp_path / "a" / "out") as folder:
+        (folder / "half").rename(folder / "whole")
+    assert [path.name for path in (tmp_path / "a" / "out").iterdir()] == ["old"]
+    with replacing_folder(tmp_path / "a" / "out") as folder:
+        (folder / "new").touch()
+    assert [path.name for path in (tmp_path / "a" / "out").iterdir()] == ["new"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["out"]
+
+
+def test_files_are_added_to_a_folder_all_of_them_or_none(tmp_path: Path) -> None:
+    out = tmp_path / "a" / "out"
+    with pytest.raises(FileNotFoundError), adding_files(out) as folder:
+        (folder / "half").rename(folder / "whole")
+    assert list(tmp_path.iterdir()) == []
+    out.mkdir(parents=True)
+    (out / "mine").write_text("stays")
+    (out / "same").write_text("old")
+    with adding_files(out) as folder:
+        (folder / "same").write_text("new")
+    assert {path.name: path.read_text() for path in out.iterdir()} == {"mine": "stays", "same": "new"}
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["out"]

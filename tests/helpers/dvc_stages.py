@@ -12,11 +12,15 @@ ROOT = Path(__file__).parents[2]
 
 
 @cache
-def resolved_stages() -> dict[str, dict[str, Any]]:
-    """Every stage by its name, such as ``network@vggish``, with all of its ``${...}`` filled in from params.yaml."""
-    described = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+def resolved_stages(pipeline: str = "") -> dict[str, dict[str, Any]]:
+    """Every stage by its name, such as ``network@vggish``, with all of its ``${...}`` filled in from params.yaml.
+
+    ``pipeline`` is the folder of the dvc.yaml below the project's.
+    """
+    folder = ROOT / pipeline
+    described = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))
     with Repo(str(ROOT)) as repo:
-        stages: dict[str, dict[str, Any]] = DataResolver(repo, str(ROOT), described).resolve()["stages"]
+        stages: dict[str, dict[str, Any]] = DataResolver(repo, str(folder), described).resolve()["stages"]
     return stages
 
 

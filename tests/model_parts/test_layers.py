@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from torch import nn
 
 from pipeline.model_parts.layers import (
-    Encoder,
+    FeatureEncoder,
     FourierFeatures,
     GaussianEncoder,
     HiddenParams,
@@ -26,7 +26,7 @@ STANDARDISED = InputParams(inputs="standardised", whitening_ridge=1.0)
 def test_standardisation_is_that_of_the_train_rows_and_spares_constant_features() -> None:
     rows = np.random.default_rng(0).normal(5, 3, (40, 4)).astype(np.float32)
     rows[:, 2] = 7
-    encoder = Encoder(4, STANDARDISED)
+    encoder = FeatureEncoder(4, STANDARDISED)
     encoder.prepare_by(torch.from_numpy(rows), torch.ones(40, 1))
     deviations = np.where(np.arange(4) == 2, 1, rows.std(axis=0, dtype=np.float64))
     expected = (rows[:5] - rows.mean(axis=0, dtype=np.float64)) / deviations
@@ -34,7 +34,7 @@ def test_standardisation_is_that_of_the_train_rows_and_spares_constant_features(
 
 
 def whitened(rows: NDArray[np.float32], labels: list[int], ridge: float) -> NDArray[np.float32]:
-    encoder = Encoder(rows.shape[1], InputParams(inputs="whitened", whitening_ridge=ridge))
+    encoder = FeatureEncoder(rows.shape[1], InputParams(inputs="whitened", whitening_ridge=ridge))
     encoder.prepare_by(torch.from_numpy(rows), torch.eye(3)[labels])
     return encoder.prepared(torch.from_numpy(rows)).numpy()
 

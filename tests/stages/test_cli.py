@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -6,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in ("__init__", "cli", "export"))
+STAGES += sorted(f"separation.{path.stem}" for path in (ROOT / "stages/separation").glob("[!_]*.py"))
 OTHERS = [
     *(f"benchmarks.{name}" for name in ("backbones", "cache", "memory", "retrieval", "scale", "training")),
     *(f"studies.{name}" for name in ("ablation", "probes", "comparison.__main__", "protocols.__main__")),
@@ -71,7 +73,7 @@ def test_a_missing_path_shows_the_usage() -> None:
 
 
 def test_an_input_that_is_missing_is_one_line(tmp_path: Path) -> None:
-    words = ["metrics.json", "plots", "rejected.csv", "clips.csv", "report"]
+    words = ["metrics.json", "plots", "rejected.csv", "clips.csv", "models", "report"]
     done = subprocess.run(
         [sys.executable, "-m", "stages.report", *words],
         capture_output=True,
@@ -82,3 +84,15 @@ def test_an_input_that_is_missing_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     expected = "expected what the stages before it write"
     assert done.stderr == f"report: metrics.json: No such file or directory; {expected}\n"
+
+
+def test_a_stage_that_runs_in_a_folder_below_takes_the_code_beside_its_launcher(tmp_path: Path) -> None:
+    (tmp_path / "stages").mkdir()
+    shutil.copy(ROOT / "stages/run", tmp_path / "stages/run")
+    (tmp_path / "stages/__init__.py").touch()
+    (tmp_path / "stages/where.py").write_text("print(__file__)")
+    (tmp_path / "second").mkdir()
+    env = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    command = ["../stages/run", "where"]
+    done = subprocess.run(command, cwd=tmp_path / "second", env=env, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()) == tmp_path / "stages/where.py"

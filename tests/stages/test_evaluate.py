@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +11,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import ir_measures
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from sklearn.metrics.pairwise import cosine_similarity
@@ -225,7 +229,7 @@ def test_classes_without_a_test_clip_are_told_from_those_that_are_searched(folde
 
 def test_every_model_has_its_tables(folder: Path) -> None:
     run(folder / "plots")
-    tables = {"precision_scope", "precision_recall", "class_map", "confusion", "queries"}
+    tables = {"precision_scope", "precision_recall", "class_map", "confusion", "queries", "plane"}
     written = {path.relative_to(folder / "plots").as_posix() for path in (folder / "plots").glob("*/*.csv")}
     assert written == {f"{table}/{name}.csv" for table in tables for name in NOISE}
 
@@ -247,3 +251,49 @@ def test_the_models_are_printed_best_first_and_chance_among_them(
     maps = {name: of_model["average"]["map"] for name, of_model in metrics["models"].items()}
     printed = {name: float(number) for name, number in map(str.split, lines)}
     assert printed == pytest.approx(maps | {"chance": metrics["chance"]["map"]}, abs=5e-4)
+
+
+def maps_of_trec(folder: Path, name: str, way: str) -> list[float]:
+    """The MAP of each seed that ir_measures finds in the files that the stage wrote."""
+    qrels = list(ir_measures.read_trec_qrels(str(folder / "trec" / "qrels.txt")))
+    runs = sorted((folder / "trec" / name).glob(f"{way}-*.txt.gz"))
+    return [
+        ir_measures.calc_aggregate([ir_measures.AP], qrels, ir_measures.read_trec_run(str(run)))[ir_measures.AP]
+        for run in runs
+    ]
+
+
+def test_the_files_of_trec_and_the_results_say_what_metrics_json_says(folder: Path) -> None:
+    models = run(folder / "plots")["models"]
+    for name in NOISE:
+        for way in ("audio_to_visual", "visual_to_audio"):
+            found = maps_of_trec(folder / "plots", name, way)
+            assert len(found) == 2
+            assert np.mean(found) == pytest.approx(models[name][way]["map"], abs=1e-6)
+        results = pq.read_table(folder / "plots" / "queries" / f"{name}.parquet")
+        assert results.num_rows == 2 * 2 * 30 * 30
+        first = results.filter((pc.field("rank") == 1) & (pc.field("direction") == "audio_to_visual"))
+        share = np.mean(first.column("relevant").to_pylist())
+        assert share == pytest.approx(models[name]["audio_to_visual"]["recall_at_1"], abs=1e-5)
+
+
+@pytest.mark.parametrize(("trec_rows", "said"), [(3599, ["no TREC files of good, worse, noise: over"]), (0, [])])
+def test_rankings_that_are_too_long_for_trec_are_left_out_and_said_to_be(
+    trec_rows: int, said: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["evaluate"] |= {"trec_rows": trec_rows, "kept_results": 7}
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    run(folder / "plots")
+    assert not (folder / "plots" / "trec").exists()
+    assert pq.read_table(folder / "plots" / "queries" / "good.parquet").num_rows == 2 * 2 * 30 * 7
+    assert re.findall("no TREC files of .*: over", capsys.readouterr().out) == said
+
+
+def test_equal_runs_give_equal_bytes(folder: Path) -> None:
+    for name in ("one", "two"):
+        run(folder / name)
+    files = sorted(path.relative_to(folder / "one") for path in (folder / "one").rglob("*.*") if path.is_file())
+    assert {"queries/good.parquet", "trec/good/audio_to_visual-1.txt.gz", "plane.csv"} <= set(map(str, files))
+    for file in files:
+        assert (folder / "one" / file).read_bytes() == (folder / "two" / file).read_bytes()

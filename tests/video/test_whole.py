@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.errors import ClipError
 from pipeline.video import read_waveform, sample_frames
+from pipeline.video.whole import check_whole_file
 from tests.helpers.recut import SEGMENT, with_longer_segment
 from tests.helpers.specimen import add_to_size
 from tests.helpers.synthetic import numbered_picture, sine, write_clip
@@ -111,3 +112,12 @@ def test_a_length_that_is_made_of_bit_rates_is_no_statement(audio_codec: str, tm
     with av.open(str(path)) as container:
         assert (container.duration or 0) / av.time_base > 2.5
     assert len(read_waveform(path)) / 16000 == pytest.approx(2.0, abs=0.08)
+
+
+def test_an_avi_that_ends_anywhere_in_its_first_list_is_refused(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "clip.avi", PICTURES, SOUND, sample_rate=RATE, **AVI).read_bytes()
+    (list_size,) = struct.unpack_from("<I", whole, 16)
+    for n_bytes in [*range(8, 64), *range(64, 20 + list_size, 101)]:
+        (tmp_path / "clip.avi").write_bytes(whole[:n_bytes])
+        with pytest.raises(ClipError, match=rf": {n_bytes} bytes; expected \d+ bytes by its header$"):
+            check_whole_file(tmp_path / "clip.avi")

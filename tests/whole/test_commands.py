@@ -61,12 +61,20 @@ ELSEWHERE = [
     Elsewhere("AVR_ENGINE=ray", "starts Ray", "tests/clip_jobs/engines/test_engines.py"),
     Elsewhere("RAY_ADDRESS=auto", "needs a cluster", "tests/clip_jobs/engines/test_engines.py"),
     Elsewhere("dvc queue start", "its worker outlives the test", None),
+    Elsewhere("make separation", "trains for minutes", "tests/separation/test_pipeline.py"),
+    Elsewhere(
+        ".venv/bin/dvc exp run separation/dvc.yaml", "trains for minutes", "tests/separation/test_second_pipeline.py"
+    ),
     Elsewhere("make results", "searches for minutes", "tests/studies/comparison/test_comparison.py"),
     Elsewhere(".venv/bin/python -m studies.comparison", "takes an hour", "tests/studies/comparison/test_comparison.py"),
     Elsewhere("make ablation", "trains for minutes", "tests/studies/test_ablation.py"),
     Elsewhere(".venv/bin/python -m benchmarks.backbones", "measures for a minute", None),
     Elsewhere(".venv/bin/avr check", "a tiny data set keeps no limits", "tests/evaluate/test_check.py"),
     Elsewhere(".venv/bin/avr tune", "searches for minutes", "tests/tune/test_tune.py"),
+    Elsewhere(".venv/bin/avr encoder push", "needs a network", "tests/encoder/test_sharing.py"),
+    Elsewhere(".venv/bin/avr encoder pull", "needs a network", "tests/encoder/test_sharing.py"),
+    Elsewhere(".venv/bin/avr serve", "serves until it is ended", "tests/search/page/test_served.py"),
+    Elsewhere("docker ", "needs a daemon", "tests/whole/test_container.py"),
     Elsewhere(".venv/bin/avr weights import", "needs published weights", "tests/weights/test_weights.py"),
 ]
 BLOCKS = [block for page in PAGES for block in blocks(page) if block.language in ("sh", "console")]

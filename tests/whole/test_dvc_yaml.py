@@ -18,8 +18,15 @@ FOUND_BY_NAME = {  # what a script looks up by a name, and so imports without a 
     "network": "pipeline.networks.{key}",
     "train": "pipeline.models.{key}",
     "embed": "pipeline.models.{key}",
+    "separation.sounds": "pipeline.separation.sounds",
+    "separation.views": "pipeline.separation.views",
+    "separation.train": "pipeline.separation.separators.{key}",
+    "separation.separate": "pipeline.separation.separators.{key}",
+    "separation.evaluate": "pipeline.separation.separators",
 }
-STAGES = resolved_stages()
+SECOND = {f"separation.{name}": stage for name, stage in resolved_stages("separation").items()}
+MAIN = resolved_stages()
+STAGES = {**MAIN, **SECOND}
 
 
 def needed(name: str) -> set[str]:
@@ -32,14 +39,16 @@ def needed(name: str) -> set[str]:
 
 
 def code_deps(name: str) -> list[str]:
-    return [dep for dep in STAGES[name].get("deps", []) if dep.startswith(("pipeline", "stages"))]
+    """Those of the second pipeline start from its folder."""
+    deps = [dep.removeprefix("../") for dep in STAGES[name].get("deps", [])]
+    return [dep for dep in deps if dep.startswith(("pipeline", "stages"))]
 
 
 def lies_in(file: str, dep: str) -> bool:
     return file == dep or file.startswith(f"{dep}/")
 
 
-@pytest.mark.parametrize("name", [name for name in STAGES if name != "dataset"])
+@pytest.mark.parametrize("name", [name for name in STAGES if name not in ("dataset", "separation.clips")])
 def test_every_project_file_that_a_stage_imports_lies_in_a_dep(name: str) -> None:
     missing = [file for file in needed(name) if not any(lies_in(file, dep) for dep in code_deps(name))]
     assert not missing, f"add to deps of {name}: {sorted(missing)}"
@@ -91,7 +100,20 @@ def test_every_folder_of_the_pipeline_has_a_folder_of_tests() -> None:
 
 def test_every_stage_is_one_script_of_its_name() -> None:
     scripts = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__", "cli", "export"}
-    assert {name.partition("@")[0] for name in STAGES} == scripts
+    second = {f"separation.{path.stem}" for path in (ROOT / "stages/separation").glob("[!_]*.py")}
+    assert {name.partition("@")[0] for name in STAGES} == scripts | second
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_a_stage_of_the_second_pipeline_runs_the_script_of_its_name_by_the_one_launcher(name: str) -> None:
+    assert SECOND[name]["cmd"].split()[:2] == ["../stages/run", name.partition("@")[0]]
+
+
+def test_the_main_pipeline_knows_nothing_of_the_second_one() -> None:
+    used = [
+        path for stage in MAIN.values() for path in [*stage.get("deps", []), *stage["outs"]] if "separation" in path
+    ]
+    assert used == []
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -102,6 +124,7 @@ def test_the_command_names_every_data_dep_and_out(name: str) -> None:
     words = stage["cmd"].split()
     beside = {"data/pca.safetensors", "data/rejected.csv"} if name == "features" else set()
     beside |= {f"data/dataset/retries/{name.rpartition('@')[2]}"}  # a mark, which no stage reads
+    beside |= {f"data/clips/retries/{name.rpartition('.')[2]}"}
     missing = [
         path for path in inputs + outs if not any(path.startswith(word) for word in words) and path not in beside
     ]
@@ -115,10 +138,14 @@ def test_every_stage_says_what_it_does(name: str) -> None:
 
 def test_every_out_that_dvc_keeps_is_ignored_by_git_by_hand() -> None:
     ignored = (ROOT / ".gitignore").read_text().split()
-    outs = {out.split("/")[0] for stage in STAGES.values() for out in stage["outs"] if isinstance(out, str)}
+    outs = {out.split("/")[0] for stage in MAIN.values() for out in stage["outs"] if isinstance(out, str)}
+    outs |= {
+        f"separation/{out.split('/')[0]}" for stage in SECOND.values() for out in stage["outs"] if isinstance(out, str)
+    }
     assert {f"/{out}/" for out in outs} <= set(ignored)
 
 
-def test_the_lock_knows_the_stages_of_dvc_yaml_and_no_others() -> None:
-    locked = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
-    assert sorted(locked) == sorted(STAGES)
+@pytest.mark.parametrize("folder", ["", "separation"])
+def test_the_lock_knows_the_stages_of_dvc_yaml_and_no_others(folder: str) -> None:
+    locked = yaml.safe_load((ROOT / folder / "dvc.lock").read_text())["stages"]
+    assert sorted(locked) == sorted(resolved_stages(folder))

@@ -12,10 +12,12 @@ from tests.helpers.pages import ROOT, text_of
 
 PAGE = "docs/licences.md"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+BUILT = {"pesq"}  # from source, with a compiler: no test tool, so it may not be installed
 KINDS = {  # what the metadata of a package may call a licence, and what the page calls it
     "MIT": "MIT",
     "BSD": "BSD",
     "Apache": "Apache",
+    r"\bGPL": "GPL",
     "LGPL|Lesser General Public": "LGPL",
     "MPL": "MPL",
     "ISC": "ISC",
@@ -53,7 +55,7 @@ def test_every_direct_dependency_has_a_row_and_every_row_a_dependency() -> None:
     assert rows("Packages").keys() == dependencies()
 
 
-@pytest.mark.parametrize("name", sorted(dependencies()))
+@pytest.mark.parametrize("name", sorted(dependencies() - BUILT))
 def test_the_page_says_the_licence_that_the_package_says(name: str) -> None:
     kinds = kinds_of(licence_of(metadata(name)))
     assert kinds
@@ -70,7 +72,7 @@ def test_every_source_of_clips_has_its_terms() -> None:
     named = {
         name for cell in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)
     }
-    sources = {path.stem for path in (ROOT / "pipeline/dataset/sources").glob("*.py")} - {"__init__", "demo"}
+    sources = {path.stem for path in (ROOT / "pipeline/dataset/sources").glob("*.py")} - {"__init__", "demo", "talkers"}
     assert named == sources
 
 

@@ -9,7 +9,15 @@ from pipeline.settings.imports import files_behind, packages_behind
 from tests.helpers.project import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-BROUGHT = {"click": "typer", "pydantic-core": "pydantic", "pillow": "torchvision", "dvc-data": "dvc"}  # by another one
+BROUGHT = {  # by another one
+    "click": "typer",
+    "pydantic-core": "pydantic",
+    "pillow": "torchvision",
+    "dvc-data": "dvc",
+    "httpx": "huggingface-hub",
+    "starlette": "fastapi",
+    "anyio": "fastapi",
+}
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -17,7 +25,9 @@ def names(requirements: list[str]) -> set[str]:
 
 
 ALWAYS = names(PROJECT["dependencies"])
-ON_DEMAND = names([each for name in ("ray", "tfhub") for each in PROJECT["optional-dependencies"][name]])
+ON_DEMAND = names(
+    [each for name in ("ray", "tfhub", "hub", "search", "speech") for each in PROJECT["optional-dependencies"][name]]
+)
 
 
 def imported() -> set[str]:

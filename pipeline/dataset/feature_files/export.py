@@ -1,9 +1,12 @@
 """Features and embeddings as files that other programs read: HDF5 of schema A, npz and Parquet."""
 
+import errno
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import h5py
 import numpy as np
@@ -11,39 +14,71 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline.dataset.feature_files.export_card import CARD, card_text
 from pipeline.dataset.feature_files.schemas import SIDE_SPLITS, sides_of
+from pipeline.errors import DataError
 from pipeline.formats.embeddings import EmbeddedClips, write_arrays
-from pipeline.formats.feature_table import FeatureTable
-from pipeline.formats.files import disk_errors
+from pipeline.formats.feature_table import TEXTS, FeatureTable
+from pipeline.formats.files import adding_files
+from pipeline.formats.shards import SHARDS, Arrays, read_shards
+from pipeline.formats.texts import pack_texts
+from pipeline.retrieval.cosines import unit_rows
 from pipeline.settings.paths import AnyPath
 
+Seeds = Literal["first", "all"]
+VECTORS = "_vectors.parquet"  # behind the name of a network
+CLIPS_AT_A_TIME = 256  # whose vectors make one group of rows
 
-def export_run(features: AnyPath, embeddings: AnyPath, models: Iterable[str], out: AnyPath) -> tuple[int, list[str]]:
-    """Write what a run made to a folder; return how many clips there are, and the models that have embeddings.
 
-    The files are features.h5, features.npz and features.parquet, and NAME.parquet for every such model.
+class Exported(NamedTuple):
+    """What was written: the number of clips, the models that have embeddings, the networks that have vectors."""
+
+    n_clips: int
+    models: list[str]
+    networks: list[str]
+
+
+def export_run(
+    features: AnyPath, embeddings: AnyPath, models: Iterable[str], out: AnyPath, seeds: Seeds = "first"
+) -> Exported:
+    """Write what a run made to a folder, all of it or nothing.
+
+    The files are features.h5, features.npz and features.parquet; NAME.parquet for every model that has embeddings;
+    NETWORK_vectors.parquet for every network whose vectors over time lie beside the table; and README.md, a card that
+    says what they hold.
 
     Args:
         features: the feature table.
         embeddings: folder of NAME.npz; that of a model which is not among ``models`` is left over from another run.
         models: names of the models that are trained.
-        out: the folder; is made if missing.
+        out: the folder; is made if missing, and what else it holds stays.
+        seeds: whose embeddings of a model: those of its first fit, a row a clip, or of all of them.
 
     Raises:
-        DataError: the features or embeddings cannot be read.
+        DataError: features, embeddings or vectors cannot be read.
         DiskError: the disk is full or fails.
     """
-    embeddings, out = Path(embeddings), Path(out)
+    features, embeddings, out = Path(features), Path(embeddings), Path(out)
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(out))
     table = FeatureTable.load(features)
     embedded = [name for name in models if (embeddings / f"{name}.npz").exists()]
-    with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-        write_schema_a(table, out / "features.h5")
-        write_npz(table, out / "features.npz")
-        write_parquet(table, out / "features.parquet")
+    networks = [name for name in sorted(table.provenance) if has_shards(features.with_name(name))]
+    with adding_files(out) as folder:
+        write_schema_a(table, folder / "features.h5")
+        write_npz(table, folder / "features.npz")
+        write_parquet(table, folder / "features.parquet")
         for name in embedded:
-            write_embeddings_parquet(embeddings / f"{name}.npz", out / f"{name}.parquet")
-    return len(table.clip_ids), embedded
+            write_embeddings_parquet(embeddings / f"{name}.npz", folder / f"{name}.parquet", seeds)
+        for name in networks:
+            write_vectors_parquet(table, features.with_name(name), folder / f"{name}{VECTORS}")
+        (folder / CARD).write_text(card_text(table, embedded, networks, seeds), encoding="utf-8")
+    return Exported(len(table.clip_ids), embedded, networks)
+
+
+def has_shards(folder: AnyPath) -> bool:
+    """Return whether a folder holds shards of clips."""
+    return any(Path(folder).glob(SHARDS))
 
 
 def write_schema_a(table: FeatureTable, path: AnyPath) -> None:
@@ -67,15 +102,16 @@ def write_schema_a(table: FeatureTable, path: AnyPath) -> None:
 
 
 def write_npz(table: FeatureTable, path: AnyPath) -> None:
-    """Write audio, visual, labels, clip_ids, splits and classes, and the facts as JSON, to one npz without pickles."""
+    """Write audio, visual, labels, clip_ids, splits and classes, and the facts as JSON, to one npz without pickles.
+
+    The texts are packed as `pack_texts` does, so that a long name costs its own length once.
+    """
     facts = _facts(table)
     arrays: dict[str, NDArray[Any]] = {
         "audio": table.audio,
         "visual": table.visual,
         "labels": table.labels,
-        "clip_ids": np.array(table.clip_ids),
-        "splits": np.array(table.splits),
-        "classes": np.array(table.classes),
+        **pack_texts({name: getattr(table, name) for name in TEXTS}),
         "provenance": np.array(facts["provenance"]),
         "scaling": np.array(facts["scaling"]),
     }
@@ -94,30 +130,69 @@ def write_parquet(table: FeatureTable, path: AnyPath) -> None:
     pq.write_table(pa.table(columns).replace_schema_metadata(_facts(table)), path)
 
 
-def write_embeddings_parquet(npz: AnyPath, path: AnyPath) -> None:
-    """Write a row a seed and clip: seed (its place), clip_id, label, split, audio and visual.
+def write_embeddings_parquet(npz: AnyPath, path: AnyPath, seeds: Seeds = "first") -> None:
+    """Write a row a clip: clip_id, label, split, audio and visual, both of length 1, so that dot products are cosines.
 
     Args:
         npz: what the stage `embed` wrote.
         path: the file to write.
+        seeds: ``all`` writes a row a seed and clip, the seed's place before the others.
 
     Raises:
         DataError: the npz holds no embeddings.
     """
     clips = EmbeddedClips.load(npz)
-    n_seeds, n_clips, width = clips.audio.shape
+    chosen = slice(None) if seeds == "all" else slice(1)
+    audio, visual = clips.audio[chosen], clips.visual[chosen]
+    n_seeds, n_clips, width = audio.shape
+    columns = {"seed": pa.array(np.repeat(np.arange(n_seeds), n_clips))} if seeds == "all" else {}
     texts = {
         "clip_id": clips.clip_ids,
         "label": [clips.classes[label] for label in clips.labels.tolist()],
         "split": clips.splits,
     }
-    columns = {
-        "seed": pa.array(np.repeat(np.arange(n_seeds), n_clips)),
-        **{name: pa.array([*values] * n_seeds) for name, values in texts.items()},
-        "audio": _vectors(clips.audio.reshape(-1, width)),
-        "visual": _vectors(clips.visual.reshape(-1, width)),
-    }
+    columns |= {name: pa.array([*values] * n_seeds, pa.string()) for name, values in texts.items()}
+    for name, rows in (("audio", audio), ("visual", visual)):
+        columns[name] = _vectors(unit_rows(rows.reshape(-1, width)).astype(np.float32))
     pq.write_table(pa.table(columns), path)
+
+
+def write_vectors_parquet(table: FeatureTable, shards: AnyPath, path: AnyPath) -> None:
+    """Write a row a vector of a network over time: clip_id, label, split, seconds and vector, as the network made it.
+
+    Args:
+        table: its clips are written, in the order of the shards, some at a time in memory.
+        shards: what the stage `network` wrote.
+        path: the file to write.
+
+    Raises:
+        DataError: the shards are damaged, or a clip of the table is not in them.
+    """
+    texts = {
+        clip_id: {"clip_id": clip_id, "label": table.classes[label], "split": split}
+        for clip_id, label, split in zip(table.clip_ids, table.labels.tolist(), table.splits, strict=True)
+    }
+    left = set(texts)
+    clips, writer = read_shards(shards, texts.__contains__), None
+    try:
+        while run := list(islice(clips, CLIPS_AT_A_TIME)):
+            rows = pa.concat_tables(_vector_rows(texts[clip_id], arrays) for clip_id, arrays in run)
+            writer = writer or pq.ParquetWriter(path, rows.schema)
+            writer.write_table(rows)
+            left -= {clip_id for clip_id, _ in run}
+    finally:
+        if writer:
+            writer.close()
+    if left:
+        raise DataError(f"{shards}: no vectors of clip {min(left)!r} ({len(left)} such clips); expected those of all")
+
+
+def _vector_rows(texts: Mapping[str, str], arrays: Arrays) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """The rows of one clip."""
+    n_rows = len(arrays["seconds"])
+    columns = {name: pa.array([text] * n_rows, pa.string()) for name, text in texts.items()}
+    columns |= {"seconds": pa.array(arrays["seconds"]), "vector": _vectors(arrays["embeddings"])}
+    return pa.table(columns)
 
 
 def _facts(table: FeatureTable) -> dict[str, str]:
@@ -128,10 +203,9 @@ def _facts(table: FeatureTable) -> dict[str, str]:
     return {name: json.dumps(value, sort_keys=True) for name, value in facts.items()}
 
 
-def _text(values: list[str]) -> NDArray[np.bytes_]:
-    """Text as UTF-8 of one width: an attribute holds 64 KB at most, and text of free width is no plain array."""
-    encoded = [value.encode() for value in values]
-    return np.array(encoded, h5py.string_dtype("utf-8", max(map(len, encoded))))
+def _text(values: list[str]) -> NDArray[np.object_]:
+    """Text as UTF-8 of free width, (n,): one long name costs its own length."""
+    return np.array(values, h5py.string_dtype("utf-8"))
 
 
 def _vectors(rows: NDArray[np.float32]) -> Any:  # noqa: ANN401 - pyarrow has no types

@@ -17,7 +17,6 @@ from pebble import ProcessPool
 
 from pipeline.clip_jobs.engines import chosen_engine, prepare, processes, ray_cluster
 from pipeline.clip_jobs.engines.base import Stopped, WorkingClock
-from pipeline.clip_jobs.share import Share, parse_share
 from pipeline.errors import ClipError, ParamsError
 from pipeline.settings.environment import chosen_workers
 from tests.helpers.clip_work import LoadsTogether, abort, meet, obey
@@ -296,18 +295,3 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(builtins, "__import__", import_without_ray)
     with pytest.raises(ParamsError, match="AVR_ENGINE='ray': Ray is not installed; expected the extra `ray`"):
         list(ray_cluster.run(obey, ["a"], 1, 60))
-
-
-def test_shares_are_disjoint_whole_and_balanced() -> None:
-    clip_ids = [str(number) for number in range(11)]
-    shares = [parse_share(f"{number}/4").of(clip_ids) for number in range(1, 5)]
-    assert sorted(clip_id for share in shares for clip_id in share) == sorted(clip_ids)
-    assert sorted(map(len, shares)) == [2, 3, 3, 3]
-    assert parse_share("1/1").of(clip_ids) == clip_ids
-    assert parse_share("2/4") == Share(2, 4)
-
-
-@pytest.mark.parametrize("text", ["0/4", "5/4", "a/4", "4/a", "3", "/", "1/", "-1/4", "1/2/3", ""])
-def test_a_share_that_makes_no_sense_is_refused(text: str) -> None:
-    with pytest.raises(ParamsError, match=f"--shard '{text}'; expected I/N, such as 2/4, with I from 1 to N"):
-        parse_share(text)

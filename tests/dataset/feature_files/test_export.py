@@ -1,6 +1,8 @@
 """Exported files, read with the libraries of their formats and with our own importer."""
 
 import json
+import math
+import re
 import struct
 import subprocess
 import sys
@@ -14,20 +16,26 @@ import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from pipeline.dataset.feature_files.export import (
+    Seeds,
     export_run,
     write_embeddings_parquet,
     write_npz,
     write_parquet,
     write_schema_a,
+    write_vectors_parquet,
 )
 from pipeline.dataset.sources.features import import_table
 from pipeline.errors import DataError
 from pipeline.formats.embeddings import EmbeddedClips
 from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.shards import Arrays, write_shards
+from pipeline.formats.texts import unpack_texts
 from tests.helpers.dataset_params import dataset_params
 from tests.helpers.project import ROOT
 
@@ -118,7 +126,8 @@ def test_any_table_comes_back_from_every_format(clip_ids: list[str], classes: se
         imported = import_table(dataset_params(path=h5)).table
         rows = pq.read_table(parquet).to_pylist()
         with np.load(npz, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("clip_ids", "splits", "labels", "audio", "classes")}
+            arrays = {name: file[name] for name in ("labels", "audio")}
+            arrays |= {name: unpack_texts(file, name) for name in ("clip_ids", "splits", "classes")}
     expected = {
         clip_id: (table.splits[i], table.classes[table.labels[i]], table.audio[i].tolist())
         for i, clip_id in enumerate(clip_ids)
@@ -186,8 +195,10 @@ def test_npz_holds_the_table_without_pickles(tmp_path: Path) -> None:
     table = make()
     write_npz(table, tmp_path / "x.npz")
     with np.load(tmp_path / "x.npz", allow_pickle=False) as file:
-        for name in ("audio", "visual", "labels", "clip_ids", "splits", "classes"):
-            np.testing.assert_array_equal(file[name], np.array(getattr(table, name)))
+        for name in ("audio", "visual", "labels"):
+            np.testing.assert_array_equal(file[name], getattr(table, name))
+        for name in ("clip_ids", "splits", "classes"):
+            assert unpack_texts(file, name) == getattr(table, name)
         assert json.loads(str(file["provenance"])) == PROVENANCE
         assert json.loads(str(file["scaling"])) == PROVENANCE["features"]
 
@@ -214,16 +225,46 @@ def embeddings(path: Path) -> EmbeddedClips:
     return made
 
 
-def test_embeddings_have_a_row_a_seed_and_clip(tmp_path: Path) -> None:
+def unit(row: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.asarray(row / math.sqrt(sum(float(x) ** 2 for x in row)))
+
+
+@pytest.mark.parametrize("seeds", ["first", "all"])
+def test_embeddings_have_a_row_a_clip_of_length_1_or_one_a_seed_and_clip(seeds: Seeds, tmp_path: Path) -> None:
     made = embeddings(tmp_path / "cca.npz")
-    write_embeddings_parquet(tmp_path / "cca.npz", tmp_path / "cca.parquet")
+    write_embeddings_parquet(tmp_path / "cca.npz", tmp_path / "cca.parquet", seeds)
     rows = pq.read_table(tmp_path / "cca.parquet").to_pylist()
-    assert [(row["seed"], row["clip_id"]) for row in rows] == [(seed, name) for seed in (0, 1) for name in "abc"]
+    expected = [(seed, name) for seed in (0, 1) for name in "abc"] if seeds == "all" else [(0, name) for name in "abc"]
+    assert [(row.get("seed", 0), row["clip_id"]) for row in rows] == expected
+    assert all(("seed" in row) == (seeds == "all") for row in rows)
     for row in rows:
-        place = row["seed"], "abc".index(row["clip_id"])
-        np.testing.assert_array_equal(np.array(row["audio"], np.float32), made.audio[place])
-        np.testing.assert_array_equal(np.array(row["visual"], np.float32), made.visual[place])
+        place = row.get("seed", 0), "abc".index(row["clip_id"])
+        np.testing.assert_allclose(row["audio"], unit(made.audio[place]), rtol=1e-6)
+        np.testing.assert_allclose(row["visual"], unit(made.visual[place]), rtol=1e-6)
         assert (row["label"], row["split"]) == ("xyx"[place[1]], ["train", "test", "test"][place[1]])
+
+
+def test_vectors_over_time_have_a_row_each_with_its_second(tmp_path: Path) -> None:
+    table, arrays = make(), vectors_of(make())
+    write_shards(tmp_path / "vggish", arrays, arrays.__getitem__)
+    write_vectors_parquet(table, tmp_path / "vggish", tmp_path / "x.parquet")
+    rows = pq.read_table(tmp_path / "x.parquet").to_pylist()
+    assert len(rows) == sum(len(of_clip["seconds"]) for of_clip in arrays.values())
+    assert {row["clip_id"] for row in rows} == set(table.clip_ids)
+    for row in rows:
+        of_clip, place = arrays[row["clip_id"]], table.clip_ids.index(row["clip_id"])
+        np.testing.assert_array_equal(row["vector"], of_clip["embeddings"][int(row["seconds"])])
+        assert (row["label"], row["split"]) == (table.classes[table.labels[place]], table.splits[place])
+
+
+def vectors_of(table: FeatureTable) -> dict[str, Arrays]:
+    """Vectors over one to three seconds of every clip."""
+    rng = np.random.default_rng(1)
+    lengths = {clip_id: 1 + k % 3 for k, clip_id in enumerate(table.clip_ids)}
+    return {
+        clip_id: {"embeddings": rng.random((n, 5), np.float32), "seconds": np.arange(n, dtype=np.float64)}
+        for clip_id, n in lengths.items()
+    }
 
 
 @pytest.mark.parametrize("kind", ["other arrays", "a pickle", "half a file", "nothing"])
@@ -240,6 +281,8 @@ def made_run(folder: Path) -> Path:
     """What a run leaves: features, and embeddings of two models, one of which is no longer trained."""
     (folder / "data" / "embeddings").mkdir(parents=True)
     make().save(folder / "data" / "features.safetensors")
+    arrays = vectors_of(make())
+    write_shards(folder / "data" / "vggish", arrays, arrays.__getitem__)
     for name in ("cca", "struck_out"):
         embeddings(folder / "data" / "embeddings" / f"{name}.npz")
     return folder / "data"
@@ -247,15 +290,66 @@ def made_run(folder: Path) -> Path:
 
 def test_a_run_is_exported_with_the_models_that_are_trained_and_have_embeddings(tmp_path: Path) -> None:
     data, out = made_run(tmp_path), tmp_path / "a" / "b"
-    assert export_run(data / "features.safetensors", data / "embeddings", ["cca", "dcca"], out) == (12, ["cca"])
+    done = export_run(data / "features.safetensors", data / "embeddings", ["cca", "dcca"], out)
+    assert done == (12, ["cca"], ["vggish"])
     assert sorted(path.name for path in out.iterdir()) == [
+        "README.md",
         "cca.parquet",
         "features.h5",
         "features.npz",
         "features.parquet",
+        "vggish_vectors.parquet",
     ]
     assert pq.read_table(out / "features.parquet").num_rows == 12
-    assert pq.read_table(out / "cca.parquet").num_rows == 6
+    assert pq.read_table(out / "cca.parquet").num_rows == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "data"]
+
+
+def test_the_card_names_every_file_and_what_it_says_is_so(tmp_path: Path) -> None:
+    data, out = made_run(tmp_path), tmp_path / "out"
+    export_run(data / "features.safetensors", data / "embeddings", ["cca"], out)
+    head, text = (out / "README.md").read_text().removeprefix("---\n").split("\n---\n", 1)
+    named = [part["data_files"] for part in yaml.safe_load(head)["configs"]]
+    assert sorted(named) == sorted(path.name for path in out.glob("*.parquet"))
+    for name in named:
+        columns = re.search(rf"^\| `{name}` \|.*$", text, re.MULTILINE)
+        assert columns
+        assert {column for column in pq.read_table(out / name).column_names if f"`{column}`" not in columns[0]} == set()
+    assert "12 clips of 2 classes: 6 train, 3 validation, 3 test" in text
+    for row in pq.read_table(out / "cca.parquet").to_pylist():
+        assert np.linalg.norm(row["audio"]) == pytest.approx(1, abs=1e-6)
+    assert json.loads(text.partition("```json\n")[2].partition("\n```")[0]) == PROVENANCE
+
+
+@pytest.mark.parametrize("damaged", ["embeddings/cca.npz", "vggish"])
+def test_what_is_damaged_leaves_nothing_behind_and_what_was_there_as_it_was(damaged: str, tmp_path: Path) -> None:
+    data, out = made_run(tmp_path), tmp_path / "a" / "out"
+    if damaged == "vggish":
+        next((data / "vggish").glob("*.safetensors")).unlink()
+    else:
+        (data / damaged).write_bytes(b"damaged")
+    files = data / "features.safetensors", data / "embeddings", ["cca"]
+    with pytest.raises(DataError):
+        export_run(*files, out)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    out.mkdir(parents=True)
+    (out / "features.h5").write_text("of an earlier run")
+    with pytest.raises(DataError):
+        export_run(*files, out)
+    assert {path.name: path.read_text() for path in out.iterdir()} == {"features.h5": "of an earlier run"}
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def test_a_long_name_costs_its_own_length_once(tmp_path: Path) -> None:
+    table = make()
+    write_schema_a(table, tmp_path / "short.h5")
+    write_npz(table, tmp_path / "short.npz")
+    long = replace(table, clip_ids=["x" * 10_000, *table.clip_ids[1:]])
+    write_schema_a(long, tmp_path / "long.h5")
+    write_npz(long, tmp_path / "long.npz")
+    for suffix in ("h5", "npz"):
+        sizes = [(tmp_path / f"{name}.{suffix}").stat().st_size for name in ("short", "long")]
+        assert sizes[1] - sizes[0] < 20_000  # of 12 names
 
 
 def test_without_features_nothing_is_exported(tmp_path: Path) -> None:
@@ -274,7 +368,10 @@ def test_the_command_exports_what_lies_in_data_or_elsewhere(tmp_path: Path, word
         done = subprocess.run(
             command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
         )
-        assert done.stdout == f"out: 12 clips, embeddings of {models}\n"
+        assert done.stdout == f"out: 12 clips, embeddings of {models}, vectors of vggish\n"
+    wrong = subprocess.run([sys.executable, *words, "out", "--seeds", "2"], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)},
+                           capture_output=True, text=True)  # fmt: skip
+    assert (wrong.returncode, "--seeds 2; expected first or all" in wrong.stderr) == (1, True)
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
@@ -282,7 +379,7 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("models: {cca: baselines.cca}\n")
     command = [sys.executable, "-m", "pipeline", "export", "params.yaml"]
     done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (1, "avr: params.yaml: File exists\n")
+    assert (done.returncode, done.stderr) == (1, "avr: params.yaml: Not a directory\n")
 
 
 @pytest.mark.parametrize("write", [write_schema_a, write_npz, write_parquet])

@@ -141,12 +141,13 @@ def test_the_export_of_a_run_is_imported_as_the_same_table(capsys: pytest.Captur
     train.main(TABLE, "c_cca", "baselines.c_cca", models)
     embed.main(TABLE, "c_cca", models, embeddings)
     export(Path("exported"))
-    assert "exported: 36 clips, embeddings of c_cca\n" in capsys.readouterr().out
+    assert "exported: 36 clips, embeddings of c_cca, vectors of no network\n" in capsys.readouterr().out
     write_params(Path("exported/features.h5"))
     back = run_up_to_the_features()
     for name in ("clip_ids", "splits", "labels", "classes", "audio", "visual"):
         np.testing.assert_array_equal(getattr(back, name), getattr(table, name))
     assert sorted(path.name for path in Path("exported").iterdir()) == [
+        "README.md",
         "c_cca.parquet",
         "features.h5",
         "features.npz",

@@ -12,7 +12,9 @@ from pipeline.dataset.base import ENTRY_POINTS, DatasetParams, source_module, so
 from pipeline.errors import ParamsError, PipelineError
 from tests.helpers.dataset_params import PARAMS_FILE, dataset_params
 from tests.helpers.project import ROOT
+from tests.helpers.separation import PARAMS_FILE as SEPARATION_PARAMS_FILE
 
+MADE = ("demo", "talkers")  # which make their clips
 every_source = pytest.mark.parametrize("name", source_names())
 
 
@@ -44,10 +46,13 @@ def test_a_source_is_described_in_its_file_and_in_the_docs(name: str) -> None:
     assert any(f"`{name}`" in page or f"dataset.source={name}" in page for page in pages)
 
 
-def test_params_yaml_lists_all_sources() -> None:
-    words = re.search(r"source: demo +# (.*):", PARAMS_FILE.read_text())
-    assert words is not None
-    assert sorted(words[1].split(" | ")) == source_names()
+def test_the_params_files_list_all_sources() -> None:
+    listed: set[str] = set()
+    for path, default in ((PARAMS_FILE, "demo"), (SEPARATION_PARAMS_FILE, "talkers")):
+        words = re.search(rf"source: {default} +# (.*):", path.read_text())
+        assert words is not None
+        listed |= set(words[1].split(" | "))
+    assert sorted(listed) == source_names()
 
 
 @every_source
@@ -55,7 +60,7 @@ def test_a_path_that_is_not_there_is_named(name: str, tmp_path: Path) -> None:
     assert f"dataset.path={tmp_path / 'gone'}: " in refusal_of(dataset_params(source=name, path=tmp_path / "gone"))
 
 
-@pytest.mark.parametrize("name", [name for name in source_names() if name != "demo"])  # which makes its clips
+@pytest.mark.parametrize("name", [name for name in source_names() if name not in MADE])
 def test_a_source_of_files_asks_for_its_path(name: str) -> None:
     assert refusal_of(dataset_params(source=name, path=None)).startswith("dataset.path is null; expected ")
 

@@ -1,0 +1,81 @@
+"""The files that the page plays: those of the index's rows, each within the folder that it was found in."""
+
+import mimetypes
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from starlette.responses import FileResponse, Response
+
+from pipeline.errors import DataError, PipelineError
+from pipeline.settings.regular_files import check_regular
+
+PLAYED = ("audio/", "video/", "image/")
+UNKNOWN = "application/octet-stream"
+FILE_POLICY = "default-src 'none'; sandbox"  # whatever is in a file, opened as a page it may do nothing
+
+
+class FoundFile(NamedTuple):
+    """A file that may be served.
+
+    Attributes:
+        path: with no link in it.
+        facts: what the system says of it.
+    """
+
+    path: Path
+    facts: os.stat_result
+
+
+class UnservedError(PipelineError):
+    """A clip's file cannot be served.
+
+    Args:
+        status: of the answer: 404 for what never was to be served, 410 for what is gone.
+        problem: what is wrong, and what was expected.
+    """
+
+    def __init__(self, status: int, problem: str) -> None:
+        super().__init__(problem)
+        self.status = status
+
+
+def find_file(root: str, path: str) -> FoundFile:
+    """Return a file below a folder; no link leads out of it.
+
+    Args:
+        root: the folder.
+        path: of the file, from the folder on.
+
+    Raises:
+        UnservedError: there is no such file, it lies elsewhere, or it is no regular file.
+    """
+    if not path:
+        raise UnservedError(404, "the clip has no file, as its features were imported; expected a clip with one")
+    try:
+        folder = Path(root).resolve(strict=True)
+        found = (folder / path).resolve(strict=True)
+        if not found.is_relative_to(folder):
+            raise UnservedError(404, "the clip's file lies outside of its folder; expected one within")
+        return FoundFile(found, check_regular(found, follow_link=False))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UnservedError(410, "the clip's file is gone; expected it where it was indexed") from error
+    except (DataError, OSError, RuntimeError, ValueError) as error:  # a loop of links is a RuntimeError of old Pythons
+        raise UnservedError(404, "the clip's file cannot be read; expected a regular file") from error
+
+
+def media_type(path: Path) -> str:
+    """Return the type that a player is told, from the name's ending; what no player plays is plain bytes.
+
+    Example:
+        >>> media_type(Path("a.mp4")), media_type(Path("a.html")), media_type(Path("a.svg"))
+        ('video/mp4', 'application/octet-stream', 'application/octet-stream')
+    """
+    guessed = mimetypes.guess_type(path.name)[0] or UNKNOWN
+    return guessed if guessed.startswith(PLAYED) and "svg" not in guessed else UNKNOWN
+
+
+def respond(file: FoundFile) -> Response:
+    """Return the answer with a file, or with the range of it that is asked for."""
+    headers = {"content-security-policy": FILE_POLICY, "cache-control": "private, no-cache"}
+    return FileResponse(file.path, headers=headers, media_type=media_type(file.path), stat_result=file.facts)

@@ -1,0 +1,47 @@
+"""The estimates of all separators by mixture, and how their rows are scored."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.separation.measures.scores import Estimates, RowRule
+from pipeline.separation.parts.base import separator_module
+from pipeline.separation.separating import FILMS, read_separated
+from pipeline.settings.paths import AnyPath
+
+
+def row_name(separator: str, film: str) -> str:
+    """Return the name of a row of metrics.json: that of the separator, and of the film unless it is its own.
+
+    Example:
+        >>> row_name("visualvoice", "own"), row_name("visualvoice", "swapped")
+        ('visualvoice', 'visualvoice_swapped')
+    """
+    return separator if film == FILMS[0] else f"{separator}_{film}"
+
+
+def rules_of(names: Iterable[str]) -> dict[str, RowRule]:
+    """Return how the rows of separators are scored: other films in brief, one without views in its best order."""
+    rules = {}
+    for name in names:
+        in_best_order = not separator_module(name).Separator.uses_views
+        for film in FILMS:
+            rules[row_name(name, film)] = RowRule(film != FILMS[0], in_best_order)
+    return rules
+
+
+def estimates_of(names: Iterable[str], folder: AnyPath) -> dict[str, Estimates]:
+    """Return by mixture and row the estimates (n_seeds, n_sources, n_samples) that the stage `separate` wrote.
+
+    Args:
+        names: of the separators.
+        folder: with a folder for each.
+
+    Raises:
+        DataError: a file is damaged.
+    """
+    by_mixture: dict[str, dict[str, object]] = defaultdict(dict)
+    for name in names:
+        for mixture_id, films in read_separated(Path(folder) / name):
+            by_mixture[mixture_id] |= {row_name(name, film): sounds for film, sounds in films.items()}
+    return dict(by_mixture)  # type: ignore[arg-type]  # of arrays

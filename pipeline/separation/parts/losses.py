@@ -1,0 +1,111 @@
+"""What separators minimise: errors of masks and spectra, and triplets of embeddings."""
+
+import itertools
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_COMPRESSION = 0.3  # of magnitudes, about as loudness grows
+_TINY = 1e-8
+
+
+def mask_errors(masks: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted squared error of complex masks, the mean over bins and over both parts.
+
+    Args:
+        masks: complex (..., n_rows, n_columns).
+        targets: complex, of a shape that broadcasts with the masks.
+        weights: real, likewise.
+
+    Returns:
+        (...), real.
+
+    References:
+        Gao & Grauman (2021), VisualVoice, CVPR.
+    """
+    difference = masks - targets
+    squares = difference.real**2 + difference.imag**2
+    return (weights * squares).mean(dim=(-2, -1)) / 2
+
+
+def spectrum_errors(estimates: Tensor, references: Tensor) -> Tensor:
+    """Return the squared distance of spectra whose magnitudes are compressed: (...), the mean over bins.
+
+    Args:
+        estimates: complex (..., n_rows, n_columns).
+        references: complex, of a shape that broadcasts with the estimates.
+
+    References:
+        Ephrat et al. (2018), Looking to listen at the cocktail party, SIGGRAPH.
+    """
+    difference = _compressed(estimates) - _compressed(references)
+    return (difference.real**2 + difference.imag**2).mean(dim=(-2, -1))
+
+
+def binary_mask_errors(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted cross-entropy of binary masks: (...), the mean over bins.
+
+    Args:
+        logits: (..., n_rows, n_columns) before the sigmoid.
+        targets: 0 or 1, of the logits' shape.
+        weights: of a shape that broadcasts with the logits.
+    """
+    errors = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return (weights * errors).mean(dim=(-2, -1))
+
+
+def least_over_orders(errors: Tensor) -> Tensor:
+    """Return the mean error of the best assignment of estimates to references: (batch,).
+
+    Args:
+        errors: (batch, n, n), of estimate i for reference j.
+
+    References:
+        Yu et al. (2017), Permutation invariant training of deep models for speaker-independent multi-talker speech
+        separation, ICASSP.
+
+    Example:
+        >>> least_over_orders(torch.tensor([[[3.0, 1.0], [2.0, 5.0]]]))
+        tensor([1.5000])
+    """
+    n = errors.shape[-1]
+    orders = [errors[:, range(n), order].mean(dim=1) for order in itertools.permutations(range(n))]
+    return torch.stack(orders).amin(dim=0)
+
+
+def cosine_triplets(anchors: Tensor, positives: Tensor, negatives: Tensor, margin: float = 0.5) -> Tensor:
+    """Return the mean of max(0, cos(anchor, negative) - cos(anchor, positive) + margin), a scalar.
+
+    Args:
+        anchors: (batch, width).
+        positives: (batch, width), of what belongs to the anchors.
+        negatives: (batch, width), of what does not.
+        margin: by how much the positive is to be nearer.
+    """
+    near = functional.cosine_similarity(anchors, positives)
+    far = functional.cosine_similarity(anchors, negatives)
+    return functional.relu(far - near + margin).mean()
+
+
+def shift_triplets(film: Tensor, aligned: Tensor, shifted: Tensor, margin: float = 2.0) -> Tensor:
+    """Return the mean of max(0, |film - aligned| - |film - shifted| + margin), a scalar, in Euclidean distance.
+
+    Args:
+        film: (batch, n_times), one number a time step of what is seen.
+        aligned: (batch, n_times), of the sound of the same time.
+        shifted: (batch, n_times), of the sound of the clip at another time.
+        margin: by how much the aligned sound is to be nearer.
+
+    References:
+        Zhu & Rahtu (2022), Visually guided sound source separation and localization using self-supervised motion
+        representations, WACV.
+    """
+    return functional.triplet_margin_loss(film, aligned, shifted, margin=margin)
+
+
+def _compressed(spectrum: Tensor) -> Tensor:
+    """A complex spectrum with its magnitudes to a power below 1; smooth at 0."""
+    power = spectrum.real**2 + spectrum.imag**2 + _TINY
+    scaled: Tensor = spectrum * power ** ((_COMPRESSION - 1) / 2)
+    return scaled

@@ -1,0 +1,292 @@
+"""VisualVoice (Gao & Grauman 2021): a complex mask for each source, from the mixture, its lips and its face.
+
+One pass for each source: the film of the mouth and one picture of the face meet the mixture's spectrogram at the bottom
+of a U-Net, where a column is as long as a picture of the film. Beside the mask, embeddings of faces and of separated
+voices learn to match, and those of one voice in two mixtures to agree.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, NonNegativeFloat, PositiveInt
+from torch import Tensor, nn
+
+from pipeline.errors import DataError, ParamsError
+from pipeline.separation.material import Facts, Material, TrainingBatch, TrainingStream
+from pipeline.separation.parts.base import TrainingHistory, View
+from pipeline.separation.parts.learning import SpectrumParams, at_level, fixed_batches, inputs_of, masked
+from pipeline.separation.parts.losses import cosine_triplets, mask_errors, spectrum_errors
+from pipeline.separation.parts.masks import bin_weights, complex_mask, ideal_complex_mask
+from pipeline.separation.parts.saved import load_separator, save_separator
+from pipeline.separation.parts.training import fit_steps
+from pipeline.separation.parts.trunks import MouthTrunk, Size, StillTrunk, normalised_mouth, normalised_picture
+from pipeline.separation.parts.unet import UNet, visualvoice_steps
+from pipeline.separation.parts.windows import overlap_add, window_starts
+from pipeline.settings.paths import AnyPath
+
+MARGIN = 0.5  # of the triplets
+GREY = 0.0  # of a mouth's film after scaling, where it is dropped
+
+
+class VisualVoiceParams(SpectrumParams):
+    """Section ``visualvoice`` of params.yaml.
+
+    Attributes:
+        trunk: of mouth, face and voice: ``small`` or ``published``.
+        lip_width: channels of the mouth's features; 512 as published.
+        face_width: of the embeddings of faces and voices; 128 as published.
+        mouth_crop: side of the square that is cut out of the mouth's pictures, at random in training; 88 of 96 as
+            published.
+        loss: ``mask``, as published; ``spectrum``: of the compressed estimate.
+        lambda_match: weight of the triplets of a voice, its face and the other face.
+        lambda_consistency: weight of the triplets of a voice in two mixtures and the other voice.
+        mouth_dropout: fraction of the training films that are held still or made grey.
+    """
+
+    trunk: Size
+    lip_width: PositiveInt
+    face_width: PositiveInt
+    mouth_crop: PositiveInt
+    loss: Literal["mask", "spectrum"]
+    lambda_match: NonNegativeFloat
+    lambda_consistency: NonNegativeFloat
+    mouth_dropout: float = Field(ge=0, le=1)
+
+
+Params = VisualVoiceParams
+
+
+class _Outputs(NamedTuple):
+    """Masks (batch, n_sources, rows, columns) and embeddings of the faces (batch, n_sources, width)."""
+
+    masks: Tensor
+    faces: Tensor
+
+
+class _Networks(nn.Module):
+    """The four networks; that of the voice is for training, and to match voices with faces."""
+
+    def __init__(self, params: VisualVoiceParams) -> None:
+        super().__init__()
+        self.mouth = MouthTrunk(params.trunk, params.lip_width)
+        self.face = StillTrunk(params.trunk, 3, params.face_width)
+        self.voice = StillTrunk(params.trunk, 2, params.face_width)
+        steps = visualvoice_steps(params.ngf, params.n_rows)
+        bottom = params.face_width + params.lip_width + steps[-1].width
+        self.unet = UNet(2, 2, steps, bottom)
+
+    def forward(self, spectrum: Tensor, mouths: Tensor, faces: Tensor, limit: float) -> _Outputs:
+        """What is made of mixtures (batch, rows + 1, columns), films and faces (batch, n_sources, ...)."""
+        n_mixtures, n_sources = mouths.shape[:2]
+        lips = self.mouth(mouths.flatten(0, 1))  # (batch * n_sources, lip_width, n_pictures)
+        looks = self.face(faces.flatten(0, 1))  # (batch * n_sources, face_width)
+        levels = [level.repeat_interleave(n_sources, dim=0) for level in self.unet.down(inputs_of(spectrum))]
+        columns = levels[-1].shape[-1]
+        seen = torch.cat([looks[:, :, None].expand(-1, -1, columns), _fitted(lips, columns)], dim=1)
+        bottom = torch.cat([seen[:, :, None], levels[-1]], dim=1)  # (batch * n_sources, bottom, 1, columns)
+        outputs = self.unet.up(levels, bottom)
+        masks = complex_mask(outputs, limit).reshape(n_mixtures, n_sources, *outputs.shape[-2:])
+        return _Outputs(masks, looks.reshape(n_mixtures, n_sources, -1))
+
+
+class VisualVoice:
+    """The model; see the module."""
+
+    uses_views: ClassVar[bool] = True
+
+    def __init__(self, params: VisualVoiceParams, seed: int) -> None:
+        self.params, self.seed = params, seed
+        self.facts: Facts | None = None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.networks = _Networks(params)
+
+    def fit(self, train: TrainingStream, validation: Material) -> TrainingHistory:
+        """Return the history of learning from ``train``, one dict a look; ``validation`` chooses between them."""
+        params, rng = self.params, np.random.default_rng(self.seed)
+        self.facts = train.clips.facts
+        if self.facts.mouth_size < params.mouth_crop:
+            expected = f"at most views.mouth_size={self.facts.mouth_size}"
+            raise ParamsError(f"visualvoice.mouth_crop={params.mouth_crop}; expected {expected}")
+        fixed = fixed_batches(validation, params.n_samples)
+
+        def loss() -> Tensor:
+            return self._loss(train.couples(params.batch_size // 2, params.n_samples, rng), rng)
+
+        def validation_loss() -> float:
+            return float(np.mean([self._mask_loss(batch, None)[0].item() for batch in fixed]))
+
+        return fit_steps(self.networks, loss, validation_loss, params, self.seed)
+
+    def separate(self, mixture: NDArray[np.float32], views: Sequence[View]) -> NDArray[np.float32]:
+        """Return the sound of each view, (n_views, n_samples), of a mixture (n_samples,)."""
+        params, facts = self.params, self.facts
+        if facts is None:
+            raise DataError("visualvoice: not fitted; expected `fit` or `load` before `separate`")
+        starts = window_starts(len(mixture), params.n_samples, params.hop_samples)
+        n_pictures = max(1, round(params.n_samples / facts.rate * facts.mouth_fps))
+        faces = np.stack([view.face[len(view.face) // 2] for view in views])
+        pieces = []
+        with torch.no_grad():
+            for start in starts:
+                first = round(start / facts.rate * facts.mouth_fps)
+                films = np.stack([_cut(view.mouth, first, n_pictures) for view in views])
+                pieces.append(self._window(mixture[start : start + params.n_samples], films, faces))
+        return overlap_add(np.stack(pieces), starts, len(mixture))
+
+    def embed_faces(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return embeddings (n, face_width) of faces (n, size, size, 3)."""
+        with torch.no_grad():
+            vectors: Tensor = self.networks.face(normalised_picture(torch.from_numpy(faces)))
+        return vectors.numpy()
+
+    def embed_voices(self, sounds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return embeddings (n, face_width) of voices (n, n_samples) of any length, each brought to one level."""
+        waves = torch.from_numpy(sounds)
+        with torch.no_grad():
+            spectra = self.params.stft.analysis(at_level(waves, waves)[0])
+            vectors: Tensor = self.networks.voice(inputs_of(spectra))
+        return vectors.numpy()
+
+    def save(self, path: AnyPath) -> None:
+        """Write the fitted separator to one safetensors file; equal ones give equal bytes."""
+        save_separator(path, self.params, self.seed, self.facts, self.networks)
+
+    @classmethod
+    def load(cls, path: AnyPath) -> Self:
+        """Return the separator that ``save`` wrote."""
+        params, seed, facts, arrays = load_separator(path, VisualVoiceParams)
+        separator = cls(params, seed)
+        separator.facts = facts
+        separator.networks.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        separator.networks.eval()
+        return separator
+
+    def _loss(self, batch: TrainingBatch, rng: np.random.Generator) -> Tensor:
+        """The loss of a batch of couples of mixtures, a scalar."""
+        loss, spectra, estimates, faces = self._mask_loss(batch, rng)
+        params, voices = self.params, {}
+        for name, weight in (("match", params.lambda_match), ("consistency", params.lambda_consistency)):
+            if weight > 0:
+                shown = spectra if rng.random() < 0.5 else estimates  # the true sources in half of the steps
+                voices[name] = _split(self.networks.voice(_parts(shown.flatten(0, 1))), shown.shape[1])
+        audible = torch.from_numpy(np.abs(batch.sources).max(axis=2) > 0).all(dim=1)
+        if "match" in voices and audible.any():
+            loss = loss + params.lambda_match * match_loss(voices["match"][audible], faces[audible])
+        both = audible.reshape(-1, 2).all(dim=1)
+        if "consistency" in voices and both.any():
+            couples = _coupled(voices["consistency"])[both]  # (n, 2, n_sources, width)
+            loss = loss + params.lambda_consistency * consistency_loss(couples)
+        return loss
+
+    def _mask_loss(
+        self, batch: TrainingBatch, rng: np.random.Generator | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The loss of the masks, the spectra of sources and estimates, the faces' embeddings; rng: of the training."""
+        stft, limit = self.params.stft, self.params.mask_limit
+        sources = torch.from_numpy(batch.sources)
+        sources, _ = at_level(sources.sum(dim=1, keepdim=True), sources)
+        spectra = stft.analysis(sources)[..., :-1, :]  # (batch, n_sources, rows, columns)
+        whole = stft.analysis(sources.sum(dim=1))
+        mixture = whole[:, None, :-1]
+        mouths, faces = self._seen(batch.mouths, batch.faces, rng)
+        masks, looks = self.networks(whole, mouths, faces, limit)
+        estimates = masks * mixture
+        if self.params.loss == "mask":
+            errors = mask_errors(masks, ideal_complex_mask(spectra, mixture, limit), bin_weights(mixture))
+        else:
+            errors = spectrum_errors(estimates, spectra)
+        return errors.mean(), spectra, estimates, looks
+
+    def _seen(
+        self, mouths: NDArray[np.uint8], faces: NDArray[np.uint8], rng: np.random.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """Films (..., n_pictures, crop, crop) and faces (..., 3, size, size) as networks take them."""
+        crop, size = self.params.mouth_crop, mouths.shape[-1]
+        top = left = (size - crop) // 2
+        if rng is not None:
+            top, left = rng.integers(size - crop + 1, size=2).tolist()
+        films = mouths[..., top : top + crop, left : left + crop]
+        scaled = normalised_mouth(torch.from_numpy(np.ascontiguousarray(films)).float())
+        pictures = _split(normalised_picture(torch.from_numpy(faces).flatten(0, 1)), faces.shape[1])
+        if rng is not None:
+            scaled = _with_dropout(scaled, self.params.mouth_dropout, rng)
+            scaled = scaled.flip(-1) if rng.random() < 0.5 else scaled
+            pictures = pictures.flip(-1) if rng.random() < 0.5 else pictures
+        return scaled, pictures
+
+    def _window(
+        self, sound: NDArray[np.float32], films: NDArray[np.uint8], faces: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        """Sounds (n_views, window's length) of a window of a mixture."""
+        padded = torch.from_numpy(np.pad(sound, (0, self.params.n_samples - len(sound))))[None]
+        scaled, gain = at_level(padded, padded)
+        spectrum = self.params.stft.analysis(scaled)
+        mouths, pictures = self._seen(films[None], faces[None], None)
+        masks, _ = self.networks(spectrum, mouths, pictures, self.params.mask_limit)
+        return (masked(masks[0], spectrum, self.params.stft, self.params.n_samples) / gain).numpy()
+
+
+Separator = VisualVoice
+
+
+def match_loss(voices: Tensor, faces: Tensor) -> Tensor:
+    """Return the triplets of every voice with its own face and each other one of its mixture, a scalar, their sum.
+
+    Args:
+        voices: (batch, n_sources, width).
+        faces: (batch, n_sources, width).
+    """
+    n = voices.shape[1]
+    pairs = [(i, j) for i in range(n) for j in range(n) if i != j]
+    return torch.stack([cosine_triplets(voices[:, i], faces[:, i], faces[:, j], MARGIN) for i, j in pairs]).sum()
+
+
+def consistency_loss(couples: Tensor) -> Tensor:
+    """Return the triplets of one person's voice in two mixtures and the other voice of either, a scalar, their sum.
+
+    Args:
+        couples: (batch, 2, n_sources, width); the first source of both mixtures is one person, in other words.
+    """
+    first, second = couples[:, 0], couples[:, 1]
+    others = [mixture[:, j] for mixture in (first, second) for j in range(1, couples.shape[2])]
+    return torch.stack([cosine_triplets(first[:, 0], second[:, 0], other, MARGIN) for other in others]).sum()
+
+
+def _split(rows: Tensor, n_sources: int) -> Tensor:
+    """Rows (batch * n_sources, ...) by their mixtures, (batch, n_sources, ...)."""
+    return rows.reshape(-1, n_sources, *rows.shape[1:])
+
+
+def _coupled(mixtures: Tensor) -> Tensor:
+    """Mixtures (batch, ...) two by two, (batch / 2, 2, ...)."""
+    return _split(mixtures, 2)
+
+
+def _parts(spectra: Tensor) -> Tensor:
+    """Complex spectra (n, rows, columns) as two channels, (n, 2, rows, columns)."""
+    return torch.view_as_real(spectra.resolve_conj()).permute(0, 3, 1, 2)
+
+
+def _fitted(lips: Tensor, columns: int) -> Tensor:
+    """Features (n, width, n_pictures) at as many times as the spectrogram has at its bottom, by time."""
+    if lips.shape[-1] == columns:
+        return lips
+    return nn.functional.interpolate(lips, columns, mode="linear", align_corners=False)
+
+
+def _cut(film: NDArray[np.uint8], first: int, n_pictures: int) -> NDArray[np.uint8]:
+    """Pictures of a film from one on; its last one stays."""
+    places = np.minimum(np.arange(first, first + n_pictures), len(film) - 1)
+    return film[places]
+
+
+def _with_dropout(films: Tensor, fraction: float, rng: np.random.Generator) -> Tensor:
+    """Films (batch, n_sources, n_pictures, height, width), some of them held still, as many of them grey."""
+    drawn = rng.random(films.shape[:2])
+    still = torch.from_numpy(drawn < fraction / 2)[..., None, None, None]
+    grey = torch.from_numpy((drawn >= fraction / 2) & (drawn < fraction))[..., None, None, None]
+    return torch.where(grey, torch.full_like(films, GREY), torch.where(still, films[:, :, :1], films))

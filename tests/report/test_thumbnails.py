@@ -1,0 +1,48 @@
+"""Small pictures of real small videos, as Pillow reads them."""
+
+import io
+from base64 import b64decode
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.formats.clips import read_clips
+from pipeline.report.sounds import small_spectrogram_jpeg
+from pipeline.report.thumbnails import thumbnails
+from tests.report.test_shown_clips import SHADES, clips_csv, shade
+
+__all__ = ["clips_csv"]  # the fixture
+
+BOTH = [(name, half) for name in SHADES for half in ("audio", "visual")]
+
+
+def test_each_half_of_each_clip_has_its_own_picture(clips_csv: Path) -> None:
+    found = thumbnails(clips_csv, {clip.clip_id: clip for clip in read_clips(clips_csv)}, BOTH * 2)
+    assert sorted(found) == sorted(BOTH)
+    for name, expected in SHADES.items():
+        assert abs(shade(found[name, "visual"]) - expected) < 4
+    assert len({found[name, "audio"] for name in SHADES}) == len(SHADES)
+    assert max(map(len, found.values())) < 8000
+
+
+def test_what_is_gone_damaged_or_without_a_file_is_left_out(clips_csv: Path) -> None:
+    clips = {clip.clip_id: clip for clip in read_clips(clips_csv)}
+    (clips_csv.parent / "videos/cat/1.mp4").unlink()
+    (clips_csv.parent / "videos/cat/2.mp4").write_bytes(b"no media")
+    found = thumbnails(clips_csv, clips, [*BOTH, ("unknown", "audio")])
+    assert {name for name, _ in found} == {"dog/1.mp4", "owl/1.mp4"}
+    assert thumbnails(clips_csv.with_name("no.csv"), {}, BOTH) == {}
+
+
+@pytest.mark.parametrize("hertz", [300, 1000, 5000])
+def test_a_higher_sound_is_bright_higher_up(hertz: int) -> None:
+    seconds = np.arange(16000, dtype=np.float32) / 16000
+    image = Image.open(
+        io.BytesIO(b64decode(small_spectrogram_jpeg(np.sin(2 * np.pi * hertz * seconds), 16000).partition(",")[2]))
+    )
+    assert (image.format, image.size) == ("JPEG", (112, 84))
+    brightest = int(np.asarray(image.convert("L"), float)[:, 20:90].mean(axis=1).argmax())
+    mel = 2595 * np.log10(1 + hertz / 700) / (2595 * np.log10(1 + 8000 / 700))
+    assert abs((1 - brightest / 83) - mel) < 0.06

@@ -1,0 +1,56 @@
+import pytest
+import torch
+from torch import nn
+
+from pipeline.separation.parts.trunks import (
+    MotionTrunk,
+    MouthTrunk,
+    StillTrunk,
+    count_weights,
+    normalised_mouth,
+    normalised_picture,
+)
+
+N_WORDS_OF_THE_PUBLISHED_MOUTH = 500 * 513  # a layer that nothing uses, and that is left out here
+
+
+@pytest.mark.parametrize(
+    ("trunk", "n_weights"),
+    [
+        (MouthTrunk("published", 512), 8.88e6),
+        (StillTrunk("published", 3, 128), 11.24e6),
+        (StillTrunk("published", 2, 128), 11.24e6),
+        (MotionTrunk("published"), 33.2e6),
+    ],
+    ids=["mouth", "face", "voice", "motion"],
+)
+def test_a_published_trunk_has_the_published_number_of_weights(trunk: nn.Module, n_weights: float) -> None:
+    assert abs(count_weights(trunk) / n_weights - 1) < 0.01
+
+
+def test_published_trunks_make_what_is_published() -> None:
+    with torch.no_grad():
+        mouth = MouthTrunk("published", 512).eval()
+        assert mouth.stem(torch.zeros(1, 1, 4, 88, 88)).shape == (1, 24, 4, 22, 22)
+        assert mouth(torch.zeros(1, 4, 88, 88)).shape == (1, 512, 4)
+        assert StillTrunk("published", 3, 128).eval().maps(torch.zeros(1, 3, 224, 224)).shape == (1, 512, 7, 7)
+        assert MotionTrunk("published").eval()(torch.zeros(1, 3, 16, 112, 112)).shape == (1, 512, 4, 7, 7)
+
+
+@pytest.mark.parametrize("size", ["small", "published"])
+def test_a_mouth_is_read_from_both_sides_of_a_moment(size: str) -> None:
+    trunk = MouthTrunk(size, 16).eval()  # type: ignore[arg-type]
+    film = torch.randn(1, 9, 32, 32, requires_grad=True)
+    trunk(film)[0, :, 4].sum().backward()
+    assert film.grad is not None
+    by_picture = film.grad.abs().sum(dim=(0, 2, 3))
+    assert by_picture[3] > 0
+    assert by_picture[5] > 0
+
+
+def test_films_and_pictures_are_scaled_as_published() -> None:
+    assert normalised_mouth(torch.tensor(0.421 * 255)).item() == pytest.approx(0, abs=1e-5)
+    assert normalised_mouth(torch.tensor((0.421 + 0.165) * 255)).item() == pytest.approx(1, abs=1e-5)
+    white = normalised_picture(torch.full((1, 2, 2, 3), 255, dtype=torch.uint8))
+    assert white.shape == (1, 3, 2, 2)
+    assert white[0, :, 0, 0].tolist() == pytest.approx([0.515 / 0.229, 0.544 / 0.224, 0.594 / 0.225])
