@@ -51,3 +51,9 @@ def test_an_error_of_a_library_is_one_line_without_python(
 
 def test_an_error_of_our_own_says_all_that_it_says() -> None:
     assert in_words(DataError("a.h5: cut; expected a whole file")) == "a.h5: cut; expected a whole file"
+
+
+def test_no_message_of_the_project_holds_pythons_own_form_of_an_error() -> None:
+    root = Path(__file__).parents[1]
+    files = [path for folder in ("pipeline", "stages") for path in (root / folder).rglob("*.py")]
+    assert [path.name for path in files if "{error!r}" in path.read_text(encoding="utf-8")] == []

@@ -19,7 +19,7 @@ from pipeline.encoder.config import (
     config_text,
 )
 from pipeline.encoder.tensors import SavedFit, read_fits, write_tensors
-from pipeline.errors import DataError
+from pipeline.errors import DataError, in_words
 from pipeline.features.clip_vectors import FeaturesParams
 from pipeline.features.pca import load_pca
 from pipeline.formats.embeddings import DAMAGE
@@ -90,7 +90,7 @@ def joint_width(embeddings: AnyPath) -> int:
             _, _, width = shape
             return int(width)
     except DAMAGE as error:
-        raise DataError(f"{embeddings}: {error!r}; expected embeddings that the stage `embed` wrote") from error
+        raise DataError(f"{embeddings}: {in_words(error)}; expected embeddings that the stage `embed` wrote") from error
 
 
 def _noted_model(name: str, fits: Mapping[int, SavedFit], width: int) -> NotedModel:
@@ -144,5 +144,5 @@ def _read_metrics(path: Path, name: str) -> Mapping[str, Any]:
         metrics = dict(parse_json(read_regular(path)))
         _ = metrics["models"][name], metrics["chance"], metrics["dataset"], metrics["provenance"], metrics["rejected"]
     except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: {error!r}; {expected}") from error
+        raise DataError(f"{path}: {in_words(error)}; {expected}") from error
     return metrics

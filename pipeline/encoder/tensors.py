@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, in_words
 from pipeline.features.pca import NO_PCA, Pca
 from pipeline.model_parts.base import Model, model_module
 from pipeline.settings.json_text import parse_json
@@ -102,7 +102,7 @@ def read_model(path: AnyPath, name: str, seed: int) -> Model:
         with safe_open(path, framework="numpy") as file:
             metadata = dict(parse_json(file.metadata()[METADATA])[str(seed)])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: seed {seed}: {error!r}; {EXPECTED}") from error
+        raise DataError(f"{path}: seed {seed}: {in_words(error)}; {EXPECTED}") from error
     with TemporaryDirectory() as folder:  # a model reads the file that it wrote, and nothing else
         alone = Path(folder) / f"seed-{seed}.safetensors"
         save_file(_arrays_below(path, f"seed-{seed}/"), alone, metadata)
@@ -119,7 +119,7 @@ def _read_fit(path: Path) -> SavedFit:
             fit = SavedFit(arrays, dict(file.metadata()))
         fit.params  # noqa: B018 - says here what is wrong with it
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: {error!r}; expected a file that the stage `train` wrote") from error
+        raise DataError(f"{path}: {in_words(error)}; expected a file that the stage `train` wrote") from error
     return fit
 
 

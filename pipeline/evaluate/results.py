@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, in_words
 from pipeline.evaluate import metrics_json, plot_tables, trec
 from pipeline.evaluate.model_metrics import (
     CROSS_MODAL,
@@ -168,4 +168,4 @@ def _device(model: Path) -> str:
     try:
         return str(read_provenance(model)["device"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{model}: {error!r}; expected a folder that the stage `train` wrote") from error
+        raise DataError(f"{model}: {in_words(error)}; expected a folder that the stage `train` wrote") from error

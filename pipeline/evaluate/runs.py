@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, in_words
 from pipeline.formats.csv_rows import parse_rows
 from pipeline.settings.json_text import parse_json
 from pipeline.settings.paths import AnyPath
@@ -157,7 +157,7 @@ def _report(name: str, text: str) -> Mapping[str, Any]:
         if not numbers or any(type(number) not in (int, float) for number in numbers):
             raise ValueError(f"average MAPs of its models: {numbers}")
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DataError(f"{name}: {error!r}; {EXPECTED}") from error
+        raise DataError(f"{name}: {in_words(error)}; {EXPECTED}") from error
     checked: Mapping[str, Any] = report
     return checked
 

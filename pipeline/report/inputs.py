@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, in_words
 from pipeline.formats import rejects
 from pipeline.formats.clips import read_clips
 from pipeline.formats.csv_rows import read_rows
@@ -134,7 +134,8 @@ def _read_metrics(path: Path) -> dict[str, Any]:
             return dict(measured)
         raise ValueError("no model")
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: {error!r}; expected a metrics.json that the stage `evaluate` wrote") from error
+        expected = "a metrics.json that the stage `evaluate` wrote"
+        raise DataError(f"{path}: {in_words(error)}; expected {expected}") from error
 
 
 def _leads(pairs: Sequence[Mapping[str, str]], first: str) -> dict[str, dict[str, float]]:

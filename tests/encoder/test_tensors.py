@@ -77,5 +77,5 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
 def test_a_seed_that_is_not_there_is_refused(tmp_path: Path) -> None:
     fit("cca", tmp_path / "model")
     write_tensors(tmp_path / "one.safetensors", PCA, read_fits(tmp_path / "model"))
-    with pytest.raises(DataError, match=r"one\.safetensors: seed 5: KeyError"):
+    with pytest.raises(DataError, match=r"one\.safetensors: seed 5: no '5' in it"):
         read_model(tmp_path / "one.safetensors", "cca", 5)
