@@ -19,14 +19,14 @@ PYTHON ?= $(or $(shell for name in python3.11 python3.12 python3.13 python3; do 
 CPU ?= $(if $(wildcard .venv/cpu-builds),1)
 CPU_UV = $(UV) --no-deps --torch-backend cpu torch torchvision torchaudio
 BUILDS = $(if $(filter-out 0,$(CPU)),.venv/cpu-builds)
-SIZE = $(if $(BUILDS),about 1.5 GB,about 5.5 GB with the CUDA libraries)
+SIZE = $(if $(BUILDS),about 1.7 GB,about 5.7 GB with the CUDA libraries)
 
 .PHONY: help repro separation install test test-slow fuzz weights results ablation legacy lint check-lock check-metrics lock clean
 
 help:  # this list
 	@awk -F ':[^#]*# ' '/^[a-z-]+:.*# / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "CPU=1              with repro, install or test: torch without CUDA, 1.5 GB in place of 5.5"
+	@echo "CPU=1              with repro, install or test: torch without CUDA, 1.7 GB in place of 5.7"
 	@echo "PYTHON=PATH        the Python to use, 3.11 to 3.13, where there are several"
 
 repro: .venv/installed  # install, and run what has changed: demo videos -> metrics.json and report/index.html
