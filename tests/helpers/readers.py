@@ -1,8 +1,11 @@
 """Every reader of a file that a user may bring, edit or lose half of, each with a whole file of its kind."""
 
+import contextlib
 import resource
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +22,7 @@ from pipeline.dataset.feature_files.schemas import read_a, read_b, schema_of
 from pipeline.dataset.feature_files.vegas import read_d
 from pipeline.dataset.layouts.ave_files import read_annotations, read_orders
 from pipeline.dataset.layouts.table_rows import read_rows
+from pipeline.encoder.config import read_config
 from pipeline.errors import PipelineError
 from pipeline.evaluate.runs import run_of_file
 from pipeline.features.pca import fit_pca, load_pca, save_pca
@@ -39,6 +43,7 @@ from pipeline.settings.params import load_params, model_sections
 from pipeline.weights.readers import read_any_weights
 from pipeline.weights.records import new_record, read_record, record_text
 from pipeline.weights.sources import SOURCES
+from tests.helpers.encoders import make_encoder
 from tests.helpers.feature_files import arrays_a, arrays_b, make_d, make_pairs, write_d, write_h5
 
 ROOT = Path(__file__).parents[2]
@@ -116,6 +121,15 @@ def _write_d(folder: Path) -> Path:
     clips = make_d(6)
     names = sorted(clips)
     return write_d(folder, clips, [names[:3], names[3:]])
+
+
+@cache
+def _encoder() -> "TemporaryDirectory[str]":
+    """A folder with that of a small encoder, made once in a process."""
+    folder = TemporaryDirectory()
+    with contextlib.chdir(folder.name):
+        make_encoder(Path(folder.name))
+    return folder
 
 
 def _read_settings(path: Path) -> object:
@@ -210,6 +224,11 @@ READERS = {
         FileReader("b.h5", lambda folder: write_h5(folder / "b.h5", arrays_b(PAIRS)), _read_feature_file),
         FileReader("vgg/v00.npy", _write_d, lambda path: read_d(path.parents[1], 0)),
         FileReader("folds/fold_0.txt", _write_d, lambda path: read_d(path.parents[1], 0)),
+        FileReader(
+            "encoder/config.json",
+            lambda folder: shutil.copytree(Path(_encoder().name, "encoder"), folder / "encoder"),
+            lambda path: read_config(path.parent),
+        ),
         FileReader("picture.npy", lambda folder: _jpegs(folder / "picture.npy"), _read_jpegs),
     )
 }
