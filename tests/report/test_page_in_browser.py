@@ -1,22 +1,18 @@
 """The page in Debian's chromium: it fits phone and desktop, sorts, plays, is worked with keys, and asks for nothing."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from pipeline.formats.clips import Clip, write_root
 from pipeline.video import write_mp4
+from tests.helpers.browser import needs_browser, started_browser
 from tests.helpers.report_run import Run
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.slow, needs_browser]
 LONG = "a class with a very long name " * 6 + "andawordthatnobreaksayswhereitmayend" * 3
 
 
@@ -40,10 +36,8 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with started_browser() as opened:
         yield opened
-        opened.close()
 
 
 class Tab:

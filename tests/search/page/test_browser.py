@@ -1,26 +1,21 @@
 """The page in a real browser: a person's ways through it, on real clips."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from pipeline.encoder import Encoder
 from pipeline.search.index import Index
+from tests.helpers.browser import needs_browser, started_browser
 from tests.helpers.served import N_CLIPS, START, RealPage, Served, serving
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), needs_browser]
 PATIENCE_MILLISECONDS = 120_000
-FLAGS = ["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]  # it beeps
+FLAGS = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]  # it beeps
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
 
 
@@ -32,10 +27,8 @@ def served(real_page: RealPage) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+    with started_browser(*FLAGS) as started:
+        yield started
 
 
 @pytest.fixture
