@@ -60,7 +60,7 @@ def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share, pac
     module = import_module(f"{package}.{stage}")
     params, of_run, limits = load_params(stage, module.PARAMS), clip_limits(), load_limits()
     cache = ClipCache(cache_folder() / "clips" / stage, fingerprint(params.model_dump(), modules))
-    function = clip_function(stage, params, limits)
+    function = clip_function(stage, params, limits, package)
     job = Job(stage, cache, Path(out), share)
     map_videos(job, clips_csv, function, of_run.max_rejected_fraction, of_run.clip_timeout_seconds, limits)
 
@@ -90,15 +90,16 @@ def decode_file(
     return arrays
 
 
-def clip_function(stage: str, params: StageParams, limits: Limits) -> VideoFunction:
+def clip_function(stage: str, params: StageParams, limits: Limits, package: str = "pipeline") -> VideoFunction:
     """Return what makes the arrays, by name, of a clip whose video is at a path; workers can be given it.
 
     Args:
         stage: ``logmel`` or ``frames``.
         params: section ``STAGE``.
         limits: what a video may ask for.
+        package: in which the module of that name is.
     """
-    return partial(import_module(f"pipeline.{stage}").clip_arrays, params=params, bounds=bounds_of(limits))
+    return partial(import_module(f"{package}.{stage}").clip_arrays, params=params, bounds=bounds_of(limits))
 
 
 def bounds_of(limits: Limits) -> "Bounds":

@@ -106,8 +106,8 @@ class Gallery(NamedTuple):
 class _SeedResults:
     """The rows of the first seed of a Parquet file that the stage `evaluate` wrote, by query."""
 
-    def __init__(self, path: Path) -> None:
-        table = _read(path)
+    def __init__(self, path: AnyPath) -> None:
+        table = _read(Path(path))
         self._names = {name: table.column(name).combine_chunks().dictionary_encode() for name in NAMES}
         self._numbers = {name: table.column(name).to_numpy() for name in NUMBERS}
         starts = np.flatnonzero(self._changes())

@@ -16,6 +16,7 @@ import typer
 
 from pipeline.command_line import new_app, run
 from pipeline.errors import DataError, printable
+from pipeline.settings.paths import AnyPath
 
 MARK = "<!-- facts -->"
 PAGE, COPY = Path("report", "index.html"), Path("data", "report.html")
@@ -39,7 +40,7 @@ def report(
         typer.echo("report: no browser was found; open the file with one")
 
 
-def write_copy(folder: Path) -> Path:
+def write_copy(folder: AnyPath) -> Path:
     """Write the page with the facts of this machine; return where.
 
     Args:
@@ -53,6 +54,7 @@ def write_copy(folder: Path) -> Path:
     from pipeline.report.video_links import link_videos
     from pipeline.settings.regular_files import read_regular
 
+    folder = Path(folder)
     try:
         text = read_regular(folder / PAGE).decode()
     except (OSError, ValueError) as error:
@@ -64,13 +66,14 @@ def write_copy(folder: Path) -> Path:
     return folder / COPY
 
 
-def facts(folder: Path, is_linked: bool) -> dict[str, str]:
+def facts(folder: AnyPath, is_linked: bool) -> dict[str, str]:
     """Return what is true of a run on this machine only, in words.
 
     Args:
         folder: of the project.
         is_linked: whether the videos can be reached.
     """
+    folder = Path(folder)
     found = {"Folder": str(folder.absolute()), "Measured": _measured(folder), "Commit": _commit(folder)}
     found["Written"] = _written(path for pattern in OUTS for path in folder.glob(pattern))
     found["Videos"] = str((folder / CLIPS).with_name("videos").resolve()) if is_linked else "not in their place"

@@ -31,6 +31,16 @@ def variable(name: str) -> str:
     return text
 
 
+def set_variable(name: str, text: str) -> None:
+    """Give an environment variable of this project another value in this process.
+
+    Args:
+        name: with its prefix, such as ``AVR_DEVICE``.
+        text: what `variable` says from now on.
+    """
+    os.environ[name] = text
+
+
 def flag(name: str) -> bool:
     """Return whether an environment variable switches something on: 1 does; 0 and nothing do not.
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from starlette.responses import FileResponse, Response
 
 from pipeline.errors import DataError, PipelineError
+from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
 
 PLAYED = ("audio/", "video/", "image/")
@@ -64,14 +65,14 @@ def find_file(root: str, path: str) -> FoundFile:
         raise UnservedError(404, "the clip's file cannot be read; expected a regular file") from error
 
 
-def media_type(path: Path) -> str:
+def media_type(path: AnyPath) -> str:
     """Return the type that a player is told, from the name's ending; what no player plays is plain bytes.
 
     Example:
         >>> media_type(Path("a.mp4")), media_type(Path("a.html")), media_type(Path("a.svg"))
         ('video/mp4', 'application/octet-stream', 'application/octet-stream')
     """
-    guessed = mimetypes.guess_type(path.name)[0] or UNKNOWN
+    guessed = mimetypes.guess_type(Path(path).name)[0] or UNKNOWN
     return guessed if guessed.startswith(PLAYED) and "svg" not in guessed else UNKNOWN
 
 

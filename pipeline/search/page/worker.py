@@ -24,7 +24,7 @@ from pipeline.encoder.inputs import PictureList, Waveform
 from pipeline.errors import DataError, PipelineError
 from pipeline.network_parts.base import Modality
 from pipeline.search.page.uploads import UploadBounds
-from pipeline.settings.environment import chosen_workers
+from pipeline.settings.environment import chosen_workers, set_variable
 from pipeline.settings.interrupt import held_back_interrupts
 from pipeline.settings.paths import AnyPath
 
@@ -64,12 +64,12 @@ class EncoderElsewhere(Encoder):
         n_workers: processes; each holds the networks, about 1 GB.
     """
 
-    def __init__(self, folder: AnyPath, uploads: Path, bounds: UploadBounds, n_workers: int) -> None:
+    def __init__(self, folder: AnyPath, uploads: AnyPath, bounds: UploadBounds, n_workers: int) -> None:
         config = read_config(folder)
         super().__init__(folder, config, config.model.seeds[0])
         self._bounds = bounds
         n_threads = max(1, chosen_workers() // n_workers)
-        start = WorkerStart(Path(folder).absolute(), self.seed, self.fingerprint, uploads, bounds, n_threads)
+        start = WorkerStart(Path(folder).absolute(), self.seed, self.fingerprint, Path(uploads), bounds, n_threads)
         self._pools = _Pools(start, n_workers)
 
     def audio_vectors(self, source: AnyPath | Waveform) -> tuple[VectorArray, TimeArray]:
@@ -187,7 +187,7 @@ def _start_worker(start: WorkerStart) -> None:
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(start.n_threads)
-    os.environ["AVR_DEVICE"] = "cpu"  # a GPU maps more addresses than the bound of memory allows
+    set_variable("AVR_DEVICE", "cpu")  # a GPU maps more addresses than the bound of memory allows
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's own handler would wait for the call to return
     threading.Thread(target=_end_with_server, args=[start.uploads], daemon=True).start()
     try:
