@@ -8,6 +8,7 @@ from torch.nn import functional
 
 _COMPRESSION = 0.3  # of magnitudes, about as loudness grows
 _TINY = 1e-8
+_LEAST_ERROR = 1e-3  # of the mixture's energy, added to errors: nothing is gained beyond 30 dB
 
 
 def mask_errors(masks: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -41,6 +42,28 @@ def spectrum_errors(estimates: Tensor, references: Tensor) -> Tensor:
     """
     difference = _compressed(estimates) - _compressed(references)
     return (difference.real**2 + difference.imag**2).mean(dim=(-2, -1))
+
+
+def signal_errors(estimates: Tensor, references: Tensor, mixture: Tensor) -> Tensor:
+    """Return the logarithm (base 10) of the energy of the error over that of the reference: (...), minus SNR in 10 dB.
+
+    A thousandth of the mixture's energy is added to both, so that it is finite where a source is silent.
+
+    Args:
+        estimates: complex (..., n_rows, n_columns).
+        references: complex, of a shape that broadcasts with the estimates.
+        mixture: complex, likewise.
+
+    References:
+        Wisdom et al. (2021), What's all the FUSS about free universal sound separation data?, ICASSP.
+
+    Example:
+        >>> source = torch.full((1, 4, 5), 3 + 4j)
+        >>> round(float(signal_errors(0.9 * source, source, 0 * source)), 4)
+        -2.0
+    """
+    least = _LEAST_ERROR * _energy(mixture) + _TINY
+    return torch.log10((_energy(estimates - references) + least) / (_energy(references) + least))
 
 
 def binary_mask_errors(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -102,6 +125,11 @@ def shift_triplets(film: Tensor, aligned: Tensor, shifted: Tensor, margin: float
         representations, WACV.
     """
     return functional.triplet_margin_loss(film, aligned, shifted, margin=margin)
+
+
+def _energy(spectrum: Tensor) -> Tensor:
+    """The sum of squares of complex spectra (..., n_rows, n_columns): (...)."""
+    return (spectrum.real**2 + spectrum.imag**2).sum(dim=(-2, -1))
 
 
 def _compressed(spectrum: Tensor) -> Tensor:

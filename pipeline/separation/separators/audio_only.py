@@ -14,7 +14,7 @@ from torch import Tensor
 from pipeline.separation.material import Facts, Material, TrainingStream
 from pipeline.separation.parts.base import TrainingHistory, View
 from pipeline.separation.parts.learning import SpectrumParams, at_level, fixed_batches, inputs_of, masked
-from pipeline.separation.parts.losses import least_over_orders, mask_errors, spectrum_errors
+from pipeline.separation.parts.losses import least_over_orders, mask_errors, signal_errors, spectrum_errors
 from pipeline.separation.parts.masks import bin_weights, complex_mask, ideal_complex_mask
 from pipeline.separation.parts.saved import load_separator, save_separator
 from pipeline.separation.parts.training import fit_steps
@@ -27,10 +27,11 @@ class AudioOnlyParams(SpectrumParams):
     """Section ``audio_only`` of params.yaml.
 
     Attributes:
-        loss: ``spectrum``: of the compressed estimate; ``mask``: of the mask, as published for VisualVoice.
+        loss: ``signal``: the error's energy in dB; ``spectrum``: of the compressed estimate; ``mask``: of the mask, as
+            published for VisualVoice.
     """
 
-    loss: Literal["spectrum", "mask"]
+    loss: Literal["signal", "spectrum", "mask"]
 
 
 Params = AudioOnlyParams
@@ -109,8 +110,10 @@ class AudioOnly:
         if self.params.loss == "mask":
             targets = ideal_complex_mask(spectra, mixture, self.params.mask_limit)
             errors = mask_errors(masks[:, :, None], targets[:, None], bin_weights(mixture)[:, None])
-        else:
+        elif self.params.loss == "spectrum":
             errors = spectrum_errors((masks * mixture)[:, :, None], spectra[:, None])
+        else:
+            errors = signal_errors((masks * mixture)[:, :, None], spectra[:, None], mixture[:, None])
         return least_over_orders(errors).mean()
 
     def _window(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:

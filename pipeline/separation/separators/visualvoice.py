@@ -18,7 +18,7 @@ from pipeline.errors import DataError, ParamsError
 from pipeline.separation.material import Facts, Material, TrainingBatch, TrainingStream
 from pipeline.separation.parts.base import TrainingHistory, View
 from pipeline.separation.parts.learning import SpectrumParams, at_level, fixed_batches, inputs_of, masked
-from pipeline.separation.parts.losses import cosine_triplets, mask_errors, spectrum_errors
+from pipeline.separation.parts.losses import cosine_triplets, mask_errors, signal_errors, spectrum_errors
 from pipeline.separation.parts.masks import bin_weights, complex_mask, ideal_complex_mask
 from pipeline.separation.parts.saved import load_separator, save_separator
 from pipeline.separation.parts.training import fit_steps
@@ -40,7 +40,7 @@ class VisualVoiceParams(SpectrumParams):
         face_width: of the embeddings of faces and voices; 128 as published.
         mouth_crop: side of the square that is cut out of the mouth's pictures, at random in training; 88 of 96 as
             published.
-        loss: ``mask``, as published; ``spectrum``: of the compressed estimate.
+        loss: ``mask``, as published; ``spectrum``: of the compressed estimate; ``signal``: the error's energy in dB.
         lambda_match: weight of the triplets of a voice, its face and the other face.
         lambda_consistency: weight of the triplets of a voice in two mixtures and the other voice.
         mouth_dropout: fraction of the training films that are held still or made grey.
@@ -50,7 +50,7 @@ class VisualVoiceParams(SpectrumParams):
     lip_width: PositiveInt
     face_width: PositiveInt
     mouth_crop: PositiveInt
-    loss: Literal["mask", "spectrum"]
+    loss: Literal["mask", "spectrum", "signal"]
     lambda_match: NonNegativeFloat
     lambda_consistency: NonNegativeFloat
     mouth_dropout: float = Field(ge=0, le=1)
@@ -197,8 +197,10 @@ class VisualVoice:
         estimates = masks * mixture
         if self.params.loss == "mask":
             errors = mask_errors(masks, ideal_complex_mask(spectra, mixture, limit), bin_weights(mixture))
-        else:
+        elif self.params.loss == "spectrum":
             errors = spectrum_errors(estimates, spectra)
+        else:
+            errors = signal_errors(estimates, spectra, mixture)
         return errors.mean(), spectra, estimates, looks
 
     def _seen(

@@ -44,6 +44,22 @@ def test_errors_of_spectra_are_those_of_compressed_magnitudes() -> None:
     assert float(losses.spectrum_errors(estimates, references)[0]) == pytest.approx(sum(parts) / 12, rel=1e-5)
 
 
+def test_errors_of_signals_are_minus_their_snr() -> None:
+    estimates, references = spectra(2, 3, 4), spectra(2, 3, 4)
+    for k, error in enumerate(losses.signal_errors(estimates, references, 0 * references)):
+        pairs = list(zip(estimates[k].flatten().tolist(), references[k].flatten().tolist(), strict=True))
+        snr_db = 10 * math.log10(sum(abs(b) ** 2 for _, b in pairs) / sum(abs(a - b) ** 2 for a, b in pairs))
+        assert 10 * float(error) == pytest.approx(-snr_db)
+
+
+def test_a_silent_source_is_an_error_of_its_own_and_30_db_below_the_mixture_is_perfect() -> None:
+    mixture = torch.ones(1, 2, 5, dtype=torch.complex128)
+    silence, perfect = 0 * mixture, mixture
+    assert float(losses.signal_errors(silence, silence, mixture)) == 0
+    assert float(losses.signal_errors(mixture, silence, mixture)) == pytest.approx(math.log10(1.001 / 0.001))
+    assert float(losses.signal_errors(perfect, mixture, mixture)) == pytest.approx(-math.log10(1.001 / 0.001))
+
+
 def test_the_gradient_at_a_silent_bin_is_finite() -> None:
     estimate = torch.zeros(1, 2, 2, dtype=torch.complex64, requires_grad=True)
     losses.spectrum_errors(estimate, torch.ones(1, 2, 2, dtype=torch.complex64)).sum().backward()  # type: ignore[no-untyped-call]
