@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import ClipError, DataError, ParamsError
+from pipeline.errors import ClipError, DataError, ParamsError, printable
 from pipeline.network_parts.base import Modality
 from pipeline.search.index import Index, Probe
 from pipeline.search.rows import MODALITIES, Answer, IndexRow, Vector
@@ -121,7 +121,7 @@ class Searcher:
     def _not_there(self, name: str) -> DataError:
         """What to say of a path without a file: results show paths, which start from another folder."""
         known = f", as `clip:{name}` is" if self.index.snapshot.rows(name) else ""
-        return DataError(f"{name}: no such file; expected a file, or the `clip:ID` of a clip of the index{known}")
+        return DataError(f"{printable(name)}: no such file; expected a file, or the `clip:ID` of a clip of the index{known}")
 
 
 def within(

@@ -132,6 +132,8 @@ def test_a_path_without_a_file_is_named_and_the_clip_of_that_name_too(searcher: 
         searcher.search("nope.wav")
     with pytest.raises(DataError, match=r"clip 5: no such file; .* as `clip:clip 5` is$"):
         searcher.search("clip 5#t=1,2")
+    with pytest.raises(DataError, match=r"a\\nb.wav: no such file"):
+        searcher.search("a\nb.wav")
 
 
 def test_a_clip_of_windows_is_asked_by_their_mean_or_by_a_span(finished: SearchRun, tmp_path: Path) -> None:
