@@ -121,7 +121,7 @@ class Searcher:
     def _not_there(self, name: str) -> DataError:
         """What to say of a path without a file: results show paths, which start from another folder."""
         known = f", as `clip:{name}` is" if self.index.snapshot.rows(name) else ""
-        return DataError(f"{printable(name)}: no such file; expected a file, or the `clip:ID` of a clip of the index{known}")
+        return DataError(f"{printable(name)}: no such file; expected a file, or `clip:ID` of the index{known}")
 
 
 def within(

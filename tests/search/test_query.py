@@ -128,7 +128,7 @@ def test_a_part_of_a_clip_that_is_one_row_is_asked_by_its_file(searcher: Searche
 
 
 def test_a_path_without_a_file_is_named_and_the_clip_of_that_name_too(searcher: Searcher) -> None:
-    with pytest.raises(DataError, match=r"nope.wav: no such file; expected a file, or the `clip:ID` of .* the index$"):
+    with pytest.raises(DataError, match=r"nope.wav: no such file; expected a file, or `clip:ID` of the index$"):
         searcher.search("nope.wav")
     with pytest.raises(DataError, match=r"clip 5: no such file; .* as `clip:clip 5` is$"):
         searcher.search("clip 5#t=1,2")
