@@ -61,7 +61,7 @@ def add(
     index: IndexFolder = "data/index",
     label: Annotated[str, typer.Option("--label", metavar="TEXT", help="Label of all that is added.")] = "",
     class_folders: Annotated[
-        bool, typer.Option("--class-folders", help="A file below PLACE has the name of its folder as label.")
+        bool, typer.Option("--class-folders", help="A file in a folder below PLACE has its name as label.")
     ] = False,
 ) -> None:
     """Add new clips to an index.
@@ -78,6 +78,8 @@ def add(
     for reason in added.refused:
         print(f"refused: {reason}", file=sys.stderr)
     known = f", {added.n_known} files were there already" if added.n_known else ""
+    if class_folders and added.n_unlabelled:
+        print(f"{added.n_unlabelled} files have no label: they lie in no folder below PLACE", file=sys.stderr)
     print(f"{index}: {added.n_rows} rows of {added.n_files} files added{known}, {len(added.refused)} refusals")
     if added.refused:
         raise typer.Exit(1)

@@ -75,12 +75,14 @@ class Added(NamedTuple):
         n_rows: their rows.
         n_known: files whose bytes were in the index already, or came twice.
         refused: why the others could not be used, or one side of them.
+        n_unlabelled: files that are in the index now without a label.
     """
 
     n_files: int
     n_rows: int
     n_known: int
     refused: list[str]
+    n_unlabelled: int = 0
 
 
 def add_files(encoder: "Encoder", folder: str, places: Sequence[AnyPath], labels: NewLabels = UNKNOWN) -> Added:
@@ -105,7 +107,7 @@ def add_files(encoder: "Encoder", folder: str, places: Sequence[AnyPath], labels
     check_facts(folder, facts.model_copy(update={"encoder": encoder.fingerprint}), facts)
     check_labels(labels, encoder.config.limits)
     files, refused = list_files(places, labels, encoder.config.limits)
-    n_files, n_rows, n_known = 0, 0, 0
+    n_files, n_rows, n_known, n_unlabelled = 0, 0, 0, 0
     for start in range(0, len(files), FILES_AT_A_TIME):
         hashed, unreadable = _hashed(files[start : start + FILES_AT_A_TIME])
         table.checkout_latest()
@@ -116,9 +118,10 @@ def add_files(encoder: "Encoder", folder: str, places: Sequence[AnyPath], labels
         refused += unreadable + why
         n_files, n_rows = n_files + len({row.sha256 for row in added}), n_rows + len(added)
         n_known += len(hashed) - len(new)
+        n_unlabelled += len({row.sha256 for row in added if not row.label})
     if n_rows:
         optimise(folder)
-    return Added(n_files, n_rows, n_known, list(dict.fromkeys(refused)))
+    return Added(n_files, n_rows, n_known, list(dict.fromkeys(refused)), n_unlabelled)
 
 
 def check_labels(labels: NewLabels, limits: Limits) -> None:

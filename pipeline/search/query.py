@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import ClipError, DataError, ParamsError
+from pipeline.errors import ClipError, DataError, ParamsError, printable
 from pipeline.network_parts.base import Modality
 from pipeline.search.index import Index, Probe
 from pipeline.search.rows import MODALITIES, Answer, IndexRow, Vector
@@ -70,7 +70,7 @@ class Searcher:
 
         Raises:
             ClipError: the file cannot be used, or lacks the side that was asked for.
-            DataError: there is no such clip or span, or another encoder has made the index since.
+            DataError: there is no such file, clip or span, or another encoder has made the index since.
             OSError: the file cannot be read.
             ParamsError: the filter, or another argument, is wrong.
         """
@@ -85,14 +85,15 @@ class Searcher:
         return Answer(found, self.encoder.model, len(self.index), time.perf_counter() - started)
 
     def _of_clip(self, asked: Asked, wanted: tuple[Modality, ...]) -> QueryVectors:
-        """The vectors of a clip of the index; of windows, their mean."""
-        rows = (
-            [row for row in self.index.rows(asked.name) if row.start < asked.end and (asked.start < row.end)]
-            if (not asked.is_whole)
-            else self.index.rows(asked.name)
-        )
+        """The vectors of a clip of the index; of windows, the mean of those that a span touches."""
+        rows = self.index.rows(asked.name)
+        if not asked.is_whole:
+            rows = [row for row in rows if row.start < asked.end and asked.start < row.end]
         if not rows:
             raise DataError(f"clip {asked.name!r}: no row in that span; expected one within the clip")
+        if self.index.facts.window_seconds is None and (asked.start > rows[0].start or asked.end < rows[0].end):
+            part = asked._replace(name=str(self.index.file(rows[0])), is_clip=False)  # the row is of the whole clip
+            return self._of_file(part, wanted, len(wanted) > 1)
         sides = {modality: vector for modality in wanted if (vector := mean_of(rows, modality)) is not None}
         if len(sides) < len(wanted) and (not sides or len(wanted) == 1):
             words = " or ".join(IN_WORDS[modality] for modality in wanted)
@@ -111,9 +112,16 @@ class Searcher:
                 sides[modality] = self.encoder.joint(modality, within(asked, modality, vectors, seconds))
             except ClipError as error:
                 refused.append(error)
+            except FileNotFoundError as error:
+                raise self._not_there(asked.name) from error
         if refused and not (may_lack and sides):
             raise next((error for error in refused if error.kind not in ("no_audio", "no_video")), refused[0])
         return sides
+
+    def _not_there(self, name: str) -> DataError:
+        """What to say of a path without a file: results show paths, which start from another folder."""
+        known = f", as `clip:{name}` is" if self.index.snapshot.rows(name) else ""
+        return DataError(f"{printable(name)}: no such file; expected a file, or `clip:ID` of the index{known}")
 
 
 def within(

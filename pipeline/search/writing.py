@@ -1,7 +1,7 @@
 """What changes an index: a build from a run, clips that are added, clips that are removed; each is one version."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -80,8 +80,7 @@ def add_rows(folder: str, facts: IndexFacts, rows: Sequence[IndexRow]) -> list[I
         DataError: the index is now one of another encoder.
         DiskError: the disk is full or fails.
     """
-    with writing(folder):
-        table = open_table(folder)
+    with _changing(folder) as table:
         check_facts(folder, facts, facts_of(table.schema, folder))
         known = known_hashes(table, {row.sha256 for row in rows})
         new = _with_own_ids(table, [row for row in rows if row.sha256 not in known])
@@ -100,8 +99,7 @@ def remove_rows(folder: str, where: str) -> int:
         ParamsError: the filter is wrong.
     """
     chosen = whole_filter(where)
-    with writing(folder), cache_errors(folder):
-        table = open_table(folder)
+    with _changing(folder) as table:
         try:
             n_rows = int(table.count_rows(chosen))
         except (ValueError, RuntimeError) as error:
@@ -118,8 +116,7 @@ def remove_clips(folder: str, clip_ids: Iterable[str]) -> int:
         DataError: there is no index, or no such clip in it: none is removed then.
     """
     clip_ids = list(dict.fromkeys(clip_ids))
-    with writing(folder), cache_errors(folder):
-        table = open_table(folder)
+    with _changing(folder) as table:
         for clip_id in clip_ids:
             if not table.count_rows(_is_clip([clip_id])):
                 raise DataError(f"clip {clip_id!r}: not in {folder}; expected the id of one of its clips")
@@ -131,8 +128,8 @@ def remove_clips(folder: str, clip_ids: Iterable[str]) -> int:
 
 def optimise(folder: str) -> None:
     """Join small files of an index, and remove versions that are older than a week."""
-    with writing(folder), cache_errors(folder):
-        open_table(folder).optimize()
+    with _changing(folder) as table:
+        table.optimize()
 
 
 def check_facts(folder: str, expected: IndexFacts, found: IndexFacts) -> None:
@@ -155,6 +152,14 @@ def known_hashes(table: LanceTable, hashes: Iterable[str]) -> set[str]:
         rows = table.search().where(f"sha256 IN ({names})").select(["sha256"]).to_arrow()
         found |= set(rows["sha256"].to_pylist())
     return found
+
+
+@contextmanager
+def _changing(folder: str) -> Iterator[LanceTable]:
+    """The table of an index that is there, with the lock of its writers."""
+    open_table(folder)  # where there is no index, the lock would make a folder
+    with writing(folder), cache_errors(folder):
+        yield open_table(folder)
 
 
 def _with_own_ids(table: LanceTable, rows: Sequence[IndexRow]) -> list[IndexRow]:

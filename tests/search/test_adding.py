@@ -56,7 +56,7 @@ def test_new_clips_have_the_vectors_that_the_encoder_gives_of_their_files(
     encoder: Encoder, index: Index, new: Path
 ) -> None:
     added = add_files(encoder, index.folder, [new], NewLabels(of_folders=True))
-    assert (added.n_files, added.n_rows, added.n_known) == (3, 3, 0)
+    assert (added.n_files, added.n_rows, added.n_known, added.n_unlabelled) == (3, 3, 0, 1)
     (reason,) = added.refused
     assert "broken.mp4" in reason
     assert len(index) == 48

@@ -75,6 +75,8 @@ def test_a_file_that_is_there_is_told(place: Path, finished: SearchRun) -> None:
         (["search", "clip:x"], DataError, "data/index: no index; expected an index"),
         (["index", "stats"], DataError, "no index"),
         (["index", "add", "."], DataError, "no index"),
+        (["index", "remove", "x"], DataError, "no index"),
+        (["index", "remove", "--where", "label = ''"], DataError, "no index"),
         (["index", "remove"], ParamsError, "remove: expected either ids of clips or --where"),
         (["index", "remove", "a", "--where", "b"], ParamsError, "expected either"),
         (["search", "clip:x", "--json", "--csv"], ParamsError, "expected one of them"),
@@ -86,6 +88,7 @@ def test_what_cannot_be_done_costs_one_line(
     with pytest.raises(error, match=message) as caught:
         avr(*words)
     assert len(str(caught.value).splitlines()) == 1
+    assert not Path("data/index").exists()  # nor the lock file of a writer
 
 
 def test_the_first_result_is_opened(place: Path, finished: SearchRun, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,25 @@ def test_a_clip_of_the_index_is_asked_by_its_own_vectors(searcher: Searcher) -> 
     assert ids(answer.results) == [r.clip_id for r in expected.results if r.split == "train"][:10]
 
 
+def test_a_part_of_a_clip_that_is_one_row_is_asked_by_its_file(searcher: Searcher) -> None:
+    row = searcher.index.clip("clip 1")
+    file, part = searcher.index.file(row), f"#t=0,{row.end / 2:g}"
+    found, expected = searcher.search(f"clip:clip 1{part}", "clip"), searcher.search(f"{file}{part}", "clip")
+    assert found.results == expected.results != searcher.search("clip:clip 1", "clip").results
+    assert searcher.search("clip:clip 1#t=0,99", "clip").results == searcher.search("clip:clip 1", "clip").results
+    with pytest.raises(DataError, match=r"no such file; expected a file"):
+        searcher.search("clip:clip 5#t=0,0.5")  # whose file is gone
+
+
+def test_a_path_without_a_file_is_named_and_the_clip_of_that_name_too(searcher: Searcher) -> None:
+    with pytest.raises(DataError, match=r"nope.wav: no such file; expected a file, or `clip:ID` of the index$"):
+        searcher.search("nope.wav")
+    with pytest.raises(DataError, match=r"clip 5: no such file; .* as `clip:clip 5` is$"):
+        searcher.search("clip 5#t=1,2")
+    with pytest.raises(DataError, match=r"a\\nb.wav: no such file"):
+        searcher.search("a\nb.wav")
+
+
 def test_a_clip_of_windows_is_asked_by_their_mean_or_by_a_span(finished: SearchRun, tmp_path: Path) -> None:
     encoder = finished.encoder()
     build_index(encoder, finished.data, str(tmp_path / "index"), 2.0)
@@ -148,7 +167,7 @@ def test_a_query_that_cannot_be_read_says_why(
 
 
 def test_a_missing_file_a_folder_and_a_missing_clip_are_named(searcher: Searcher, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(DataError):
         searcher.search(tmp_path / "nowhere.mp4")
     with pytest.raises(DataError, match="a folder; expected a regular file"):
         searcher.search(tmp_path)
