@@ -12,6 +12,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -65,9 +66,9 @@ def measure(folder: str, n_rows: int, width: int, rounds: int, with_approximate:
     items, _ = index.snapshot.matrix("visual")
     ours, filtered, plain = [], [], []
     for query in queries[1:]:
-        ours.append(seconds_of(lambda query=query: index.query(query, "visual", TOP, None)))  # type: ignore[misc]
-        filtered.append(seconds_of(lambda query=query: index.query(query, "visual", TOP, "label = 'c7'")))  # type: ignore[misc]
-        plain.append(seconds_of(lambda query=query: plain_query(items, query)))  # type: ignore[misc]
+        ours.append(seconds_of(partial(index.query, query, "visual", TOP, None)))
+        filtered.append(seconds_of(partial(index.query, query, "visual", TOP, "label = 'c7'")))
+        plain.append(seconds_of(partial(plain_query, items, query)))
     median = float(np.median(plain))
     found = [
         Timed("the first query, which reads the vectors", n_rows, load_seconds),
@@ -78,7 +79,7 @@ def measure(folder: str, n_rows: int, width: int, rounds: int, with_approximate:
         print(*approximate(folder), sep="\n")
         again = Index.open(folder)
         again.compare([Probe(queries[0], "visual")], TOP)
-        near = [seconds_of(lambda query=query: again.query(query, "visual", TOP, None)) for query in queries[1:]]  # type: ignore[misc]
+        near = [seconds_of(partial(again.query, query, "visual", TOP, None)) for query in queries[1:]]
         found.append(Timed("query, approximate", n_rows, float(np.median(near)), median))
     return found
 
@@ -93,7 +94,7 @@ def changes(folder: str, width: int) -> list[Timed]:
 
     facts, rows = made_facts(width), made_rows(N_BUILT + N_ADDED, made_centres(width))
     build_seconds = seconds_of(lambda: overwrite(folder, to_table(rows[:N_BUILT], facts)))
-    add = [seconds_of(lambda row=row: add_rows(folder, facts, [row])) for row in rows[N_BUILT:]]  # type: ignore[misc]
+    add = [seconds_of(partial(add_rows, folder, facts, [row])) for row in rows[N_BUILT:]]
     return [
         Timed("build", N_BUILT, build_seconds),
         Timed("add of one clip, after it is embedded", N_BUILT, float(np.median(add))),
