@@ -1,127 +1,25 @@
-"""Sounds and views of clips as separators take them: cut to a time, and for training mixed anew in every step."""
+"""What separators learn from and are measured on: mixtures of a list, and for training new ones in every step."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import DataError
 from pipeline.formats.clips import Clip
-from pipeline.formats.shards import StoredRows, open_shards
+from pipeline.separation.drawing import Partners
+from pipeline.separation.films import listening
+from pipeline.separation.heard import NO_PICTURES, HeardClips
 from pipeline.separation.mixtures import (
     LEAST_ACTIVE_FRACTION,
     MOST_DRAWS,
     Mixture,
     MixturesParams,
-    Partners,
     active_fraction,
     gains_of,
     kinds_in_turn,
+    start_of_segment,
 )
-from pipeline.separation.sounds import FULL_SCALE, SoundsParams
-from pipeline.separation.views import ViewsParams
-from pipeline.settings.paths import AnyPath
-
-
-class Facts(NamedTuple):
-    """How sounds and views were cut; a separator takes no others than those it was trained on.
-
-    Attributes:
-        rate: of the sounds, Hz.
-        mouth_fps: pictures of the mouth a second.
-        mouth_size: pixels.
-        face_size: pixels.
-    """
-
-    rate: int
-    mouth_fps: float
-    mouth_size: int
-    face_size: int
-
-
-def facts_of(sounds: SoundsParams, views: ViewsParams) -> Facts:
-    """Return what two sections of params.yaml say about sounds and views."""
-    return Facts(sounds.rate, views.mouth_fps, views.mouth_size, views.face_size)
-
-
-class HeardClips:
-    """The sounds and views of clips, which stay in their files until they are asked for.
-
-    Args:
-        clips: of a data set; those without a sound or without a view are left out.
-        sounds: folder that the stage `sounds` wrote.
-        views: folder that the stage `views` wrote.
-        facts: how they were cut.
-    """
-
-    def __init__(self, clips: Iterable[Clip], sounds: AnyPath, views: AnyPath, facts: Facts) -> None:
-        self.facts = facts
-        self._sounds = {clip_id: arrays for clip_id, arrays in open_shards(Path(sounds))}
-        self._views = {clip_id: arrays for clip_id, arrays in open_shards(Path(views))}
-        known = self._sounds.keys() & self._views.keys()
-        self.clips = {clip.clip_id: clip for clip in clips if clip.clip_id in known}
-
-    def of_split(self, split: str) -> list[Clip]:
-        """Return the clips of a split, sorted by their names."""
-        return sorted((clip for clip in self.clips.values() if clip.split == split), key=lambda clip: clip.clip_id)
-
-    def n_samples(self, clip_id: str) -> int:
-        """Return the length of a clip's sound.
-
-        Raises:
-            DataError: there is no such clip.
-        """
-        return len(self._of(self._sounds, clip_id)["sound"])
-
-    def n_clipped(self, clip_id: str) -> int:
-        """Return how many samples of a clip are at full scale."""
-        return int(self._of(self._sounds, clip_id)["n_clipped"][:][0])
-
-    def sound(self, clip_id: str, start: int = 0, length: int | None = None) -> NDArray[np.float32]:
-        """Return samples (length,) of a clip in [-1, 1]; what is beyond its end is silence.
-
-        Args:
-            clip_id: the clip.
-            start: first sample.
-            length: how many; None: all.
-        """
-        stored = self._of(self._sounds, clip_id)["sound"]
-        stop = len(stored) if length is None else start + length
-        found = stored[start:stop].astype(np.float32) / FULL_SCALE
-        return np.pad(found, (0, stop - start - len(found)))
-
-    def mouth(self, clip_id: str, start_seconds: float, n_pictures: int) -> NDArray[np.uint8]:
-        """Return the film (n_pictures, size, size) from a time on; where it ends early its last picture stays."""
-        arrays = self._of(self._views, clip_id)
-        film, film_start = arrays["mouth"], float(arrays["seconds"][:][0])
-        first = round((start_seconds - film_start) * self.facts.mouth_fps)
-        low = min(max(first, 0), len(film) - 1)
-        found = film[low : max(low + 1, first + n_pictures)]
-        before = min(max(-first, 0), n_pictures - 1)
-        found = found[: n_pictures - before]
-        return np.pad(found, ((before, n_pictures - before - len(found)), (0, 0), (0, 0)), mode="edge")
-
-    def faces(self, clip_id: str) -> NDArray[np.uint8]:
-        """Return the pictures (n_faces, size, size, 3) of a clip's face."""
-        return self._of(self._views, clip_id)["face"][:]
-
-    def n_pictures(self, seconds: float) -> int:
-        """Return how many pictures of a mouth cover a time."""
-        return max(1, round(seconds * self.facts.mouth_fps))
-
-    def references(self, mixture: Mixture) -> NDArray[np.float32]:
-        """Return the sources of a mixture as they are summed, (n_sources, n_samples)."""
-        rate, length = self.facts.rate, round(mixture.seconds * self.facts.rate)
-        cut = [self.sound(part.clip_id, round(part.start_seconds * rate), length) for part in mixture.segments]
-        gains = np.array([part.gain for part in mixture.segments], np.float32)
-        return np.stack(cut) * gains[:, None]
-
-    def _of(self, kept: Mapping[str, dict[str, StoredRows]], clip_id: str) -> dict[str, StoredRows]:
-        if clip_id not in kept:
-            raise DataError(f"clip {clip_id!r}: not among {len(kept)} clips with sound and views; run the stages again")
-        return kept[clip_id]
 
 
 class Material(NamedTuple):
@@ -136,13 +34,20 @@ class TrainingBatch(NamedTuple):
 
     Attributes:
         sources: float32 (batch, n_sources, n_samples).
-        mouths: uint8 (batch, n_sources, n_pictures, size, size); a silent source's mouth moves as its clip says.
+        mouths: uint8 (batch, n_sources, n_pictures, size, size); of no picture, as the next two, where the task does
+            not cut it. What is seen of a silent source is a quiet moment of its clip.
         faces: uint8 (batch, n_sources, size, size, 3).
+        frames: uint8 (batch, n_sources, n_frames, size, size, 3), whole pictures.
+        clip_ids: str (batch, n_sources), which clips they are of.
+        starts: float64 (batch, n_sources), at which second of its clip each begins.
     """
 
     sources: NDArray[np.float32]
     mouths: NDArray[np.uint8]
     faces: NDArray[np.uint8]
+    frames: NDArray[np.uint8] = NO_PICTURES
+    clip_ids: NDArray[np.str_] = np.empty((0, 0), np.str_)
+    starts: NDArray[np.float64] = np.empty((0, 0))
 
 
 class TrainingStream:
@@ -195,24 +100,35 @@ class TrainingStream:
         return self._mixed([self._part(clip, n_samples, rng) for clip in chosen], rng)
 
     def _part(self, clip: Clip, n_samples: int, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
-        """Sound, film and face of a random time of a clip at which there is sound."""
+        """Sound and views of a random time of a clip at which there is sound."""
         facts, clip_id = self.clips.facts, clip.clip_id
         whole = self.clips.sound(clip_id)
         loudest = float(np.abs(whole).max())
         for _ in range(MOST_DRAWS):
-            start = int(rng.integers(max(0, len(whole) - n_samples) + 1))
+            start = start_of_segment(clip, len(whole), n_samples, facts.rate, rng)
             sound = np.pad(whole[start : start + n_samples], (0, max(0, n_samples - len(whole))))
             if active_fraction(sound, loudest, facts.rate) >= LEAST_ACTIVE_FRACTION:
                 break
-        film = self.clips.mouth(clip_id, start / facts.rate, self.clips.n_pictures(n_samples / facts.rate))
-        faces = self.clips.faces(clip_id)
-        return sound, film, faces[int(rng.integers(len(faces)))]
+        return sound, *self._seen(clip_id, start / facts.rate, n_samples / facts.rate, rng)
+
+    def _seen(
+        self, clip_id: str, start_seconds: float, seconds: float, rng: np.random.Generator
+    ) -> tuple[NDArray[Any], ...]:
+        """Film of the mouth, a face, whole pictures, and which time of which clip it is."""
+        clips = self.clips
+        film, faces = clips.mouth(clip_id, start_seconds, clips.n_pictures(seconds)), clips.faces(clip_id)
+        face = faces[int(rng.integers(len(faces)))] if len(faces) else NO_PICTURES
+        frames = clips.frames(clip_id, start_seconds, clips.n_frames(seconds))
+        return film, face, frames, np.array(clip_id), np.array(start_seconds)
 
     def _mixed(self, parts: Sequence[tuple[NDArray[Any], ...]], rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
-        """The parts at drawn levels; in some mixtures all but one source are silent."""
-        sounds, films, faces = (np.stack(column) for column in zip(*parts, strict=True))
+        """The parts at drawn levels; in some mixtures all but one source are silent, and look so."""
+        sounds, films, faces, frames, *places = (np.stack(column) for column in zip(*parts, strict=True))
         audible = np.where(np.abs(sounds).max(axis=1, keepdims=True) > 0, sounds, 1e-6)  # gains of silence are finite
         gains = gains_of(audible, self.params.snr_db, rng)
         if rng.random() < self.params.silent_fraction:
             gains = np.where(np.arange(len(gains)) == int(rng.integers(len(gains))), gains, 0.0)
-        return (sounds * gains[:, None]).astype(np.float32), films, faces
+            for film in (films, frames):
+                for k in np.flatnonzero(gains == 0):
+                    film[k] = listening(film[k], sounds[k])
+        return (sounds * gains[:, None]).astype(np.float32), films, faces, frames, *places

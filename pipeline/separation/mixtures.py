@@ -1,19 +1,19 @@
-"""Who is mixed with whom, when and how loud: a fixed list for validation and test.
+"""What a mixture is: who sounds with whom, when and how loud; a fixed list for validation and test.
 
 Sources of one mixture never share their ``source_id``, and a mixture is the sum of its sources. The list of a split
 depends on the clips of that split alone.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from pipeline.errors import DataError
-from pipeline.formats.clips import SPLITS, Clip
+from pipeline.formats.clips import Clip
 from pipeline.formats.csv_rows import read_rows, write_rows
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
@@ -35,19 +35,23 @@ class MixturesParams(StageParams):
 
     Attributes:
         seed: of the lists.
+        source: of the test mixtures: ``drawn`` here, or ``list``, those that ``dataset.source`` brings ready-made.
+        pairs: a list of pairs of clips, which the test mixtures are made of; null: pairs are drawn.
         n_sources: of every mixture.
         kinds: fraction of the mixtures of each kind: ``any`` clips, or those of one label, or of different ones.
-        n_validation, n_test: how many mixtures.
+        n_validation, n_test: how many mixtures; ``n_test`` is null where a list says it.
         seconds: longest mixture.
         snr_db: lowest and highest level of the first source over another one, drawn evenly between.
         silent_fraction: of the training mixtures, in which all sources but one are silent.
     """
 
     seed: NonNegativeInt
+    source: Literal["drawn", "list"] = "drawn"
+    pairs: Path | None = None
     n_sources: Annotated[int, Field(ge=2, le=3)]
     kinds: dict[MixtureKind, Fraction01]
     n_validation: PositiveInt
-    n_test: PositiveInt
+    n_test: PositiveInt | None
     seconds: PositiveFloat
     snr_db: tuple[float, float]
     silent_fraction: Fraction01
@@ -65,6 +69,26 @@ class MixturesParams(StageParams):
         if snr_db[0] > snr_db[1]:
             raise ValueError(f"{list(snr_db)}; expected the lower one first")
         return snr_db
+
+    @model_validator(mode="after")
+    def _one_says_how_many(self) -> Self:
+        if self.pairs and self.source == "list":
+            raise ValueError(f"pairs={self.pairs} and source='list'; expected one of them")
+        if (self.n_test is None) != self.is_listed:
+            expected = "null, as a list says how many" if self.is_listed else "a number"
+            raise ValueError(f"n_test={self.n_test}; expected {expected}")
+        if self.is_listed and self.n_sources != 2:
+            raise ValueError(f"n_sources={self.n_sources}; expected 2, as listed mixtures have")
+        return self
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether somebody has published who is mixed with whom in test."""
+        return self.source == "list" or self.pairs is not None
+
+    def n_of(self, split: str) -> int:
+        """Return how many mixtures of a split are drawn."""
+        return (self.n_validation if split == "validation" else self.n_test) or 0
 
 
 class Segment(NamedTuple):
@@ -97,107 +121,6 @@ class Mixture(NamedTuple):
     kind: str
     seconds: float
     segments: tuple[Segment, ...]
-
-
-SoundOf = Callable[[str], NDArray[np.float32]]
-"""The whole sound (n_samples,) of a clip by its name, in [-1, 1]."""
-
-
-class DrawnMixtures(NamedTuple):
-    """The mixtures of a split, and how many draws were too quiet to be one."""
-
-    mixtures: list[Mixture]
-    n_quiet: int
-
-
-def draw_mixtures(
-    split: str, clips: Sequence[Clip], sound_of: SoundOf, rate: int, params: MixturesParams
-) -> DrawnMixtures:
-    """Return the list of mixtures of a split, which depends on its clips and the parameters alone.
-
-    Args:
-        split: ``validation`` or ``test``.
-        clips: of that split.
-        sound_of: gives the sound (n_samples,) of a clip.
-        rate: of the sounds, in Hz.
-        params: section ``mixtures``.
-
-    Raises:
-        DataError: there are too few sources, or hardly a segment has sound.
-    """
-    partners = Partners(split, clips, params.n_sources)
-    rng = np.random.default_rng([params.seed, SPLITS.index(split)])
-    kinds = kinds_in_turn(params.kinds, getattr(params, f"n_{split}"), rng)
-    mixtures, n_quiet = list[Mixture](), 0
-    for number, kind in enumerate(kinds):
-        for _ in range(MOST_DRAWS):
-            chosen = partners.draw(kind, rng)
-            segments, seconds = _segments([clip.clip_id for clip in chosen], sound_of, rate, params, rng)
-            if segments:
-                break
-            n_quiet += 1
-        else:
-            raise DataError(
-                f"split {split!r}: {MOST_DRAWS} draws with a source that is quiet for more than "
-                f"{1 - LEAST_ACTIVE_FRACTION:.0%} of the time; expected clips with sound"
-            )
-        mixtures.append(Mixture(f"{split}-{number:04d}", split, kind, seconds, segments))
-    return DrawnMixtures(mixtures, n_quiet)
-
-
-class Partners:
-    """Clips of one split that can sound together: never two of one source.
-
-    Args:
-        split: for the message.
-        clips: of that split.
-        n_sources: of a mixture.
-
-    Raises:
-        DataError: there are fewer sources than that.
-    """
-
-    def __init__(self, split: str, clips: Iterable[Clip], n_sources: int) -> None:
-        self._clips, self._split, self._n_sources = sorted(clips, key=lambda clip: clip.clip_id), split, n_sources
-        n_found = len({source_of(clip) for clip in self._clips})
-        if n_found < n_sources:
-            raise DataError(
-                f"split {split!r}: {len(self._clips)} clips of {n_found} sources (source_id); expected at least "
-                f"{n_sources} sources to mix"
-            )
-
-    def draw(self, kind: str, rng: np.random.Generator) -> list[Clip]:
-        """Return clips of different sources, as many as a mixture has.
-
-        Args:
-            kind: of a mixture.
-            rng: where the draw comes from.
-
-        Raises:
-            DataError: no clips are of that kind.
-        """
-        for _ in range(MOST_DRAWS):
-            chosen = [self._clips[int(rng.integers(len(self._clips)))]]
-            while len(chosen) < self._n_sources and (fitting := self._fitting(chosen, kind)):
-                chosen.append(fitting[int(rng.integers(len(fitting)))])
-            if len(chosen) == self._n_sources:
-                return chosen
-        counts = dict(Counter(clip.label for clip in self._clips).most_common(5))
-        raise DataError(
-            f"split {self._split!r}: no {self._n_sources} clips of kind {kind!r} among {len(self._clips)} (clips of a "
-            f"label: {counts}); expected some of different sources"
-        )
-
-    def others_of(self, clip: Clip) -> list[Clip]:
-        """Return the clips of a clip's source, itself among them."""
-        return [other for other in self._clips if source_of(other) == source_of(clip)]
-
-    def _fitting(self, chosen: Sequence[Clip], kind: str) -> list[Clip]:
-        taken, label = {source_of(clip) for clip in chosen}, chosen[0].label
-        free = [clip for clip in self._clips if source_of(clip) not in taken]
-        if kind == "any":
-            return free
-        return [clip for clip in free if (clip.label == label) == (kind == "same_label")]
 
 
 def source_of(clip: Clip) -> str:
@@ -254,6 +177,24 @@ def active_fraction(sound: NDArray[np.floating], loudest: float, rate: int) -> f
     return float((np.abs(pieces).max(axis=1) > loudest * 10 ** (ACTIVE_DB / 20)).mean())
 
 
+def start_of_segment(clip: Clip, length: int, n_samples: int, rate: int, rng: np.random.Generator) -> int:
+    """Return the first sample of a segment of a clip, drawn; where the clip is an event, within the event.
+
+    Args:
+        clip: the clip.
+        length: of its sound.
+        n_samples: of the segment; one that is longer than the event begins where the event does, or earlier if the
+            sound ends too soon.
+        rate: in Hz.
+        rng: where the draw comes from.
+    """
+    first, end = 0, length
+    if clip.start_seconds is not None and clip.end_seconds is not None:
+        first, end = round(clip.start_seconds * rate), min(length, round(clip.end_seconds * rate))
+    last = max(first, end - n_samples)
+    return max(0, min(first + int(rng.integers(last - first + 1)), length - n_samples))
+
+
 def write_mixtures(path: AnyPath, mixtures: Iterable[Mixture]) -> None:
     """Write mixtures.csv: one row a source of a mixture."""
     rows = [
@@ -281,19 +222,3 @@ def read_mixtures(path: AnyPath) -> list[Mixture]:
             raise DataError(f"{path}: mixture {row['mixture_id']!r}: {error}; expected numbers") from error
         sources.setdefault(key, []).append(segment)
     return [Mixture(*key, tuple(segments)) for key, segments in sources.items()]
-
-
-def _segments(
-    clip_ids: Sequence[str], sound_of: SoundOf, rate: int, params: MixturesParams, rng: np.random.Generator
-) -> tuple[tuple[Segment, ...], float]:
-    """Segments of the clips, and their length in seconds; no segment where one of them is too quiet."""
-    sounds = [sound_of(clip_id) for clip_id in clip_ids]
-    n_samples = min(round(params.seconds * rate), *(len(sound) for sound in sounds))
-    starts = [int(rng.integers(len(sound) - n_samples + 1)) for sound in sounds]
-    cut = np.stack([sound[start : start + n_samples] for sound, start in zip(sounds, starts, strict=True)])
-    loudest = [float(np.abs(sound).max(initial=0)) for sound in sounds]
-    active = [active_fraction(sound, peak, rate) for sound, peak in zip(cut, loudest, strict=True)]
-    if min(active) < LEAST_ACTIVE_FRACTION:
-        return (), n_samples / rate
-    parts = zip(clip_ids, starts, gains_of(cut, params.snr_db, rng).tolist(), strict=True)
-    return tuple(Segment(clip_id, start / rate, gain) for clip_id, start, gain in parts), n_samples / rate

@@ -19,26 +19,25 @@ def main(
     """Write metrics.json, and a table of the scores of every source of every test mixture."""
     from pipeline.evaluate.writing import write_csv, write_json
     from pipeline.formats.clips import read_clips
-    from pipeline.separation.material import HeardClips, Material, facts_of
-    from pipeline.separation.measures.matching import matching_of
+    from pipeline.separation.boxes import FILE as BOXES
+    from pipeline.separation.heard import heard_clips
+    from pipeline.separation.material import Material
+    from pipeline.separation.measures.measuring import measure
     from pipeline.separation.measures.report import in_words, metrics_of
-    from pipeline.separation.measures.scores import EvaluateSeparationParams, score_mixtures, score_rows
-    from pipeline.separation.measures.separated import estimates_of, rules_of
+    from pipeline.separation.measures.scores import EvaluateSeparationParams, score_rows
     from pipeline.separation.mixtures import read_mixtures
     from pipeline.separation.sounds import SoundsParams
     from pipeline.separation.views import ViewsParams
     from pipeline.settings.params import load_params, model_sections
 
     params = load_params("evaluate", EvaluateSeparationParams)
-    facts = facts_of(load_params("sounds", SoundsParams), load_params("views", ViewsParams))
-    clips = HeardClips(read_clips(clips_csv), sounds, views, facts)
+    heard, seen = load_params("sounds", SoundsParams), load_params("views", ViewsParams)
+    clips = heard_clips(read_clips(clips_csv), sounds, views, heard, seen)
     test = [mixture for mixture in read_mixtures(mixtures) if mixture.split == "test"]
     names = list(model_sections(key="separators"))
-    rules = rules_of(names)
-    found = score_mixtures(Material(clips, test), estimates_of(names, separated), rules, params)
-    matching = {name: matching_of(separated / name, clips.clips, params) for name in names}
-    content = metrics_of(found, rules, params, clips, report, [clips_folder, sounds, views], matching)
-    write_csv(scores, score_rows(found))
+    measured = measure(names, separated, Material(clips, test), clips_folder / BOXES, params)
+    content = metrics_of(measured, params, clips, report, [clips_folder, sounds, views])
+    write_csv(scores, score_rows(measured.scores))
     write_json(metrics, content)
     print(in_words(content["rows"]))
 

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,11 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.formats.clips import Clip
 from pipeline.formats.shards import write_shards
-from pipeline.separation.material import Facts, HeardClips, TrainingStream
+from pipeline.separation.heard import Facts, HeardClips, facts_of
+from pipeline.separation.material import TrainingStream
 from pipeline.separation.mixtures import Mixture, MixturesParams, Segment
+from pipeline.separation.sounds import SoundsParams
+from pipeline.separation.views import ViewsParams
 
 RATE, FPS, SECONDS = 800, 25, 2
 FACTS = Facts(RATE, FPS, 4, 4)
@@ -16,8 +20,13 @@ PARAMS = MixturesParams(
 )
 
 
-def clips_in(folder: Path, n_people: int = 4) -> HeardClips:
-    """Two clips a person: a noise of its own, a film that counts its pictures, and a face that says who it is."""
+def clips_in(
+    folder: Path, n_people: int = 4, facts: Facts = FACTS, film_seconds: Mapping[str, float] | None = None
+) -> HeardClips:
+    """Two clips a person: a noise of its own, a film that counts its pictures, and a face that says who it is.
+
+    ``film_seconds``: how long the films are that are not as long as the sound, by the clips' names.
+    """
     clips = [
         Clip(clip_id=f"p{k}/{j}.mp4", path="", label="speech", split="train", source_id=f"p{k}")
         for k in range(n_people)
@@ -25,18 +34,21 @@ def clips_in(folder: Path, n_people: int = 4) -> HeardClips:
     ]
     rng = np.random.default_rng(0)
     noises = {clip.clip_id: rng.integers(-9000, 9000, SECONDS * RATE).astype(np.int16) for clip in clips}
+    frames = np.arange(SECONDS * 8, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
     film = np.arange(SECONDS * FPS, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
     write_shards(folder / "sounds", noises, lambda name: {"sound": noises[name], "n_clipped": np.zeros(1, np.int64)})
     write_shards(
         folder / "views",
         noises,
         lambda name: {
-            "mouth": film,
+            "mouth": film[: round((film_seconds or {}).get(name, SECONDS) * FPS)],
             "face": np.full((2, 4, 4, 3), int(name[1]), np.uint8),
             "seconds": np.zeros(1),
+            "frames": frames,
+            "frames_seconds": np.zeros(1),
         },
     )
-    return HeardClips(clips, folder / "sounds", folder / "views", FACTS)
+    return HeardClips(clips, folder / "sounds", folder / "views", facts)
 
 
 @pytest.fixture
@@ -119,3 +131,29 @@ def test_some_mixtures_have_one_source_alone(clips: HeardClips) -> None:
     n_audible = (np.abs(batch.sources).max(axis=2) > 0).sum(axis=1)
     assert set(n_audible.tolist()) == {1, 2}
     assert 15 <= (n_audible == 1).sum() <= 45
+
+
+def test_frames_are_cut_by_time_as_films_are(tmp_path: Path) -> None:
+    clips = clips_in(tmp_path, facts=Facts(RATE, frames_fps=8.0, frames_size=2))
+    assert clips.frames("p0/0.mp4", 0.5, 3)[:, 0, 0, 0].tolist() == [4, 5, 6]
+    assert clips.frames("p0/0.mp4", 1.75, 4)[:, 0, 0, 0].tolist() == [14, 15, 15, 15]
+
+
+def test_a_task_without_faces_has_batches_of_frames_that_say_which_time_of_which_clip_they_are(tmp_path: Path) -> None:
+    clips = clips_in(tmp_path, facts=Facts(RATE, frames_fps=8.0, frames_size=2))
+    batch = TrainingStream(clips, PARAMS).batch(6, RATE, np.random.default_rng(0))
+    assert (batch.mouths.size, batch.faces.size) == (0, 0)
+    assert batch.frames.shape == (6, 2, 8, 2, 2, 3)
+    for sources, frames, names, starts in zip(batch.sources, batch.frames, batch.clip_ids, batch.starts, strict=True):
+        for sound, film, name, start in zip(sources, frames, names.tolist(), starts.tolist(), strict=True):
+            np.testing.assert_array_equal(film, clips.frames(name, start, 8))
+            own = clips.sound(name, round(start * RATE), RATE)
+            np.testing.assert_allclose(sound / np.linalg.norm(sound), own / np.linalg.norm(own), atol=1e-5)
+
+
+def test_facts_say_what_two_sections_say() -> None:
+    sounds = SoundsParams(rate=8000, silence_db=-60)
+    assert facts_of(sounds, ViewsParams(frames_fps=8, frames_size=24)) == (8000, 0, 0, 0, 8.0, 24)
+    mouth = ViewsParams(mouth_fps=25, mouth_size=96, face_size=224, faces_per_second=1)
+    assert facts_of(sounds, mouth) == (8000, 25.0, 96, 224, 0, 0)
+    assert facts_of(sounds, mouth).cut() == {"mouth", "face"}

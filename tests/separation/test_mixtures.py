@@ -7,13 +7,13 @@ from pydantic import ValidationError
 
 from pipeline.errors import DataError
 from pipeline.formats.clips import Clip
+from pipeline.separation.drawing import draw_mixtures
 from pipeline.separation.mixtures import (
     MIXED_PEAK,
     Mixture,
     MixturesParams,
     Segment,
     active_fraction,
-    draw_mixtures,
     gains_of,
     read_mixtures,
     write_mixtures,

@@ -2,17 +2,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipeline.errors import ClipError
 from pipeline.formats.clips import Clip
 from pipeline.separation.sounds import SoundsParams, as_int16, clip_arrays
 from pipeline.video import write_mp4
 
-PARAMS = SoundsParams(rate=8000, silence_db=-60)
+PARAMS = SoundsParams(rate=8000, silence_db=-60, shortest_seconds=0.5)
 CLIP = Clip(clip_id="talk.mp4", path="talk.mp4", label="speech")
 
 
-def film(path: Path, waveform: np.ndarray) -> Path:  # type: ignore[type-arg]
+def film(path: Path, waveform: NDArray[np.floating]) -> Path:
     write_mp4(path, np.zeros((25, 32, 32, 3), np.uint8), 25, waveform.astype(np.float32), 16000)
     return path
 
@@ -35,6 +36,15 @@ def test_a_silent_clip_is_refused(tmp_path: Path) -> None:
     ) as raised:
         clip_arrays(CLIP, path, PARAMS)
     assert raised.value.kind == "silent"
+
+
+def test_a_clip_that_is_shorter_than_a_window_is_refused(tmp_path: Path) -> None:
+    path = film(tmp_path / "talk.mp4", 0.5 * np.sin(np.arange(16000) / 5))
+    with pytest.raises(
+        ClipError, match=r"clip 'talk.mp4': 1(.0\d)? s of sound; expected at least sounds.shortest_seconds=1.28"
+    ) as raised:
+        clip_arrays(CLIP, path, PARAMS.model_copy(update={"shortest_seconds": 1.28}))
+    assert raised.value.kind == "too_short"
 
 
 def test_samples_at_full_scale_are_counted(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from pipeline.errors import ClipError
 from pipeline.formats.clips import Clip
-from pipeline.separation.views import ViewsParams, clip_arrays, film_arrays, grey, mouth_of
+from pipeline.separation.views import ViewsParams, clip_arrays, film_arrays, frames_arrays, grey, mouth_of
 from pipeline.video import write_mp4
+from tests.helpers.tracks import standing, write_tracks
 
-PARAMS = ViewsParams(mouth_fps=25, mouth_size=16, face_size=24, faces_per_second=1)
+PARAMS = ViewsParams(mouth_fps=25, mouth_size=16, face_size=24, faces_per_second=1, allow_low_rate=False, tracks=None)
+FRAMES = ViewsParams(frames_fps=8, frames_size=12)
 
 
 @pytest.mark.parametrize("rate", [15, 25, 50])
@@ -48,3 +51,73 @@ def test_a_clip_of_one_picture_has_no_view() -> None:
     with pytest.raises(ClipError, match="clip 'a': 1 pictures; expected at least 2 of a face") as raised:
         film_arrays("a", [(0.02, np.zeros((8, 8, 3), np.uint8))], PARAMS)
     assert raised.value.kind == "no_view"
+
+
+@pytest.mark.parametrize("rate", [8, 15, 25])
+def test_frames_are_whole_pictures_by_time_in_place_of_a_face(rate: int, tmp_path: Path) -> None:
+    """Two seconds that get brighter, green above and blue below: each frame is as bright as the film then."""
+    levels = np.linspace(20, 220, 2 * rate).astype(np.uint8)
+    pictures = np.zeros((len(levels), 32, 32, 3), np.uint8)
+    pictures[:, :16, :, 1] = levels[:, None, None]
+    pictures[:, 16:, :, 2] = levels[:, None, None]
+    write_mp4(tmp_path / "a.mp4", pictures, rate, np.zeros(32000, np.float32), 16000)
+    arrays = clip_arrays(Clip(clip_id="a", path="a.mp4", label=""), tmp_path / "a.mp4", FRAMES)
+    assert sorted(arrays) == ["frames", "frames_seconds"]
+    assert (arrays["frames"].shape, arrays["frames"].dtype) == ((16, 12, 12, 3), np.uint8)
+    assert arrays["frames_seconds"].tolist() == pytest.approx([0.0])
+    shown = levels[((np.arange(16) + 0.5) / 8 * rate + 1e-6).astype(int)]
+    np.testing.assert_allclose(arrays["frames"][:, :5, :, 1].mean(axis=(1, 2)), shown, atol=8)
+    np.testing.assert_allclose(arrays["frames"][:, 7:, :, 2].mean(axis=(1, 2)), shown, atol=12)
+
+
+def test_both_views_may_be_cut(tmp_path: Path) -> None:
+    write_mp4(tmp_path / "a.mp4", np.zeros((20, 32, 32, 3), np.uint8), 20, np.zeros(16000, np.float32), 16000)
+    both = ViewsParams(**{name: value for params in (PARAMS, FRAMES) for name, value in params if value})
+    arrays = clip_arrays(Clip(clip_id="a", path="a.mp4", label=""), tmp_path / "a.mp4", both)
+    assert (len(arrays["mouth"]), len(arrays["frames"])) == (25, 8)
+
+
+@pytest.mark.parametrize("given", [{}, {"frames_fps": 8}, {"frames_fps": 8, "frames_size": 12, "mouth_size": 16}])
+def test_half_a_view_is_refused(given: dict[str, float]) -> None:
+    words = ", ".join(sorted(given)) or "nothing"
+    expected = "all of face_size, faces_per_second, mouth_fps, mouth_size or all of frames_fps, frames_size"
+    with pytest.raises(ValidationError, match=f"{words}; expected {expected}"):
+        ViewsParams(**given)
+
+
+def test_frames_of_one_picture_are_refused() -> None:
+    with pytest.raises(ClipError, match="clip 'a': 1 pictures; expected at least 2 of what sounds"):
+        frames_arrays("a", iter([(0.06, np.zeros((8, 8, 3), np.uint8))]), FRAMES)
+
+
+def test_the_face_is_where_its_track_says(tmp_path: Path) -> None:
+    """A film that is black but for its right half; the track is there, and says where the mouth is."""
+    pictures = np.zeros((50, 64, 128, 3), np.uint8)
+    pictures[:, :, 64:] = 200
+    write_mp4(tmp_path / "a.mp4", pictures, 25, np.zeros(32000, np.float32), 16000)
+    rows = standing("anna", 64, 64, 64, 2, clip_id="a")
+    params = PARAMS.model_copy(update={"tracks": write_tracks(tmp_path / "t.csv", rows)})
+    arrays = clip_arrays(Clip(clip_id="a", path="a.mp4", label=""), tmp_path / "a.mp4", params)
+    assert arrays["mouth"].shape == (50, 16, 16)
+    assert arrays["mouth"].min() > 180
+    assert arrays["face"].min() > 180
+
+
+def test_other_tracks_are_other_params_to_the_cache(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    params = PARAMS.model_copy(update={"tracks": path})
+    dumped = []
+    for width in (50, 51):
+        write_tracks(path, standing("anna", 0, width, 60, 1))
+        dumped.append(params.model_dump(mode="json"))
+    assert dumped[0] != dumped[1]
+
+
+def test_a_film_of_few_pictures_a_second_is_refused_unless_it_is_allowed(tmp_path: Path) -> None:
+    write_mp4(tmp_path / "a.mp4", np.zeros((20, 32, 32, 3), np.uint8), 10, np.zeros(32000, np.float32), 16000)
+    clip = Clip(clip_id="a", path="a.mp4", label="")
+    with pytest.raises(ClipError, match=r"10\.00 pictures a second; expected at least 15, or views\.allow") as raised:
+        clip_arrays(clip, tmp_path / "a.mp4", PARAMS)
+    assert raised.value.kind == "low_rate"
+    allowed = PARAMS.model_copy(update={"allow_low_rate": True})
+    assert clip_arrays(clip, tmp_path / "a.mp4", allowed)["mouth"].shape == (50, 16, 16)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 COVERAGE = 0.95
+FEWEST_PEOPLE = 5  # of whom an interval can be made
 
 
 def people_weights(people: Sequence[Sequence[str]], n_draws: int, seed: int) -> NDArray[np.float64]:
@@ -48,3 +49,20 @@ def mean_and_margin(values: NDArray[np.float64], weights: NDArray[np.float64]) -
     means = weights[drawn] @ values / totals[drawn]
     low, high = np.quantile(means, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
     return float(values.mean()), float((high - low) / 2)
+
+
+def over_people(
+    values: NDArray[np.float64], people: Sequence[Sequence[str]], n_draws: int, seed: int
+) -> tuple[float, dict[str, float]]:
+    """Return the mean of scores, and ``{"margin": half the width of its 95 % interval}``, empty with under 5 people.
+
+    Args:
+        values: (n_scores,).
+        people: of every score, its own first.
+        n_draws: of the people.
+        seed: of the draws.
+    """
+    if len({group[0] for group in people}) < FEWEST_PEOPLE:
+        return float(values.mean()), {}
+    mean, margin = mean_and_margin(values, people_weights(people, n_draws, seed))
+    return mean, {} if margin is None else {"margin": margin}

@@ -87,14 +87,14 @@ def equal_error_rate(same: NDArray[np.bool_], scores: NDArray[np.float64]) -> fl
 
 
 def _margin(pairs: FaceVoicePairs, params: EvaluateSeparationParams) -> float:
-    """Half the width of the AUC's 95 % interval over people; of the first seed."""
+    """Half the width of the AUC's 95 % interval over people, of its mean over seeds."""
     n_draws = min(params.bootstrap_draws, 500)
     people = [
         tuple(dict.fromkeys(pair)) for pair in pairs.people
     ]  # a pair of one person counts as often as it is drawn
     drawn = people_weights(people, n_draws, params.seed)
     values = [
-        roc_auc_score(pairs.same, pairs.scores[0], sample_weight=weights)
+        np.mean([roc_auc_score(pairs.same, scores, sample_weight=weights) for scores in pairs.scores])
         for weights in drawn
         if weights[pairs.same].any() and weights[~pairs.same].any()
     ]

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from pipeline.formats import rejects
-from pipeline.separation.material import HeardClips
-from pipeline.separation.measures.intervals import mean_and_margin, people_weights
+from pipeline.separation.heard import HeardClips
+from pipeline.separation.measures.intervals import over_people
+from pipeline.separation.measures.measuring import MeasuredRows
 from pipeline.separation.measures.scores import MEASURES, EvaluateSeparationParams, RowRule, SourceScore
 from pipeline.separation.mixtures import source_of
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import read_regular
 
-FEWEST_PEOPLE = 5  # of whom an interval can be made
 CLIPPED = 0.001  # a clip with more of its samples at full scale is counted
 PERMUTATION = "best"  # of a row that is scored in the best order of its estimates
 
@@ -25,7 +25,8 @@ def rows_of(
 ) -> dict[str, dict[str, Any]]:
     """Return what metrics.json says of every row, means over the sources of all test mixtures.
 
-    ``margin`` is half the width of the 95 % interval of ``si_sdr_improvement`` over people.
+    ``margin`` is half the width of the 95 % interval of ``si_sdr_improvement`` over people, ``seed_sd`` its standard
+    deviation over seeds.
 
     Args:
         scores: of all rows.
@@ -55,7 +56,7 @@ def _row(scores: Sequence[SourceScore], rule: RowRule | None, params: EvaluateSe
             row[name] = float(np.mean(values))
         if values and len(values) < len(scores):
             row[f"n_without_{name}"] = len(scores) - len(values)
-    row |= _headline(scores, params)
+    row |= _headline(scores, params) | _spread(scores)
     row["n_mixtures"] = len({score.mixture_id for score in scores})
     if rule and rule.in_best_order:
         row["permutation"] = PERMUTATION
@@ -73,47 +74,48 @@ def _group(scores: Sequence[SourceScore], params: EvaluateSeparationParams) -> d
 def _headline(scores: Sequence[SourceScore], params: EvaluateSeparationParams) -> dict[str, float]:
     """SI-SDR over the mixture, and its margin."""
     values = np.array([score.values["si_sdr_improvement"] for score in scores])
-    if len({score.people[0] for score in scores}) < FEWEST_PEOPLE:
-        return {"si_sdr_improvement": float(values.mean())}
-    weights = people_weights([score.people for score in scores], params.bootstrap_draws, params.seed)
-    mean, margin = mean_and_margin(values, weights)
-    return {"si_sdr_improvement": mean} | ({} if margin is None else {"margin": margin})
+    mean, margin = over_people(values, [score.people for score in scores], params.bootstrap_draws, params.seed)
+    return {"si_sdr_improvement": mean} | margin
+
+
+def _spread(scores: Sequence[SourceScore]) -> dict[str, float]:
+    """How many seeds, and the standard deviation of the headline number over them, where there are several."""
+    by_seed = np.array([score.by_seed for score in scores]).mean(axis=0)
+    return {"n_seeds": len(by_seed), "seed_sd": float(by_seed.std(ddof=1))} if len(by_seed) > 1 else {}
 
 
 def metrics_of(
-    scores: Sequence[SourceScore],
-    rules: Mapping[str, RowRule],
+    measured: MeasuredRows,
     params: EvaluateSeparationParams,
     clips: HeardClips,
     report: AnyPath,
     stages: Sequence[AnyPath],
-    matching: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the content of metrics.json: maps of scalars.
 
     Args:
-        scores: of all rows.
-        rules: as they were scored by.
+        measured: all that was.
         params: section ``evaluate``.
         clips: of all splits.
         report: JSON file of the stage `mixtures`.
         stages: folders with a rejected.csv each.
-        matching: of faces with voices, by separator; None of one that embeds neither.
     """
     refused = [row for folder in stages for row in rejects.read(Path(folder) / rejects.FILE)]
     test = clips.of_split("test")
+    learned = {source_of(clip) for split in ("train", "validation") for clip in clips.of_split(split)}
     drawn = json.loads(read_regular(report))
     return {
         "dataset": {
             "n_clips": len(clips.clips),
             "n_people": len({source_of(clip) for clip in clips.clips.values()}),
             "n_test_people": len({source_of(clip) for clip in test}),
+            "n_test_people_in_train": len({source_of(clip) for clip in test} & learned),
             "n_clips_at_full_scale": sum(
                 clips.n_clipped(name) > CLIPPED * clips.n_samples(name) for name in clips.clips
             ),
             "rejected": rejects.count_kinds(refused),
         },
-        "mixtures": {"n_test": len({score.mixture_id for score in scores}), "n_quiet_draws": drawn["n_quiet_draws"]},
-        "rows": rows_of(scores, rules, params),
-        "matching": {name: measured for name, measured in matching.items() if measured},
+        "mixtures": {"n_test": len({score.mixture_id for score in measured.scores}), **drawn},
+        "rows": rows_of(measured.scores, measured.rules, params),
+        **measured.beside,
     }

@@ -1,12 +1,16 @@
 """The scores of every source of every test mixture, for each row of metrics.json."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveInt
 
+from pipeline.errors import DataError
 from pipeline.separation.material import Material
 from pipeline.separation.measures.bss import best_order, bss_eval, si_sdr
 from pipeline.separation.measures.ideal import ideal_estimates
@@ -14,6 +18,8 @@ from pipeline.separation.measures.pitch import are_close, median_pitch
 from pipeline.separation.measures.speech import has_pesq, pesq, stoi
 from pipeline.separation.mixtures import Mixture, source_of
 from pipeline.separation.parts.spectra import Stft
+from pipeline.settings.device import one_thread
+from pipeline.settings.environment import chosen_workers
 from pipeline.settings.params import StageParams
 from pipeline.settings.progress import track
 
@@ -48,7 +54,8 @@ class SourceScore(NamedTuple):
         source: its number there.
         people: of the mixture, this source's first.
         groups: what kind of mixture it is: its kind, and whether its voices are close in pitch.
-        values: by the name of the measure; one that cannot be had is left out.
+        values: by the name of the measure, the mean over seeds; one that cannot be had is left out.
+        by_seed: SI-SDR over that of the mixture, dB, a value a seed.
     """
 
     row: str
@@ -57,6 +64,7 @@ class SourceScore(NamedTuple):
     people: tuple[str, ...]
     groups: tuple[str, ...]
     values: Mapping[str, float]
+    by_seed: tuple[float, ...]
 
 
 Estimates = Mapping[str, NDArray[np.float32]]
@@ -83,6 +91,8 @@ def score_mixtures(
 ) -> list[SourceScore]:
     """Return the scores of all test mixtures: of the mixture itself, the ideal masks and the estimates given.
 
+    As many mixtures are scored at a time as there are workers, on one thread each.
+
     Args:
         material: the test mixtures.
         estimates: by mixture, of every row (n_seeds, n_sources, n_samples).
@@ -92,31 +102,51 @@ def score_mixtures(
     Raises:
         DataError: a reference is silent, or an estimate is not finite.
     """
-    stft, scores = Stft(params.fft, params.window, params.hop), list[SourceScore]()
-    for mixture in track(material.mixtures, "evaluate", "mixture"):
-        references = material.clips.references(mixture)
-        whole = references.sum(axis=0)
-        ideal = {name: sounds[None] for name, sounds in ideal_estimates(references, stft).items()}
-        rows: Estimates = {MIXTURE: np.repeat(whole[None, None], len(references), axis=1), **ideal}
-        people, groups = _people(material, mixture), _groups(references, mixture, material.clips.facts.rate)
-        for row, sounds in {**rows, **estimates.get(mixture.mixture_id, {})}.items():
-            values = _of_row(references, sounds, rules.get(row, RowRule()), material.clips.facts.rate, params.taps)
-            if row == MIXTURE:
-                values = [{name: value for name, value in of.items() if name != "sar"} for of in values]
-            scores += [
-                SourceScore(row, mixture.mixture_id, i, (people[i], *people[:i], *people[i + 1 :]), groups, of_source)
-                for i, of_source in enumerate(values)
-            ]
+    score = partial(_of_mixture, material, estimates, rules, params)
+    with one_thread(), ThreadPoolExecutor(chosen_workers(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        scored = pool.map(score, material.mixtures)
+        return [one for found in track(scored, "evaluate", "mixture", len(material.mixtures)) for one in found]
+
+
+def _of_mixture(
+    material: Material,
+    estimates: Mapping[str, Estimates],
+    rules: Mapping[str, RowRule],
+    params: EvaluateSeparationParams,
+    mixture: Mixture,
+) -> list[SourceScore]:
+    """The scores of one mixture."""
+    references, rate = material.clips.references(mixture), material.clips.facts.rate
+    _check_heard(mixture, references)
+    whole = references.sum(axis=0)
+    made = ideal_estimates(references, Stft(params.fft, params.window, params.hop))
+    ideal = {name: sounds[None] for name, sounds in made.items()}
+    rows: Estimates = {MIXTURE: np.repeat(whole[None, None], len(references), axis=1), **ideal}
+    people, groups, scores = _people(material, mixture), _groups(references, mixture, rate), list[SourceScore]()
+    for row, sounds in {**rows, **estimates.get(mixture.mixture_id, {})}.items():
+        rule = rules.get(row, RowRule())
+        by_seed = [_of_seed(references, of_seed, rule, rate, params.taps) for of_seed in sounds]
+        for i in range(len(references)):
+            others = (people[i], *people[:i], *people[i + 1 :])
+            scores.append(_of_source(row, mixture.mixture_id, i, others, groups, [of[i] for of in by_seed]))
     return scores
 
 
-def _of_row(
-    references: NDArray[np.float32], sounds: NDArray[np.float32], rule: RowRule, rate: int, taps: int
-) -> list[dict[str, float]]:
-    """The scores of each source, the mean over seeds."""
-    by_seed = [_of_seed(references, estimates, rule, rate, taps) for estimates in sounds]
-    sources = range(len(references))
-    return [{name: _mean(of[i][name] for of in by_seed) for name in by_seed[0][i]} for i in sources]
+def _check_heard(mixture: Mixture, references: NDArray[np.float32]) -> None:
+    """Refuse a mixture with a source that is silent, against which nothing can be measured."""
+    for number, (part, reference) in enumerate(zip(mixture.segments, references, strict=True)):
+        if not np.ptp(reference):
+            where = f"mixture {mixture.mixture_id!r}: source {number}, clip {part.clip_id!r}"
+            raise DataError(f"{where}, is silent; expected sound in every source")
+
+
+def _of_source(
+    row: str, mixture_id: str, i: int, people: tuple[str, ...], groups: tuple[str, ...], by_seed: list[dict[str, float]]
+) -> SourceScore:
+    """The scores of one source, the mean over seeds."""
+    names = [name for name in by_seed[0] if (row, name) != (MIXTURE, "sar")]
+    values = {name: float(np.mean([of[name] for of in by_seed if name in of])) for name in names}
+    return SourceScore(row, mixture_id, i, people, groups, values, tuple(of["si_sdr_improvement"] for of in by_seed))
 
 
 def _of_seed(
@@ -157,10 +187,6 @@ def _groups(references: NDArray[np.float32], mixture: Mixture, rate: int) -> tup
     pitches = [median_pitch(reference, rate) for reference in references]
     pairs = [(a, b) for i, a in enumerate(pitches) for b in pitches[i + 1 :]]
     return (mixture.kind, "close_pitch" if any(are_close(*pair) for pair in pairs) else "apart_in_pitch")
-
-
-def _mean(values: Any) -> float:  # noqa: ANN401 - an iterator of numbers
-    return float(np.mean(list(values)))
 
 
 def score_rows(scores: Sequence[SourceScore]) -> list[dict[str, Any]]:

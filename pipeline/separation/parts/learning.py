@@ -1,15 +1,19 @@
 """What separators share that work on windows of spectrograms: their sizes, their level, their inputs and outputs."""
 
 from collections.abc import Sequence
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
-from torch import Tensor
+from torch import Tensor, nn
 
+from pipeline.separation.heard import NO_PICTURES
 from pipeline.separation.material import Material, TrainingBatch
 from pipeline.separation.mixtures import Mixture
+from pipeline.separation.parts.losses import mask_errors, signal_errors, spectrum_errors
+from pipeline.separation.parts.masks import bin_weights, ideal_complex_mask
 from pipeline.separation.parts.spectra import Stft
 from pipeline.separation.parts.training import StepsParams
 
@@ -18,14 +22,13 @@ _SILENT = 1e-8  # RMS below which a window is left as it is
 CHUNK = 8  # mixtures whose validation loss is computed at a time
 
 
-class SpectrumParams(StepsParams):
-    """What the params of such a separator hold.
+class WindowParams(StepsParams):
+    """What the params of every separator hold that works on windows of spectrograms.
 
     Attributes:
-        fft, window, hop: of the short-time Fourier transform, in samples; fft is a power of two.
+        fft, window, hop: of the short-time Fourier transform, in samples.
         columns: of a window's spectrogram, a multiple of 4.
         ngf: channels of the U-Net's first step; 64 as published.
-        mask_limit: largest magnitude of both parts of a mask; 5 as published.
         overlap: of windows when a mixture is separated, as a fraction of their length.
     """
 
@@ -34,13 +37,10 @@ class SpectrumParams(StepsParams):
     hop: PositiveInt
     columns: Annotated[int, Field(ge=8, multiple_of=4)]
     ngf: PositiveInt
-    mask_limit: PositiveFloat
     overlap: Annotated[float, Field(ge=0, lt=1)]
 
     @model_validator(mode="after")
-    def _sizes_fit(self) -> Self:
-        if self.fft & (self.fft - 1) or self.fft < 16:
-            raise ValueError(f"fft={self.fft}; expected a power of two from 16")
+    def _window_fits(self) -> Self:
         if not self.hop <= self.window <= self.fft:
             raise ValueError(f"hop={self.hop}, window={self.window}, fft={self.fft}; expected hop <= window <= fft")
         return self
@@ -49,11 +49,6 @@ class SpectrumParams(StepsParams):
     def stft(self) -> Stft:
         """The transform."""
         return Stft(self.fft, self.window, self.hop)
-
-    @property
-    def n_rows(self) -> int:
-        """Rows that the network sees: all but the highest."""
-        return self.fft // 2
 
     @property
     def n_samples(self) -> int:
@@ -65,10 +60,39 @@ class SpectrumParams(StepsParams):
         """From one window to the next when a mixture is separated."""
         return max(1, round(self.n_samples * (1 - self.overlap)))
 
+
+class SpectrumParams(WindowParams):
+    """What the params of a separator hold that makes complex masks.
+
+    Attributes:
+        mask_limit: largest magnitude of both parts of a mask; 5 as published.
+        loss: ``signal``: the error's energy in dB; ``spectrum``: of the compressed estimate; ``mask``: of the mask, as
+            published for VisualVoice.
+    """
+
+    mask_limit: PositiveFloat
+    loss: Literal["signal", "spectrum", "mask"]
+
+    @model_validator(mode="after")
+    def _rows_are_halved(self) -> Self:
+        if self.fft & (self.fft - 1) or self.fft < 16:
+            raise ValueError(f"fft={self.fft}; expected a power of two from 16")
+        return self
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that the network sees: all but the highest."""
+        return self.fft // 2
+
     @property
     def n_steps(self) -> int:
         """Steps of the U-Net."""
         return self.n_rows.bit_length() - 1
+
+
+def on_device_of(network: nn.Module, array: NDArray[Any]) -> Tensor:
+    """Return an array as a tensor of its shape on the device of a network's weights."""
+    return torch.from_numpy(np.ascontiguousarray(array)).to(next(network.parameters()).device)
 
 
 def at_level(mixture: Tensor, sounds: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,6 +110,35 @@ def at_level(mixture: Tensor, sounds: Tensor) -> tuple[Tensor, Tensor]:
     level = mixture.square().mean(dim=-1, keepdim=True).sqrt()
     gain = torch.where(level > _SILENT, LEVEL / level.clamp_min(_SILENT), torch.ones_like(level))
     return sounds * gain, gain
+
+
+def errors_of(masks: Tensor, spectra: Tensor, mixture: Tensor, params: SpectrumParams) -> Tensor:
+    """Return what ``params.loss`` says of complex masks of a mixture, (...).
+
+    Args:
+        masks: (..., rows, columns).
+        spectra: of the sources, of a shape that broadcasts with the masks.
+        mixture: likewise.
+        params: of the separator.
+    """
+    if params.loss == "mask":
+        targets = ideal_complex_mask(spectra, mixture, params.mask_limit)
+        return mask_errors(masks, targets, bin_weights(mixture))
+    if params.loss == "spectrum":
+        return spectrum_errors(masks * mixture, spectra)
+    return signal_errors(masks * mixture, spectra, mixture)
+
+
+def errors_by_order(masks: Tensor, spectra: Tensor, mixture: Tensor, params: SpectrumParams) -> Tensor:
+    """Return the errors (batch, n, n) of mask i for source j.
+
+    Args:
+        masks: (batch, n, rows, columns).
+        spectra: of the sources, likewise.
+        mixture: (batch, 1, rows, columns).
+        params: of the separator.
+    """
+    return errors_of(masks[:, :, None], spectra[:, None], mixture[:, None], params)
 
 
 def inputs_of(spectrum: Tensor) -> Tensor:
@@ -110,13 +163,21 @@ def fixed_batches(material: Material, n_samples: int) -> list[TrainingBatch]:
 
 def _batch(material: Material, mixtures: Sequence[Mixture], n_samples: int) -> TrainingBatch:
     """The beginnings of some mixtures, padded with silence where they are short."""
-    clips = material.clips
-    n_pictures, sources, mouths, faces = clips.n_pictures(n_samples / clips.facts.rate), [], [], []
+    clips, rows = material.clips, []
+    seconds = n_samples / clips.facts.rate
+    n_pictures, n_frames = clips.n_pictures(seconds), clips.n_frames(seconds)
     for mixture in mixtures:
         cut = clips.references(mixture)[:, :n_samples]
-        sources.append(np.pad(cut, ((0, 0), (0, n_samples - cut.shape[1]))))
-        mouths.append(
-            np.stack([clips.mouth(part.clip_id, part.start_seconds, n_pictures) for part in mixture.segments])
+        parts = [(part.clip_id, part.start_seconds) for part in mixture.segments]
+        faces = [clips.faces(name)[0] if clips.facts.face_size else NO_PICTURES for name, _ in parts]
+        rows.append(
+            (
+                np.pad(cut, ((0, 0), (0, n_samples - cut.shape[1]))),
+                np.stack([clips.mouth(*part, n_pictures) for part in parts]),
+                np.stack(faces),
+                np.stack([clips.frames(*part, n_frames) for part in parts]),
+                np.array([name for name, _ in parts]),
+                np.array([start for _, start in parts]),
+            )
         )
-        faces.append(np.stack([clips.faces(part.clip_id)[0] for part in mixture.segments]))
-    return TrainingBatch(np.stack(sources), np.stack(mouths), np.stack(faces))
+    return TrainingBatch(*(np.stack(column) for column in zip(*rows, strict=True)))

@@ -9,6 +9,8 @@ from torch.nn import functional
 _COMPRESSION = 0.3  # of magnitudes, about as loudness grows
 _TINY = 1e-8
 _LEAST_ERROR = 1e-3  # of the mixture's energy, added to errors: nothing is gained beyond 30 dB
+_LEAST_ERROR_ALONE = 0.1  # likewise where one source is all that is heard: nothing is gained beyond 10 dB
+_SILENT = 1e-3  # of the mixture's energy: what has less is silent
 
 
 def mask_errors(masks: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -47,7 +49,8 @@ def spectrum_errors(estimates: Tensor, references: Tensor) -> Tensor:
 def signal_errors(estimates: Tensor, references: Tensor, mixture: Tensor) -> Tensor:
     """Return the logarithm (base 10) of the energy of the error over that of the reference: (...), minus SNR in 10 dB.
 
-    A thousandth of the mixture's energy is added to both, so that it is finite where a source is silent.
+    A thousandth of the mixture's energy is added to both; a tenth where a source is silent, or all that is heard: such
+    mixtures are easy, and what is gained by them in dB would outweigh all others.
 
     Args:
         estimates: complex (..., n_rows, n_columns).
@@ -62,8 +65,10 @@ def signal_errors(estimates: Tensor, references: Tensor, mixture: Tensor) -> Ten
         >>> round(float(signal_errors(0.9 * source, source, 0 * source)), 4)
         -2.0
     """
-    least = _LEAST_ERROR * _energy(mixture) + _TINY
-    return torch.log10((_energy(estimates - references) + least) / (_energy(references) + least))
+    whole, source = _energy(mixture), _energy(references)
+    is_alone = torch.minimum(source, _energy(mixture - references)) < _SILENT * whole
+    least = torch.where(is_alone, _LEAST_ERROR_ALONE, _LEAST_ERROR) * whole + _TINY
+    return torch.log10((_energy(estimates - references) + least) / (source + least))
 
 
 def binary_mask_errors(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -109,6 +114,34 @@ def cosine_triplets(anchors: Tensor, positives: Tensor, negatives: Tensor, margi
     near = functional.cosine_similarity(anchors, positives)
     far = functional.cosine_similarity(anchors, negatives)
     return functional.relu(far - near + margin).mean()
+
+
+def match_triplets(voices: Tensor, faces: Tensor) -> Tensor:
+    """Return the triplets of every voice with its own face and each other one of its mixture, a scalar, their sum.
+
+    Args:
+        voices: (batch, n_sources, width).
+        faces: (batch, n_sources, width).
+
+    References:
+        Gao & Grauman (2021), VisualVoice, CVPR.
+    """
+    pairs = itertools.permutations(range(voices.shape[1]), 2)
+    return torch.stack([cosine_triplets(voices[:, i], faces[:, i], faces[:, j]) for i, j in pairs]).sum()
+
+
+def consistency_triplets(couples: Tensor) -> Tensor:
+    """Return the triplets of one person's voice in two mixtures and the other voice of either, a scalar, their sum.
+
+    Args:
+        couples: (batch, 2, n_sources, width); the first source of both mixtures is one person, in other words.
+
+    References:
+        Gao & Grauman (2021), VisualVoice, CVPR.
+    """
+    first, second = couples[:, 0], couples[:, 1]
+    others = [mixture[:, j] for mixture in (first, second) for j in range(1, couples.shape[2])]
+    return torch.stack([cosine_triplets(first[:, 0], second[:, 0], other) for other in others]).sum()
 
 
 def shift_triplets(film: Tensor, aligned: Tensor, shifted: Tensor, margin: float = 2.0) -> Tensor:

@@ -14,7 +14,7 @@ def complex_mask(outputs: Tensor, limit: float) -> Tensor:
         outputs: of any size; real and imaginary part.
         limit: largest magnitude of either part of a mask.
     """
-    bounded = limit * torch.tanh(outputs)
+    bounded = limit * torch.tanh(outputs.float() if outputs.dtype == torch.bfloat16 else outputs)
     return torch.complex(bounded[..., 0, :, :], bounded[..., 1, :, :])
 
 

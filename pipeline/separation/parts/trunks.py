@@ -12,6 +12,7 @@ from torchvision.models.video.resnet import BasicBlock, Conv3DSimple, VideoResNe
 
 Size = Literal["small", "published"]
 _DROPOUT = 0.2  # of the temporal blocks
+_PUBLISHED_MOTION, _SMALL_MOTION = 512, (16, 32, 32, 32)  # channels
 _DILATIONS = {"small": (1, 2), "published": (1, 2, 4, 8)}
 
 
@@ -89,10 +90,10 @@ class StillTrunk(nn.Module):
 
 
 class MotionTrunk(nn.Module):
-    """A film becomes maps in time: a 3-D ResNet-18 that keeps a quarter of the pictures.
+    """A film becomes maps in time: a 3-D ResNet-18 that keeps a quarter of the pictures; the small one keeps all.
 
     Args:
-        size: ``small`` or ``published``, which makes 512 channels; small makes 64.
+        size: ``small`` or ``published``, which makes 512 channels; small makes 32.
 
     References:
         Tran et al. (2018), A closer look at spatiotemporal convolutions for action recognition, CVPR; Zhu & Rahtu
@@ -101,15 +102,16 @@ class MotionTrunk(nn.Module):
 
     Example:
         >>> MotionTrunk("small")(torch.zeros(1, 3, 16, 32, 32)).shape
-        torch.Size([1, 64, 4, 2, 2])
+        torch.Size([1, 32, 16, 8, 8])
     """
 
     def __init__(self, size: Size) -> None:
         super().__init__()
+        self.width = _PUBLISHED_MOTION if size == "published" else _SMALL_MOTION[-1]
         self.maps = _video_resnet() if size == "published" else _small_video()
 
     def forward(self, films: Tensor) -> Tensor:
-        """Return (batch, channels, n_pictures / 4, rows, columns) of films (batch, 3, n_pictures, height, width)."""
+        """Return (batch, width, n_times, rows, columns) of films (batch, 3, n_pictures, height, width)."""
         maps: Tensor = self.maps(films)
         return maps
 
@@ -174,16 +176,15 @@ def _video_resnet() -> nn.Module:
 def _set_stride(block: nn.Module, stride: tuple[int, int, int]) -> None:
     """Give the first convolution of a residual block, and its short cut, another stride."""
     for convolution in (block.conv1[0], block.downsample[0]):  # type: ignore[index]  # Sequentials, by their makers
-        convolution.stride = stride  # type: ignore[method-assign]
+        convolution.stride = stride  # type: ignore[method-assign]  # Module says that it is one
 
 
 def _small_video() -> nn.Module:
-    """Three 3-D convolutions with the time strides of the large one."""
-    strides = ((1, 2, 2), (2, 2, 2), (2, 2, 2), (1, 2, 2))
-    widths = (3, 16, 32, 64, 64)
+    """Four 3-D convolutions that keep all pictures and a quarter of their height and width."""
     layers: list[nn.Module] = []
-    for n_inputs, width, stride in zip(widths, widths[1:], strides, strict=False):
-        layers += [nn.Conv3d(n_inputs, width, 3, stride, padding=1, bias=False), nn.BatchNorm3d(width), nn.ReLU()]
+    for n_inputs, width, stride in zip((3, *_SMALL_MOTION), _SMALL_MOTION, (2, 2, 1, 1), strict=False):
+        convolution = nn.Conv3d(n_inputs, width, 3, (1, stride, stride), padding=1, bias=False)
+        layers += [convolution, nn.BatchNorm3d(width), nn.ReLU()]
     return nn.Sequential(*layers)
 
 

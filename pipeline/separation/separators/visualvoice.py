@@ -2,11 +2,12 @@
 
 One pass for each source: the film of the mouth and one picture of the face meet the mixture's spectrogram at the bottom
 of a U-Net, where a column is as long as a picture of the film. Beside the mask, embeddings of faces and of separated
-voices learn to match, and those of one voice in two mixtures to agree.
+voices learn to match, and those of one voice in two mixtures to agree. Where nothing is seen of any source, a learnt
+vector takes the place of what is seen, another one for each source: the network then separates as ``audio_only`` does.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -15,20 +16,32 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.separation.material import Facts, Material, TrainingBatch, TrainingStream
+from pipeline.separation.films import with_dropout
+from pipeline.separation.heard import Facts
+from pipeline.separation.material import Material, TrainingBatch, TrainingStream
 from pipeline.separation.parts.base import TrainingHistory, View
-from pipeline.separation.parts.learning import SpectrumParams, at_level, fixed_batches, inputs_of, masked
-from pipeline.separation.parts.losses import cosine_triplets, mask_errors, signal_errors, spectrum_errors
-from pipeline.separation.parts.masks import bin_weights, complex_mask, ideal_complex_mask
-from pipeline.separation.parts.saved import load_separator, save_separator
+from pipeline.separation.parts.checkpoint import NO_CHECKPOINT, Checkpoint
+from pipeline.separation.parts.learning import (
+    SpectrumParams,
+    at_level,
+    errors_by_order,
+    errors_of,
+    fixed_batches,
+    inputs_of,
+    masked,
+    on_device_of,
+)
+from pipeline.separation.parts.losses import consistency_triplets, least_over_orders, match_triplets
+from pipeline.separation.parts.masks import complex_mask
+from pipeline.separation.parts.saved import load_separator, put_weights, save_separator
 from pipeline.separation.parts.training import fit_steps
 from pipeline.separation.parts.trunks import MouthTrunk, Size, StillTrunk, normalised_mouth, normalised_picture
 from pipeline.separation.parts.unet import UNet, visualvoice_steps
-from pipeline.separation.parts.windows import overlap_add, window_starts
+from pipeline.separation.parts.windows import in_one_order, overlap_add, window_starts
+from pipeline.settings.device import chosen_device
 from pipeline.settings.paths import AnyPath
 
-MARGIN = 0.5  # of the triplets
-GREY = 0.0  # of a mouth's film after scaling, where it is dropped
+N_UNSEEN = 3  # learnt vectors for sources of which nothing is seen: mixtures of training have at most as many sources
 
 
 class VisualVoiceParams(SpectrumParams):
@@ -40,20 +53,22 @@ class VisualVoiceParams(SpectrumParams):
         face_width: of the embeddings of faces and voices; 128 as published.
         mouth_crop: side of the square that is cut out of the mouth's pictures, at random in training; 88 of 96 as
             published.
-        loss: ``mask``, as published; ``spectrum``: of the compressed estimate; ``signal``: the error's energy in dB.
         lambda_match: weight of the triplets of a voice, its face and the other face.
-        lambda_consistency: weight of the triplets of a voice in two mixtures and the other voice.
-        mouth_dropout: fraction of the training films that are held still or made grey.
+        lambda_consistency: weight of the triplets of a voice in two mixtures and the other voice; with 0 the mixtures
+            of a batch have nothing in common.
+        mouth_dropout: fraction of the training films that are hidden: half of these at times, a quarter is held still
+            and a quarter made grey.
+        view_dropout: fraction of the training mixtures of which nothing is seen; the best order of the masks counts.
     """
 
     trunk: Size
     lip_width: PositiveInt
     face_width: PositiveInt
     mouth_crop: PositiveInt
-    loss: Literal["mask", "spectrum", "signal"]
     lambda_match: NonNegativeFloat
     lambda_consistency: NonNegativeFloat
     mouth_dropout: float = Field(ge=0, le=1)
+    view_dropout: float = Field(ge=0, le=1)
 
 
 Params = VisualVoiceParams
@@ -64,6 +79,16 @@ class _Outputs(NamedTuple):
 
     masks: Tensor
     faces: Tensor
+
+
+class _Separated(NamedTuple):
+    """The errors (batch,) of a batch, spectra of sources and estimates, faces' embeddings, what is unseen (batch,)."""
+
+    errors: Tensor
+    spectra: Tensor
+    estimates: Tensor
+    faces: Tensor
+    unseen: Tensor
 
 
 class _Networks(nn.Module):
@@ -77,15 +102,21 @@ class _Networks(nn.Module):
         steps = visualvoice_steps(params.ngf, params.n_rows)
         bottom = params.face_width + params.lip_width + steps[-1].width
         self.unet = UNet(2, 2, steps, bottom)
+        self.unseen = nn.Parameter(torch.randn(N_UNSEEN, params.face_width + params.lip_width))
 
-    def forward(self, spectrum: Tensor, mouths: Tensor, faces: Tensor, limit: float) -> _Outputs:
-        """What is made of mixtures (batch, rows + 1, columns), films and faces (batch, n_sources, ...)."""
+    def forward(self, spectrum: Tensor, mouths: Tensor, faces: Tensor, unseen: Tensor, limit: float) -> _Outputs:
+        """What is made of mixtures (batch, rows + 1, columns), films and faces (batch, n_sources, ...).
+
+        ``unseen``, bool (batch, n_sources), says of which sources films and faces do not count.
+        """
         n_mixtures, n_sources = mouths.shape[:2]
         lips = self.mouth(mouths.flatten(0, 1))  # (batch * n_sources, lip_width, n_pictures)
         looks = self.face(faces.flatten(0, 1))  # (batch * n_sources, face_width)
         levels = [level.repeat_interleave(n_sources, dim=0) for level in self.unet.down(inputs_of(spectrum))]
         columns = levels[-1].shape[-1]
         seen = torch.cat([looks[:, :, None].expand(-1, -1, columns), _fitted(lips, columns)], dim=1)
+        in_place = self.unseen[[k % N_UNSEEN for k in range(n_sources)]].repeat(n_mixtures, 1)[:, :, None]
+        seen = torch.where(unseen.flatten()[:, None, None], in_place, seen)
         bottom = torch.cat([seen[:, :, None], levels[-1]], dim=1)  # (batch * n_sources, bottom, 1, columns)
         outputs = self.unet.up(levels, bottom)
         masks = complex_mask(outputs, limit).reshape(n_mixtures, n_sources, *outputs.shape[-2:])
@@ -96,30 +127,36 @@ class VisualVoice:
     """The model; see the module."""
 
     uses_views: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ("mouth", "face")
+    fewest_views: ClassVar[int] = 1
 
     def __init__(self, params: VisualVoiceParams, seed: int) -> None:
         self.params, self.seed = params, seed
         self.facts: Facts | None = None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.networks = _Networks(params)
+            self.networks = _Networks(params).to(chosen_device())
 
-    def fit(self, train: TrainingStream, validation: Material) -> TrainingHistory:
+    def fit(
+        self, train: TrainingStream, validation: Material, checkpoint: Checkpoint = NO_CHECKPOINT
+    ) -> TrainingHistory:
         """Return the history of learning from ``train``, one dict a look; ``validation`` chooses between them."""
-        params, rng = self.params, np.random.default_rng(self.seed)
+        params = self.params
         self.facts = train.clips.facts
         if self.facts.mouth_size < params.mouth_crop:
             expected = f"at most views.mouth_size={self.facts.mouth_size}"
             raise ParamsError(f"visualvoice.mouth_crop={params.mouth_crop}; expected {expected}")
         fixed = fixed_batches(validation, params.n_samples)
 
-        def loss() -> Tensor:
+        def loss(rng: np.random.Generator) -> Tensor:
+            if params.lambda_consistency == 0:
+                return self._loss(train.batch(params.batch_size, params.n_samples, rng), rng)
             return self._loss(train.couples(params.batch_size // 2, params.n_samples, rng), rng)
 
         def validation_loss() -> float:
-            return float(np.mean([self._mask_loss(batch, None)[0].item() for batch in fixed]))
+            return float(np.mean([self._separated(batch, None).errors.mean().item() for batch in fixed]))
 
-        return fit_steps(self.networks, loss, validation_loss, params, self.seed)
+        return fit_steps(self.networks, loss, validation_loss, params, self.seed, checkpoint)
 
     def separate(self, mixture: NDArray[np.float32], views: Sequence[View]) -> NDArray[np.float32]:
         """Return the sound of each view, (n_views, n_samples), of a mixture (n_samples,)."""
@@ -129,27 +166,29 @@ class VisualVoice:
         starts = window_starts(len(mixture), params.n_samples, params.hop_samples)
         n_pictures = max(1, round(params.n_samples / facts.rate * facts.mouth_fps))
         faces = np.stack([view.face[len(view.face) // 2] for view in views])
+        unseen = on_device_of(self.networks, np.array([[view.is_blank for view in views]]))
         pieces = []
         with torch.no_grad():
             for start in starts:
                 first = round(start / facts.rate * facts.mouth_fps)
                 films = np.stack([_cut(view.mouth, first, n_pictures) for view in views])
-                pieces.append(self._window(mixture[start : start + params.n_samples], films, faces))
-        return overlap_add(np.stack(pieces), starts, len(mixture))
+                pieces.append(self._window(mixture[start : start + params.n_samples], films, faces, unseen))
+        windows = np.stack(pieces)
+        return overlap_add(in_one_order(windows, starts) if unseen.all() else windows, starts, len(mixture))
 
     def embed_faces(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return embeddings (n, face_width) of faces (n, size, size, 3)."""
         with torch.no_grad():
-            vectors: Tensor = self.networks.face(normalised_picture(torch.from_numpy(faces)))
-        return vectors.numpy()
+            vectors: Tensor = self.networks.face(normalised_picture(on_device_of(self.networks, faces)))
+        return vectors.cpu().numpy()
 
     def embed_voices(self, sounds: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return embeddings (n, face_width) of voices (n, n_samples) of any length, each brought to one level."""
-        waves = torch.from_numpy(sounds)
+        waves = on_device_of(self.networks, sounds)
         with torch.no_grad():
             spectra = self.params.stft.analysis(at_level(waves, waves)[0])
             vectors: Tensor = self.networks.voice(inputs_of(spectra))
-        return vectors.numpy()
+        return vectors.cpu().numpy()
 
     def save(self, path: AnyPath) -> None:
         """Write the fitted separator to one safetensors file; equal ones give equal bytes."""
@@ -161,47 +200,44 @@ class VisualVoice:
         params, seed, facts, arrays = load_separator(path, VisualVoiceParams)
         separator = cls(params, seed)
         separator.facts = facts
-        separator.networks.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-        separator.networks.eval()
+        put_weights(separator.networks, arrays)
         return separator
 
     def _loss(self, batch: TrainingBatch, rng: np.random.Generator) -> Tensor:
-        """The loss of a batch of couples of mixtures, a scalar."""
-        loss, spectra, estimates, faces = self._mask_loss(batch, rng)
-        params, voices = self.params, {}
+        """The loss of a batch, a scalar; for consistency its mixtures are couples."""
+        found, params = self._separated(batch, rng), self.params
+        loss, voices = found.errors.mean(), dict[str, Tensor]()
         for name, weight in (("match", params.lambda_match), ("consistency", params.lambda_consistency)):
             if weight > 0:
-                shown = spectra if rng.random() < 0.5 else estimates  # the true sources in half of the steps
+                shown = found.spectra if rng.random() < 0.5 else found.estimates  # the true ones in half of the steps
                 voices[name] = _split(self.networks.voice(_parts(shown.flatten(0, 1))), shown.shape[1])
-        audible = torch.from_numpy(np.abs(batch.sources).max(axis=2) > 0).all(dim=1)
+        audible = on_device_of(self.networks, np.abs(batch.sources).max(axis=2) > 0).all(dim=1) & ~found.unseen
         if "match" in voices and audible.any():
-            loss = loss + params.lambda_match * match_loss(voices["match"][audible], faces[audible])
-        both = audible.reshape(-1, 2).all(dim=1)
-        if "consistency" in voices and both.any():
-            couples = _coupled(voices["consistency"])[both]  # (n, 2, n_sources, width)
-            loss = loss + params.lambda_consistency * consistency_loss(couples)
+            loss = loss + params.lambda_match * match_triplets(voices["match"][audible], found.faces[audible])
+        if "consistency" in voices and (both := audible.reshape(-1, 2).all(dim=1)).any():
+            couples = _split(voices["consistency"], 2)[both]  # (n, 2, n_sources, width)
+            loss = loss + params.lambda_consistency * consistency_triplets(couples)
         return loss
 
-    def _mask_loss(
-        self, batch: TrainingBatch, rng: np.random.Generator | None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The loss of the masks, the spectra of sources and estimates, the faces' embeddings; rng: of the training."""
-        stft, limit = self.params.stft, self.params.mask_limit
-        sources = torch.from_numpy(batch.sources)
+    def _separated(self, batch: TrainingBatch, rng: np.random.Generator | None) -> _Separated:
+        """What is made of a batch, and how wrong it is; rng: of the training."""
+        stft, params = self.params.stft, self.params
+        sources = on_device_of(self.networks, batch.sources)
         sources, _ = at_level(sources.sum(dim=1, keepdim=True), sources)
         spectra = stft.analysis(sources)[..., :-1, :]  # (batch, n_sources, rows, columns)
         whole = stft.analysis(sources.sum(dim=1))
         mixture = whole[:, None, :-1]
+        n_mixtures, n_sources = spectra.shape[:2]
+        drawn = np.ones(n_mixtures) if rng is None else rng.random(n_mixtures)
+        unseen = on_device_of(self.networks, drawn < params.view_dropout)
         mouths, faces = self._seen(batch.mouths, batch.faces, rng)
-        masks, looks = self.networks(whole, mouths, faces, limit)
-        estimates = masks * mixture
-        if self.params.loss == "mask":
-            errors = mask_errors(masks, ideal_complex_mask(spectra, mixture, limit), bin_weights(mixture))
-        elif self.params.loss == "spectrum":
-            errors = spectrum_errors(estimates, spectra)
-        else:
-            errors = signal_errors(estimates, spectra, mixture)
-        return errors.mean(), spectra, estimates, looks
+        hidden = unseen[:, None].expand(-1, n_sources)
+        masks, looks = self.networks(whole, mouths, faces, hidden, params.mask_limit)
+        errors = errors_of(masks, spectra, mixture, params).mean(dim=1)
+        if unseen.any():
+            by_order = errors_by_order(masks[unseen], spectra[unseen], mixture[unseen], params)
+            errors = errors.masked_scatter(unseen, least_over_orders(by_order))
+        return _Separated(errors, spectra, masks * mixture, looks, unseen)
 
     def _seen(
         self, mouths: NDArray[np.uint8], faces: NDArray[np.uint8], rng: np.random.Generator | None
@@ -211,61 +247,33 @@ class VisualVoice:
         top = left = (size - crop) // 2
         if rng is not None:
             top, left = rng.integers(size - crop + 1, size=2).tolist()
+            mouths = with_dropout(mouths, self.params.mouth_dropout, rng)
         films = mouths[..., top : top + crop, left : left + crop]
-        scaled = normalised_mouth(torch.from_numpy(np.ascontiguousarray(films)).float())
-        pictures = _split(normalised_picture(torch.from_numpy(faces).flatten(0, 1)), faces.shape[1])
+        scaled = normalised_mouth(on_device_of(self.networks, films).float())
+        pictures = _split(normalised_picture(on_device_of(self.networks, faces).flatten(0, 1)), faces.shape[1])
         if rng is not None:
-            scaled = _with_dropout(scaled, self.params.mouth_dropout, rng)
             scaled = scaled.flip(-1) if rng.random() < 0.5 else scaled
             pictures = pictures.flip(-1) if rng.random() < 0.5 else pictures
         return scaled, pictures
 
     def _window(
-        self, sound: NDArray[np.float32], films: NDArray[np.uint8], faces: NDArray[np.uint8]
+        self, sound: NDArray[np.float32], films: NDArray[np.uint8], faces: NDArray[np.uint8], unseen: Tensor
     ) -> NDArray[np.float32]:
         """Sounds (n_views, window's length) of a window of a mixture."""
-        padded = torch.from_numpy(np.pad(sound, (0, self.params.n_samples - len(sound))))[None]
+        padded = on_device_of(self.networks, np.pad(sound, (0, self.params.n_samples - len(sound))))[None]
         scaled, gain = at_level(padded, padded)
         spectrum = self.params.stft.analysis(scaled)
         mouths, pictures = self._seen(films[None], faces[None], None)
-        masks, _ = self.networks(spectrum, mouths, pictures, self.params.mask_limit)
-        return (masked(masks[0], spectrum, self.params.stft, self.params.n_samples) / gain).numpy()
+        masks, _ = self.networks(spectrum, mouths, pictures, unseen, self.params.mask_limit)
+        return (masked(masks[0], spectrum, self.params.stft, self.params.n_samples) / gain).cpu().numpy()
 
 
 Separator = VisualVoice
 
 
-def match_loss(voices: Tensor, faces: Tensor) -> Tensor:
-    """Return the triplets of every voice with its own face and each other one of its mixture, a scalar, their sum.
-
-    Args:
-        voices: (batch, n_sources, width).
-        faces: (batch, n_sources, width).
-    """
-    n = voices.shape[1]
-    pairs = [(i, j) for i in range(n) for j in range(n) if i != j]
-    return torch.stack([cosine_triplets(voices[:, i], faces[:, i], faces[:, j], MARGIN) for i, j in pairs]).sum()
-
-
-def consistency_loss(couples: Tensor) -> Tensor:
-    """Return the triplets of one person's voice in two mixtures and the other voice of either, a scalar, their sum.
-
-    Args:
-        couples: (batch, 2, n_sources, width); the first source of both mixtures is one person, in other words.
-    """
-    first, second = couples[:, 0], couples[:, 1]
-    others = [mixture[:, j] for mixture in (first, second) for j in range(1, couples.shape[2])]
-    return torch.stack([cosine_triplets(first[:, 0], second[:, 0], other, MARGIN) for other in others]).sum()
-
-
 def _split(rows: Tensor, n_sources: int) -> Tensor:
     """Rows (batch * n_sources, ...) by their mixtures, (batch, n_sources, ...)."""
     return rows.reshape(-1, n_sources, *rows.shape[1:])
-
-
-def _coupled(mixtures: Tensor) -> Tensor:
-    """Mixtures (batch, ...) two by two, (batch / 2, 2, ...)."""
-    return _split(mixtures, 2)
 
 
 def _parts(spectra: Tensor) -> Tensor:
@@ -284,11 +292,3 @@ def _cut(film: NDArray[np.uint8], first: int, n_pictures: int) -> NDArray[np.uin
     """Pictures of a film from one on; its last one stays."""
     places = np.minimum(np.arange(first, first + n_pictures), len(film) - 1)
     return film[places]
-
-
-def _with_dropout(films: Tensor, fraction: float, rng: np.random.Generator) -> Tensor:
-    """Films (batch, n_sources, n_pictures, height, width), some of them held still, as many of them grey."""
-    drawn = rng.random(films.shape[:2])
-    still = torch.from_numpy(drawn < fraction / 2)[..., None, None, None]
-    grey = torch.from_numpy((drawn >= fraction / 2) & (drawn < fraction))[..., None, None, None]
-    return torch.where(grey, torch.full_like(films, GREY), torch.where(still, films[:, :, :1], films))

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pystoi import stoi as of_package
 
 from pipeline.dataset.scenes.people import make_person
@@ -19,7 +20,7 @@ def test_stoi_is_that_of_its_package_and_falls_with_noise() -> None:
 
 
 @pytest.mark.parametrize("sound", [VOICE[:2000], np.pad(VOICE[4000:4400], (0, 20000))], ids=["short", "a click"])
-def test_too_little_speech_has_no_stoi(sound: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_too_little_speech_has_no_stoi(sound: NDArray[np.float32]) -> None:
     assert speech.stoi(sound, sound, 8000) is None
 
 

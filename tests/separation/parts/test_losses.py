@@ -52,17 +52,18 @@ def test_errors_of_signals_are_minus_their_snr() -> None:
         assert 10 * float(error) == pytest.approx(-snr_db)
 
 
-def test_a_silent_source_is_an_error_of_its_own_and_30_db_below_the_mixture_is_perfect() -> None:
+def test_a_source_beside_silence_counts_at_most_10_db_and_any_other_30() -> None:
     mixture = torch.ones(1, 2, 5, dtype=torch.complex128)
-    silence, perfect = 0 * mixture, mixture
+    silence, half = 0 * mixture, 0.5 * mixture
     assert float(losses.signal_errors(silence, silence, mixture)) == 0
-    assert float(losses.signal_errors(mixture, silence, mixture)) == pytest.approx(math.log10(1.001 / 0.001))
-    assert float(losses.signal_errors(perfect, mixture, mixture)) == pytest.approx(-math.log10(1.001 / 0.001))
+    assert float(losses.signal_errors(mixture, silence, mixture)) == pytest.approx(math.log10(1.1 / 0.1))
+    assert float(losses.signal_errors(mixture, mixture, mixture)) == pytest.approx(-math.log10(1.1 / 0.1))
+    assert float(losses.signal_errors(half, half, mixture)) == pytest.approx(-math.log10(0.251 / 0.001))
 
 
 def test_the_gradient_at_a_silent_bin_is_finite() -> None:
     estimate = torch.zeros(1, 2, 2, dtype=torch.complex64, requires_grad=True)
-    losses.spectrum_errors(estimate, torch.ones(1, 2, 2, dtype=torch.complex64)).sum().backward()  # type: ignore[no-untyped-call]
+    losses.spectrum_errors(estimate, torch.ones(1, 2, 2, dtype=torch.complex64)).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
     assert estimate.grad is not None
     assert torch.isfinite(torch.view_as_real(estimate.grad)).all()
 
@@ -88,15 +89,34 @@ def test_the_best_order_is_looked_for_in_each_mixture(n: int) -> None:
     np.testing.assert_allclose(losses.least_over_orders(errors), expected)
 
 
+def cosine(a: Tensor, b: Tensor) -> float:
+    return float(a @ b) / math.sqrt(float(a @ a) * float(b @ b))
+
+
+def hinge(anchor: Tensor, positive: Tensor, negative: Tensor) -> float:
+    return max(0.0, cosine(anchor, negative) - cosine(anchor, positive) + 0.5)
+
+
 def test_cosine_triplets_are_a_mean_of_hinges() -> None:
     anchors, positives, negatives = randn(6, 4), randn(6, 4), randn(6, 4)
-
-    def cosine(a: Tensor, b: Tensor) -> float:
-        return float(a @ b) / math.sqrt(float(a @ a) * float(b @ b))
-
-    rows = zip(anchors, positives, negatives, strict=True)
-    expected = [max(0.0, cosine(a, n) - cosine(a, p) + 0.5) for a, p, n in rows]
+    expected = [hinge(*row) for row in zip(anchors, positives, negatives, strict=True)]
     assert float(losses.cosine_triplets(anchors, positives, negatives)) == pytest.approx(sum(expected) / 6)
+
+
+def test_a_voice_is_matched_with_its_face_against_each_other_one() -> None:
+    voices, faces = randn(5, 3, 8), randn(5, 3, 8)
+    pairs = itertools.permutations(range(3), 2)
+    expected = sum(sum(hinge(voices[k, i], faces[k, i], faces[k, j]) for k in range(5)) / 5 for i, j in pairs)
+    assert float(losses.match_triplets(voices, faces)) == pytest.approx(expected)
+
+
+def test_one_persons_voice_agrees_in_two_mixtures_against_the_other_voice_of_either() -> None:
+    couples = randn(5, 2, 2, 8)
+    rows = [
+        hinge(couple[0, 0], couple[1, 0], couple[0, 1]) + hinge(couple[0, 0], couple[1, 0], couple[1, 1])
+        for couple in couples
+    ]
+    assert float(losses.consistency_triplets(couples)) == pytest.approx(sum(rows) / 5)
 
 
 def test_triplets_of_shifts_are_a_mean_of_hinges() -> None:

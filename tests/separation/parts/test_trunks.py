@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -5,6 +7,7 @@ from torch import nn
 from pipeline.separation.parts.trunks import (
     MotionTrunk,
     MouthTrunk,
+    Size,
     StillTrunk,
     count_weights,
     normalised_mouth,
@@ -15,21 +18,22 @@ N_WORDS_OF_THE_PUBLISHED_MOUTH = 500 * 513  # a layer that nothing uses, and tha
 
 
 @pytest.mark.parametrize(
-    ("trunk", "n_weights"),
+    ("make", "n_weights"),
     [
-        (MouthTrunk("published", 512), 8.88e6),
-        (StillTrunk("published", 3, 128), 11.24e6),
-        (StillTrunk("published", 2, 128), 11.24e6),
-        (MotionTrunk("published"), 33.2e6),
+        (lambda: MouthTrunk("published", 512), 8.88e6),
+        (lambda: StillTrunk("published", 3, 128), 11.24e6),
+        (lambda: StillTrunk("published", 2, 128), 11.24e6),
+        (lambda: MotionTrunk("published"), 33.2e6),
     ],
     ids=["mouth", "face", "voice", "motion"],
 )
-def test_a_published_trunk_has_the_published_number_of_weights(trunk: nn.Module, n_weights: float) -> None:
-    assert abs(count_weights(trunk) / n_weights - 1) < 0.01
+def test_a_published_trunk_has_the_published_number_of_weights(make: Callable[[], nn.Module], n_weights: float) -> None:
+    with torch.device("meta"):
+        assert abs(count_weights(make()) / n_weights - 1) < 0.01
 
 
 def test_published_trunks_make_what_is_published() -> None:
-    with torch.no_grad():
+    with torch.no_grad(), torch.device("meta"):  # shapes without numbers
         mouth = MouthTrunk("published", 512).eval()
         assert mouth.stem(torch.zeros(1, 1, 4, 88, 88)).shape == (1, 24, 4, 22, 22)
         assert mouth(torch.zeros(1, 4, 88, 88)).shape == (1, 512, 4)
@@ -38,8 +42,8 @@ def test_published_trunks_make_what_is_published() -> None:
 
 
 @pytest.mark.parametrize("size", ["small", "published"])
-def test_a_mouth_is_read_from_both_sides_of_a_moment(size: str) -> None:
-    trunk = MouthTrunk(size, 16).eval()  # type: ignore[arg-type]
+def test_a_mouth_is_read_from_both_sides_of_a_moment(size: Size) -> None:
+    trunk = MouthTrunk(size, 16).eval()
     film = torch.randn(1, 9, 32, 32, requires_grad=True)
     trunk(film)[0, :, 4].sum().backward()
     assert film.grad is not None

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.separation.material import HeardClips, Material, TrainingBatch, TrainingStream
+from pipeline.separation.heard import HeardClips
+from pipeline.separation.material import Material, TrainingBatch, TrainingStream
 from pipeline.separation.measures.bss import best_order, si_sdr
 from pipeline.separation.parts.base import Separator, View, separator_module
 from pipeline.separation.parts.learning import fixed_batches
@@ -31,9 +32,11 @@ class OneBatch(TrainingStream):
 def improvement(separator: Separator, mixtures: TrainingBatch) -> float:
     """Mean SI-SDR over that of the mixture, dB; in the best order where nothing is seen."""
     gained = []
-    for sources, mouths, faces in zip(*mixtures, strict=True):
+    for sources, mouths, faces, frames in zip(*mixtures[:4], strict=True):
         whole = sources.sum(axis=0)
-        estimates = separator.separate(whole, [View(*view) for view in zip(mouths, faces[:, None], strict=True)])
+        estimates = separator.separate(
+            whole, [View(*view) for view in zip(mouths, faces[:, None], frames, strict=True)]
+        )
         if not separator.uses_views:
             estimates = estimates[list(best_order(sources, estimates))]
         gained.append(si_sdr(sources, estimates) - si_sdr(sources, np.stack([whole] * len(sources))))
