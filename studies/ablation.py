@@ -8,24 +8,57 @@ call made is replaced. The table at the end is read from ``dvc exp show``, which
 import argparse
 import csv
 import io
+import json
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 MODEL = "dual_subspace"
 PAPER: dict[str, Any] = {
+    "inputs": "standardised",
+    "correlation": "likelihood",
+    "discriminative": "label_distance",
+    "dropout": 0.0,
+    "fusion": "cca",
+    "fusion_ridge": 0.1,
+    "weight_decay": 1e-4,
+    "epochs": 57,
+    "patience": None,
+}
+"""The paper's form; ``python -m studies.paper_form`` chose what the paper leaves open (docs/models.md)."""
+COLLAPSED: dict[str, Any] = {
     "inputs": "standardised",
     "correlation": "pairwise",
     "discriminative": "label_distance",
     "fusion": "cca",
     "patience": 20,
 }
+"""What stood for it before, on top of params.yaml: its explicit branches collapse, which a fit has to notice."""
 ONE_SUBSPACE: dict[str, Any] = {"lambda_constraint": 0.0, "fusion": "weighted"}
+EXPLICIT_ONLY = ONE_SUBSPACE | {"explicit_share": 1.0, "lambda_disc": 0.0}
+IMPLICIT_ONLY = ONE_SUBSPACE | {"explicit_share": 0.0, "lambda_corr": 0.0}
+KERNELS: dict[str, Any] = {
+    "inputs": "unit",
+    "whitening_ridge": 1.0,
+    "explicit_branch": "fourier",
+    "implicit_branch": "fourier",
+    "n_fourier_features": 512,
+    "n_heads": 4,
+    "dropout": 0.8,
+    "learning_rate": 2e-3,
+    "weight_decay": 1.0,
+    "clip_norm": 10.0,
+    "epochs": 40,
+}
+"""A stronger form of the model than that of params.yaml: both branches are kernel machines of four heads."""
 PRESETS: dict[str, dict[str, Any]] = {
     "full": {},
-    "explicit-only": ONE_SUBSPACE | {"explicit_share": 1.0, "lambda_disc": 0.0},
-    "implicit-only": ONE_SUBSPACE | {"explicit_share": 0.0, "lambda_corr": 0.0},
+    "explicit-only": EXPLICIT_ONLY,
+    "implicit-only": IMPLICIT_ONLY,
+    "explicit-only-2-heads": EXPLICIT_ONLY | {"n_heads": 2},
+    "implicit-only-2-heads": IMPLICIT_ONLY | {"n_heads": 2},
+    "one-subspace-2-heads": ONE_SUBSPACE | {"n_subspaces": 1, "n_heads": 2},
     "no-constraint": {"lambda_constraint": 0.0},
     "no-correlation": {"lambda_corr": 0.0},
     "no-whitening": {"inputs": "standardised"},
@@ -33,6 +66,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fusion-cluster-cca": {"fusion": "cluster_cca"},
     "no-fusion-cca": {"fusion": "weighted"},
     "plain-concatenation": {"fusion": "none"},
+    "kernels": KERNELS,
+    "kernels-explicit-only": KERNELS | EXPLICIT_ONLY | {"n_heads": 8},
+    "kernels-implicit-only": KERNELS | IMPLICIT_ONLY | {"n_heads": 8},
+    "kernels-one-subspace": KERNELS | ONE_SUBSPACE | {"n_subspaces": 1, "n_heads": 8},
+    "kernels-no-constraint": KERNELS | {"lambda_constraint": 0.0},
     "paper": PAPER,
     "paper-plain-concatenation": PAPER | {"fusion": "none"},
 }
@@ -44,11 +82,8 @@ def main() -> None:
     """Run the experiments, one after the other, and print the table."""
     arguments = _arguments()
     try:
-        known = _dvc("exp", "list", "--name-only").split()
         for name in arguments.presets:
-            if PREFIX + name in known:
-                _dvc("exp", "remove", PREFIX + name)
-            subprocess.run(command(name, arguments.set_param), check=True)
+            run_again(PREFIX + name, command(name, arguments.set_param))
         print("\n".join(table(_dvc("exp", "show", "--csv"), arguments.presets)))
     except subprocess.CalledProcessError as error:
         sys.exit(f"ablation: {' '.join(error.cmd)} ended with exit code {error.returncode}")
@@ -61,9 +96,41 @@ def command(name: str, changes: Sequence[str]) -> list[str]:
         name: of the preset.
         changes: KEY=VALUE of params.yaml, changed for all presets.
     """
-    presets = [f"model.{key}={value}" for key, value in PRESETS[name].items()]
-    words = [word for change in [*changes, *presets] for word in ("-S", change)]
-    return [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", PREFIX + name, *words]
+    return experiment(PREFIX + name, changes, options("model", PRESETS[name]))
+
+
+def experiment(name: str, changes: Sequence[str], preset: Sequence[str]) -> list[str]:
+    """Return the command that runs a DVC experiment in a copy of the project.
+
+    Args:
+        name: of the experiment.
+        changes: KEY=VALUE of params.yaml.
+        preset: options that come after them, from ``options``.
+    """
+    words = [word for change in changes for word in ("-S", change)]
+    return [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", name, *words, *preset]
+
+
+def run_again(name: str, command: Sequence[str]) -> None:
+    """Run an experiment in the place of one of the same name.
+
+    Raises:
+        CalledProcessError: DVC fails.
+    """
+    if name in _dvc("exp", "list", "--name-only").split():
+        _dvc("exp", "remove", name)
+    subprocess.run(command, check=True)
+
+
+def options(section: str, preset: Mapping[str, Any]) -> list[str]:
+    """Return the options of ``dvc exp run`` that write a preset into a section of params.yaml.
+
+    Example:
+        >>> options("model", {"fusion": "none", "patience": None})
+        ['-S', 'model.fusion=none', '-S', 'model.patience=null']
+    """
+    written = {key: value if isinstance(value, str) else json.dumps(value) for key, value in preset.items()}
+    return [word for key, value in written.items() for word in ("-S", f"{section}.{key}={value}")]
 
 
 def table(shown: str, names: Iterable[str]) -> Iterator[str]:

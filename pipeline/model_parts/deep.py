@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -13,15 +13,16 @@ from torch.nn import functional
 from pipeline.errors import DataError
 from pipeline.model_parts import distributed, training
 from pipeline.model_parts.base import History, Pairs, SeededParams, check_features, check_pairs
+from pipeline.model_parts.collapse import BranchExtent, collapsed, extent
 from pipeline.model_parts.layers import INPUT_SEARCH, FeatureEncoder, InputParams
 from pipeline.model_parts.saving import load_model, save_model
 from pipeline.model_parts.search_space import SearchSpace
 from pipeline.retrieval import average_map
 from pipeline.settings.device import chosen_device, one_thread
+from pipeline.settings.notices import tell_once
 from pipeline.settings.paths import AnyPath
 
 DEEP_SEARCH: SearchSpace = INPUT_SEARCH | {
-    "patience": [None, 20],
     "learning_rate": ("loguniform", 3e-4, 1e-2),
     "weight_decay": ("loguniform", 1e-5, 0.1),
 }
@@ -44,7 +45,10 @@ class Network(nn.Module, ABC):
         sizes: audio width, visual width and number of classes, kept with the weights so that ``load`` can lay the
             network out again.
         n_epochs_done: finished epochs, for weights that change in the course of the training.
+        remedy: what to change where training has collapsed a branch.
     """
+
+    remedy: ClassVar[str] = "a lower learning_rate, dropout or weight_decay, or other weights of its losses"
 
     audio: FeatureEncoder
     visual: FeatureEncoder
@@ -80,6 +84,15 @@ class Network(nn.Module, ABC):
             self.visual.prepare_by(visual, labels_onehot)
             return self.audio.prepared(audio), self.visual.prepared(visual)
 
+    def extents(self, audio: Tensor, visual: Tensor) -> dict[str, BranchExtent]:
+        """Return how each branch embeds (n, width) features, by modality and branch; called in eval mode."""
+        with one_thread():
+            return {
+                f"{modality} {branch}".strip(): extent(embeddings)
+                for modality, encoder, features in (("audio", self.audio, audio), ("visual", self.visual, visual))
+                for branch, embeddings in encoder.branches(features).items()
+            }
+
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
         """Count the epoch; called in eval mode with all train features (n, width), it may set buffers."""
         self.n_epochs_done += 1
@@ -107,6 +120,8 @@ class DeepModel:
     def fit(self, train: Pairs, validation: Pairs) -> History:
         """Return one dict an epoch of learning from the pairs ``train``, (n, width) each, stopped by ``validation``.
 
+        A line on stderr tells of branches that have collapsed.
+
         Raises:
             DataError: the pairs cannot be used, or the loss is no longer finite.
         """
@@ -116,6 +131,8 @@ class DeepModel:
         network = self._new_network([audio.shape[1], visual.shape[1], labels_onehot.shape[1]])
         prepared = network.prepare(audio, visual, labels_onehot)
         self._network = network
+        with torch.inference_mode():
+            before = network.eval().extents(audio, visual)
         watched = validation if self._params.patience is not None else _some(validation, self._seed)
 
         def validation_map() -> float:
@@ -124,7 +141,12 @@ class DeepModel:
 
         data = (*prepared, labels_onehot)
         with distributed.shared_loss(network, network.loss, [network.audio, network.visual]) as loss:
-            return training.fit(network, loss, data, validation_map, self._params, self._seed)
+            history = training.fit(network, loss, data, validation_map, self._params, self._seed)
+        with torch.inference_mode():
+            found = collapsed(before, network.extents(audio, visual), len(np.unique(train.labels)))
+        if found and distributed.rank() == 0:
+            tell_once(self._collapse_in_words(found))
+        return history
 
     def embed_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (n, k) embeddings of (n, audio width) features.
@@ -170,6 +192,12 @@ class DeepModel:
         model._network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         model._network.eval()
         return model
+
+    def _collapse_in_words(self, found: dict[str, str]) -> str:
+        """A line about collapsed branches."""
+        model = type(self).__module__.rpartition(".")[2]
+        branches = "; ".join(f"{branch} has {number}" for branch, number in found.items())
+        return f"train: {model}, seed {self._seed}: collapsed embeddings: {branches}; try {self.network_class.remedy}"
 
     def _map_of(self, pairs: Pairs) -> float:
         """The MAP of the pairs' embeddings."""

@@ -69,6 +69,27 @@ def from_first_rank(compute: Callable[[], float]) -> float:
     return answer[0]
 
 
+def average(tensors: Sequence[Tensor]) -> None:
+    """Put the mean over the ranks in the place of each tensor, of any shape; all ranks give as many of equal shapes."""
+    if n_ranks() == 1 or not tensors:
+        return
+    flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
+    distributed.all_reduce(flat)
+    flat /= n_ranks()
+    for tensor, mean in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
+        tensor.detach().copy_(mean.view_as(tensor))
+
+
+def average_gradients(network: nn.Module) -> None:
+    """Put the mean over the ranks in the place of all gradients; a weight that a rank did not use has 0 there."""
+    if n_ranks() == 1:
+        return
+    learnt = [weight for weight in network.parameters() if weight.requires_grad]
+    for weight in learnt:
+        weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+    average([weight.grad for weight in learnt if weight.grad is not None])
+
+
 @contextmanager
 def shared_loss(network: nn.Module, loss: Loss, encoders: Sequence[nn.Module]) -> Iterator[Loss]:
     """Yield the loss with which all ranks train one network; to a lone rank ``loss`` itself.

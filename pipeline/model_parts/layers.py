@@ -1,11 +1,13 @@
 """Parts that the encoders of deep models are built of: prepared inputs, hidden blocks, Gaussian heads."""
 
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pipeline.model_parts.search_space import SearchSpace
 from pipeline.settings.params import StageParams
@@ -14,7 +16,7 @@ _VARIANCE_FLOOR = 1e-9  # keeps the covariance of features invertible that do no
 
 
 INPUT_SEARCH: SearchSpace = {
-    "inputs": ["standardised", "whitened"],
+    "inputs": ["standardised", "whitened", "unit"],
     "whitening_ridge": ("loguniform", 0.1, 10.0),
 }
 HIDDEN_SEARCH: SearchSpace = {
@@ -28,11 +30,12 @@ class InputParams(StageParams):
     """How features come to an encoder.
 
     Attributes:
-        inputs: standardised by the train rows, or also whitened by their covariance within the classes.
+        inputs: ``standardised`` by the train rows; ``whitened``, that is standardised and then whitened by their
+            covariance within the classes; or ``unit``, whitened without being standardised, and rows of one length.
         whitening_ridge: added to that covariance, relative to its mean variance; ``standardised`` has none.
     """
 
-    inputs: Literal["standardised", "whitened"]
+    inputs: Literal["standardised", "whitened", "unit"]
     whitening_ridge: PositiveFloat
 
 
@@ -51,7 +54,7 @@ class HiddenParams(StageParams):
 
 
 class FeatureEncoder(nn.Module):
-    """An encoder of features that are standardised by the train rows, and whitened too where its params ask for it.
+    """An encoder of features that are prepared by the train rows, as ``InputParams`` says.
 
     The standardisation takes the place of the batch normalisation in front of many papers' encoders, with no running
     statistics to lag behind. A subclass adds its layers and ``forward``, which begins with ``inputs``.
@@ -66,29 +69,36 @@ class FeatureEncoder(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("deviation", torch.ones(width))
-        self.register_buffer("whitening", torch.eye(width) if params.inputs == "whitened" else None)
-        self._whitening_ridge = params.whitening_ridge
+        self.register_buffer("whitening", torch.eye(width) if params.inputs != "standardised" else None)
+        self._inputs, self._whitening_ridge = params.inputs, params.whitening_ridge
 
     def prepare_by(self, features: Tensor, labels_onehot: Tensor) -> None:
         """Take the statistics from (n, width) train features of (n, n_classes) labels.
 
-        A feature that is constant there keeps deviation 1. Labels only count for the whitening.
+        A feature that is constant there keeps deviation 1, and so do all of ``unit`` inputs. Labels only count for the
+        whitening.
         """
         deviation = features.std(dim=0, correction=0)
         self.mean.copy_(features.mean(dim=0))
-        self.deviation.copy_(torch.where(deviation > 0, deviation, 1))
+        if self._inputs != "unit":
+            self.deviation.copy_(torch.where(deviation > 0, deviation, 1))
         if self.whitening is not None:
             standard = ((features - self.mean) / self.deviation).double()
             self.whitening.copy_(whitening_within_classes(standard, labels_onehot.double(), self._whitening_ridge))
 
     def prepared(self, features: Tensor) -> Tensor:
-        """Return (n, width) features in deviations from the train mean, whitened where the params ask for it."""
+        """Return (n, width) features as ``InputParams`` says; rows of one length have a mean square of 1."""
         standard = (features - self.mean) / self.deviation
-        return standard if self.whitening is None else standard @ self.whitening
+        prepared = standard if self.whitening is None else standard @ self.whitening
+        return functional.normalize(prepared) * math.sqrt(prepared.shape[1]) if self._inputs == "unit" else prepared
 
     def inputs(self, features: Tensor) -> Tensor:
         """Return (n, width) inputs of the layers: in training mode the features, which a fit has prepared before."""
         return features if self.training else self.prepared(features)
+
+    def branches(self, features: Tensor) -> dict[str, Tensor]:
+        """Return the embeddings (n, k) of (n, width) features, by the name of the branch that gives them."""
+        return {"": self(features)}
 
 
 def whitening_within_classes(standard: Tensor, labels_onehot: Tensor, ridge: float) -> Tensor:
@@ -99,7 +109,7 @@ def whitening_within_classes(standard: Tensor, labels_onehot: Tensor, ridge: flo
     mean square of the whitened rows 1, as that of standardised ones is.
 
     Args:
-        standard: (n, width) float64 standardised train features.
+        standard: (n, width) float64 train features, standardised or only centred.
         labels_onehot: (n, n_classes) float64; a class may have no row.
         ridge: above 0.
 
@@ -163,6 +173,19 @@ def kernel_machine(width: int, output_width: int, n_features: int, dropout: floa
     return nn.Sequential(FourierFeatures(width, n_features), nn.Dropout(dropout), nn.Linear(n_features, output_width))
 
 
+class Heads(nn.Module):
+    """Copies of a branch, each with weights of its own, their outputs side by side."""
+
+    def __init__(self, heads: Iterable[nn.Module]) -> None:
+        """Take ``n_heads`` branches of one width."""
+        super().__init__()
+        self.heads = nn.ModuleList(heads)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (n, n_heads * output width) outputs of (n, width) inputs."""
+        return torch.cat([head(inputs) for head in self.heads], dim=1)
+
+
 class PerceptronParams(InputParams, HiddenParams):
     """Inputs and hidden blocks of an encoder."""
 
@@ -199,6 +222,10 @@ class GaussianEncoder(FeatureEncoder):
         """Return mean and log variance, (n, latent_width) each, of (n, width) features."""
         hidden = self.body(self.inputs(features))  # (n, body_width)
         return self.latent_mean(hidden), self.latent_log_variance(hidden)
+
+    def branches(self, features: Tensor) -> dict[str, Tensor]:
+        """Return the means (n, latent_width) of (n, width) features."""
+        return {"latent mean": self(features)[0]}
 
 
 def sampled(mean: Tensor, log_variance: Tensor) -> Tensor:

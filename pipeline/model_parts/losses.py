@@ -107,16 +107,19 @@ def cca_loss(audio: Tensor, visual: Tensor, n_components: int, ridge: float) -> 
     return -_correlations(cross, audio_centred, visual_centred, ridge)[:n_components].sum().to(audio.dtype)
 
 
-def discriminative_loss(audio: Tensor, visual: Tensor, labels_onehot: Tensor, projection: Tensor) -> Tensor:
+def discriminative_loss(
+    audio: Tensor, visual: Tensor, labels_onehot: Tensor, projection: Tensor, bias: Tensor | None = None
+) -> Tensor:
     """Mean distance between the projected embeddings and the one-hot labels, summed over the two modalities.
 
-    ``1/n sum_i ||P a_i - y_i||_2 + ||P v_i - y_i||_2``
+    ``1/n sum_i ||P a_i + b - y_i||_2 + ||P v_i + b - y_i||_2``
 
     Args:
         audio: (n, width) float.
         visual: (n, width) float.
         labels_onehot: (n, n_classes), one 1 a row.
         projection: P, (n_classes, width); one for both modalities.
+        bias: b, (n_classes,); None for 0.
 
     Returns:
         scalar, at least 0.
@@ -124,8 +127,9 @@ def discriminative_loss(audio: Tensor, visual: Tensor, labels_onehot: Tensor, pr
     References:
         Zhen et al. (2019), Deep Supervised Cross-Modal Retrieval, CVPR.
     """
-    audio_distance: Tensor = torch.linalg.vector_norm(audio @ projection.T - labels_onehot, dim=1)  # (n,)
-    visual_distance: Tensor = torch.linalg.vector_norm(visual @ projection.T - labels_onehot, dim=1)  # (n,)
+    targets = labels_onehot if bias is None else labels_onehot - bias
+    audio_distance: Tensor = torch.linalg.vector_norm(audio @ projection.T - targets, dim=1)  # (n,)
+    visual_distance: Tensor = torch.linalg.vector_norm(visual @ projection.T - targets, dim=1)  # (n,)
     return (audio_distance + visual_distance).mean()
 
 

@@ -15,7 +15,7 @@ from pipeline.settings.device import one_thread
 from pipeline.settings.params import StageParams
 from pipeline.settings.progress import progress
 
-_BETAS, _EPSILON = (0.9, 0.999), 1e-8  # of AdamW, as in the paper
+_BETA2, _EPSILON = 0.999, 1e-8  # of AdamW, as in the paper
 
 
 class TrainingParams(StageParams):
@@ -37,6 +37,11 @@ class TrainingParams(StageParams):
     weight_decay: NonNegativeFloat
     clip_norm: PositiveFloat
     patience: PositiveInt | None
+
+    @property
+    def beta1(self) -> float:
+        """AdamW's beta 1, in [0, 1): what a step keeps of the mean of the gradients before it."""
+        return 0.9
 
 
 @contextmanager
@@ -106,8 +111,8 @@ class AdamW:
             n_steps,
             fused=True,
             amsgrad=False,
-            beta1=_BETAS[0],
-            beta2=_BETAS[1],
+            beta1=self._params.beta1,
+            beta2=_BETA2,
             lr=self._params.learning_rate,
             weight_decay=self._params.weight_decay,
             eps=_EPSILON,

@@ -32,6 +32,8 @@ class Params(DeepParams, HiddenParams):
         lambda_label: weight of the label predictor's cross entropy.
         lambda_structure: weight of the inter-modal invariance.
         lambda_adversarial: final weight of the reversed gradient of the modality classifier; 0 for no adversary.
+        adversarial_epochs: over which that weight grows. It is no part of ``epochs``, so that fewer epochs are the
+            beginning of the same training.
         negative_weight: of the pairs of two classes, beside those of one, in the inter-modal invariance.
         margin: distance of unit vectors from which a pair of two classes costs nothing; unrelated vectors have 1.41.
         common_width: width of the embedding.
@@ -40,6 +42,7 @@ class Params(DeepParams, HiddenParams):
     lambda_label: NonNegativeFloat
     lambda_structure: NonNegativeFloat
     lambda_adversarial: NonNegativeFloat
+    adversarial_epochs: PositiveInt
     negative_weight: NonNegativeFloat
     margin: float = Field(gt=0, le=2)
     common_width: PositiveInt
@@ -95,7 +98,7 @@ class AcmrNetwork(Network):
 
     def reversal_weight(self) -> float:
         """Return the weight of the reversed gradient in this epoch: from 0 up to nearly ``lambda_adversarial``."""
-        progress = self.n_epochs_done / self.params.epochs
+        progress = min(1.0, self.n_epochs_done / self.params.adversarial_epochs)
         return self.params.lambda_adversarial * math.tanh(_SCHEDULE_STEEPNESS * progress / 2)
 
 

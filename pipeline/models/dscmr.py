@@ -1,6 +1,8 @@
 """DSCMR: discrimination in the label space and in the common space, and pairs that coincide."""
 
-from pydantic import NonNegativeFloat, PositiveInt
+from typing import Annotated
+
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from pipeline.model_parts import losses
@@ -25,12 +27,21 @@ class Params(DeepParams, HiddenParams):
         lambda_invariance: weight of the distance between the two embeddings of a clip.
         private_width: outputs of a modality's own encoder, which the shared layer takes.
         common_width: width of the embedding.
+        classifier_bias: whether the classifier has one, as in the authors' code; the paper's P has none.
+        adam_beta1: decay of AdamW's mean of the gradients.
     """
 
     lambda_likelihood: NonNegativeFloat
     lambda_invariance: NonNegativeFloat
     private_width: PositiveInt
     common_width: PositiveInt
+    classifier_bias: bool
+    adam_beta1: Annotated[float, Field(ge=0, lt=1)]
+
+    @property
+    def beta1(self) -> float:
+        """AdamW's beta 1, a parameter of this model."""
+        return self.adam_beta1
 
 
 class SharedLayerEncoder(FeatureEncoder):
@@ -50,7 +61,7 @@ class SharedLayerEncoder(FeatureEncoder):
 
 
 class DscmrNetwork(Network):
-    """Two encoders with one last layer, and one linear classifier, without bias, for both modalities."""
+    """Two encoders with one last layer, and one linear classifier for both modalities."""
 
     def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: Params) -> None:
         """Lay out the network; its initial weights come from torch's generator."""
@@ -58,14 +69,14 @@ class DscmrNetwork(Network):
         shared = nn.Linear(params.private_width, params.common_width)
         self.audio = SharedLayerEncoder(audio_width, shared, params)
         self.visual = SharedLayerEncoder(visual_width, shared, params)
-        self.classifier = nn.Linear(params.common_width, n_classes, bias=False)
+        self.classifier = nn.Linear(params.common_width, n_classes, bias=params.classifier_bias)
         self.params = params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
         """Return the label-space loss plus both weighted losses of the common space, a scalar."""
         params = self.params
         a, v = self.audio(audio), self.visual(visual)  # (n, common_width)
-        in_label_space = losses.discriminative_loss(a, v, labels_onehot, self.classifier.weight)
+        in_label_space = losses.discriminative_loss(a, v, labels_onehot, self.classifier.weight, self.classifier.bias)
         in_common_space = losses.likelihood_loss(a, v, labels_onehot)
         invariance = losses.pairwise_correlation_loss(a, v)
         return in_label_space + params.lambda_likelihood * in_common_space + params.lambda_invariance * invariance
@@ -76,7 +87,7 @@ class Model(DeepModel):
 
     The paper's: the three losses, one linear classifier for both modalities, encoders that share their last layer, and
     the ReLU before it. Our choices: the losses' norms are not squared, as in the authors' code; the hidden blocks
-    below; AdamW; the weights in params.yaml (the authors' are 1e-3 and 1e-1).
+    below; AdamW; the weights in params.yaml. ``python -m studies.authors dscmr`` runs it with its authors' settings.
 
     References:
         Zhen, Hu, Wang & Peng (2019), Deep Supervised Cross-Modal Retrieval, CVPR.

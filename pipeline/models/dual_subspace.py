@@ -4,6 +4,7 @@ What the paper leaves open (sizes, weights, optimiser, form of the losses) is a 
 choices, and docs/models.md says which ones go beyond them.
 """
 
+import math
 from typing import Annotated, Literal, Self
 
 import torch
@@ -16,8 +17,10 @@ from pipeline.model_parts import losses
 from pipeline.model_parts.base import with_equal_norms
 from pipeline.model_parts.cca_layer import CcaLayer
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
-from pipeline.model_parts.layers import HIDDEN_SEARCH, FeatureEncoder, HiddenParams, kernel_machine, perceptron
+from pipeline.model_parts.layers import HIDDEN_SEARCH, FeatureEncoder, Heads, HiddenParams, kernel_machine, perceptron
 from pipeline.model_parts.search_space import SearchSpace
+
+Branch = Literal["perceptron", "fourier"]
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,
@@ -25,6 +28,7 @@ SEARCH: SearchSpace = {
     "lambda_corr": ("loguniform", 0.1, 10.0),
     "lambda_disc": ("loguniform", 0.1, 10.0),
     "lambda_constraint": ("loguniform", 1e-3, 1.0),
+    "explicit_branch": ["perceptron", "fourier"],
     "implicit_branch": ["perceptron", "fourier"],
     "explicit_width": [16, 32, 64, 128],
     "implicit_width": [16, 32, 64, 128],
@@ -42,9 +46,14 @@ class Params(DeepParams, HiddenParams):
         correlation: form of the correlation loss.
         correlation_ridge: of the form ``cca``, relative to the mean variance; the other forms have none.
         discriminative: form of the discriminative loss.
-        implicit_branch: what an implicit branch is: a perceptron as the explicit one, or a linear map of random Fourier
-            features, which is a kernel machine; the two branches then err differently.
+        n_subspaces: 2, or 1 as a control: one branch a modality, the explicit one, that both losses train. There is
+            nothing for the constraint to keep apart then, and for a CCA nothing to fuse.
+        explicit_branch: what an explicit branch is: a perceptron, or a linear map of random Fourier features, which is
+            a kernel machine.
+        implicit_branch: likewise of an implicit branch; branches of different kind err differently.
         n_fourier_features: of the form ``fourier``.
+        n_heads: copies of each branch, with weights and Fourier features of their own; losses and similarities are
+            the means over them.
         explicit_width: outputs of an explicit branch; for ``agreement``, its latent states.
         implicit_width: outputs of an implicit branch.
         fusion: what makes the joint embedding of both: CCA on the pairs, or on all pairs of one class, of the
@@ -61,8 +70,11 @@ class Params(DeepParams, HiddenParams):
     correlation: Literal["pairwise", "likelihood", "cca", "agreement"]
     correlation_ridge: PositiveFloat
     discriminative: Literal["label_distance", "cross_entropy"]
-    implicit_branch: Literal["perceptron", "fourier"]
+    n_subspaces: Literal[1, 2]
+    explicit_branch: Branch
+    implicit_branch: Branch
     n_fourier_features: PositiveInt
+    n_heads: PositiveInt
     explicit_width: PositiveInt
     implicit_width: PositiveInt
     fusion: Literal["cca", "cluster_cca", "weighted", "none"]
@@ -76,12 +88,31 @@ class Params(DeepParams, HiddenParams):
             raise ValueError("lambda_corr, lambda_disc and lambda_constraint are all 0; expected one above 0")
         return self
 
+    @property
+    def joint_width(self) -> int:
+        """Width of the concatenation that a CCA fuses."""
+        return self.n_heads * (self.explicit_width + self.implicit_width)
+
+    @property
+    def classified_width(self) -> int:
+        """Outputs of the branch that is classified."""
+        return self.implicit_width if self.n_subspaces == 2 else self.explicit_width
+
     @model_validator(mode="after")
     def _fusion_fits(self) -> Self:
-        width = self.explicit_width + self.implicit_width
-        if self.fusion == "cca" and self.fusion_components > width:
+        if self.fusion == "cca" and self.fusion_components > self.joint_width:
             raise ValueError(
-                f"fusion_components={self.fusion_components}; expected at most {width}, explicit_width + implicit_width"
+                f"fusion_components={self.fusion_components}; expected at most {self.joint_width}, "
+                "n_heads * (explicit_width + implicit_width)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_subspace_is_whole(self) -> Self:
+        if self.n_subspaces == 1 and (self.lambda_constraint > 0 or self.fusion not in ("weighted", "none")):
+            raise ValueError(
+                f"n_subspaces=1 with lambda_constraint={self.lambda_constraint:g} and fusion={self.fusion!r}; "
+                "expected lambda_constraint=0, and fusion 'weighted' or 'none'"
             )
         return self
 
@@ -90,38 +121,53 @@ class DualEncoder(FeatureEncoder):
     """The explicit and the implicit branch of one modality, over one set of features."""
 
     def __init__(self, width: int, params: Params) -> None:
-        """Lay out both branches for features of ``width``."""
+        """Lay out the branches for features of ``width``."""
         super().__init__(width, params)
-        self.explicit = perceptron(width, params.explicit_width, params)
-        if params.implicit_branch == "fourier":
-            n_features = params.n_fourier_features
-            self.implicit = kernel_machine(width, params.implicit_width, n_features, params.dropout)
-        else:
-            self.implicit = perceptron(width, params.implicit_width, params)
+        self.explicit = self._branch(width, params.explicit_width, params.explicit_branch, params)
+        if params.n_subspaces == 2:
+            self.implicit = self._branch(width, params.implicit_width, params.implicit_branch, params)
+
+    @staticmethod
+    def _branch(width: int, output_width: int, kind: Branch, params: Params) -> Heads:
+        """The heads of a branch from ``width`` inputs to ``output_width`` outputs each."""
+        if kind == "perceptron":
+            return Heads(perceptron(width, output_width, params) for _ in range(params.n_heads))
+        sizes = width, output_width, params.n_fourier_features, params.dropout
+        return Heads(kernel_machine(*sizes) for _ in range(params.n_heads))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the explicit and the implicit embeddings of (n, width) features."""
+        """Return explicit and implicit embeddings of (n, width) features, those of all heads side by side.
+
+        The one subspace of a control is both of them.
+        """
         inputs = self.inputs(features)  # (n, width)
-        return self.explicit(inputs), self.implicit(inputs)  # (n, explicit_width), (n, implicit_width)
+        explicit: Tensor = self.explicit(inputs)  # (n, n_heads * explicit_width)
+        return explicit, self.implicit(inputs) if hasattr(self, "implicit") else explicit
+
+    def branches(self, features: Tensor) -> dict[str, Tensor]:
+        """Return the embeddings of (n, width) features, by the name of the branch."""
+        return dict(zip(("explicit", "implicit"), self(features), strict=True))
 
 
 class DualSubspaceNetwork(Network):
-    """An encoder for each modality, the linear classifier that their implicit embeddings share, and the fusion."""
+    """An encoder for each modality, a linear classifier a head that both share, and the fusion."""
 
     audio: DualEncoder
     visual: DualEncoder
+    remedy = "correlation: likelihood, cca or agreement (pairwise has no scale), or a lower dropout or learning_rate"
 
     def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: Params) -> None:
         """Lay out the network; its initial weights come from torch's generator."""
         super().__init__(audio_width, visual_width, n_classes)
         self.audio = DualEncoder(audio_width, params)
         self.visual = DualEncoder(visual_width, params)
-        self.classifier = nn.Linear(params.implicit_width, n_classes, bias=False)
+        self.classifiers = nn.ModuleList(
+            nn.Linear(params.classified_width, n_classes, bias=False) for _ in range(params.n_heads)
+        )
         self.params = params
         if params.fusion in ("cca", "cluster_cca"):
-            width = params.explicit_width + params.implicit_width
-            n_most = max(n_classes - 1, 1) if params.fusion == "cluster_cca" else width
-            self.cca = CcaLayer(width, min(params.fusion_components, n_most), torch.float64)
+            n_most = max(n_classes - 1, 1) if params.fusion == "cluster_cca" else params.joint_width
+            self.cca = CcaLayer(params.joint_width, min(params.fusion_components, n_most), torch.float64)
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
         """Prepare all train features (n, width), and note the classes of their rows."""
@@ -131,19 +177,37 @@ class DualSubspaceNetwork(Network):
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
         """Return the weighted sum of the losses of a minibatch, a scalar; a loss of weight 0 is not computed."""
-        params = self.params
-        audio_explicit, audio_implicit = self.audio(audio)  # (n, explicit_width), (n, implicit_width)
-        visual_explicit, visual_implicit = self.visual(visual)
+        audio_heads, visual_heads = (self._heads_of(*branches) for branches in (self.audio(audio), self.visual(visual)))
         total = audio.new_zeros(())
+        for classes, audio_head, visual_head in zip(self.classifiers, audio_heads, visual_heads, strict=True):
+            total = total + self._loss_of_head(audio_head, visual_head, labels_onehot, classes.get_parameter("weight"))
+        return total / self.params.n_heads
+
+    def _loss_of_head(
+        self, audio: tuple[Tensor, Tensor], visual: tuple[Tensor, Tensor], labels_onehot: Tensor, classes: Tensor
+    ) -> Tensor:
+        """The weighted sum of the losses of one head, of its explicit and implicit embeddings (n, width)."""
+        params = self.params
+        (audio_explicit, audio_implicit), (visual_explicit, visual_implicit) = audio, visual
+        total = audio_explicit.new_zeros(())
         if params.lambda_corr:
             total = total + params.lambda_corr * self._correlation(audio_explicit, visual_explicit, labels_onehot)
         if params.lambda_disc:
-            total = total + params.lambda_disc * self._discriminative(audio_implicit, visual_implicit, labels_onehot)
+            loss = self._discriminative(audio_implicit, visual_implicit, labels_onehot, classes)
+            total = total + params.lambda_disc * loss
         if params.lambda_constraint:
             overlap = losses.constraint_loss(audio_explicit, audio_implicit)
             overlap = overlap + losses.constraint_loss(visual_explicit, visual_implicit)
             total = total + params.lambda_constraint * overlap
         return total
+
+    def _heads_of(self, explicit: Tensor, implicit: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """The explicit and the implicit outputs of each head."""
+        return list(zip(self._heads(explicit), self._heads(implicit), strict=True))
+
+    def _heads(self, branch: Tensor) -> tuple[Tensor, ...]:
+        """The outputs of each head, (n, width), of a branch (n, n_heads * width)."""
+        return branch.chunk(self.params.n_heads, dim=1)
 
     def _correlation(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
         """The correlation loss in the form that the parameters ask for."""
@@ -155,12 +219,12 @@ class DualSubspaceNetwork(Network):
             return losses.agreement_loss(audio, visual, labels_onehot)
         return losses.cca_loss(audio, visual, self.params.explicit_width, self.params.correlation_ridge)
 
-    def _discriminative(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """The discriminative loss in the form that the parameters ask for."""
+    def _discriminative(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor, classes: Tensor) -> Tensor:
+        """The discriminative loss in the form that the parameters ask for; classes are (n_classes, implicit_width)."""
         if self.params.discriminative == "label_distance":
-            return losses.discriminative_loss(audio, visual, labels_onehot, self.classifier.weight)
-        of_audio = functional.cross_entropy(self.classifier(audio), labels_onehot)
-        return of_audio + functional.cross_entropy(self.classifier(visual), labels_onehot)
+            return losses.discriminative_loss(audio, visual, labels_onehot, classes)
+        of_audio = functional.cross_entropy(functional.linear(audio, classes), labels_onehot)
+        return of_audio + functional.cross_entropy(functional.linear(visual, classes), labels_onehot)
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
         """Fit the linear CCA on the concatenations of all train rows (n, width), if it is what fuses."""
@@ -192,19 +256,21 @@ class DualSubspaceNetwork(Network):
         return concatenation if self.params.fusion == "none" else self.cca.variates(concatenation, modality)
 
     def _concatenation(self, encoder: DualEncoder, features: Tensor) -> Tensor:
-        """Explicit and implicit embeddings side by side, each of unit length: (n, explicit_width + implicit_width)."""
-        return torch.cat([functional.normalize(branch) for branch in encoder(features)], dim=1)
+        """Explicit and implicit embeddings side by side, those of a head of one length: (n, joint_width)."""
+        heads = [functional.normalize(head) for branch in encoder(features) for head in self._heads(branch)]
+        return torch.cat(heads, dim=1) / math.sqrt(self.params.n_heads)
 
     def _weighted(self, encoder: DualEncoder, features: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
         """Both subspaces as unit rows, so weighted that the cosine is the weighted mean of their similarities."""
-        explicit, implicit = encoder(features)
+        explicit, implicit = map(self._heads, encoder(features))
         if self.params.correlation == "agreement":
-            explicit = _agreeing(explicit, modality)
+            explicit = tuple(_agreeing(head, modality) for head in explicit)
         if self.params.discriminative == "cross_entropy":
-            implicit = _agreeing(self.classifier(implicit), modality)
-        share = self.params.explicit_share
-        parts = [share**0.5 * functional.normalize(explicit), (1 - share) ** 0.5 * functional.normalize(implicit)]
-        return torch.cat(parts, dim=1)
+            heads = zip(self.classifiers, implicit, strict=True)
+            implicit = tuple(_agreeing(classifier(head), modality) for classifier, head in heads)
+        share, n_heads = self.params.explicit_share, self.params.n_heads
+        weighted = [((share / n_heads) ** 0.5, explicit), (((1 - share) / n_heads) ** 0.5, implicit)]
+        return torch.cat([weight * functional.normalize(head) for weight, heads in weighted for head in heads], dim=1)
 
 
 class Model(DeepModel):

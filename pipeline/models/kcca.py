@@ -1,5 +1,6 @@
 """Kernel CCA: CCA in the feature spaces of two kernels, exact or through landmarks (Nystrom)."""
 
+import math
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
@@ -56,7 +57,8 @@ class KernelMap(NamedTuple):
 
     Attributes:
         mean: (width,) of the train features.
-        scaling: (width, width); features less the mean times this are standardised, and whitened if they are to be.
+        scaling: (width, width); features less the mean times this are standardised, or whitened.
+        length: (1,) of all rows behind that; 0: each keeps its own.
         landmarks: (m, width) prepared in this way.
         gamma: (1,) of the kernel rbf, ``exp(-gamma d^2)``.
         coordinates: (m, rank); a row's kernel values with the landmarks times these are its coordinates.
@@ -64,13 +66,15 @@ class KernelMap(NamedTuple):
 
     mean: FloatArray
     scaling: FloatArray
+    length: FloatArray
     landmarks: FloatArray
     gamma: FloatArray
     coordinates: FloatArray
 
     def __call__(self, features: NDArray[np.floating], kernel: str) -> FloatArray:
         """Return (n, rank) coordinates of (n, width) features: their dot products are the kernel's values."""
-        return _kernel((features - self.mean) @ self.scaling, self.landmarks, kernel, self.gamma) @ self.coordinates
+        prepared = _of_length((features - self.mean) @ self.scaling, self.length)
+        return _kernel(prepared, self.landmarks, kernel, self.gamma) @ self.coordinates
 
 
 class Model:
@@ -177,7 +181,8 @@ def fit_kernel_map(features: NDArray[np.floating], labels: NDArray[np.int64], pa
     """
     mean = features.mean(axis=0, dtype=np.float64)
     scaling = _scaling(features - mean, labels, params)
-    prepared = (features - mean) @ scaling
+    length = np.array([math.sqrt(features.shape[1]) if params.inputs == "unit" else 0.0])
+    prepared = _of_length((features - mean) @ scaling, length)
     median_distance = float(np.median(pdist(prepared[:_N_MEDIAN_ROWS])))
     if not median_distance > 0:
         raise DataError(f"{name}: most rows are alike; expected a median distance above 0")
@@ -186,12 +191,12 @@ def fit_kernel_map(features: NDArray[np.floating], labels: NDArray[np.int64], pa
     eigenvalues, eigenvectors = eigh(_kernel(landmarks, landmarks, params.kernel, gamma))
     of_rank = eigenvalues > len(landmarks) * np.finfo(np.float64).eps * eigenvalues[-1]
     coordinates = eigenvectors[:, of_rank] / np.sqrt(eigenvalues[of_rank])
-    return KernelMap(mean, scaling, landmarks, gamma, coordinates)
+    return KernelMap(mean, scaling, length, landmarks, gamma, coordinates)
 
 
 def _scaling(centred: FloatArray, labels: NDArray[np.int64], params: Params) -> FloatArray:
-    """The matrix (width, width) that standardises centred features, and whitens them if they are to be."""
-    deviation = centred.std(axis=0)
+    """The matrix (width, width) that standardises centred features, whitens them, or does one after the other."""
+    deviation = np.ones(centred.shape[1]) if params.inputs == "unit" else centred.std(axis=0)
     scaling = np.diag(1 / np.where(deviation > 0, deviation, 1.0))
     if params.inputs == "standardised":
         return scaling
@@ -199,6 +204,14 @@ def _scaling(centred: FloatArray, labels: NDArray[np.int64], params: Params) -> 
     standard = torch.from_numpy(centred @ scaling)
     whitening: FloatArray = whitening_within_classes(standard, labels_onehot, params.whitening_ridge).numpy()
     return scaling @ whitening
+
+
+def _of_length(rows: FloatArray, length: FloatArray) -> FloatArray:
+    """Rows (n, width) of one length; with 0 as they are."""
+    if not length.item():
+        return rows
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows * length / np.maximum(norms, np.finfo(np.float64).tiny))
 
 
 def _kernel(rows: FloatArray, landmarks: FloatArray, kernel: str, gamma: FloatArray) -> FloatArray:

@@ -1,18 +1,29 @@
 """The command ``avr tune``; ``python -m pipeline.tune`` is another name of it."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.command_line import new_app, run
-from pipeline.tune.trials import Budget, Trial, check_search
-from pipeline.tune.trials import tune as best_of_trials
+
+if TYPE_CHECKING:
+    from pipeline.tune.samplers import Sampler
+
+CLIPS = "clips.csv"  # beside the features of a run
+
+
+class SamplerName(StrEnum):
+    """What draws the trials."""
+
+    RANDOM = "random"
+    TPE = "tpe"
 
 
 def tune(
     features: Annotated[Path, typer.Argument(metavar="FEATURES", help="Feature table: data/features.safetensors.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the tables, one for each model.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the tables, two for each model.")],
     models: Annotated[
         list[str] | None, typer.Argument(metavar="MODEL", help="Models to search for. [default: all in params.yaml]")
     ] = None,
@@ -20,41 +31,75 @@ def tune(
     trials: Annotated[int, typer.Option(min=1, metavar="N", help="Parameter sets to try for each model.")] = 30,
     folds: Annotated[
         int, typer.Option(min=1, metavar="N", help="Parts to hold out, each once; 1: hold out validation.")
-    ] = 3,
+    ] = 6,
+    repeats: Annotated[int, typer.Option(min=1, metavar="N", help="How often to cut the clips into folds.")] = 1,
     by_cluster: Annotated[
         bool, typer.Option("--by-cluster", help="Hold out clusters of like sounds, such as those of one voice.")
     ] = False,
+    clips: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help=f"Table of the clips. [default: {CLIPS} beside FEATURES, if it is there]"),
+    ] = None,
+    sampler: Annotated[
+        SamplerName, typer.Option(help="random, or tpe, which learns from the scores; needs the extra `tune`.")
+    ] = SamplerName.RANDOM,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the folds and of the draws.")] = 0,
 ) -> None:
-    """Search for a model's parameters at random.
+    """Search for a model's parameters.
 
     No test clip is looked at, and every model gets the same folds and as many trials. Trial 0 is what params.yaml says;
-    the others draw the parameters that the model's SEARCH names. The score of a trial is the MAP of the held-out fold
-    (average of both directions, mean over the folds), which also stops the training early. A trial thus costs one
-    training of the model for each fold.
+    the others draw the parameters that the model's SEARCH names. Clips that share a sound, a picture, their bytes or
+    their recording are never on both sides of a fold.
 
-    The last line of a model names its best trial and what it drew, as options -S SECTION.KEY=VALUE of `dvc exp run`,
-    which write it into params.yaml: to the section that `models` there gives the model.
+    A fold never stops a fit. The epoch after which the mean curve of the folds is highest is the trial's number of
+    epochs, and the MAP of the folds there (average of both directions) its score. All trials are scored on the first
+    folds; the better half of them, and trial 0, go on to about twice as many, up to all.
 
-    OUT/MODEL.csv has a row for each trial. It grows as trials end, and the command started again goes on behind its
-    last row. A trial whose training diverges has no score: nan.
+    In the end trial 0 stays, unless another trial is ahead of it by more than one standard error of the paired
+    differences of the folds. The last line of a model names the trial and what it changes, as options -S
+    SECTION.KEY=VALUE of `dvc exp run`, which write them into params.yaml: with `epochs` and without `patience`, so that
+    validation clips stop nothing. Where trial 0 stays, nothing changes, its epochs and its patience neither.
+
+    OUT/MODEL.csv has a row for each trial, OUT/MODEL.curves.csv one for each fit, with the MAP of its fold after each
+    epoch. They grow as fits end, and the command started again goes on behind the last one. A trial whose training
+    diverges has no score: nan.
     """
     from pipeline.settings.params import model_sections
+    from pipeline.tune.choice import changes, chosen_trial, reason
+    from pipeline.tune.halving import n_fits
+    from pipeline.tune.trials import Budget, check_search
+    from pipeline.tune.trials import tune as search
 
-    budget = Budget(trials, folds, seed, by_cluster)
+    budget = Budget(trials, folds, seed, by_cluster, repeats)
     known = model_sections()
     sections = {name: known.get(name, f"baselines.{name}") for name in models or known}
     check_search(features, sections)
+    beside = features.with_name(CLIPS)
+    clips = clips or (beside if beside.exists() else None)
     for name, section in sections.items():
-        print(f"{name}: {trials} trials; {out / f'{name}.csv'} has a row for each that has ended", flush=True)
-        best = best_of_trials(features, name, section, budget, out)
-        print(f"{name}: MAP {best.validation_map:.4f} in trial {best.number}: {_options(section, best)}")
+        n_steps = n_fits(trials, folds * repeats)
+        print(f"{name}: {trials} trials, {n_steps} fits; {out / f'{name}.csv'} has a row for each trial", flush=True)
+        found = search(features, name, section, budget, out, clips=clips, sampler=_sampler(sampler))
+        chosen = chosen_trial(found, folds)
+        print(f"{name}: {reason(found, folds)}")
+        print(f"{name}: MAP {chosen.validation_map:.4f} in trial {chosen.number}: {_options(section, changes(chosen))}")
 
 
-def _options(section: str, trial: Trial) -> str:
-    """What a trial searched, as options of ``dvc exp run``."""
-    written = {key: "null" if value is None else value for key, value in trial.params.items()}
-    return " ".join(f"-S {section}.{key}={value}" for key, value in written.items()) or "nothing to search"
+def _sampler(name: SamplerName) -> "type[Sampler]":
+    """The sampler of a name."""
+    if name is SamplerName.RANDOM:
+        from pipeline.tune.samplers import RandomSampler
+
+        return RandomSampler
+    from pipeline.tune.tpe import TpeSampler
+
+    return TpeSampler
+
+
+def _options(section: str, changed: dict[str, Any]) -> str:
+    """What a search changes, as options of ``dvc exp run``."""
+    written = {key: "null" if value is None else value for key, value in changed.items()}
+    return " ".join(f"-S {section}.{key}={value}" for key, value in written.items()) or "nothing to change"
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Which rows of a feature table a search fits on, and which it holds out; none of them is test."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,25 +9,33 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.model_selection import StratifiedGroupKFold
 
-from pipeline.dataset.groups import connected_groups
 from pipeline.errors import DataError
+from pipeline.formats.clips import Clip
 from pipeline.formats.feature_table import FeatureTable
+from pipeline.groups import groups_of, row_hashes
 
 N_COMPONENTS = 5  # that k-means sees
+N_SCORED = 1000  # rows of a fold whose MAP is followed, at most
 
 Integers = NDArray[np.int64]
+Fold = tuple[Integers, Integers]  # rows to fit on, rows that are held out
 
 
-def folds(table: FeatureTable, n_folds: int, seed: int, *, by_cluster: bool) -> Iterator[tuple[Integers, Integers]]:
+def folds(
+    table: FeatureTable, n_folds: int, seed: int, *, by_cluster: bool = False, clips: Iterable[Clip] = ()
+) -> Iterator[Fold]:
     """Yield the rows to fit on and the rows to hold out, of each fold.
 
-    A sound or a picture that comes in several rows is never on both sides: data sets are made of pairs of few pictures.
+    What repeats is never on both sides: a sound or a picture that comes in several rows, as in data sets that are made
+    of pairs of few pictures, a file that comes under several names, and clips that were cut from one recording.
 
     Args:
         table: whose rows of the split ``test`` are left alone.
         n_folds: with 1 the table's own validation rows are held out.
         seed: of the draw, or of k-means.
         by_cluster: a fold is a cluster of sounds; see ``residual_clusters``.
+        clips: rows of clips.csv, which know the bytes and the recording; a row of the table without one goes by its
+            features alone.
 
     Raises:
         DataError: there are no validation rows for 1 fold, a class has fewer rows of its own than folds or lies in one
@@ -39,7 +48,10 @@ def folds(table: FeatureTable, n_folds: int, seed: int, *, by_cluster: bool) -> 
         yield np.flatnonzero(splits == "train"), np.flatnonzero(splits == "validation")
         return
     usable = np.flatnonzero(splits != "test")
-    groups = groups_of_equal(table.audio[usable], table.visual[usable])
+    known = {clip.clip_id: clip for clip in clips}
+    rows = [known.get(table.clip_ids[row]) for row in usable]
+    origins = ([getattr(clip, name, "") for clip in rows] for name in ("source_id", "sha256"))
+    groups = groups_of_equal(table.audio[usable], table.visual[usable], *origins)
     parts = _clusters(table, usable, n_folds, seed) if by_cluster else _draws(table, usable, groups, n_folds, seed)
     for fold, held in enumerate(parts):
         is_fit = ~np.isin(groups, groups[held])
@@ -50,15 +62,59 @@ def folds(table: FeatureTable, n_folds: int, seed: int, *, by_cluster: bool) -> 
         yield usable[is_fit], usable[held]
 
 
-def groups_of_equal(audio: NDArray[np.float32], visual: NDArray[np.float32]) -> Integers:
+def repeated_folds(
+    table: FeatureTable,
+    n_folds: int,
+    n_repeats: int,
+    seed: int,
+    *,
+    by_cluster: bool = False,
+    clips: Sequence[Clip] = (),
+) -> list[Fold]:
+    """Return the folds of several draws, one draw after the other; of a fold at most ``N_SCORED`` rows are held out.
+
+    Args:
+        table: as for ``folds``.
+        n_folds: likewise.
+        n_repeats: draws; the first is that of ``seed`` itself.
+        seed: of all draws.
+        by_cluster: as for ``folds``.
+        clips: likewise.
+
+    Raises:
+        DataError: as ``folds``.
+    """
+    seeds = [seed, *(int(np.random.SeedSequence([seed, r]).generate_state(1)[0]) for r in range(1, n_repeats))]
+    drawn = [fold for s in seeds for fold in folds(table, n_folds, s, by_cluster=by_cluster, clips=clips)]
+    return [(fit, _some(held, seed)) for fit, held in drawn]
+
+
+def folds_sha256(parts: Iterable[Fold]) -> str:
+    """Return a hash of which rows the folds fit on and hold out, in hex."""
+    found = hashlib.sha256()
+    for rows in (rows for part in parts for rows in part):
+        found.update(np.array([len(rows), *rows], "<i8").tobytes())
+    return found.hexdigest()
+
+
+def groups_of_equal(
+    audio: NDArray[np.float32], visual: NDArray[np.float32], *relations: Sequence[Hashable]
+) -> Integers:
     """Return the group of each clip, (n,), from 0: clips of one sound or picture, directly or by way of others.
 
     Args:
         audio: (n, width) features.
         visual: (n, width) features.
+        relations: what else each of the n clips may share, such as its recording; an empty text is unknown.
     """
-    sounds, pictures = (np.unique(rows, axis=0, return_inverse=True)[1].tolist() for rows in (audio, visual))
-    return connected_groups([(("sound", s), ("picture", p)) for s, p in zip(sounds, pictures, strict=True)])
+    return groups_of(row_hashes(audio), row_hashes(visual), *relations)
+
+
+def _some(rows: Integers, seed: int) -> Integers:
+    """All rows if they are few, else a draw of them in their order: the MAP of each epoch costs their square."""
+    if len(rows) <= N_SCORED:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, N_SCORED, replace=False))
 
 
 def residual_clusters(rows: NDArray[np.float32], labels: Integers, n_clusters: int, seed: int) -> Integers:

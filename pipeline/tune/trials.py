@@ -1,35 +1,38 @@
-"""Trials of a search: drawn, run, kept in a table that grows."""
+"""A search: trials drawn, scored by folds that never stop a fit, halved from rung to rung, kept in tables that grow."""
 
-import csv
-import io
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.errors import DataError, DivergenceError, ParamsError, in_words
-from pipeline.formats.files import file_sha256, write_atomically
+from pipeline.errors import DataError, DivergenceError, ParamsError
+from pipeline.formats.files import file_sha256
 from pipeline.settings.environment import chosen_workers
 from pipeline.settings.interrupt import held_back_interrupts, kill_workers
 from pipeline.settings.paths import AnyPath
-from pipeline.settings.progress import track
+from pipeline.settings.progress import progress
+from pipeline.tune.choice import FoldCurve, Trial, scored
+from pipeline.tune.halving import n_fits, rungs, survivors
+from pipeline.tune.samplers import RandomSampler, Sampler, Space
+from pipeline.tune.tables import (
+    CURVES,
+    TRIALS,
+    FoldFit,
+    check_made_with,
+    read_curves,
+    write_curves,
+    write_trials,
+)
 
-COLUMNS = ["trial", "validation_map", "validation_map_sd", "params"]
-Drawn = tuple[int, dict[str, Any]]  # a trial's number and parameters
-
-
-class Trial(NamedTuple):
-    """One parameter set and its score: mean and standard deviation over the folds of the held-out MAP."""
-
-    number: int
-    validation_map: float
-    validation_map_sd: float
-    params: dict[str, Any]
+FoldKey = tuple[int, int]  # a trial's number, a fold
+Outcome = tuple[FoldKey, FoldCurve, str]  # and what went wrong
+Workers = Callable[[Callable[[FoldKey], Outcome], Sequence[FoldKey]], Iterable[Outcome]]
 
 
 class Budget(NamedTuple):
@@ -38,74 +41,19 @@ class Budget(NamedTuple):
     Attributes:
         n_trials: parameter sets that are tried.
         n_folds: parts of the rows that are not test; each is held out once. With 1 the table's own validation rows are
-            held out: right where the features hold what was fitted on its train rows, such as a PCA.
+            held out: right where the features hold what was fitted on its train rows, such as a PCA; trial 0 is then
+            kept, since one fold has no standard error.
         seed: of the folds and of the draws.
         by_cluster: a fold is a cluster of sounds that differ alike from the rest of their classes, such as those of one
             voice or one room: right where the test clips come from others than the train clips.
+        n_repeats: how often the rows are cut into folds, differently each time.
     """
 
     n_trials: int
     n_folds: int
     seed: int
     by_cluster: bool = False
-
-
-def best_trial(trials: Sequence[Trial]) -> Trial:
-    """Return the trial of the highest validation MAP; among equals the first.
-
-    Raises:
-        DataError: no trial has one.
-
-    Example:
-        >>> trials = [Trial(0, 0.4, 0.1, {"ridge": 0.1}), Trial(1, 0.6, 0.1, {"ridge": 1.0}), Trial(2, 0.6, 0.2, {})]
-        >>> best_trial(trials).params
-        {'ridge': 1.0}
-    """
-    trained = [trial for trial in trials if not math.isnan(trial.validation_map)]
-    if not trained:
-        raise DataError(f"all {len(trials)} trials diverged; expected one that trains (lower learning_rate)")
-    return max(trained, key=lambda trial: (trial.validation_map, -trial.number))
-
-
-def read_trials(table: AnyPath) -> list[Trial]:
-    """Return the trials of a table.
-
-    Raises:
-        DataError: the file is missing or is no such table.
-    """
-    table = Path(table)
-    try:
-        lines = table.read_text(encoding="utf-8").splitlines()
-        rows = csv.DictReader(line for line in lines if not line.startswith("#"))
-        return [
-            Trial(int(r["trial"]), float(r["validation_map"]), float(r["validation_map_sd"]), json.loads(r["params"]))
-            for r in rows
-        ]
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{table}: {in_words(error)}; expected a table that pipeline.tune wrote") from error
-
-
-def _trials_so_far(table: Path, made_with: str) -> list[Trial]:
-    """The trials of a table whose first line says what it was made with; none if there is no table."""
-    if not table.exists():
-        return []
-    first = table.read_text(encoding="utf-8").partition("\n")[0]
-    if first != f"# {made_with}":
-        raise DataError(
-            f"{table}: made with {first.removeprefix('# ')}; expected {made_with}: remove it or name another folder"
-        )
-    return read_trials(table)
-
-
-def _write_table(table: Path, made_with: str, trials: Sequence[Trial]) -> None:
-    """The whole table, at once or not at all."""
-    file = io.StringIO()
-    file.write(f"# {made_with}\n")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for number, score, spread, params in trials:
-        writer.writerow([number, repr(score), repr(spread), json.dumps(params, sort_keys=True)])
-    write_atomically(table, file.getvalue().encode())
+    n_repeats: int = 1
 
 
 def check_search(features: AnyPath, sections: Mapping[str, str]) -> None:
@@ -128,8 +76,17 @@ def check_search(features: AnyPath, sections: Mapping[str, str]) -> None:
     FeatureTable.load(features)
 
 
-def tune(features: AnyPath, name: str, section: str, budget: Budget, out: AnyPath) -> Trial:
-    """Return the best trial, after running those that the table does not hold yet.
+def tune(
+    features: AnyPath,
+    name: str,
+    section: str,
+    budget: Budget,
+    out: AnyPath,
+    *,
+    clips: AnyPath | None = None,
+    sampler: type[Sampler] = RandomSampler,
+) -> list[Trial]:
+    """Return the trials, after running the fits that the table of curves does not hold yet.
 
     Args:
         features: file of a feature table; rows of its split ``test`` are not looked at.
@@ -137,93 +94,201 @@ def tune(features: AnyPath, name: str, section: str, budget: Budget, out: AnyPat
         section: its parameters in params.yaml; what is not searched stays as it stands there.
         budget: trials, folds and seed.
         out: folder of the tables.
+        clips: clips.csv of the features, whose clips of one recording or of equal bytes stay together; None: unknown.
+        sampler: what draws the trials.
 
     Raises:
-        DataError: the features cannot be read, a class has fewer clips than folds, or the table was made with other
+        DataError: the features cannot be read, a class has fewer clips than folds, or the tables were made with other
             features, folds, seed or parameters.
         ParamsError: there is no such model or section, no drawn parameters are valid, the budget is too small, or
             AVR_WORKERS is not a whole number above 0.
     """
     from pipeline.model_parts.base import model_module
     from pipeline.settings.params import load_params
-    from pipeline.tune.draws import draw
 
-    if budget.n_trials < 1 or budget.n_folds < 1:
-        raise ParamsError(f"{budget}; expected at least 1 trial and 1 fold")
-    if budget.by_cluster and budget.n_folds < 2:
-        raise ParamsError(f"{budget}; expected at least 2 folds, a cluster each")
+    _check_budget(budget)
     features, out = Path(features), Path(out)
     module = model_module(name)
     base = load_params(section, module.Params)
-    folds = {"n_folds": budget.n_folds, "seed": budget.seed} | ({"by_cluster": True} if budget.by_cluster else {})
-    made_with = json.dumps({"features": _sha256(features), **folds, "base": base.model_dump()}, sort_keys=True)
-    table = out / f"{name}.csv"
-    done = _trials_so_far(table, made_with)
-    drawn = [(number, draw(module, base, budget.seed, number)) for number in range(len(done), budget.n_trials)]
-    trials = _in_order(partial(_run, features, name, section, budget), drawn)
-    for trial in track(trials, f"tune, {name}", "trial", len(drawn)):
-        done.append(trial)
-        _write_table(table, made_with, done)
-    return best_trial(done[: budget.n_trials])
+    parts, facts = _folds(features, budget, clips)
+    space_facts = {"base": base.model_dump(), "search": getattr(module, "SEARCH", {}), "sampler": sampler.name}
+    made_with = json.dumps(facts | space_facts, sort_keys=True)
+    search = _SearchState(name, made_with, out, "epochs" in module.Params.model_fields)
+    drawn_by = sampler(Space(module, base, budget.seed, out / name, search.study))
+    n_steps = n_fits(budget.n_trials, len(parts))
+    with _workers() as workers, progress(f"tune, {name}", n_steps, "fit") as advance:
+        fit = partial(_run, features, name, parts, budget.seed, base.model_dump(), search.drawn)
+        run = partial(search.run, workers, fit, advance)
+        first, *later = rungs(len(parts))
+        numbers = range(budget.n_trials)
+        batches: list[Sequence[int]] = [[number] for number in numbers] if drawn_by.is_guided else [numbers]
+        for batch in batches:
+            search.drawn.update({number: drawn_by.draw(number) for number in batch})
+            run(batch, first)
+            for number in batch:
+                drawn_by.tell(number, search.trial(number).validation_map)
+        for n_folds in later:
+            alive = survivors({n: search.trial(n).validation_map for n in search.n_folds if search.is_last(n)})
+            run(alive, n_folds)
+    search.write()
+    return search.trials()
 
 
-def _sha256(features: Path) -> str:
-    """Hash of the features."""
+def _check_budget(budget: Budget) -> None:
+    """Refuse a budget that buys nothing, or that repeats what is no draw."""
+    if budget.n_trials < 1 or budget.n_folds < 1 or budget.n_repeats < 1:
+        raise ParamsError(f"{budget}; expected at least 1 trial, 1 fold and 1 repeat")
+    if budget.by_cluster and budget.n_folds < 2:
+        raise ParamsError(f"{budget}; expected at least 2 folds, a cluster each")
+    if budget.n_repeats > 1 and (budget.by_cluster or budget.n_folds < 2):
+        raise ParamsError(f"{budget}; expected 1 repeat: validation rows and clusters are no draw")
+
+
+def _folds(features: Path, budget: Budget, clips: AnyPath | None) -> tuple[list[Any], dict[str, Any]]:
+    """The folds, and what tells them from others."""
+    from pipeline.formats.clips import read_clips
+    from pipeline.formats.feature_table import FeatureTable
+    from pipeline.tune.folds import folds_sha256, repeated_folds
+
     try:
-        return file_sha256(features)
+        sha256 = file_sha256(features)
     except OSError as error:
         raise DataError(f"{features}: {error.strerror}; expected a table that the stage `features` wrote") from error
+    parts = repeated_folds(
+        FeatureTable.load(features),
+        budget.n_folds,
+        budget.n_repeats,
+        budget.seed,
+        by_cluster=budget.by_cluster,
+        clips=[] if clips is None else read_clips(clips),
+    )
+    of_budget = {key: value for key, value in budget._asdict().items() if key != "n_trials"}
+    return parts, {"features": sha256, "folds": folds_sha256(parts), **of_budget}
 
 
-def _in_order(run: Callable[[Drawn], Trial], drawn: Sequence[Drawn]) -> Iterator[Trial]:
-    """The trials as they end, in order, $AVR_WORKERS at a time (default: one a core), each on one thread."""
-    n_workers = min(chosen_workers(), len(drawn))
-    if n_workers <= 1:
-        yield from map(run, drawn)
-    else:
-        with ProcessPoolExecutor(n_workers, get_context("spawn")) as pool:
-            try:
-                with held_back_interrupts():
-                    trials = pool.map(run, drawn)
-                yield from trials
-            except BaseException:
-                kill_workers()  # which a pool waits for, perhaps for minutes
-                raise
+class _SearchState:
+    """What a search has found so far, kept in its two tables."""
+
+    def __init__(self, name: str, made_with: str, out: Path, has_epochs: bool) -> None:
+        self.name, self.made_with, self.has_epochs = name, made_with, has_epochs
+        self.table, self.curves = (out / file.format(name=name) for file in (TRIALS, CURVES))
+        for file in (self.table, self.curves):
+            check_made_with(file, made_with)
+        known = read_curves(self.curves) if self.curves.exists() else []
+        self.fits: dict[FoldKey, FoldFit] = {(fit.trial, fit.fold): fit for fit in known}
+        self.drawn: dict[int, dict[str, Any]] = {}
+        self.n_folds: dict[int, int] = {}  # on which each trial is scored
+
+    @property
+    def study(self) -> str:
+        """A short name for what the search was made with."""
+        import hashlib
+
+        return hashlib.sha256(self.made_with.encode()).hexdigest()[:16]
+
+    def run(
+        self,
+        workers: Workers,
+        fit: Callable[[FoldKey], Outcome],
+        advance: Callable[..., None],
+        numbers: Iterable[int],
+        n_folds: int,
+    ) -> None:
+        """Score trials on so many folds; each fit is kept as it ends."""
+        keys = [(number, fold) for number in numbers for fold in range(n_folds)]
+        missing = [key for key in keys if not self._is_done(key)]
+        for number, fold in keys:
+            if (number, fold) not in missing and fold >= self.n_folds.get(number, 0):
+                advance()
+        for (number, fold), curve, problem in workers(fit, missing):
+            if problem:
+                print(f"{self.name}: trial {number}, fold {fold}: {problem}", file=sys.stderr)
+            self.fits[number, fold] = FoldFit(number, fold, self.drawn[number], curve)
+            write_curves(self.curves, self.made_with, self.fits.values())
+            advance()
+        self.n_folds.update({number: n_folds for number, _ in keys})
+        if missing:
+            self.write()
+
+    def trial(self, number: int) -> Trial:
+        """The trial as it is scored so far."""
+        curves = [self.fits[number, fold].curve for fold in range(self.n_folds[number])]
+        return scored(number, self.drawn[number], curves, has_epochs=self.has_epochs)
+
+    def trials(self) -> list[Trial]:
+        """All of them."""
+        return [self.trial(number) for number in sorted(self.n_folds)]
+
+    def write(self) -> None:
+        """Write the table of the trials as they are scored so far."""
+        write_trials(self.table, self.made_with, self.trials())
+
+    def is_last(self, number: int) -> bool:
+        """Whether a trial is in the rung that was run last."""
+        return self.n_folds[number] == max(self.n_folds.values())
+
+    def _is_done(self, key: FoldKey) -> bool:
+        """Whether a fit of these parameters is there."""
+        return key in self.fits and self.fits[key].params == self.drawn[key[0]]
 
 
-def _run(features: Path, name: str, section: str, budget: Budget, drawn: Drawn) -> Trial:
-    """One trial, in a process of its own."""
-    import numpy as np
+@contextmanager
+def _workers() -> Iterator[Workers]:
+    """Give what runs fits, $AVR_WORKERS at a time (default: one a core), each on one thread; outcomes come in order."""
+    n_workers = chosen_workers()
+    if n_workers == 1:
+        yield map
+        return
+    with ProcessPoolExecutor(n_workers, get_context("spawn")) as pool:
 
+        def in_order(run: Callable[[FoldKey], Outcome], keys: Sequence[FoldKey]) -> Iterable[Outcome]:
+            with held_back_interrupts():
+                return pool.map(run, keys)
+
+        try:
+            yield in_order
+        except BaseException:
+            kill_workers()  # which a pool waits for, perhaps for minutes
+            raise
+
+
+def _run(
+    features: Path,
+    name: str,
+    parts: Sequence[Any],
+    seed: int,
+    base: Mapping[str, Any],
+    drawn: Mapping[int, Mapping[str, Any]],
+    key: FoldKey,
+) -> Outcome:
+    """One fit, perhaps in a process of its own; nothing stops it before its last epoch."""
     from pipeline.formats.feature_table import FeatureTable
-    from pipeline.model_parts.base import model_module
+    from pipeline.model_parts.base import Pairs, model_module
     from pipeline.settings.device import one_thread
-    from pipeline.settings.params import load_params
 
-    number, values = drawn
-    module = model_module(name)
-    params = module.Params.model_validate(load_params(section, module.Params).model_dump() | values)
+    number, fold = key
+    module, table = model_module(name), FeatureTable.load(features)
+    never = {"patience": None} if "patience" in module.Params.model_fields else {}
+    params = module.Params.model_validate({**base, **drawn[number], **never})
+    fit, held = (Pairs(table.audio[rows], table.visual[rows], table.labels[rows]) for rows in parts[fold])
     try:
         with one_thread():
-            scores = list(_fold_scores(FeatureTable.load(features), module.Model, params, budget))
+            return key, fold_curve(module.Model(params, seed), fit, held), ""
     except DivergenceError as error:
-        print(f"{name}: trial {number}: {error}", file=sys.stderr)
-        return Trial(number, math.nan, math.nan, values)
-    spread = float(np.std(scores, ddof=1)) if len(scores) > 1 else math.nan
-    return Trial(number, float(np.mean(scores)), spread, values)
+        return key, [math.nan], str(error)
 
 
-def _fold_scores(table: Any, model_class: Any, params: Any, budget: Budget) -> Iterator[float]:  # noqa: ANN401 - see _run
-    """The held-out MAP of each fold."""
-    from pipeline.model_parts.base import Pairs
+def fold_curve(model: Any, fit: Any, held: Any) -> FoldCurve:  # noqa: ANN401 - see _run
+    """Return the MAP of held-out pairs, average of both directions, after each epoch of a fit; one of a closed form.
+
+    Args:
+        model: a ``Model`` that is not fitted yet, and that nothing stops early.
+        fit: ``Pairs`` of (n, width) features to fit on.
+        held: likewise those that are held out.
+    """
     from pipeline.retrieval import average_map
-    from pipeline.tune.folds import folds
 
-    parts = folds(table, budget.n_folds, budget.seed, by_cluster=budget.by_cluster)
-    for fit_rows, held_rows in parts:
-        fitted_on, held = (
-            Pairs(table.audio[rows], table.visual[rows], table.labels[rows]) for rows in (fit_rows, held_rows)
-        )
-        model = model_class(params, budget.seed)
-        model.fit(fitted_on, held)
-        yield average_map(model.embed_audio(held.audio), model.embed_visual(held.visual), held.labels)
+    history = model.fit(fit, held)
+    if history:
+        return [epoch["validation_map"] for epoch in history]
+    return [average_map(model.embed_audio(held.audio), model.embed_visual(held.visual), held.labels)]

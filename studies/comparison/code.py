@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.imports import PROJECT
 
-SEARCH, FIT = "pipeline.tune", "studies.comparison.fits"  # what makes results
+SEARCH, FIT = "pipeline.tune.trials", "studies.comparison.fits"  # what makes results
 
 
 @cache

@@ -17,6 +17,7 @@ from pipeline.evaluate.query_metrics import query_metrics
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.files import write_atomically
 from pipeline.model_parts.base import Model, Pairs, model_module
+from pipeline.retrieval.cosines import Embedding, Labels, unit_rows
 from pipeline.settings.device import one_thread
 
 DIRECTIONS = ("audio_to_visual", "visual_to_audio")
@@ -24,7 +25,7 @@ METRICS = ("map", "recall_at_1")
 
 
 class Fit(NamedTuple):
-    """One model, trained on the train rows of a table; the validation rows stop it early, as in the stage ``train``.
+    """One model, trained on the train rows of a table; the validation rows stop it early where its params say so.
 
     Attributes:
         features: file of the feature table.
@@ -49,23 +50,35 @@ class Fit(NamedTuple):
         return f"{self.features.stem}: {self.model}, seed {self.seed}"
 
     def file(self, kind: str) -> Path:
-        """Return where its results of a kind are: ``scores`` or ``embeddings``."""
+        """Return where its results of a kind are: ``scores``, ``vectors`` or ``embeddings``."""
         made_of = json.dumps([self.features_sha256, self.params, self.seed, self.code])
         key = hashlib.sha256(made_of.encode()).hexdigest()
         return self.out / kind / self.features.stem / self.model / f"{key[:16]}.npz"
 
 
 def score(fit: Fit) -> None:
-    """Write what the fitted model scores on the test rows: of each query, both ways, the ``METRICS``."""
+    """Write what the fitted model scores on the test rows, and their embeddings as unit rows, which can be added up."""
     table = FeatureTable.load(fit.features)
     with one_thread():
         audio, visual, labels = table.rows("test")
         model = _fitted(fit, table)
-        audio, visual = model.embed_audio(audio), model.embed_visual(visual)
-        ways = zip(DIRECTIONS, ((audio, visual), (visual, audio)), strict=True)
-        measured = {way: query_metrics(*pair, labels, labels, recall_at=[1]).scalars for way, pair in ways}
-    scores = {f"{way}.{metric}": measured[way][metric] for way in DIRECTIONS for metric in METRICS}
-    _write(fit.file("scores"), scores)
+        vectors = {"audio": model.embed_audio(audio), "visual": model.embed_visual(visual)}
+        found = scores(vectors["audio"], vectors["visual"], labels)
+    _write(fit.file("vectors"), {modality: unit_rows(rows).astype(np.float32) for modality, rows in vectors.items()})
+    _write(fit.file("scores"), found)
+
+
+def scores(audio: Embedding, visual: Embedding, labels: Labels) -> dict[str, NDArray[Any]]:
+    """Return the ``METRICS`` of each query, (n,) each, named DIRECTION.METRIC.
+
+    Args:
+        audio: (n, k) embeddings of the clips.
+        visual: (n, k) embeddings of the same clips.
+        labels: (n,) their classes.
+    """
+    ways = zip(DIRECTIONS, ((audio, visual), (visual, audio)), strict=True)
+    measured = {way: query_metrics(*pair, labels, labels, recall_at=[1]).scalars for way, pair in ways}
+    return {f"{way}.{metric}": measured[way][metric] for way in DIRECTIONS for metric in METRICS}
 
 
 def embed(fit: Fit) -> None:

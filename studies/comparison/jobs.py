@@ -18,13 +18,14 @@ Task = TypeVar("Task")
 
 
 class Search(NamedTuple):
-    """The search for a model's parameters on a set: arguments of ``pipeline.tune.__main__.tune``."""
+    """The search for a model's parameters on a set: arguments of ``pipeline.tune.trials.tune``."""
 
     features: Path
     model: str
     section: str
     budget: Budget
     out: Path
+    clips: Path | None
 
     def __str__(self) -> str:
         """For the line of progress."""
@@ -32,9 +33,9 @@ class Search(NamedTuple):
 
 
 def search(job: Search) -> None:
-    """Write the table of trials, in this process alone."""
+    """Write the tables of trials and curves, in this process alone."""
     os.environ["AVR_WORKERS"] = "1"
-    tune(*job)
+    tune(job.features, job.model, job.section, job.budget, job.out, clips=job.clips)
 
 
 def run(function: Callable[[Task], None], jobs: Iterable[Task]) -> None:

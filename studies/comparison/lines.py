@@ -10,14 +10,19 @@ from pipeline.errors import ParamsError
 from pipeline.formats.files import file_sha256
 from pipeline.model_parts.base import model_module
 from pipeline.settings.params import load_params
-from pipeline.tune.trials import Budget, Trial, best_trial, read_trials
+from pipeline.tune.choice import Trial, changes, chosen_trial
+from pipeline.tune.tables import read_trials
+from pipeline.tune.trials import Budget
 from studies.ablation import MODEL, PRESETS
-from studies.comparison import code
+from studies.comparison import code, sets
 from studies.comparison.fits import Fit
 from studies.comparison.jobs import Search
 
-Form = Literal["tuned", "shipped"]
-FORMS: tuple[Form, ...] = ("tuned", "shipped")
+Form = Literal["tuned", "shipped", "unit"]
+PRESET_FORMS: tuple[Form, ...] = ("tuned", "shipped")
+FORMS: tuple[Form, ...] = (*PRESET_FORMS, "unit")
+UNIT_INPUTS: dict[str, Any] = {"inputs": "unit", "whitening_ridge": 1.0}
+"""What the form ``unit`` changes of the shipped parameters, of every model that has ``inputs``."""
 
 
 class Line(NamedTuple):
@@ -39,12 +44,14 @@ class SetLines(NamedTuple):
 
     Attributes:
         features: the file of the table; the set has its name.
-        trials: the best trial of each model.
+        searches: for the parameters of each model.
+        trials: the trial of each model that its search chose.
         models: a line a form and model.
         presets: a line a form and preset.
     """
 
     features: Path
+    searches: list[Search]
     trials: dict[str, Trial]
     models: list[Line]
     presets: list[Line]
@@ -60,17 +67,22 @@ class SetLines(NamedTuple):
         return next(line.fits for line in self.models if (line.form, line.name) == (form, model))
 
 
-def searches(features: Path, sections: Mapping[str, str], budget: Budget, work: Path) -> list[Search]:
-    """Return the searches for the parameters of every model on one table, each in a folder of its code.
+def check_models(sections: Mapping[str, str]) -> None:
+    """Refuse models among which the one is missing that the others are compared with.
 
     Raises:
-        ParamsError: the model that the others are compared with is not among them.
+        ParamsError: it is missing.
     """
     if MODEL not in sections:
         raise ParamsError(f"models: {', '.join(sections)}; expected {MODEL} too, with which the others are compared")
+
+
+def searches(features: Path, sections: Mapping[str, str], budget: Budget, work: Path) -> list[Search]:
+    """Return the searches for the parameters of every model on one table, each in a folder of its code."""
     of_table = work / "tune" / features.stem
     folders = {model: of_table / code.code_hash(code.SEARCH, model)[:16] for model in sections}
-    return [Search(features, model, section, budget, folders[model]) for model, section in sections.items()]
+    clips = sets.clips_file(features) if sets.clips_file(features).exists() else None
+    return [Search(features, model, section, budget, folders[model], clips) for model, section in sections.items()]
 
 
 def set_lines(done: Sequence[Search], seeds: Sequence[int], work: Path) -> SetLines:
@@ -87,15 +99,22 @@ def set_lines(done: Sequence[Search], seeds: Sequence[int], work: Path) -> SetLi
     """
     features = done[0].features
     fits = partial(_fits, file_sha256(features), seeds, work)
-    trials = {job.model: best_trial(read_trials(job.out / f"{job.model}.csv")[: job.budget.n_trials]) for job in done}
+    trials = {job.model: chosen_trial(read_trials(job.out / f"{job.model}.csv"), job.budget.n_folds) for job in done}
     models, presets = [], []
     for form in FORMS:
         for job in done:
-            changes = trials[job.model].params if form == "tuned" else {}
-            models.append(Line(form, job.model, fits(job, changes)))
-            if job.model == MODEL:
-                presets += [Line(form, name, fits(job, changes | preset)) for name, preset in PRESETS.items()]
-    return SetLines(features, trials, models, presets)
+            changed = _changed(form, job.model, trials[job.model])
+            models.append(Line(form, job.model, fits(job, changed)))
+            if job.model == MODEL and form in PRESET_FORMS:
+                presets += [Line(form, name, fits(job, changed | preset)) for name, preset in PRESETS.items()]
+    return SetLines(features, list(done), trials, models, presets)
+
+
+def _changed(form: Form, model: str, trial: Trial) -> dict[str, Any]:
+    """What a form changes of a model's section in params.yaml."""
+    if form == "tuned":
+        return changes(trial)
+    return UNIT_INPUTS if form == "unit" and "inputs" in model_module(model).Params.model_fields else {}
 
 
 def _fits(sha256: str, seeds: Sequence[int], work: Path, job: Search, changes: Mapping[str, Any]) -> list[Fit]:

@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 
 from pipeline.formats.files import write_atomically
 from pipeline.retrieval.cosines import Array
-from studies.comparison.lines import FORMS, Form
+from studies.comparison.lines import PRESET_FORMS, Form
 from studies.comparison.tables import MeasuredLine
 
 PANEL_INCHES = 4.2
@@ -22,12 +22,13 @@ MARKERS = {"audio": "o", "visual": "^"}
 
 
 def ablation(path: Path, of_sets: Mapping[str, Mapping[Form, Sequence[MeasuredLine]]]) -> None:
-    """Draw the test MAP of each preset with its interval over the queries, a panel a set."""
+    """Draw the test MAP of each preset with its interval over groups of test clips, a panel a set."""
     figure, panels = _panels(list(of_sets))
     for axes, of_forms in zip(panels, of_sets.values(), strict=True):
-        for offset, form in zip((-0.15, 0.15), FORMS, strict=True):
+        for offset, form in zip((-0.15, 0.15), PRESET_FORMS, strict=True):
             rows = of_forms[form]
-            maps, ends = np.array([row.map for row in rows]), np.array([row.over_queries for row in rows])
+            maps = np.array([row.map for row in rows])
+            ends = np.array([row.over_groups or (row.map, row.map) for row in rows])
             places = np.arange(len(rows)) + offset
             axes.errorbar(maps, places, xerr=np.abs(ends.T - maps), fmt="o", markersize=4, label=form)
         axes.set_yticks(range(len(rows)), [row.name for row in rows] if axes is panels[0] else [])

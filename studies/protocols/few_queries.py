@@ -81,7 +81,7 @@ def segment_retrieval(audio: Embedding, visual: Embedding, labels: Labels) -> di
         Generation, ICASSP.
     """
     _check_lengths(audio, visual, labels)
-    everyone, not_alone = np.arange(len(labels)), _not_alone(labels)
+    everyone, not_alone = np.arange(len(labels)), rows_not_alone(labels)
     ways = {
         "audio_to_visual": (audio, visual, everyone, None),
         "visual_to_audio": (visual, audio, everyone, None),
@@ -102,7 +102,7 @@ def chance_segment_retrieval(labels: Labels) -> dict[str, float]:
     """
     n_items = len(labels)
     class_sizes = _class_sizes(labels)
-    within = class_sizes[_not_alone(labels)] - 1
+    within = class_sizes[rows_not_alone(labels)] - 1
     return {
         "cross_modal": float(np.mean([expected_reciprocal_rank(n_items, n) for n in class_sizes])),
         "within_modality": float(np.mean([expected_reciprocal_rank(n_items - 1, n) for n in within])),
@@ -115,8 +115,15 @@ def _check_lengths(audio: Embedding, visual: Embedding, labels: Labels) -> None:
         check_labels(name, labels, len(rows))
 
 
-def _not_alone(labels: Labels) -> Counts:
-    """Rows whose class has others."""
+def rows_not_alone(labels: Labels) -> Counts:
+    """Return the rows whose class has others.
+
+    Args:
+        labels: (n,) classes.
+
+    Raises:
+        DataError: there are none.
+    """
     rows = np.flatnonzero(_class_sizes(labels) > 1)
     if not rows.size:
         raise DataError("no class has two segments; expected a query and something to find")

@@ -104,13 +104,22 @@ def event_segments(segment_seconds: NDArray[np.float64], start_seconds: float, e
     return first, end - first
 
 
+def credit(distances: NDArray[np.float64], start: int) -> float:
+    """Return the chance that the nearest run of segments is the event's own; tied runs share it.
+
+    Args:
+        distances: (n_starts,) of each run, as ``sliding_distances`` gives them.
+        start: of the event.
+    """
+    nearest = distances <= distances.min() + _ROUNDING * distances.max()
+    return float(nearest[start] / nearest.sum())
+
+
 def _found(
     event_modality: NDArray[np.floating[Any]], searched: NDArray[np.floating[Any]], start: int, length: int
 ) -> float:
-    """The chance that the nearest run of segments is the event's own."""
-    distances = sliding_distances(event_modality[start : start + length], searched)
-    nearest = distances <= distances.min() + _ROUNDING * distances.max()
-    return float(nearest[start] / nearest.sum())
+    """The chance that an event is found."""
+    return credit(sliding_distances(event_modality[start : start + length], searched), start)
 
 
 def _check(videos: Sequence[EventVideo]) -> None:

@@ -1,4 +1,4 @@
-"""What every model makes of whitened inputs, against features that numpy whitened before."""
+"""What every model makes of whitened inputs, against features that numpy whitened before, and of rows of one length."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
 N_CLASSES = 5
-WHITENING = [name for name in model_names() if "inputs" in model_module(name).Params.model_fields]
+TAKING_INPUTS = [name for name in model_names() if "inputs" in model_module(name).Params.model_fields]
 
 
 def rows_and_mixture(seed: int) -> tuple[Array, Array]:
@@ -39,17 +39,22 @@ def whitened_by_hand(features: Array, labels: Array) -> Array:
     return np.asarray(white / np.sqrt(np.square(white).mean()))
 
 
-def similarities(name: str, clips: Pairs, **changes: Any) -> Array:  # noqa: ANN401 - values of any field
+def fitted(name: str, clips: Pairs, **changes: Any) -> Model:  # noqa: ANN401 - values of any field
     module = model_module(name)
     params = load_params(model_sections(PARAMS_FILE)[name], module.Params, PARAMS_FILE)
     if "epochs" in module.Params.model_fields:
         changes |= {"epochs": 3, "patience": None, "batch_size": 60}
     model: Model = module.Model(module.Params.model_validate(params.model_dump() | changes), seed=0)
     model.fit(clips, clips)
+    return model
+
+
+def similarities(name: str, clips: Pairs, **changes: Any) -> Array:  # noqa: ANN401 - values of any field
+    model = fitted(name, clips, **changes)
     return model.embed_audio(clips.audio) @ model.embed_visual(clips.visual).T
 
 
-@pytest.mark.parametrize("name", WHITENING)
+@pytest.mark.parametrize("name", TAKING_INPUTS)
 def test_a_fit_on_whitened_inputs_is_one_on_rows_that_were_whitened_before(name: str) -> None:
     labels = np.arange(60) % N_CLASSES
     mixed = [rows @ mixture for rows, mixture in map(rows_and_mixture, (0, 1))]
@@ -58,3 +63,15 @@ def test_a_fit_on_whitened_inputs_is_one_on_rows_that_were_whitened_before(name:
     found = similarities(name, raw, inputs="whitened", whitening_ridge=1e-9)
     np.testing.assert_allclose(found, similarities(name, white, inputs="standardised"), rtol=1e-3, atol=1e-3)
     assert not np.allclose(found, similarities(name, raw, inputs="standardised"), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", TAKING_INPUTS)
+def test_how_far_a_clip_is_from_the_train_mean_does_not_count_with_rows_of_one_length(name: str) -> None:
+    audio, visual = ((rows @ mixture).astype(np.float32) for rows, mixture in map(rows_and_mixture, (0, 1)))
+    clips = Pairs(audio, visual, np.arange(60) % N_CLASSES)
+    mean = audio.mean(axis=0, dtype=np.float64)
+    farther = (mean + 3 * (audio - mean)).astype(np.float32)
+    for inputs, is_alike in (("unit", True), ("whitened", False)):
+        model = fitted(name, clips, inputs=inputs)
+        found, expected = model.embed_audio(farther), model.embed_audio(audio)
+        assert np.allclose(found, expected, rtol=1e-3, atol=1e-3) == is_alike

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy.linalg import sqrtm
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics.pairwise import rbf_kernel
 from torch import nn
@@ -49,6 +50,17 @@ def test_whitened_features_vary_alike_within_classes_in_all_directions() -> None
     covariance = LinearDiscriminantAnalysis(store_covariance=True).fit(rows, LABELS).covariance_
     np.testing.assert_allclose(covariance / covariance[0, 0], np.eye(4), atol=1e-3)
     assert np.square(rows).mean() == pytest.approx(1, rel=1e-5)
+
+
+def test_unit_rows_are_whitened_as_they_are_and_have_a_mean_square_of_1() -> None:
+    encoder = FeatureEncoder(4, InputParams(inputs="unit", whitening_ridge=0.5))
+    encoder.prepare_by(torch.from_numpy(MIXED_ROWS), torch.eye(3)[LABELS])
+    centred = MIXED_ROWS - MIXED_ROWS.mean(axis=0, dtype=np.float64)
+    covariance = LinearDiscriminantAnalysis(store_covariance=True).fit(MIXED_ROWS, LABELS).covariance_
+    covariance += 0.5 * np.trace(covariance) / 4 * np.eye(4)
+    expected = centred @ np.linalg.inv(sqrtm(covariance).real)
+    expected *= 2 / np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(encoder.prepared(torch.from_numpy(MIXED_ROWS)), expected, atol=1e-4)
 
 
 def test_a_large_ridge_leaves_the_features_standardised() -> None:

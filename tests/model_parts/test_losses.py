@@ -23,12 +23,16 @@ from pipeline.model_parts.losses import (
 
 LABELS_ONEHOT = torch.eye(3, dtype=torch.float64)[[0, 0, 1, 1, 2, 2, 0, 1]]
 PROJECTION = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(3, 4)
+BIAS = torch.tensor([0.5, -1.0, 2.0], dtype=torch.float64)
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "pairwise": pairwise_correlation_loss,
     "likelihood": lambda audio, visual: likelihood_loss(audio, visual, LABELS_ONEHOT),
     "agreement": lambda audio, visual: agreement_loss(audio, visual, LABELS_ONEHOT),
     "cca": lambda audio, visual: cca_loss(audio, visual, n_components=2, ridge=1e-3),
     "discriminative": lambda audio, visual: discriminative_loss(audio, visual, LABELS_ONEHOT, PROJECTION),
+    "discriminative_with_bias": lambda audio, visual: discriminative_loss(
+        audio, visual, LABELS_ONEHOT, PROJECTION, BIAS
+    ),
     "constraint": constraint_loss,
     "cluster_cca": lambda audio, visual: cluster_cca_loss(audio, visual, LABELS_ONEHOT, n_components=2, ridge=1e-3),
     "all_triplets": lambda audio, visual: cross_modal_triplet_loss(audio, visual, LABELS_ONEHOT, 0.4, "all"),

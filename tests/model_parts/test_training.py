@@ -123,7 +123,7 @@ def test_the_steps_are_those_of_torchs_class_after_its_clipping(factor: float) -
         optimizer = AdamW(weights, params) if is_ours else theirs
         for _ in range(5):
             optimizer.zero_grad()
-            (factor * loss(*line())).backward()  # type: ignore[no-untyped-call]
+            (factor * loss(*line())).backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
             if not is_ours:
                 nn.utils.clip_grad_norm_(weights, params.clip_norm)
             optimizer.step()
@@ -242,7 +242,6 @@ def test_a_gpu_is_called_by_its_number_and_name() -> None:
     assert [_in_words(torch.device(name)) for name in ("cuda", "cuda:0")] == [expected, expected]
 
 
-@pytest.mark.gpu
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_step_asks_for_no_value(name: str) -> None:
     """Tensors of the device ``meta`` have none, and refuse what would make the host wait for a GPU's."""
@@ -253,6 +252,7 @@ def test_a_step_asks_for_no_value(name: str) -> None:
     assert train_step(network.loss, batch, AdamW(network.parameters(), params)).is_meta
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(
     not torch.cuda.is_available() and os.environ.get("FAIL_WITHOUT_GPU") != "1", reason="needs a CUDA device"
 )

@@ -16,7 +16,8 @@ from pipeline.settings.params import load_params
 VALUES: dict[str, Any] = {
     "inputs": "standardised", "whitening_ridge": 1.0,
     "seeds": [0], "epochs": 10, "batch_size": 8, "learning_rate": 0.01, "weight_decay": 0, "clip_norm": 1.0,
-    "patience": 5, "lambda_label": 0.5, "lambda_structure": 2.0, "lambda_adversarial": 0.1, "negative_weight": 1.5,
+    "patience": 5, "lambda_label": 0.5, "lambda_structure": 2.0, "lambda_adversarial": 0.1, "adversarial_epochs": 10,
+    "negative_weight": 1.5,
     "margin": 1.0, "common_width": 5, "n_hidden_layers": 1, "hidden_width": 6, "dropout": 0.0,
 }  # fmt: skip
 CPU = torch.device("cpu")

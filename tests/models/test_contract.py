@@ -22,11 +22,12 @@ PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
 MODALITIES = ("audio", "visual")
 N_EPOCHS = 20  # enough for these clips
 
-WHITENED = " whitened"  # behind the name of a model whose inputs are
-WHITENING = [name + WHITENED for name in model_names() if "inputs" in model_module(name).Params.model_fields]
+WHITENED, UNIT = " whitened", " unit"  # behind the name of a model whose inputs are that
+TAKING_INPUTS = [name for name in model_names() if "inputs" in model_module(name).Params.model_fields]
+PREPARED = [name + inputs for name in TAKING_INPUTS for inputs in (WHITENED, UNIT)]
 
 each_model = pytest.mark.parametrize("name", model_names())
-each_model_and_input = pytest.mark.parametrize("name", [*model_names(), *WHITENING])
+each_model_and_input = pytest.mark.parametrize("name", [*model_names(), *PREPARED])
 each_modality = pytest.mark.parametrize("modality", MODALITIES)
 
 
@@ -47,15 +48,15 @@ def copied(clips: Pairs) -> Pairs:
 
 
 def module_of(name: str) -> ModuleType:
-    return model_module(name.removesuffix(WHITENED))
+    return model_module(name.partition(" ")[0])
 
 
 def unfitted(name: str, seed: int = 0) -> Model:
     module = module_of(name)
-    params = load_params(model_sections(PARAMS_FILE)[name.removesuffix(WHITENED)], module.Params, PARAMS_FILE)
+    params = load_params(model_sections(PARAMS_FILE)[name.partition(" ")[0]], module.Params, PARAMS_FILE)
     changes = {"epochs": min(params.epochs, N_EPOCHS)} if "epochs" in module.Params.model_fields else {}
     if "inputs" in module.Params.model_fields:
-        changes["inputs"] = "whitened" if name.endswith(WHITENED) else "standardised"
+        changes["inputs"] = name.partition(" ")[2] or "standardised"
     model: Model = module.Model(params.model_copy(update=changes), seed)
     return model
 
@@ -245,6 +246,12 @@ def test_other_types_and_orders_of_the_same_numbers_make_the_same_model(name: st
         expected = embed(fitted(name), modality, features(TEST, modality))
         embedded = embed(model, modality, odd(features(TEST, modality), "f8"))
         np.testing.assert_allclose(embedded, expected, rtol=1e-5, atol=1e-5)
+
+
+@each_model_and_input
+def test_no_shipped_model_collapses(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    unfitted(name).fit(TRAIN, VALIDATION)
+    assert "collapsed" not in capsys.readouterr().err
 
 
 @each_model

@@ -1,7 +1,7 @@
 """What the dual-subspace model promises beyond the contract of all models."""
 
 import os
-from functools import cache
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,70 +11,28 @@ import torch
 from scipy.special import softmax
 from sklearn.cross_decomposition import CCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.metrics import average_precision_score, log_loss
+from sklearn.metrics import log_loss
 from sklearn.metrics.pairwise import cosine_similarity
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.model_parts.base import Pairs
-from pipeline.model_parts.training import seeded
 from pipeline.models.dual_subspace import DualSubspaceNetwork, Model, Params
 from pipeline.settings.params import load_params
-
-VALUES: dict[str, Any] = {
-    "seeds": [0], "epochs": 30, "batch_size": 32, "learning_rate": 0.003, "weight_decay": 1e-4, "clip_norm": 1.0,
-    "patience": 30, "lambda_corr": 1.0, "lambda_disc": 1.0, "lambda_constraint": 0.1, "correlation": "pairwise",
-    "correlation_ridge": 1e-3, "n_hidden_layers": 1, "hidden_width": 32, "explicit_width": 8, "implicit_width": 8,
-    "dropout": 0.1, "fusion": "cca", "fusion_components": 4, "fusion_ridge": 1e-4, "inputs": "standardised",
-    "whitening_ridge": 1.0, "discriminative": "label_distance", "explicit_share": 0.5,
-    "implicit_branch": "perceptron", "n_fourier_features": 100,
-}  # fmt: skip
-
-
-def params(**changes: Any) -> Params:  # noqa: ANN401 - values of any field
-    """The small parameters of these tests, with changes."""
-    return Params.model_validate(VALUES | changes)
-
-
-def pairs(seed: int, n: int = 100, n_classes: int = 5) -> Pairs:
-    """Classes at the corners of a nonlinear picture, on features of unlike means and scales."""
-    rng = np.random.default_rng(seed)
-    labels = rng.permutation(n) % n_classes
-    angle = 2 * np.pi * (labels[:, None] + 0.1 * rng.standard_normal((n, 2))) / n_classes
-    audio = np.hstack([np.cos(angle[:, :1]), np.sin(angle[:, :1]), rng.standard_normal((n, 4))]) * 50 + 100
-    visual = np.hstack([np.cos(2 * angle[:, 1:]), np.sin(2 * angle[:, 1:]), rng.standard_normal((n, 6))]) * 0.01
-    return Pairs(audio.astype(np.float32), visual.astype(np.float32), labels)
-
-
-TRAIN, VALIDATION, TEST = pairs(0), pairs(1, n=40), pairs(2, n=60)
-
-
-PROBABLE = {"correlation": "agreement", "discriminative": "cross_entropy", "fusion": "weighted"}
-AUDIO, VISUAL = torch.from_numpy(TRAIN.audio), torch.from_numpy(TRAIN.visual)
-ONEHOT = torch.eye(5)[torch.from_numpy(TRAIN.labels)]
-
-
-def untrained(**changes: Any) -> DualSubspaceNetwork:  # noqa: ANN401 - values of any field
-    """A network with initial weights, and statistics of TRAIN."""
-    with seeded(0, torch.device("cpu")):
-        network = DualSubspaceNetwork(6, 8, 5, params(**changes)).eval()
-    network.prepare(AUDIO, VISUAL, ONEHOT)
-    return network
-
-
-@cache
-def fitted(**changes: Any) -> Model:  # noqa: ANN401 - values of any field
-    """A model trained on TRAIN; cached, because nothing here changes it."""
-    model = Model(params(**changes), seed=0)
-    model.fit(TRAIN, VALIDATION)
-    return model
-
-
-def average_map(model: Model, clips: Pairs) -> float:
-    """MAP of both directions by scikit-learn alone."""
-    similarity = cosine_similarity(model.embed_audio(clips.audio), model.embed_visual(clips.visual))
-    relevant = clips.labels[:, None] == clips.labels
-    rows = [*zip(relevant, similarity, strict=True), *zip(relevant, similarity.T, strict=True)]
-    return float(np.mean([average_precision_score(hits, scores) for hits, scores in rows]))
+from studies.ablation import COLLAPSED, PAPER
+from tests.helpers.dual_subspace import (
+    AUDIO,
+    ONEHOT,
+    PROBABLE,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    VALUES,
+    VISUAL,
+    average_map,
+    fitted,
+    params,
+    untrained,
+)
 
 
 @pytest.mark.parametrize("fusion", ["cca", "cluster_cca", "none"])
@@ -89,16 +47,11 @@ def test_either_subspace_alone_ranks_unseen_clips_far_above_chance(changes: dict
     assert average_map(fitted(**PROBABLE, **changes), TEST) > 0.4  # chance is 0.23
 
 
-def test_an_implicit_kernel_machine_ranks_unseen_clips_far_above_chance() -> None:
-    kernel_machine = {"implicit_branch": "fourier", "explicit_share": 0.0, "lambda_corr": 0.0}
-    assert average_map(fitted(**PROBABLE, **kernel_machine), TEST) > 0.4  # chance is 0.23
-
-
 @torch.inference_mode()
 def test_weighted_fusion_takes_the_mean_of_the_chances_to_agree_on_state_and_on_class() -> None:
     network = untrained(**PROBABLE, explicit_share=0.3)
     (audio_states, audio_classes), (visual_states, visual_classes) = (
-        (softmax(explicit.numpy(), axis=1), softmax(network.classifier(implicit).numpy(), axis=1))
+        (softmax(explicit.numpy(), axis=1), softmax(network.classifiers[0](implicit).numpy(), axis=1))
         for explicit, implicit in (network.audio(AUDIO), network.visual(VISUAL))
     )
     expected = 0.3 * audio_states @ visual_states.T + 0.7 * audio_classes @ visual_classes.T
@@ -117,7 +70,7 @@ def test_weighted_fusion_of_embeddings_that_are_no_probabilities_takes_the_mean_
 
 def test_cross_entropy_is_that_of_both_modalities_classes() -> None:
     network = untrained(discriminative="cross_entropy", lambda_corr=0, lambda_constraint=0)
-    logits = [network.classifier(view[1]).detach() for view in (network.audio(AUDIO), network.visual(VISUAL))]
+    logits = [network.classifiers[0](view[1]).detach() for view in (network.audio(AUDIO), network.visual(VISUAL))]
     expected = sum(log_loss(TRAIN.labels, softmax(rows.double().numpy(), axis=1)) for rows in logits)
     assert network.loss(AUDIO, VISUAL, ONEHOT).item() == pytest.approx(expected, rel=1e-5)
 
@@ -126,6 +79,38 @@ def test_whitened_inputs_vary_alike_within_classes_in_all_directions() -> None:
     white = untrained(inputs="whitened", whitening_ridge=1e-6).audio.prepared(AUDIO).numpy()
     within = LinearDiscriminantAnalysis(store_covariance=True).fit(white, TRAIN.labels).covariance_
     np.testing.assert_allclose(within / within[0, 0], np.eye(6), atol=1e-3)
+
+
+def as_shipped(seed: int, **changes: Any) -> Model:  # noqa: ANN401 - values of any field
+    """A model of params.yaml with changes, trained on TRAIN."""
+    model = Model(load_params("model", Params).model_copy(update=changes), seed)
+    model.fit(TRAIN, VALIDATION)
+    return model
+
+
+def test_the_distance_of_pairs_alone_collapses_the_explicit_branches_and_a_line_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = as_shipped(0, **COLLAPSED | {"patience": None})  # else an epoch before the collapse is kept
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "collapsed" in line]
+    number = r"has a spread of (0\.\d+) at a scale of (\d\.\d+)"
+    found = re.fullmatch(
+        rf"train: dual_subspace, seed 0: collapsed embeddings: audio explicit {number}; visual explicit {number}; "
+        r"try correlation: likelihood, cca or agreement \(pairwise has no scale\), or .*",
+        line,
+    )
+    assert found is not None
+    network = model._fitted()
+    with torch.inference_mode():
+        embedded = network.audio(AUDIO)[0].numpy(), network.visual(VISUAL)[0].numpy()
+    spreads = [np.sqrt(((rows - rows.mean(axis=0)) ** 2).sum(axis=1).mean()) for rows in embedded]
+    assert [float(found[1]), float(found[3])] == pytest.approx(spreads, rel=0.05)  # two digits are shown
+
+
+@pytest.mark.parametrize("correlation", ["likelihood", "cca"])
+def test_the_paper_s_form_with_a_scale_does_not_collapse(correlation: str, capsys: pytest.CaptureFixture[str]) -> None:
+    as_shipped(1, **PAPER | {"correlation": correlation})
+    assert "collapsed" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("fusion", "width"), [("cca", 4), ("cluster_cca", 4), ("none", 16)])
@@ -222,7 +207,12 @@ def test_features_of_another_width_are_refused() -> None:
     [
         ("lambda_corr: 0, lambda_disc: 0, lambda_constraint: 0", "lambda_constraint are all 0; expected one above 0"),
         ("seeds: [0, 1, 0]", "model.seeds: expected each seed once"),
-        ("fusion_components: 17", "fusion_components=17; expected at most 16, explicit_width"),
+        ("fusion_components: 17", "fusion_components=17; expected at most 16, n_heads"),
+        (
+            "n_subspaces: 1",
+            "n_subspaces=1 with lambda_constraint=0.1 and fusion='cca'; expected lambda_constraint=0",
+        ),
+        ("n_subspaces: 3", "model.n_subspaces: Input should be 1 or 2"),
         ("seeds: []", "model.seeds: List should have at least 1 item"),
         ("explicit_share: 1.5", "model.explicit_share: Input should be less than or equal to 1"),
         ("discriminative: none", "model.discriminative: Input should be 'label_distance' or 'cross_entropy'"),

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from scipy.linalg import eigh
@@ -13,6 +14,7 @@ from sklearn.preprocessing import KernelCenterer, StandardScaler
 from pipeline import linalg
 from pipeline.errors import DataError
 from pipeline.model_parts.base import Pairs
+from pipeline.model_parts.layers import FeatureEncoder
 from pipeline.models.kcca import KernelMap, Model, Params, fit_kernel_map
 
 Array = NDArray[Any]
@@ -105,6 +107,16 @@ def test_whitened_inputs_are_compared_by_the_inverse_covariance_within_the_class
     expected = standard @ np.linalg.inv(ridged) @ standard.T
     found = kernel_map(train.audio, "linear") @ kernel_map(train.audio, "linear").T
     np.testing.assert_allclose(found, expected / np.trace(expected) * standard.size, atol=1e-6)
+
+
+def test_unit_inputs_are_those_of_the_encoders_of_all_other_models() -> None:
+    train, unseen = pairs(n=40), pairs(n=10, seed=1)
+    kernel_map = fit_kernel_map(train.audio, train.labels, params(inputs="unit", kernel="cosine"), "audio")
+    encoder = FeatureEncoder(3, params(inputs="unit"))
+    encoder.prepare_by(torch.from_numpy(train.audio).double(), torch.eye(2)[train.labels])
+    views = [encoder.prepared(torch.from_numpy(clips.audio)).numpy() for clips in (unseen, train)]
+    found = kernel_map(unseen.audio, "cosine") @ kernel_map(train.audio, "cosine").T
+    np.testing.assert_allclose(found, cosine_similarity(*views), atol=1e-5)
 
 
 def test_landmarks_give_the_best_kernel_that_their_columns_allow() -> None:

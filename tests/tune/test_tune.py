@@ -1,61 +1,22 @@
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from numpy.typing import NDArray
-from sklearn.metrics import adjusted_rand_score, average_precision_score
-from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-from pipeline import linalg
 from pipeline.errors import DataError, ParamsError
-from pipeline.formats.feature_table import FeatureTable
-from pipeline.model_parts.search_space import SearchSpace
-from pipeline.models import dscmr
+from pipeline.formats.clips import write_clips
 from pipeline.tune.__main__ import main
+from pipeline.tune.choice import chosen_trial
 from pipeline.tune.folds import residual_clusters
-from pipeline.tune.trials import Budget, Trial, best_trial, read_trials, tune
+from pipeline.tune.tables import read_trials
+from pipeline.tune.trials import Budget, tune
+from tests.helpers.tune_search import BUDGET, clips_of, held_out_map, search, table
 
 ROOT = Path(__file__).parents[2]
-Rows = NDArray[Any]
-BUDGET = Budget(n_trials=4, n_folds=3, seed=0)
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("AVR_WORKERS", "1")
-    section = {"n_components": 3, "ridge": 0.1}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"baselines": {"c_cca": section}}))
-    table().save(tmp_path / "features.safetensors")
-    return tmp_path
-
-
-def table(noise_in_test: bool = False) -> FeatureTable:
-    rng = np.random.default_rng(0)
-    labels = np.arange(60) % 4
-    centres = 1.5 * rng.standard_normal((4, 14))
-    features = (centres[labels] + rng.standard_normal((60, 14))).astype(np.float32)
-    splits = ["test" if i % 3 == 0 else "train" for i in range(60)]
-    if noise_in_test:
-        features[::3] = rng.standard_normal((20, 14)).astype(np.float32)
-    return FeatureTable(
-        clip_ids=[str(i) for i in range(60)],
-        splits=splits,
-        labels=labels,
-        classes=list("abcd"),
-        audio=features[:, :8],
-        visual=features[:, 8:],
-        provenance={},
-    )
-
-
-def search(project: Path, budget: Budget = BUDGET, out: str = "out") -> Path:
-    tune(project / "features.safetensors", "c_cca", "baselines.c_cca", budget, project / out)
-    return project / out / "c_cca.csv"
 
 
 def test_a_score_is_the_mean_held_out_map_of_scikit_learn_over_the_folds(project: Path) -> None:
@@ -67,14 +28,6 @@ def test_a_score_is_the_mean_held_out_map_of_scikit_learn_over_the_folds(project
     maps = [held_out_map(audio, visual, labels, fit, held) for fit, held in folds]
     assert trial.params == {"n_components": 3, "ridge": 0.1}
     assert trial.validation_map == pytest.approx(np.mean(maps), abs=1e-6)
-
-
-def held_out_map(audio: Rows, visual: Rows, labels: Rows, fit: Rows, held: Rows) -> float:
-    cca = linalg.cluster_cca(audio[fit], visual[fit], labels[fit], labels[fit], 3, 0.1)
-    similarity = cosine_similarity(cca.x_variates(audio[held]), cca.y_variates(visual[held]))
-    relevant = labels[held][:, None] == labels[held]
-    queries = [*zip(relevant, similarity, strict=True), *zip(relevant, similarity.T, strict=True)]
-    return float(np.mean([average_precision_score(hits, scores) for hits, scores in queries]))
 
 
 def test_one_fold_holds_out_the_validation_rows_of_the_table(project: Path) -> None:
@@ -123,42 +76,61 @@ def test_one_fold_without_validation_rows_is_refused(project: Path) -> None:
         search(project, Budget(1, 1, 0))
 
 
-def test_a_search_that_stopped_goes_on_behind_its_last_trial(project: Path) -> None:
-    whole = search(project).read_bytes()
-    parts = search(project, BUDGET._replace(n_trials=2), "parts")
-    begun = parts.read_bytes()
-    assert whole.startswith(begun)
-    assert search(project, out="parts").read_bytes() == whole
+def test_repeats_are_folds_of_other_draws(project: Path) -> None:
+    once = read_trials(search(project, Budget(1, 2, 0)))[0]
+    twice = read_trials(search(project, Budget(1, 2, 0, n_repeats=2), "twice"))[0]
+    assert twice.fold_maps[:2] == once.fold_maps
+    assert len(twice.fold_maps) == 4
+    assert set(twice.fold_maps[2:]).isdisjoint(once.fold_maps)
 
 
-@pytest.mark.slow
-def test_trials_do_not_depend_on_the_number_of_workers(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    budget = BUDGET._replace(n_trials=2)
-    alone = search(project, budget).read_bytes()
-    monkeypatch.setenv("AVR_WORKERS", "2")
-    assert search(project, budget, "two").read_bytes() == alone
+def test_folds_keep_the_recordings_of_clips_csv_together(project: Path) -> None:
+    write_clips(project / "clips.csv", clips_of(lambda i: f"source {i // 12}"))
+    words = project / "features.safetensors", "c_cca", "baselines.c_cca", Budget(1, 2, 0)
+    apart = tune(*words, project / "apart")[0]
+    together = tune(*words, project / "together", clips=project / "clips.csv")[0]
+    usable = np.array([i for i in range(60) if i % 3])
+    rows = table()
+    audio, visual, labels = rows.audio[usable], rows.visual[usable], rows.labels[usable]
+    cut = StratifiedGroupKFold(2, shuffle=True, random_state=0).split(usable, labels, usable // 12)
+    assert together.fold_maps == pytest.approx([held_out_map(audio, visual, labels, *fold) for fold in cut], abs=1e-6)
+    assert together.fold_maps != apart.fold_maps
+
+
+def list_models(project: Path, name: str) -> None:
+    """Name one model in params.yaml."""
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    (project / "params.yaml").write_text(yaml.safe_dump(params | {"models": {name: f"baselines.{name}"}}))
 
 
 def test_a_null_stays_one_in_the_table_and_in_the_flags(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kcca = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())["baselines"]["kcca"]
-    sections = {"models": {"kcca": "baselines.kcca"}, "baselines": {"kcca": kcca | {"n_landmarks": None}}}
+    sections = {"models": {"kcca": "baselines.kcca"}, "baselines": {"kcca": kcca | {"n_landmarks": 2}}}
     (project / "params.yaml").write_text(yaml.safe_dump(sections))
-    monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out", "kcca", "--trials", "1"])
+    monkeypatch.setattr("pipeline.models.kcca.SEARCH", {"n_landmarks": [None, 3]})
+    monkeypatch.setenv("AVR_WORKERS", "1")
+    monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out", "kcca", "--trials", "6", "--folds", "3"])
     main()
-    assert read_trials(project / "out" / "kcca.csv")[0].params["n_landmarks"] is None
-    assert "-S baselines.kcca.n_landmarks=null" in capsys.readouterr().out
+    chosen = chosen_trial(read_trials(project / "out" / "kcca.csv"), 3)
+    assert chosen.params == {"n_landmarks": None}
+    assert capsys.readouterr().out.endswith(f" in trial {chosen.number}: -S baselines.kcca.n_landmarks=null\n")
 
 
 def test_flags_of_a_model_that_is_not_listed_name_the_section_that_was_searched(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    list_models(project, "cca")
     params = yaml.safe_load((project / "params.yaml").read_text())
-    (project / "params.yaml").write_text(yaml.safe_dump(params | {"models": {"cca": "baselines.cca"}}))
-    monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out", "c_cca", "--trials", "1"])
+    params["baselines"]["c_cca"] = {"n_components": 1, "ridge": 1000.0}
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out", "c_cca", "--trials", "4"])
     main()
-    assert "-S baselines.c_cca.n_components=3 -S baselines.c_cca.ridge=0.1" in capsys.readouterr().out
+    best = chosen_trial(read_trials(project / "out/c_cca.csv"), 6)
+    written = f"-S baselines.c_cca.n_components={best.params['n_components']} -S baselines.c_cca.ridge="
+    assert best.number > 0
+    assert written in capsys.readouterr().out
 
 
 def test_workers_that_are_no_number_are_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,64 +184,48 @@ def test_what_no_trial_could_begin_with_is_refused_before_anything_is_said(
     assert not (project / "out").exists()
 
 
-def test_a_trial_that_diverges_has_no_score_and_the_search_goes_on(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    trials = dscmr_trials(project, monkeypatch, {"learning_rate": [1e-3, 1e30]}, n_trials=6)
-    diverged = [trial.params["learning_rate"] == 1e30 for trial in trials]
-    assert any(diverged)
-    assert [np.isnan(trial.validation_map) for trial in trials] == diverged
-    assert best_trial(trials).params["learning_rate"] != 1e30
-    first = diverged.index(True)
-    assert f"dscmr: trial {first}: epoch 0: " in capsys.readouterr().err
-
-
-def test_a_search_in_which_every_trial_diverges_says_so(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DataError, match="all 1 trials diverged; expected one that trains"):
-        dscmr_trials(project, monkeypatch, {}, n_trials=1, learning_rate=1e30)
-
-
-def dscmr_trials(
-    project: Path, monkeypatch: pytest.MonkeyPatch, space: SearchSpace, n_trials: int, **changes: float
-) -> list[Trial]:
-    section = yaml.safe_load((ROOT / "params.yaml").read_text())["baselines"]["dscmr"] | {"epochs": 2, **changes}
-    (project / "params.yaml").write_text(yaml.safe_dump({"baselines": {"dscmr": section}}))
-    monkeypatch.setattr(dscmr, "SEARCH", space)
-    budget = BUDGET._replace(n_trials=n_trials)
-    tune(project / "features.safetensors", "dscmr", "baselines.dscmr", budget, project / "out")
-    return read_trials(project / "out" / "dscmr.csv")
-
-
 def test_test_rows_are_not_looked_at(project: Path) -> None:
     trials = read_trials(search(project))
     table(noise_in_test=True).save(project / "features.safetensors")
     assert read_trials(search(project, out="noise")) == trials
 
 
-def test_a_table_of_other_features_is_not_continued(project: Path) -> None:
-    search(project, BUDGET._replace(n_trials=1))
-    table(noise_in_test=True).save(project / "features.safetensors")
-    with pytest.raises(DataError, match=r"c_cca\.csv: made with .* expected .* remove it or name another folder"):
-        search(project)
+def test_the_command_says_that_trial_0_stays_or_what_takes_its_place(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    list_models(project, "c_cca")
+    monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out", "c_cca", "--trials", "4", "--folds", "3"])
+    main()
+    shown = capsys.readouterr().out
+    trials = read_trials(project / "out/c_cca.csv")
+    chosen = chosen_trial(trials, 3)
+    stays = "trial 0, the values of params.yaml, stays: the best challenger, trial"
+    moves = f"trial {chosen.number} takes the place of trial 0, the values of params.yaml: +"
+    assert (stays if chosen.number == 0 else moves) in shown
+    assert "c_cca: 4 trials, 11 fits; " in shown
+    changed = "nothing to change\n" if chosen.number == 0 else "-S baselines.c_cca.n_components="
+    assert f"c_cca: MAP {chosen.validation_map:.4f} in trial {chosen.number}: {changed}" in shown
 
 
-def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
-    (tmp_path / "c_cca.csv").write_text("trial,score\n0,1\n")
-    with pytest.raises(
-        DataError, match=r"c_cca\.csv: no 'validation_map' in it; expected a table that pipeline.tune wrote"
-    ):
-        read_trials(tmp_path / "c_cca.csv")
+def test_the_clips_beside_the_features_are_found(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_clips(project / "clips.csv", clips_of(lambda i: str(i % 4)))
+    list_models(project, "c_cca")
+    monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out", "c_cca", "--folds", "2"])
+    with pytest.raises(SystemExit, match=r"class 'a' has 1 clips that .*; expected at least 2, one a fold"):
+        main()
 
 
-def test_the_best_trial_is_the_first_of_the_highest_score(project: Path) -> None:
-    trials = read_trials(search(project))
-    scores = [trial.validation_map for trial in trials]
-    assert best_trial(trials[::-1]).number == scores.index(max(scores))
-
-
-@pytest.mark.parametrize("budget", [Budget(0, 3, 0), Budget(3, 0, 0)])
+@pytest.mark.parametrize("budget", [Budget(0, 3, 0), Budget(3, 0, 0), Budget(3, 3, 0, n_repeats=0)])
 def test_a_budget_that_buys_nothing_is_refused(project: Path, budget: Budget) -> None:
-    with pytest.raises(ParamsError, match="expected at least 1 trial and 1 fold"):
+    with pytest.raises(ParamsError, match="expected at least 1 trial, 1 fold and 1 repeat"):
+        search(project, budget)
+
+
+@pytest.mark.parametrize("budget", [Budget(1, 1, 0, n_repeats=2), Budget(1, 2, 0, by_cluster=True, n_repeats=2)])
+def test_what_is_no_draw_is_not_repeated(project: Path, budget: Budget) -> None:
+    with pytest.raises(ParamsError, match="expected 1 repeat: validation rows and clusters are no draw"):
         search(project, budget)
 
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.tune.trials import Budget, Trial
+from pipeline.evaluate.independence import Groups
+from pipeline.tune.choice import Trial
+from pipeline.tune.trials import Budget
 from studies.comparison import fits, jobs, page, sets, tables
 from tests.helpers.project import ROOT
 
@@ -23,13 +26,22 @@ def test_folds_are_for_features_that_hold_nothing_fitted_on_the_train_rows() -> 
     asked = Budget(n_trials=4, n_folds=3, seed=0)
     published, run = sets.parse(["published=features.h5", "run=data/features.safetensors"])
     assert sets.budget_of(published, asked, {}) == asked
-    assert sets.budget_of(run, asked, {}) == Budget(n_trials=4, n_folds=1, seed=0)
+    assert sets.budget_of(run, asked, {}) == Budget(n_trials=1, n_folds=1, seed=0)  # one fold judges no challenger
     assert sets.budget_of(published, asked, {"published": 2}) == Budget(4, 2, 0, by_cluster=True)
 
 
-def test_clusters_of_a_set_that_is_not_there_are_refused() -> None:
+def test_an_option_for_a_set_that_is_not_there_is_refused() -> None:
     with pytest.raises(ParamsError, match="--clusters b: no such set; expected some of a"):
-        sets.check_clusters(sets.parse(["a=x.h5"]), {"b": 2})
+        sets.check_names(sets.parse(["a=x.h5"]), {"b": 2}, "--clusters")
+
+
+def test_the_page_shows_the_command_that_makes_it() -> None:
+    sources = sets.parse(["a=x.h5", "b=y.h5"])
+    study = page.Study(sources, Budget(12, 6, 0), {"a": 2}, [0, 1], 5, ["cca"], ["a"])
+    assert study.command.endswith(
+        "WORK a=x.h5 b=y.h5 --trials 12 --folds 6 --seeds 0 1 --searches 5 --again cca --again-on a --clusters a=2"
+    )
+    assert "--again-on" not in study._replace(again_on=["a", "b"]).command
 
 
 def test_a_job_whose_process_ends_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,16 +69,53 @@ def test_a_job_that_fails_is_named_when_the_others_are_done(
     assert re.search(r"^work 3 of 3 after .* min: c$", capsys.readouterr().out, re.MULTILINE)
 
 
-def test_the_interval_over_queries_is_near_that_of_the_normal_distribution() -> None:
+def of_clips(groups: Groups, values: np.ndarray) -> tuple[float, float]:
+    """The interval, which is there."""
+    interval = tables.over_groups(values, groups)
+    assert interval
+    return interval
+
+
+def test_the_interval_over_clips_of_their_own_is_near_that_of_the_normal_distribution_and_scipy_s() -> None:
     values = np.random.default_rng(0).beta(2, 5, 400)
-    low, high = tables.over_queries(values)
+    low, high = of_clips(Groups.each_its_own(400), values)
     half = 1.96 * values.std(ddof=1) / 20
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.1 * half)
+    options = {"n_resamples": tables.N_RESAMPLES, "method": "percentile", "batch": 100, "rng": tables.SEED}
+    assert (low, high) == tuple(stats.bootstrap((values,), np.mean, **options).confidence_interval)
+
+
+def test_clips_that_come_several_times_leave_the_interval_as_it_is_and_one_group_has_none() -> None:
+    values, numbers = np.random.default_rng(0).beta(2, 5, 60), np.repeat(np.arange(60), 4)
+    once = of_clips(Groups.each_its_own(60), values)
+    assert of_clips(Groups(numbers, {}), np.repeat(values, 4)) == pytest.approx(once, abs=1e-12)
+    assert tables.over_groups(values, Groups(np.zeros(60, int), {})) is None
+
+
+def test_groups_of_unlike_sizes_are_drawn_whole_and_their_clips_count_alike() -> None:
+    rng = np.random.default_rng(1)
+    numbers = np.repeat(np.arange(80), rng.integers(1, 8, 80))
+    values = rng.normal(size=80)[numbers] + 0.1 * rng.normal(size=len(numbers))
+    draws = []
+    for _ in range(2000):
+        rows = np.concatenate([np.flatnonzero(numbers == group) for group in rng.integers(80, size=80)])
+        draws.append(values[rows].mean())
+    low, high = of_clips(Groups(numbers, {}), values)
+    assert (low, high) == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.1 * (high - low))
+
+
+def test_the_page_says_where_there_is_one_group_and_no_interval() -> None:
+    metrics = {"average": {"map": 0.5, "map_std": 0.0}}
+    row = tables.MeasuredLine("m", 1, metrics, over_groups=None, lead=None)
+    filters = page._environment().filters
+    assert filters["over_groups"](row) == "one group: no interval"
+    assert filters["parts"](row) == "one fit, one group: no interval"
+    assert filters["lead_over_groups"](tables.Lead(0.1, None, 1.0)) == "one group: no interval"
 
 
 def line(name: str, test_map: float) -> tables.MeasuredLine:
     metrics = {"average": {"map": test_map}}
-    return tables.MeasuredLine(name, 1, metrics, over_queries=tables.Interval(0, 1), lead=None)
+    return tables.MeasuredLine(name, 1, metrics, over_groups=tables.Interval(0, 1), lead=None)
 
 
 def test_a_new_model_is_a_rival_and_the_main_model_and_the_baselines_are_none() -> None:
@@ -74,7 +123,7 @@ def test_a_new_model_is_a_rival_and_the_main_model_and_the_baselines_are_none() 
     assert tables.best_rival(of_models) is None
     assert tables.likeliest_rival(of_models, {}) is None
     of_models += [line("new", 0.6), line("cca", 0.5)]
-    trials = {"new": Trial(0, 0.1, 0.0, {}), "cca": Trial(0, 0.2, 0.0, {})}
+    trials = {"new": Trial(0, 0.1, 0.0, [0.1], {}), "cca": Trial(0, 0.2, 0.0, [0.2], {})}
     best, likeliest = tables.best_rival(of_models), tables.likeliest_rival(of_models, trials)
     assert [row.name for row in (best, likeliest) if row] == ["new", "cca"]
 
