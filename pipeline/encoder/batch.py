@@ -12,7 +12,7 @@ from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.engines import prepare
 from pipeline.clip_jobs.loop import in_workers
 from pipeline.clip_jobs.settle import Settler
-from pipeline.encoder.encoder import NO_TRACK, Encoder
+from pipeline.encoder.encoder import NO_TRACK, Encoder, TimeArray, VectorArray
 from pipeline.encoder.inputs import STAGE_OF, clip_of, is_still, no_sound, still_arrays
 from pipeline.errors import ClipError, DataError, printable
 from pipeline.extraction import decoding, embedding
@@ -74,18 +74,18 @@ def encode_files(encoder: Encoder, paths: Iterable[AnyPath]) -> FileVectors:
     clips, refused = _hashed(paths)
     rows: dict[Modality, dict[str, NDArray[np.float32]]] = {}
     without: dict[str, list[ClipError]] = {}
-    for modality in MODALITIES:
+    for modality in MODALITIES if clips else ():
         vectors, why = file_vectors(encoder, modality, clips)
         rows[modality] = _joint_rows(encoder, modality, vectors)
         for clip_id, error in why.items():
             without.setdefault(clip_id, []).append(error)
-    usable = [clip for clip_id, clip in clips.items() if any(clip_id in rows[modality] for modality in MODALITIES)]
+    usable = [clip for clip_id, clip in clips.items() if any(clip_id in of_side for of_side in rows.values())]
     refused += [
         Reject(printable(clip_id), "encode", error.kind, str(error))
         for clip_id, errors in without.items()
         for error in _that_count(errors)
     ]
-    sides = {modality: _filled(rows[modality], usable, encoder.width) for modality in MODALITIES}
+    sides = {modality: _filled(rows.get(modality, {}), usable, encoder.width) for modality in MODALITIES}
     return FileVectors(
         paths=[clip.clip_id for clip in usable],
         sha256=[clip.sha256 for clip in usable],
@@ -126,6 +126,27 @@ def file_vectors(
                 yield clip_id, cache.read(clip_id, digest)
 
     return vectors, refused
+
+
+class EncoderInWorkers(Encoder):
+    """An encoder that decodes files as `encode_files` does: in processes that can be killed, within the run's limits.
+
+    Vectors of networks come from the clip cache where they are known, so that a file is embedded once.
+    """
+
+    def file_vectors(self, modality: Modality, path: AnyPath) -> tuple[VectorArray, TimeArray]:
+        """Return the vectors (n, width) float32 of one side of a file over time, and the seconds (n,) float64 of each.
+
+        Args:
+            modality: as `Encoder.file_vectors` takes it, with its errors.
+            path: of the file.
+        """
+        clip = clip_of(path)
+        vectors, refused = file_vectors(self, modality, {clip.clip_id: clip})
+        if refused:
+            raise refused[clip.clip_id]
+        ((_, arrays),) = vectors()
+        return arrays["embeddings"], arrays["seconds"]
 
 
 def _hashes(decoded: Mapping[str, Callable[[], Arrays]]) -> tuple[dict[str, str], list[str]]:

@@ -98,10 +98,9 @@ class Encoder:
             DataError: the waveform is none, or the encoder has no network for sounds.
             OSError: the file cannot be read.
         """
-        network = self.network("audio")
         if isinstance(source, np.ndarray):
-            return self._vectors(network, "waveform", self.decoder.of_waveform(source))
-        return self._vectors(network, str(source), self.decoder.of_file(STAGE_OF["audio"], _path(source)))
+            return self._vectors(self.network("audio"), "waveform", self.decoder.of_waveform(source))
+        return self.file_vectors("audio", _path(source))
 
     def visual_vectors(self, source: AnyPath | PictureList) -> tuple[VectorArray, TimeArray]:
         """Return the vectors (n, width) float32 of pictures over time, and when (n,) float64 seconds each is on show.
@@ -115,10 +114,22 @@ class Encoder:
             DataError: a picture is none, or the encoder has no network for pictures.
             OSError: the file cannot be read.
         """
-        network = self.network("visual")
         if isinstance(source, str | PathLike):
-            return self._vectors(network, str(source), self.decoder.of_file(STAGE_OF["visual"], source))
-        return self._vectors(network, "pictures", self.decoder.of_pictures(source))
+            return self.file_vectors("visual", source)
+        return self._vectors(self.network("visual"), "pictures", self.decoder.of_pictures(source))
+
+    def file_vectors(self, modality: Modality, path: AnyPath) -> tuple[VectorArray, TimeArray]:
+        """Return the vectors (n, width) float32 of one side of a file over time, and the seconds (n,) float64 of each.
+
+        All files that are embedded come through here; an encoder that opens them in other processes has its own way.
+
+        Raises:
+            ClipError: the file cannot be used, or lacks that side.
+            DataError: the encoder has no network for that modality.
+            OSError: the file cannot be read.
+        """
+        network = self.network(modality)
+        return self._vectors(network, str(path), self.decoder.of_file(STAGE_OF[modality], path))
 
     def joint(self, modality: Modality, vectors: NDArray[np.floating]) -> VectorArray:
         """Return the one joint vector (k,) float32 of a stretch of time, of length 1.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pipeline.errors import DataError, in_words
+from pipeline.errors import DataError, DiskError, in_words
 from pipeline.features.pca import NO_PCA, Pca
 from pipeline.model_parts.base import Model, model_module
 from pipeline.settings.json_text import parse_json
@@ -94,6 +94,7 @@ def read_model(path: AnyPath, name: str, seed: int) -> Model:
 
     Raises:
         DataError: the file is missing or damaged, or holds no such fit of that model.
+        DiskError: there is no room in the system's temporary folder ($TMPDIR).
         ParamsError: there is no model of that name.
     """
     path = Path(path)
@@ -105,7 +106,11 @@ def read_model(path: AnyPath, name: str, seed: int) -> Model:
         raise DataError(f"{path}: seed {seed}: {in_words(error)}; {EXPECTED}") from error
     with TemporaryDirectory() as folder:  # a model reads the file that it wrote, and nothing else
         alone = Path(folder) / f"seed-{seed}.safetensors"
-        save_file(_arrays_below(path, f"seed-{seed}/"), alone, metadata)
+        try:
+            save_file(_arrays_below(path, f"seed-{seed}/"), alone, metadata)
+        except (OSError, SafetensorError) as error:
+            expected = "expected room in the temporary folder, which TMPDIR names"
+            raise DiskError(f"{folder}: {in_words(error)}; {expected}") from error
         model: Model = model_module(name).Model.load(alone)
     return model
 

@@ -56,7 +56,20 @@ TERMS = {
     "p": Term(
         "corrected p",
         "How often the luck of the test clips alone would put two models that far apart, by a paired permutation test "
-        "over the queries, corrected for all pairs of models by Holm's procedure. Below 0.05 luck does not explain it.",
+        "over groups of queries, corrected for all pairs of models by Holm's procedure. Below 0.05 luck does not "
+        "explain it.",
+        "How sure a number is",
+    ),
+    "group": Term(
+        "group",
+        "Test clips that share a sound, a picture, a file or a source, directly or by way of others: one draw of luck. "
+        "Effectively there are as many as groups of one size would be to say as much.",
+        "How sure a number is",
+    ),
+    "spread": Term(
+        "within and between seeds",
+        "Within: the standard error of one fit's MAP over groups of test clips. Between: the standard deviation of the "
+        "MAP over the seeds. The squares add up to the variance of one fit on other test clips, or a little more.",
         "How sure a number is",
     ),
     "ap": Term(

@@ -6,8 +6,7 @@ copy beside the data, ``data/report.html``, which has them and whose players fin
 
 import subprocess
 import webbrowser
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +20,6 @@ from pipeline.settings.paths import AnyPath
 MARK = "<!-- facts -->"
 PAGE, COPY = Path("report", "index.html"), Path("data", "report.html")
 CLIPS, METRICS = Path("data", "clips.csv"), Path("metrics.json")
-OUTS = ("data/clips.csv", "data/features.safetensors", "data/models/*/*", "data/embeddings/*", "metrics.json")
 GIT_SECONDS = 20
 
 
@@ -51,6 +49,7 @@ def write_copy(folder: AnyPath) -> Path:
         DiskError: the copy cannot be written.
     """
     from pipeline.formats.files import write_atomically
+    from pipeline.report.stage_times import as_table, in_short, stage_times
     from pipeline.report.video_links import link_videos
     from pipeline.settings.regular_files import read_regular
 
@@ -62,20 +61,23 @@ def write_copy(folder: AnyPath) -> Path:
     if MARK not in text:
         raise DataError(f"{folder / PAGE}: no place for the facts; expected a page of this version: run `dvc repro`")
     is_linked = link_videos(folder / CLIPS)
-    write_atomically(folder / COPY, text.replace(MARK, _as_html(facts(folder, is_linked)), 1).encode())
+    times = stage_times(folder)
+    inserted = _as_html(facts(folder, is_linked, in_short(times))) + as_table(times)
+    write_atomically(folder / COPY, text.replace(MARK, inserted, 1).encode())
     return folder / COPY
 
 
-def facts(folder: AnyPath, is_linked: bool) -> dict[str, str]:
+def facts(folder: AnyPath, is_linked: bool, run_time: str) -> dict[str, str]:
     """Return what is true of a run on this machine only, in words.
 
     Args:
         folder: of the project.
         is_linked: whether the videos can be reached.
+        run_time: how long its stages took, in words.
     """
     folder = Path(folder)
     found = {"Folder": str(folder.absolute()), "Measured": _measured(folder), "Commit": _commit(folder)}
-    found["Written"] = _written(path for pattern in OUTS for path in folder.glob(pattern))
+    found["Run time"] = run_time
     found["Videos"] = str((folder / CLIPS).with_name("videos").resolve()) if is_linked else "not in their place"
     return {name: printable(text) for name, text in found.items() if text}
 
@@ -83,17 +85,11 @@ def facts(folder: AnyPath, is_linked: bool) -> dict[str, str]:
 def _measured(folder: Path) -> str:
     """When metrics.json was written."""
     path = folder / METRICS
-    return _in_words(path.stat().st_mtime) if path.is_file() else ""
-
-
-def _written(paths: Iterable[Path]) -> str:
-    """From when to when the outs were written: the time of a run whose stages all ran."""
-    times = sorted(path.stat().st_mtime for path in paths)
-    if not times:
+    if not path.is_file():
         return ""
-    minutes = (times[-1] - times[0]) / 60
-    words = f"the files of the run from {_in_words(times[0])} to {_in_words(times[-1])}, {minutes:.1f} minutes"
-    return f"{words}; what DVC took from its cache has the time at which it did"
+    from pipeline.report.stage_times import moment
+
+    return moment(path.stat().st_mtime)
 
 
 def _commit(folder: Path) -> str:
@@ -110,16 +106,6 @@ def _git(folder: Path, *words: str) -> str:
     command = ["git", "-C", str(folder.absolute()), *words]
     done = subprocess.run(command, capture_output=True, check=True, timeout=GIT_SECONDS)
     return done.stdout.decode(errors="replace").strip()
-
-
-def _in_words(seconds: float) -> str:
-    """A time in UTC, to the minute.
-
-    Example:
-        >>> _in_words(0)
-        '1970-01-01 00:00 UTC'
-    """
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _as_html(found: Mapping[str, str]) -> str:

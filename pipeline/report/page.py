@@ -13,6 +13,7 @@ from pipeline.report.rendering import DIRECTIONS, SECTIONS, render
 Row = Mapping[str, Any]
 
 SHARED = {"clip_id": "name", "sha256": "bytes", "source_id": "source video"}
+KINDS = {"sound": "sounds", "picture": "pictures", "source": "sources, such as recordings or voices"}
 N_CURVES = len(pictures.COLOURS)
 N_MISTAKES = 20
 
@@ -57,6 +58,11 @@ def warnings(metrics: Row, refused: Sequence[Reject]) -> Iterator[tuple[str, str
         if n_leaks := leakage.get(f"test_same_{relation}", 0):
             what = f"{n_leaks} of {dataset['n_test']} test clips share their {word} with clips of train or validation"
             yield f"leakage: {what}", "Scores on them flatter the models."
+    for kind in one_of_a_kind(dataset["query_groups"]):
+        yield (
+            f"one {kind}: all test clips have the same",
+            f"No interval and no p-value here covers other {KINDS[kind]}.",
+        )
     facts = leaves(metrics["provenance"])
     if untrained := [key.rpartition(".")[0] for key, value in facts if key.endswith(".weights") and value == "random"]:
         what = f"random weights in {' and '.join(untrained)}"
@@ -67,6 +73,15 @@ def warnings(metrics: Row, refused: Sequence[Reject]) -> Iterator[tuple[str, str
     if n_rejected := metrics["rejected"]:
         kinds = kinds_in_words(refused)
         yield f"rejected clips: {n_rejected} ({kinds})", "The run went on without them; they are listed below."
+
+
+def one_of_a_kind(groups: Mapping[str, float]) -> list[str]:
+    """Return what all queries have one of: ``sound``, ``picture``, ``source``, of those in ``KINDS``.
+
+    Args:
+        groups: the counts of ``dataset.query_groups`` of metrics.json.
+    """
+    return [kind for kind in KINDS if groups[f"n_{kind}s"] == 1]
 
 
 def _ranked(metrics: Row) -> list[str]:

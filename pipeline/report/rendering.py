@@ -12,6 +12,7 @@ from pipeline.errors import printable
 from pipeline.report import gallery, scatter
 from pipeline.report.glossary import TERMS
 from pipeline.report.thumbnails import LONGEST_SECONDS
+from pipeline.settings.paths import AnyPath
 
 FOLDER = Path(__file__).with_name("templates")
 PAGE = "page.html.jinja"
@@ -45,16 +46,8 @@ def render(values: Mapping[str, Any]) -> str:
 
 
 def _environment() -> Environment:
-    """Jinja with the formats of the page's numbers, its lists and its script."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    """Jinja with the formats of the page's numbers and its lists."""
+    environment = new_environment()
     environment.globals |= {
         "directions": DIRECTIONS,
         "n_rejects": N_REJECTS,
@@ -65,10 +58,28 @@ def _environment() -> Environment:
         "bounds": gallery,
         "picture": scatter,
         "halves": gallery.halves,
-        "script": SCRIPT,
-        "script_hash": b64encode(sha256(SCRIPT.encode()).digest()).decode(),
     }
     environment.filters |= {"number": "{:.3f}".format, "p_value": "{:#.2g}".format, "numbered": _numbered}
+    return environment
+
+
+def new_environment(*folders: AnyPath) -> Environment:
+    """Return Jinja that finds templates in some folders and among those of this page, whose style and script it has.
+
+    Args:
+        folders: where templates are looked for first.
+    """
+    environment = Environment(
+        loader=FileSystemLoader([*folders, FOLDER]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    script_hash = b64encode(sha256(SCRIPT.encode()).digest()).decode()
+    environment.globals |= {"script": SCRIPT, "script_hash": script_hash}
     return environment
 
 

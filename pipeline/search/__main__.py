@@ -73,14 +73,20 @@ def add(
 
     from pipeline.encoder import Encoder
     from pipeline.search.adding import NewLabels, add_files
+    from pipeline.search.approximate import approximate
 
     added = add_files(Encoder.load(encoder), index, places, NewLabels(label, class_folders))
+    notices = approximate(index) if added.n_rows else []
     for reason in added.refused:
         print(f"refused: {reason}", file=sys.stderr)
     known = f", {added.n_known} files were there already" if added.n_known else ""
     if class_folders and added.n_unlabelled:
         print(f"{added.n_unlabelled} files have no label: they lie in no folder below PLACE", file=sys.stderr)
-    print(f"{index}: {added.n_rows} rows of {added.n_files} files added{known}, {len(added.refused)} refusals")
+    print(
+        f"{index}: {added.n_rows} rows of {added.n_files} files added{known}, {len(added.refused)} refusals",
+        *notices,
+        sep="\n",
+    )
     if added.refused:
         raise typer.Exit(1)
 
@@ -141,7 +147,9 @@ def search(
     A sound finds videos, a picture finds sounds, and what has both finds clips by both, unless --find says what. A
     path in the results starts from the folder of the run's videos; `avr index stats` names it.
     """
-    from pipeline.encoder import Encoder
+    import sys
+
+    from pipeline.encoder.batch import EncoderInWorkers
     from pipeline.errors import ParamsError
     from pipeline.search import printing
     from pipeline.search.index import Index
@@ -150,10 +158,12 @@ def search(
     if as_json and as_csv:
         raise ParamsError("--json and --csv: expected one of them")
     opened = Index.open(index)
-    searcher = Searcher(opened, Encoder.load(encoder))
+    searcher = Searcher(opened, EncoderInWorkers.load(encoder))
     answer = searcher.search(query, find, top, where, MODALITY.get(query_modality), is_exact=exact)
     show = printing.as_json if as_json else printing.as_csv if as_csv else printing.as_lines
     print(show(answer))
+    for reason in answer.passed_over:
+        print(f"passed over: {reason}", file=sys.stderr)
     if open_first and answer.results:
         typer.launch(str(opened.file(opened.clip(answer.results[0].clip_id))))
 

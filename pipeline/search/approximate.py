@@ -13,7 +13,7 @@ from pipeline.retrieval.cosines import STEPS, cosine_steps, unit_rows
 from pipeline.search.exact import Side, nearest
 from pipeline.search.rows import MODALITIES, PLAIN
 from pipeline.search.snapshot import Snapshot
-from pipeline.search.store import LanceTable, writing
+from pipeline.search.store import LanceTable, lance_errors, writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,6 +43,11 @@ class Approximation(NamedTuple):
 
 def approximations(table: LanceTable) -> dict[Modality, Approximation]:
     """Return what is approximate in an open table: nothing, unless it is large and the measurement was good."""
+    return {modality: noted for modality, noted in measurements(table).items() if noted.recall >= LEAST_RECALL}
+
+
+def measurements(table: LanceTable) -> dict[Modality, Approximation]:
+    """Return the best measurement of each modality of an open table, also where it was not good enough to be used."""
     found: dict[Modality, Approximation] = {}
     for modality in MODALITIES:
         noted = (table.schema.field(modality).metadata or {}).get(_KEY.encode())
@@ -54,6 +59,8 @@ def approximations(table: LanceTable) -> dict[Modality, Approximation]:
 def approximate(folder: str, most_rows_exact: int = MOST_ROWS_EXACT) -> list[str]:
     """Give a large index its approximate search, and return what to tell: recall, or why the search stays exact.
 
+    It is made and measured once, by the build or the addition that takes the index past the limit.
+
     For each modality the ten nearest rows of up to 100 vectors of the other one are looked for both ways, with more and
     more work until at least 0.99 of them are found.
 
@@ -64,9 +71,9 @@ def approximate(folder: str, most_rows_exact: int = MOST_ROWS_EXACT) -> list[str
     Raises:
         DiskError: the disk is full or fails.
     """
-    with writing(folder), cache_errors(folder):
+    with writing(folder), lance_errors(folder), cache_errors(folder):
         snapshot = Snapshot(folder)
-        if len(snapshot) <= most_rows_exact:
+        if len(snapshot) <= most_rows_exact or measurements(snapshot.table):
             return []
         return [_approximate(snapshot, modality) for modality in MODALITIES if snapshot.matrix(modality)[1].any()]
 
@@ -89,7 +96,8 @@ def find_nearest(
     """
     search = snapshot.table.search(query.astype(np.float32), vector_column_name=modality).distance_type("cosine")
     search = search.nprobes(settings.nprobes).refine_factor(settings.refine_factor)
-    rows: Any = search.select([*PLAIN, modality]).with_row_id(True).limit(top).to_arrow()
+    with lance_errors(snapshot.folder):
+        rows: Any = search.select([*PLAIN, modality]).with_row_id(True).limit(top).to_arrow()
     rows = rows.filter(rows[modality].is_valid())
     vectors = rows[modality].combine_chunks().flatten().to_numpy().reshape(-1, snapshot.facts.width)
     if not len(vectors):
@@ -116,13 +124,18 @@ def _approximate(snapshot: Snapshot, modality: Modality) -> str:
         best = Approximation(nprobes, refine_factor, 0.0)
         best = best._replace(recall=measured_recall(snapshot, modality, queries, best))
         if best.recall >= LEAST_RECALL:
-            note = {"path": modality, "metadata": {_KEY: json.dumps(best._asdict())}}
-            snapshot.table.update_field_metadata(note)
+            _note(snapshot, modality, best)
             found = f"recall@{N_NEAREST} {best.recall:.4f} against exact search, of {len(queries)} queries"
             return f"{modality}: approximate search (IVF-PQ, nprobes {nprobes}, refine {refine_factor}): {found}"
     snapshot.table.drop_index(name)
+    _note(snapshot, modality, best)
     found = f"recall@{N_NEAREST} {best.recall:.4f} at most; expected {LEAST_RECALL} or more"
     return f"{modality}: the search stays exact: IVF-PQ reaches {found}"
+
+
+def _note(snapshot: Snapshot, modality: Modality, best: Approximation) -> None:
+    """Keep a measurement with the index."""
+    snapshot.table.update_field_metadata({"path": modality, "metadata": {_KEY: json.dumps(best._asdict())}})
 
 
 def measured_recall(

@@ -14,7 +14,7 @@ from pipeline.search.approximate import approximations, find_nearest
 from pipeline.search.exact import Side, nearest
 from pipeline.search.rows import IndexFacts, IndexRow, Result, shown_path
 from pipeline.search.snapshot import Snapshot
-from pipeline.search.store import open_table
+from pipeline.search.store import open_table, shortened, state
 from pipeline.settings.paths import AnyPath
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ class Index:
     def __init__(self, folder: AnyPath) -> None:
         self.folder = str(folder)
         self._lock = threading.Lock()
-        self._snapshot = Snapshot(self.folder)
         self._newest = open_table(self.folder)
+        self._state = state(self._newest, self.folder)
+        self._snapshot = Snapshot(self.folder)
 
     @classmethod
     def open(cls, folder: AnyPath) -> "Index":
@@ -57,11 +58,15 @@ class Index:
 
     @property
     def snapshot(self) -> Snapshot:
-        """The last version; it is read anew once a writer has made another one."""
+        """The last version; it is read anew once a writer has made another one.
+
+        Raises:
+            DataError: the index is gone.
+        """
         with self._lock:
-            self._newest.checkout_latest()
-            if self._newest.version != self._snapshot.version:
-                self._snapshot = Snapshot(self.folder)
+            if (now := state(self._newest, self.folder)) != self._state:
+                self._newest, self._snapshot = open_table(self.folder), Snapshot(self.folder)
+                self._state = now
             return self._snapshot
 
     @property
@@ -93,7 +98,7 @@ class Index:
             DataError: there is no such clip.
         """
         if not (rows := self.snapshot.rows(clip_id)):
-            raise DataError(f"clip {clip_id!r}: not in {self.folder}; expected the id of one of its clips")
+            raise DataError(f"clip {shortened(clip_id)!r}: not in {self.folder}; expected the id of one of its clips")
         return rows
 
     def file(self, row: IndexRow) -> Path:

@@ -38,8 +38,9 @@ def as_lines(answer: Answer) -> str:
 
 
 def as_json(answer: Answer) -> str:
-    """Return the answer as one JSON object: model, n_rows, seconds and results."""
-    content = {**answer._asdict(), "results": [_cells(result) for result in answer.results]}
+    """Return the answer as one JSON object: model, n_rows, seconds, passed_over and results."""
+    results, passed_over = [_cells(result) for result in answer.results], list(map(str, answer.passed_over))
+    content = {**answer._asdict(), "passed_over": passed_over, "results": results}
     return json.dumps(content, indent=2).replace("\x7f", "\\u007f")  # the one such character that JSON leaves as it is
 
 

@@ -1,18 +1,23 @@
 """Queries: a file, a clip of the index or a span of either finds the clips that are nearest to it."""
 
+import errno
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.encoder.encoder import NO_TRACK
+from pipeline.encoder.inputs import is_still
 from pipeline.errors import ClipError, DataError, ParamsError, printable
 from pipeline.network_parts.base import Modality
 from pipeline.search.index import Index, Probe
 from pipeline.search.rows import MODALITIES, Answer, IndexRow, Vector
 from pipeline.search.spans import Asked, parse_query
+from pipeline.search.store import shortened
 from pipeline.search.windows import places_within
 
 if TYPE_CHECKING:
@@ -79,49 +84,79 @@ class Searcher:
         check_encoder(self.index, self.encoder)
         asked = parse_query(query)
         wanted = WANTED[query_modality]
-        sides = self._of_clip(asked, wanted) if asked.is_clip else self._of_file(asked, wanted, query_modality is None)
-        comparisons = compared(sides, find)
-        found = self.index.compare(comparisons, top, where, is_exact=is_exact)
-        return Answer(found, self.encoder.model, len(self.index), time.perf_counter() - started)
+        sides, passed_over = self._sides(asked, wanted, may_lack=query_modality is None)
+        found = self.index.compare(compared(sides, find), top, where, is_exact=is_exact)
+        return Answer(found, self.encoder.model, len(self.index), time.perf_counter() - started, passed_over)
+
+    def _sides(
+        self, asked: Asked, wanted: tuple[Modality, ...], *, may_lack: bool
+    ) -> tuple[QueryVectors, list[ClipError]]:
+        """The vectors of a query, and why a side of its file is passed over."""
+        if not asked.is_clip:
+            return self._of_file(asked, wanted, may_lack)
+        part = self._part_of_file(asked)
+        return self._of_file(part, wanted, len(wanted) > 1) if part else (self._of_clip(asked, wanted), [])
+
+    def _part_of_file(self, asked: Asked) -> Asked | None:
+        """The span of a clip's file, where the row of the clip is not of that span; None where rows are."""
+        first, *_ = rows = self.index.rows(asked.name)
+        if self.index.facts.window_seconds is not None or not _touched(asked, rows):
+            return None
+        if asked.start <= first.start and first.end <= asked.end:
+            return None
+        return asked._replace(name=str(self.index.file(first)), is_clip=False)
 
     def _of_clip(self, asked: Asked, wanted: tuple[Modality, ...]) -> QueryVectors:
         """The vectors of a clip of the index; of windows, the mean of those that a span touches."""
-        rows = self.index.rows(asked.name)
-        if not asked.is_whole:
-            rows = [row for row in rows if row.start < asked.end and asked.start < row.end]
+        rows = _touched(asked, self.index.rows(asked.name))
         if not rows:
             raise DataError(f"clip {asked.name!r}: no row in that span; expected one within the clip")
-        if self.index.facts.window_seconds is None and (asked.start > rows[0].start or asked.end < rows[0].end):
-            part = asked._replace(name=str(self.index.file(rows[0])), is_clip=False)  # the row is of the whole clip
-            return self._of_file(part, wanted, len(wanted) > 1)
         sides = {modality: vector for modality in wanted if (vector := mean_of(rows, modality)) is not None}
         if len(sides) < len(wanted) and (not sides or len(wanted) == 1):
             words = " or ".join(IN_WORDS[modality] for modality in wanted)
             raise DataError(f"clip {asked.name!r}: no {words} in the index; expected a clip that has them")
         return sides
 
-    def _of_file(self, asked: Asked, wanted: tuple[Modality, ...], may_lack: bool) -> QueryVectors:
-        """The vectors of a file; where all sides are wanted that it has, one that cannot be used is passed over."""
-        make: dict[Modality, Callable[[str], tuple[NDArray[np.float32], NDArray[np.float64]]]]
-        make = {"audio": self.encoder.audio_vectors, "visual": self.encoder.visual_vectors}
+    def _of_file(
+        self, asked: Asked, wanted: tuple[Modality, ...], may_lack: bool
+    ) -> tuple[QueryVectors, list[ClipError]]:
+        """The vectors of a file, and where all sides are wanted that it has, why one is passed over."""
         sides: QueryVectors = {}
         refused: list[ClipError] = []
-        for modality in wanted:
-            try:
-                vectors, seconds = make[modality](asked.name)
-                sides[modality] = self.encoder.joint(modality, within(asked, modality, vectors, seconds))
-            except ClipError as error:
-                refused.append(error)
-            except FileNotFoundError as error:
-                raise self._not_there(asked.name) from error
+        with self._open_errors(asked.name):
+            check_still(asked)
+            for modality in wanted:
+                try:
+                    vectors, seconds = self.encoder.file_vectors(modality, asked.name)
+                    sides[modality] = self.encoder.joint(modality, within(asked, modality, vectors, seconds))
+                except ClipError as error:
+                    refused.append(error)
+        damaged = [error for error in refused if error.kind not in NO_TRACK]
         if refused and not (may_lack and sides):
-            raise next((error for error in refused if error.kind not in ("no_audio", "no_video")), refused[0])
-        return sides
+            raise (damaged or refused)[0]
+        return sides, damaged
 
-    def _not_there(self, name: str) -> DataError:
-        """What to say of a path without a file: results show paths, which start from another folder."""
-        known = f", as `clip:{name}` is" if self.index.snapshot.rows(name) else ""
-        return DataError(f"{printable(name)}: no such file; expected a file, or `clip:ID` of the index{known}")
+    @contextmanager
+    def _open_errors(self, name: str) -> Iterator[None]:
+        """Say of a path without a file what to do: results show paths, which start from another folder."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG, errno.ENOTDIR):
+                raise
+            known = f", as `clip:{name}` is" if self.index.snapshot.rows(name) else ""
+            problem = f"{shortened(printable(name))}: no such file"
+            raise DataError(f"{problem}; expected a file, or `clip:ID` of the index{known}") from error
+
+
+def check_still(asked: Asked) -> None:
+    """Refuse a span of time of a still picture.
+
+    Raises:
+        ClipError: the file is one.
+    """
+    if not asked.is_whole and is_still(asked.name):
+        raise ClipError(asked.name, "too_short", "a still picture, which has no seconds", "it without #t=")
 
 
 def within(
@@ -139,6 +174,11 @@ def within(
         problem = f"no {IN_WORDS[modality]} from {asked.start:g} s on"
         raise ClipError(asked.name, "too_short", problem, "a span that begins within the file")
     return vectors[places]
+
+
+def _touched(asked: Asked, rows: list[IndexRow]) -> list[IndexRow]:
+    """The rows of a clip that a query's span touches."""
+    return [row for row in rows if asked.is_whole or (row.start < asked.end and asked.start < row.end)]
 
 
 def compared(sides: QueryVectors, find: Find | None) -> list[Probe]:

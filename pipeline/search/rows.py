@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
-from pipeline.errors import DataError
+from pipeline.errors import ClipError, DataError
 from pipeline.network_parts.base import Modality
 from pipeline.retrieval.cosines import unit_rows
 
@@ -83,12 +83,14 @@ class Answer(NamedTuple):
         model: whose space it was searched in.
         n_rows: rows of the index.
         seconds: what embedding the query and searching took.
+        passed_over: why a side of the query was not used that its file has.
     """
 
     results: list[Result]
     model: str
     n_rows: int
     seconds: float
+    passed_over: Sequence[ClipError] = ()
 
 
 class IndexFacts(BaseModel):

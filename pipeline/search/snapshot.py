@@ -1,6 +1,8 @@
 """One version of an index in memory: its texts, and the vectors of a modality once they are asked for."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,11 @@ from numpy.typing import NDArray
 from pipeline.errors import ParamsError, PipelineError
 from pipeline.network_parts.base import Modality
 from pipeline.search.rows import MODALITIES, PLAIN, IndexFacts, IndexRow, facts_of, row_of, vector_matrix
-from pipeline.search.store import first_line, open_table
+from pipeline.search.store import in_short, lance_errors, open_table, shortened
 
 LONGEST_FILTER = 10_000  # characters
 _ROW_ID = "_rowid"
+_IN_FILTER = "Error applying filter"  # LanceDB's words where a row makes it fail, such as by a division by 0
 
 
 class Snapshot:
@@ -25,7 +28,7 @@ class Snapshot:
     """
 
     def __init__(self, folder: str) -> None:
-        self.table = open_table(folder)
+        self.folder, self.table = folder, open_table(folder)
         self.version: int = self.table.version
         self.facts: IndexFacts = facts_of(self.table.schema, folder)
         self._lock = threading.RLock()
@@ -35,7 +38,8 @@ class Snapshot:
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return int(self.table.count_rows())
+        with lance_errors(self.folder):
+            return int(self.table.count_rows())
 
     @property
     def texts(self) -> "pa.Table":
@@ -68,14 +72,11 @@ class Snapshot:
         """Return which rows a filter in SQL lets through, (n,).
 
         Raises:
+            DataError: the index is gone or damaged.
             ParamsError: LanceDB does not understand the filter.
         """
-        try:
-            found = self._read([], whole_filter(where))[_ROW_ID].to_numpy()
-        except (ValueError, RuntimeError, OSError) as error:
-            if isinstance(error, PipelineError):
-                raise
-            raise bad_filter(where, error) from error
+        with lance_errors(self.folder), filter_errors(where):
+            found = self._asked([], whole_filter(where))[_ROW_ID].to_numpy()
         numbers, mask = self.texts[_ROW_ID].to_numpy(), np.zeros(len(self.texts), bool)
         order = np.argsort(numbers, kind="stable")  # as they are in a table that was written at once
         mask[order[np.searchsorted(numbers, found, sorter=order)]] = True
@@ -88,6 +89,11 @@ class Snapshot:
 
     def _read(self, columns: list[str], where: str | None = None) -> "pa.Table":
         """Columns of all rows, or of some, in the order in which the table has them."""
+        with lance_errors(self.folder):
+            return self._asked(columns, where)
+
+    def _asked(self, columns: list[str], where: str | None) -> "pa.Table":
+        """What LanceDB gives, with its own errors."""
         query = self.table.search().select(columns).with_row_id(True)
         found: Any = (query if where is None else query.where(where)).to_arrow()
         return found
@@ -108,11 +114,21 @@ def whole_filter(where: str) -> str:
     return f"({where})"
 
 
-def bad_filter(where: str, error: Exception) -> ParamsError:
-    """Return the error of a filter that LanceDB does not understand."""
-    problem = first_line(error).replace("Invalid input, ", "").removesuffix(".")
-    expected = "SQL such as \"label = 'Dog' AND split = 'test'\" over " + ", ".join(PLAIN)
-    return ParamsError(f"--where {where!r}: {problem}; expected {expected}")
+@contextmanager
+def filter_errors(where: str) -> Iterator[None]:
+    """Turn what LanceDB raises of a user's filter inside the block into an error that shows it; other errors pass.
+
+    Raises:
+        ParamsError: the filter is no SQL, names a column that is not there, or fails on a row.
+    """
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        if isinstance(error, PipelineError) or not (isinstance(error, ValueError) or _IN_FILTER in str(error)):
+            raise
+        problem = in_short(error).partition(" Valid fields are ")[0].removesuffix(".")
+        expected = "SQL such as \"label = 'Dog' AND split = 'test'\" over " + ", ".join(PLAIN)
+        raise ParamsError(f"--where {shortened(where)!r}: {problem}; expected {expected}") from error
 
 
 def quoted(text: str) -> str:

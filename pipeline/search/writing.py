@@ -11,8 +11,8 @@ from pipeline.errors import DataError
 from pipeline.formats.files import cache_errors
 from pipeline.search.build import facts_of_run, read_run, rows_of_run
 from pipeline.search.rows import IndexFacts, IndexRow, facts_of, to_table
-from pipeline.search.snapshot import bad_filter, quoted, whole_filter
-from pipeline.search.store import LanceTable, append, open_table, overwrite, replace, writing
+from pipeline.search.snapshot import filter_errors, quoted, whole_filter
+from pipeline.search.store import LanceTable, append, lance_errors, open_table, overwrite, replace, writing
 from pipeline.search.windows import check_window
 from pipeline.settings.paths import AnyPath
 
@@ -100,10 +100,8 @@ def remove_rows(folder: str, where: str) -> int:
     """
     chosen = whole_filter(where)
     with _changing(folder) as table:
-        try:
+        with filter_errors(where):
             n_rows = int(table.count_rows(chosen))
-        except (ValueError, RuntimeError) as error:
-            raise bad_filter(where, error) from error
         if n_rows:
             table.delete(chosen)
     return n_rows
@@ -158,7 +156,7 @@ def known_hashes(table: LanceTable, hashes: Iterable[str]) -> set[str]:
 def _changing(folder: str) -> Iterator[LanceTable]:
     """The table of an index that is there, with the lock of its writers."""
     open_table(folder)  # where there is no index, the lock would make a folder
-    with writing(folder), cache_errors(folder):
+    with writing(folder), lance_errors(folder), cache_errors(folder):
         yield open_table(folder)
 
 

@@ -9,9 +9,11 @@ from PIL import Image
 from scipy.io import wavfile
 
 from pipeline.encoder import Encoder
-from pipeline.encoder.batch import encode_files
+from pipeline.encoder.batch import EncoderInWorkers, encode_files
+from pipeline.errors import ClipError
 from tests.encoder.test_encoder import made_in
 from tests.helpers.encoders import MadeEncoder, with_plain_networks
+from tests.helpers.media import Sight, write_media
 from tests.helpers.project import write_video
 from tests.helpers.synthetic import sine
 
@@ -40,7 +42,7 @@ def encoder(made: MadeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AVR_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("AVR_WORKERS", "2")
-    return made.load()  # type: ignore[return-value]
+    return made.load()
 
 
 def test_files_get_what_each_of_them_gets_alone_and_are_computed_once(
@@ -56,7 +58,8 @@ def test_files_get_what_each_of_them_gets_alone_and_are_computed_once(
     for place, path in enumerate(vectors.paths):
         audio, visual = encoder.embed(path)
         for row, alone in ((vectors.audio[place], audio), (vectors.visual[place], visual)):
-            np.testing.assert_array_equal(row, np.full(encoder.width, np.nan) if alone is None else alone)
+            expected = np.full(encoder.width, np.nan) if alone is None else alone
+            np.testing.assert_allclose(row, expected, atol=1e-6, rtol=0)
     refused = {(Path(row.clip_id).name, row.kind) for row in vectors.refused}
     assert refused == {
         ("text.mp4", "not_media"),
@@ -90,3 +93,35 @@ def test_a_name_that_no_table_can_hold_is_refused(encoder: Encoder, files: Path,
     vectors = encode_files(encoder, [tmp_path / "bad\udcff.wav"])
     [row] = vectors.refused
     assert (row.kind, row.clip_id.isprintable()) == ("bad_name", True)
+
+
+def test_an_encoder_in_workers_gives_the_vectors_of_its_own_process_and_computes_a_file_once(
+    encoder: Encoder, files: Path
+) -> None:
+    elsewhere = EncoderInWorkers(encoder.folder, encoder.config, encoder.seed)
+    networks = with_plain_networks(elsewhere)
+    with_plain_networks(encoder)
+    for modality in ("audio", "visual", "audio"):
+        for found, expected in zip(
+            elsewhere.file_vectors(modality, files / "both.mp4"),
+            encoder.file_vectors(modality, files / "both.mp4"),
+            strict=True,
+        ):
+            np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
+    assert [network.n_embedded for network in networks] == [1, 1]
+    for name, kind in (("text.mp4", "not_media"), ("half.png", "undecodable")):
+        with pytest.raises(ClipError) as caught:
+            elsewhere.file_vectors("visual", files / name)
+        assert caught.value.kind == kind
+    with pytest.raises(FileNotFoundError):
+        elsewhere.file_vectors("audio", files / "none.mp4")
+
+
+def test_an_encoder_in_workers_kills_a_decoder_that_takes_too_long(encoder: Encoder, tmp_path: Path) -> None:
+    hasty = encoder.config.model_copy(update={"clip_timeout_seconds": 1e-6})
+    elsewhere = EncoderInWorkers(encoder.folder, hasty, encoder.seed)
+    with_plain_networks(elsewhere)
+    long = write_media(tmp_path / "long.mp4", Sight(times=tuple(k / 100 for k in range(5000))))
+    with pytest.raises(ClipError) as caught:
+        elsewhere.file_vectors("visual", long)
+    assert caught.value.kind == "timeout"

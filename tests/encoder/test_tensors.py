@@ -1,5 +1,7 @@
 """The fits of a model in one file: each comes back as its own file had it, whatever model it is."""
 
+import resource
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from safetensors import safe_open
 
 from pipeline.encoder.tensors import read_fits, read_model, read_pca, write_tensors
-from pipeline.errors import DataError
+from pipeline.errors import DataError, DiskError
 from pipeline.features.pca import NO_PCA, Pca
 from pipeline.model_parts.base import model_module, model_names
 from pipeline.model_parts.seeds import fit_seeds, load_seeds
@@ -79,3 +81,18 @@ def test_a_seed_that_is_not_there_is_refused(tmp_path: Path) -> None:
     write_tensors(tmp_path / "one.safetensors", PCA, read_fits(tmp_path / "model"))
     with pytest.raises(DataError, match=r"one\.safetensors: seed 5: no '5' in it"):
         read_model(tmp_path / "one.safetensors", "cca", 5)
+
+
+def test_a_full_temporary_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit("cca", tmp_path / "model")
+    write_tensors(tmp_path / "one.safetensors", PCA, read_fits(tmp_path / "model"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(
+            DiskError, match=rf"^{tmp_path}/.*File too large.*; expected room in .*, which TMPDIR names"
+        ):
+            read_model(tmp_path / "one.safetensors", "cca", 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -63,6 +63,7 @@ def test_recall_is_measured_said_and_kept_and_results_are_the_exact_ones(folder:
     assert new.audio is not None
     assert index.query(new.audio, "audio", 1, None)[0].clip_id == "new"
     assert approximations(open_table(folder)) == settings
+    assert approximate.approximate(folder, most_rows_exact=1000) == []  # as each `avr index add` asks
 
 
 def test_an_index_that_finds_too_little_is_not_used(
@@ -76,6 +77,7 @@ def test_an_index_that_finds_too_little_is_not_used(
     assert all("the search stays exact: IVF-PQ reaches recall@10 0." in line for line in lines)
     assert approximations(open_table(own)) == {}
     assert list(open_table(own).list_indices()) == []
+    assert approximate.approximate(own, most_rows_exact=1000) == []  # what took minutes in vain is not tried again
 
 
 def test_what_is_noted_comes_back() -> None:

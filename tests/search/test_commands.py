@@ -1,6 +1,7 @@
 """`avr index` and `avr search` as a user types them, on a run with clips of imported vectors and no network."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -58,9 +59,10 @@ def test_windows_are_chosen_at_the_build(place: Path) -> None:
 
 def test_a_refused_file_is_named_and_the_exit_code_is_one(place: Path) -> None:
     avr("index", "build")
-    (place / "bad.mp4").write_text("no video")
-    said = avr("index", "add", "bad.mp4", exit_code=1)
-    assert "refused: clip" in said
+    (place / "new").mkdir()
+    Path(os.fsdecode(bytes(place / "new") + b"/bad \xff.mp4")).touch()
+    said = avr("index", "add", "new", exit_code=1)
+    assert "bad \\udcff.mp4: the bytes of its name are no UTF-8" in said
     assert "data/index: 0 rows of 0 files added, 1 refusals" in said
 
 

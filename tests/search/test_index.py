@@ -1,6 +1,7 @@
 """An index against plain NumPy and plain Python: cosines, filters, versions, and what it refuses."""
 
 import resource
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError, DiskError, ParamsError
+from pipeline.network_parts.base import Modality
 from pipeline.search import writing
 from pipeline.search.index import Index, Probe
 from pipeline.search.rows import MODALITIES, IndexRow, to_table
+from pipeline.search.snapshot import Snapshot
 from pipeline.search.store import LOCK, open_table, overwrite
 from tests.helpers.search_run import facts_for, random_rows, write_index
 
@@ -35,8 +38,8 @@ def cosines(rows: list[IndexRow], *sides: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
-def test_results_are_those_of_a_loop_over_the_cosines(index: Index, modality: str) -> None:
-    results = index.query(QUERY, modality, 15, None)  # type: ignore[arg-type]
+def test_results_are_those_of_a_loop_over_the_cosines(index: Index, modality: Modality) -> None:
+    results = index.query(QUERY, modality, 15, None)
     expected = cosines(ROWS, modality)
     best = sorted(expected, key=lambda name: -expected[name])[:15]
     assert [result.clip_id for result in results] == best
@@ -251,3 +254,44 @@ def test_a_full_disk_is_told_and_the_index_is_as_it_was(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert len(Index.open(folder)) == 5
+
+
+def test_an_index_that_is_deleted_and_made_again_is_seen_by_who_has_it_open(tmp_path: Path) -> None:
+    folder = write_index(tmp_path / "index", random_rows(20))
+    index = Index.open(folder)
+    assert len(index) == 20
+    shutil.rmtree(folder)
+    for ask in (lambda: len(index), lambda: index.rows("clip 00001"), lambda: index.query(QUERY, "audio", 3, None)):
+        with pytest.raises(DataError, match=f"^{folder}: .*; expected an index: `avr index build` makes one"):
+            ask()
+    write_index(tmp_path / "index", random_rows(30, seed=4))  # version 1, as the one before was
+    assert len(index) == 30
+    assert index.rows("clip 00001")[0].sha256 == random_rows(30, seed=4)[1].sha256
+
+
+def test_an_index_that_goes_in_the_middle_of_a_question_is_named(tmp_path: Path) -> None:
+    snapshot = Snapshot(write_index(tmp_path / "index", random_rows(20)))
+    shutil.rmtree(tmp_path / "index")
+    for ask in (
+        lambda: snapshot.matrix("audio"),
+        lambda: snapshot.matching("label = 'Dog'"),
+        lambda: snapshot.rows("a"),
+    ):
+        with pytest.raises(DataError, match=r"index: lance error: Not found: .*; expected an index"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("foo = 1", "No field named foo"),
+        ("1 / 0 = 1", "Divide by zero error"),
+        ("label = 'a' " * 500, r"\[\.\.\.\]"),
+    ],
+)
+def test_a_filter_that_is_wrong_is_told_in_one_short_line(tmp_path: Path, where: str, said: str) -> None:
+    index = Index.open(write_index(tmp_path, random_rows(20)))
+    with pytest.raises(ParamsError, match=f"--where .*{said}.*; expected SQL such as") as caught:
+        index.query(QUERY, "audio", 3, where)
+    assert len(str(caught.value)) < 900
+    assert "Valid fields" not in str(caught.value)

@@ -1,5 +1,6 @@
 """Queries of real files: what is compared with what, spans, and what is refused."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from pipeline.encoder import Encoder
 from pipeline.errors import ClipError, DataError, ParamsError
 from pipeline.network_parts.base import Modality
 from pipeline.search.index import Index
+from pipeline.search.printing import as_json
 from pipeline.search.query import Searcher
 from pipeline.search.rows import Result
 from pipeline.search.writing import build_index
@@ -70,7 +72,7 @@ def test_a_video_is_compared_as_it_is_asked(
     answer = searcher.search(video, find, query_modality=asked)  # type: ignore[arg-type]  # from a table
     embedded = searcher.encoder.embed(video)
     vectors = {"audio": [embedded.audio], "visual": [embedded.visual]}.get(asked or "", [*embedded])
-    assert ids(answer.results) == by_hand(searcher.index, vectors, compared)  # type: ignore[arg-type]
+    assert ids(answer.results) == by_hand(searcher.index, vectors, compared)  # type: ignore[arg-type]  # from a table
     assert (answer.model, answer.n_rows, answer.seconds > 0) == ("cca", 45, True)
 
 
@@ -177,9 +179,9 @@ def test_a_missing_file_a_folder_and_a_missing_clip_are_named(searcher: Searcher
 
 def test_words_that_are_no_choice_are_refused(searcher: Searcher) -> None:
     with pytest.raises(ParamsError, match="find 'all'; expected one of video, sound, clip"):
-        searcher.search("clip:clip 1", "all")  # type: ignore[arg-type]
+        searcher.search("clip:clip 1", "all")  # type: ignore[arg-type]  # words that are no choice
     with pytest.raises(ParamsError, match="query modality 'all'; expected one of"):
-        searcher.search("clip:clip 1", query_modality="all")  # type: ignore[arg-type]
+        searcher.search("clip:clip 1", query_modality="all")  # type: ignore[arg-type]  # words that are no choice
 
 
 def test_another_encoder_is_refused(finished: SearchRun, searcher: Searcher) -> None:
@@ -187,3 +189,30 @@ def test_another_encoder_is_refused(finished: SearchRun, searcher: Searcher) -> 
     other.fingerprint = "0" * 64
     with pytest.raises(DataError, match=r"made by the encoder \w{12}, and .* is 0{12}; expected one encoder"):
         Searcher(searcher.index, other)
+
+
+def test_a_span_of_a_still_picture_is_refused(searcher: Searcher, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48), (200, 20, 20)).save(tmp_path / "a.png")
+    assert searcher.search(tmp_path / "a.png").results
+    with pytest.raises(ClipError, match=r"a still picture, which has no seconds; expected it without #t="):
+        searcher.search(f"{tmp_path}/a.png#t=1,2")
+
+
+def test_a_side_that_is_refused_is_passed_over_and_told(searcher: Searcher, tmp_path: Path) -> None:
+    sight, sound = Sight(times=tuple(k / 10 for k in range(50))), Sound(waveform=tone(0.5, 44100))
+    path = write_media(tmp_path / "short_sound.mp4", sight, sound)
+    answer = searcher.search(path)
+    assert [error.kind for error in answer.passed_over] == ["too_short"]
+    assert answer.results == searcher.search(path, query_modality="visual").results
+    assert json.loads(as_json(answer))["passed_over"] == [str(answer.passed_over[0])]
+    assert searcher.search(path, query_modality="visual").passed_over == []
+    with pytest.raises(ClipError, match=r"0\.5.* s"):
+        searcher.search(path, query_modality="both")
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a/" * 3000, "nothing.wav/more"])
+def test_of_a_long_path_that_is_not_there_the_ends_are_shown(searcher: Searcher, tmp_path: Path, name: str) -> None:
+    (tmp_path / "nothing.wav").touch()
+    with pytest.raises(DataError, match="no such file; expected a file, or `clip:ID` of the index") as caught:
+        searcher.search(str(tmp_path / name))
+    assert len(str(caught.value)) < 400

@@ -9,7 +9,7 @@ import typer
 
 def serve(
     *,
-    index: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the index.")] = Path("data/index"),
+    index: Annotated[str, typer.Option(metavar="DIR", help="Folder of the index, or an s3:// URI.")] = "data/index",
     encoder: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the encoder that made it.")] = Path(
         "data/encoder"
     ),
@@ -24,6 +24,14 @@ def serve(
         typer.Option(metavar="NAME", help="Another name that browsers may call the server by; may come again."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes that decode the files users send.")] = 2,
+    separation: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of a task whose separator was trained, such as separation/speech: one track of a sent video "
+            "can be the query.",
+        ),
+    ] = None,
 ) -> None:
     """Serve a page to search an index in a browser.
 
@@ -36,10 +44,11 @@ def serve(
     try:
         from pipeline.search.page.server import ServerOptions, run_server
     except ModuleNotFoundError as error:
-        expected = "expected .venv/bin/uv pip install --constraint requirements.lock --editable '.[search]'"
-        raise ParamsError(f"the page needs {error.name}, which is not installed; {expected}") from error
+        from pipeline.search.store import INSTALL
+
+        raise ParamsError(f"the page needs {error.name}, which is not installed; expected {INSTALL}") from error
     secret = token if token is not None else os.environ.get("AVR_TOKEN") or None
-    run_server(ServerOptions(index, encoder, host, port, secret, allow_host or [], workers))
+    run_server(ServerOptions(index, encoder, host, port, secret, allow_host or [], workers, separation))
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """The server's app: its routes, who may ask them, and what is said where something cannot be done."""
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse
@@ -23,9 +24,9 @@ def make_app(service: Service, door: Door, port: int) -> FastAPI:
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     check = TokenCheck(door.token, port)
-    app.include_router(page_routes(service, check))
-    app.include_router(clip_routes(service))
-    app.include_router(query_routes(service))
+    for routes in (page_routes(service, check), clip_routes(service), query_routes(service)):
+        answer_head(routes)
+        app.include_router(routes)
     app.add_exception_handler(PipelineError, _known)
     app.add_exception_handler(RequestValidationError, _misspelt)
     app.add_exception_handler(HTTPException, _refused)
@@ -33,6 +34,13 @@ def make_app(service: Service, door: Door, port: int) -> FastAPI:
     app.add_middleware(Guard, check=check)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(door.hosts), www_redirect=False)
     return app
+
+
+def answer_head(routes: APIRouter) -> None:
+    """Have what answers GET answer HEAD too, as every server has to (RFC 9110, 9.1)."""
+    for route in routes.routes:
+        if isinstance(route, APIRoute) and route.methods and "GET" in route.methods:
+            route.methods.add("HEAD")
 
 
 def in_words(error: Exception) -> str:

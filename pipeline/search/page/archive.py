@@ -138,6 +138,7 @@ def answer_as_shown(answer: Answer, label: str, query_id: str | None) -> dict[st
         "n_rows": answer.n_rows,
         "seconds": answer.seconds,
         "query_label": printable(label),
+        "passed_over": [printable(error.problem) for error in answer.passed_over],
         "results": [_result_as_shown(result, label, query_id) for result in answer.results],
     }
 

@@ -27,7 +27,7 @@ def clip_routes(service: Service) -> APIRouter:
     ) -> dict[str, Any]:
         return archive.listed(ClipFilter(label, split, where, text), start, CLIPS_LISTED)._asdict()
 
-    @routes.api_route("/media", methods=["GET", "HEAD"])
+    @routes.get("/media")
     def media(id: ClipId) -> Response:
         place = archive.place(id)
         if place is None:

@@ -2,10 +2,13 @@
 
 import mimetypes
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
+from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from pipeline.errors import DataError, PipelineError
 from pipeline.settings.paths import AnyPath
@@ -14,6 +17,22 @@ from pipeline.settings.regular_files import check_regular
 PLAYED = ("audio/", "video/", "image/")
 UNKNOWN = "application/octet-stream"
 FILE_POLICY = "default-src 'none'; sandbox"  # whatever is in a file, opened as a page it may do nothing
+
+
+RANGES = re.compile(
+    r"bytes=\s*(?:\d{1,18}-\d{0,18}|-\d{1,18})(?:\s*,\s*(?:\d{1,18}-\d{0,18}|-\d{1,18}))*\s*", re.ASCII | re.I
+)
+
+
+class RangeResponse(FileResponse):
+    """A file, or the ranges of it that are asked for; where the header is none, all of it (RFC 9110, 14.2)."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        asked = Headers(scope=scope).get("range", "")
+        if not is_range(asked):
+            scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
+        await super().__call__(scope, receive, send)
 
 
 class FoundFile(NamedTuple):
@@ -76,7 +95,20 @@ def media_type(path: AnyPath) -> str:
     return guessed if guessed.startswith(PLAYED) and "svg" not in guessed else UNKNOWN
 
 
+def is_range(asked: str) -> bool:
+    """Return whether a Range header asks for ranges of bytes, none of which ends before it starts.
+
+    Example:
+        >>> is_range("bytes=0-9, -5"), is_range("bytes=5-2"), is_range("lines=1-2"), is_range("bytes=")
+        (True, False, False, False)
+    """
+    if not RANGES.fullmatch(asked):
+        return False
+    bounds = [part.strip().split("-") for part in asked.partition("=")[2].split(",")]
+    return all(not (first and last) or int(first) <= int(last) for first, last in bounds)
+
+
 def respond(file: FoundFile) -> Response:
     """Return the answer with a file, or with the range of it that is asked for."""
     headers = {"content-security-policy": FILE_POLICY, "cache-control": "private, no-cache"}
-    return FileResponse(file.path, headers=headers, media_type=media_type(file.path), stat_result=file.facts)
+    return RangeResponse(file.path, headers=headers, media_type=media_type(file.path), stat_result=file.facts)

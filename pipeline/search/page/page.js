@@ -1,5 +1,5 @@
 "use strict";
-// What the page does: asks the server, lists the archive, records. cards.js shows the clips.
+// What the page does: asks the server, lists the archive, records. cards.js shows the clips, track.js chooses tracks.
 
 const bounds = { bytes: Number(document.body.dataset.bytes), seconds: Number(document.body.dataset.seconds) };
 const listed = Number(document.body.dataset.listed);
@@ -31,7 +31,9 @@ async function ask(question) {
   if (running) running.abort();
   const mine = (running = new AbortController());
   say("");
-  $("status").textContent = question.file ? "The file is being heard and looked at…" : "Searching…";
+  hearTrack($("query"), null);
+  $("status").textContent = question.track ? "The track is being taken out of the sound…"
+    : question.file ? "The file is being heard and looked at…" : "Searching…";
   $("results").setAttribute("aria-busy", "true");
   try {
     const answer = await answerOf(...request(question, mine.signal));
@@ -50,7 +52,7 @@ function request(question, signal) {
   const chosen = filters();
   if (question.file) {
     const headers = { "Content-Type": "application/octet-stream" };
-    return [`/api/search?${query(chosen)}`, { method: "POST", body: question.file, headers, signal }];
+    return [`/api/search?${query({ ...chosen, track: question.track })}`, { method: "POST", body: question.file, headers, signal }];
   }
   const wanted = { ...chosen, ...(question.side ? { find: question.find, side: question.side } : {}) };
   return [`/api/search?${query({ ...wanted, clip: question.clip.id })}`, { signal }];
@@ -64,6 +66,7 @@ function askFile(file, name) {
   if (blobUrl) URL.revokeObjectURL(blobUrl);
   blobUrl = URL.createObjectURL(file);
   showQuery({ name, start: 0, end: 0, label: "", split: "", has_file: true }, { url: blobUrl, type: file.type });
+  offerTrack($("query"), file, (track) => ask({ file, track }));
   ask({ file });
 }
 
@@ -85,12 +88,15 @@ function say(problem) {
 function showAnswer(answer) {
   const known = answer.results.filter((result) => result.is_right !== null && !result.is_query);
   const right = known.filter((result) => result.is_right).length;
+  const by = answer.track ? "By the sound of this track alone: " : "";
   const marks = known.length ? ` ${right} of ${known.length} are right.` : "";
   const count = answer.results.length === 1 ? "1 result" : `${answer.results.length} results`;
+  const over = answer.passed_over.map((problem) => ` Passed over: ${problem}.`).join("");
   $("status").textContent =
-    `${count} of ${answer.n_rows} rows, model ${answer.model}, ${answer.seconds.toFixed(3)} s.${marks}`;
+    `${by}${count} of ${answer.n_rows} rows, model ${answer.model}, ${answer.seconds.toFixed(3)} s.${marks}${over}`;
   $("results").replaceChildren(...answer.results.map((result) => cardOf(result)));
   firstInOrder($("results"));
+  if (answer.track) hearTrack($("query"), answer.track);
 }
 
 function showQuery(clip, source, said) {

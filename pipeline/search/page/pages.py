@@ -43,6 +43,10 @@ def page_routes(service: Service, check: TokenCheck) -> APIRouter:
     def cards() -> FileResponse:
         return FileResponse(HERE / "cards.js", media_type="text/javascript")
 
+    @routes.get("/track.js")
+    def track() -> FileResponse:
+        return FileResponse(HERE / "track.js", media_type="text/javascript")
+
     @routes.get("/login")
     def login() -> HTMLResponse:
         return HTMLResponse(templates.get_template("login.html.jinja").render(problem=""))
@@ -71,6 +75,7 @@ def facts(service: Service) -> dict[str, Any]:
         "counts": [5, 10, 20, MOST_RESULTS],
         "bounds": bounds,
         "clips_listed": CLIPS_LISTED,
+        "tracks": service.one_track.choices() if service.one_track else [],
     }
 
 

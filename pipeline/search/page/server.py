@@ -14,6 +14,7 @@ from pipeline.search.index import Index
 from pipeline.search.page.access import checked_door
 from pipeline.search.page.app import make_app
 from pipeline.search.page.queries import Service
+from pipeline.search.page.tracks import OneTrack, compares_sources
 from pipeline.search.page.uploads import UploadBounds
 from pipeline.search.page.worker import EncoderElsewhere
 from pipeline.search.query import Searcher
@@ -27,22 +28,24 @@ class ServerOptions(NamedTuple):
     """What the command line says.
 
     Attributes:
-        index_folder: of the index.
+        index_folder: of the index, or its URI.
         encoder_folder: of the encoder that made it.
         host: address to listen on.
         port: to listen on; 0: a free one.
         token: what users have to know; None: nothing.
         names: further names that browsers may call the server by.
         n_workers: processes that decode sent files.
+        separation: folder of a task whose separator gives the sounds of tracks; None: none does.
     """
 
-    index_folder: Path
+    index_folder: str
     encoder_folder: Path
     host: str
     port: int
     token: str | None
     names: Sequence[str]
     n_workers: int
+    separation: Path | None = None
 
 
 def run_server(options: ServerOptions, bounds: UploadBounds = DEFAULT_BOUNDS) -> None:
@@ -53,16 +56,18 @@ def run_server(options: ServerOptions, bounds: UploadBounds = DEFAULT_BOUNDS) ->
         bounds: of a sent file.
 
     Raises:
-        DataError: there is no index or no encoder, or another encoder made the index.
-        ParamsError: the address needs a token, or is taken.
+        DataError: there is no index or no encoder, another encoder made the index, or the separator is not trained.
+        ParamsError: the address needs a token, or is taken, or the separator cannot be used.
     """
     door = checked_door(options.host, options.token, options.names)
     index = Index.open(options.index_folder)
+    compares = compares_sources(options.separation) if options.separation else None
     with tempfile.TemporaryDirectory(prefix="avr-serve-") as folder, _listening(options.host, options.port) as port:
         uploads = Path(folder)
-        encoder = EncoderElsewhere(options.encoder_folder, uploads, bounds, options.n_workers)
+        encoder = EncoderElsewhere(options.encoder_folder, uploads, bounds, options.n_workers, options.separation)
         with closing(encoder):
-            service = Service(Searcher(index, encoder), uploads, bounds)
+            one_track = None if compares is None else OneTrack(encoder.track_wav, compares)
+            service = Service(Searcher(index, encoder), uploads, bounds, one_track)
             number = port.getsockname()[1]
             shown = f"[{options.host}]" if ":" in options.host else options.host
             what = f"{len(index)} rows of {options.index_folder}"

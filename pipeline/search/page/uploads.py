@@ -9,6 +9,7 @@ from typing import NamedTuple
 import anyio
 
 from pipeline.errors import PipelineError
+from pipeline.formats.files import ADVICE
 
 
 class UploadBounds(NamedTuple):
@@ -59,7 +60,7 @@ async def received(
         bounds: of its size, and of the seconds that it may take to come in.
 
     Raises:
-        UploadError: it is too large, too slow or empty.
+        UploadError: it is too large, too slow or empty, or there is no room for it.
     """
     path = folder / uuid.uuid4().hex
     try:
@@ -76,9 +77,13 @@ async def _write(path: Path, blocks: AsyncIterator[bytes], stated: str | None, b
     try:
         with anyio.fail_after(bounds.receive_seconds):
             n_bytes = await _write_blocks(path, blocks, bounds)
-    except TimeoutError as error:
+    except TimeoutError as error:  # an OSError too
         expected = f"expected all of it within {bounds.receive_seconds:g} s"
         raise UploadError(408, f"the file came in too slowly; {expected}") from error
+    except OSError as error:
+        if error.errno not in ADVICE:
+            raise
+        raise UploadError(507, f"the server cannot keep the file ({error.strerror}); expected room there") from error
     if n_bytes == 0:
         raise UploadError(422, "the file is empty; expected sound or pictures")
 

@@ -1,35 +1,31 @@
 """An encoder that opens files in other processes: what hangs or crashes there is killed, and the server goes on."""
 
+import io
 import multiprocessing
 import os
 import shutil
 import signal
 import threading
-from concurrent.futures import TimeoutError as TooLate
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pipeline.clip_jobs.engines import processes
-from pipeline.clip_jobs.engines.base import Stopped, timed_out
-from pipeline.clip_jobs.failures import refusal_of, refusal_of_stopped
 from pipeline.clip_jobs.memory import limit_memory
-from pipeline.encoder.config import EncoderConfig, read_config
+from pipeline.encoder.config import read_config
 from pipeline.encoder.encoder import Encoder, TimeArray, VectorArray
-from pipeline.encoder.inputs import PictureList, Waveform
 from pipeline.errors import DataError, PipelineError
 from pipeline.network_parts.base import Modality
+from pipeline.search.page.pools import Pools
 from pipeline.search.page.uploads import UploadBounds
 from pipeline.settings.environment import chosen_workers, set_variable
-from pipeline.settings.interrupt import held_back_interrupts
+from pipeline.settings.limits import Limits
 from pipeline.settings.paths import AnyPath
 
 if TYPE_CHECKING:
-    from pebble import ProcessPool
+    from pipeline.separation.boxes import SoundingBox
+    from pipeline.separation.videos.trained import Trained
 
 
 class WorkerStart(NamedTuple):
@@ -39,6 +35,7 @@ class WorkerStart(NamedTuple):
         encoder: folder of the encoder.
         seed: of the fit.
         fingerprint: what the server's own encoder has.
+        separation: folder of the task whose separator is there too; None: none.
         uploads: the folder of sent files, removed where the server is gone.
         bounds: of a file.
         n_threads: for arithmetic.
@@ -47,139 +44,99 @@ class WorkerStart(NamedTuple):
     encoder: Path
     seed: int
     fingerprint: str
+    separation: Path | None
     uploads: Path
     bounds: UploadBounds
     n_threads: int
 
 
+class TrackWav(NamedTuple):
+    """The sound of one track of a file.
+
+    Attributes:
+        wav: a WAV file of one channel, 16 bits a sample; what is over full scale is cut off.
+        warnings: what a user has to know, in words.
+    """
+
+    wav: bytes
+    warnings: list[str]
+
+
 class EncoderElsewhere(Encoder):
     """An encoder whose files are decoded and embedded in processes that can be killed.
 
-    Only what the networks make of a file comes back from there; waveforms and pictures are embedded here.
+    Only what the networks make of a file comes back from there; waveforms and pictures are embedded here. Where the
+    processes have a separator, they give the sounds of tracks too.
 
     Args:
         folder: of the encoder, as `Encoder.load` takes it.
         uploads: the folder of the files to embed.
         bounds: of a file.
         n_workers: processes; each holds the networks, about 1 GB.
+        separation: folder of a task whose separator was trained; None: no sounds of tracks.
     """
 
-    def __init__(self, folder: AnyPath, uploads: AnyPath, bounds: UploadBounds, n_workers: int) -> None:
+    def __init__(
+        self,
+        folder: AnyPath,
+        uploads: AnyPath,
+        bounds: UploadBounds,
+        n_workers: int,
+        separation: AnyPath | None = None,
+    ) -> None:
         config = read_config(folder)
         super().__init__(folder, config, config.model.seeds[0])
         self._bounds = bounds
-        n_threads = max(1, chosen_workers() // n_workers)
-        start = WorkerStart(Path(folder).absolute(), self.seed, self.fingerprint, Path(uploads), bounds, n_threads)
-        self._pools = _Pools(start, n_workers)
+        n_threads, task = max(1, chosen_workers() // n_workers), Path(separation).absolute() if separation else None
+        start = WorkerStart(
+            Path(folder).absolute(), self.seed, self.fingerprint, task, Path(uploads), bounds, n_threads
+        )
+        modules = ["pipeline.search.page.worker", "torch"]
+        self._pools = Pools(_start_worker, start, n_workers, modules)
 
-    def audio_vectors(self, source: AnyPath | Waveform) -> tuple[VectorArray, TimeArray]:
-        """Return the vectors (n, width) float32 of a sound over time, and the seconds (n,) float64 where each starts.
+    def file_vectors(self, modality: Modality, path: AnyPath) -> tuple[VectorArray, TimeArray]:
+        """Return what a worker makes of a file: vectors (n, width) float32 and their seconds (n,) float64.
 
-        Args:
-            source: as `Encoder.audio_vectors` takes it, with its errors.
-        """
-        if isinstance(source, str | PathLike):
-            return self._elsewhere("audio", source)
-        return super().audio_vectors(source)
-
-    def visual_vectors(self, source: AnyPath | PictureList) -> tuple[VectorArray, TimeArray]:
-        """Return the vectors (n, width) float32 of pictures over time, and when (n,) float64 seconds each is on show.
+        How the worker ended, if it did, becomes a refusal.
 
         Args:
-            source: as `Encoder.visual_vectors` takes it, with its errors.
+            modality: as `Encoder.file_vectors` takes it, with its errors.
+            path: of the file.
         """
-        if isinstance(source, str | PathLike):
-            return self._elsewhere("visual", source)
-        return super().visual_vectors(source)
+        self.network(modality)  # an encoder of imported features says so here
+        return self._pools.made(path, self._bounds.decode_seconds, _vectors, modality, os.fspath(path))
+
+    def track_wav(self, path: AnyPath, box: "SoundingBox") -> TrackWav:
+        """Return what a worker's separator makes of a box of a video.
+
+        How the worker ended, if it did, becomes a refusal.
+
+        Args:
+            path: of the video.
+            box: as `track_sound` takes it, with its errors.
+        """
+        return self._pools.made(path, self._bounds.decode_seconds, _track_wav, os.fspath(path), box)
 
     def close(self) -> None:
         """End the processes."""
         self._pools.close()
 
-    def _elsewhere(self, modality: Modality, path: AnyPath) -> tuple[VectorArray, TimeArray]:
-        """What a worker makes of a file; how the worker ended, if it did, as a refusal."""
-        from pebble import ProcessExpired
 
-        self.network(modality)  # an encoder of imported features says so here
-        seconds = self._bounds.decode_seconds
-        try:
-            return self._pools.vectors(modality, os.fspath(path), seconds)
-        except PipelineError:
-            raise
-        except TooLate as error:
-            raise refusal_of_stopped(str(path), timed_out(seconds)) from error
-        except ProcessExpired as error:
-            stopped = Stopped("crashed", f"the process that decoded it ended with {error.exitcode}")
-            raise refusal_of_stopped(str(path), stopped) from error
-        except Exception as error:
-            raise refusal_of(str(path), error) from error
-
-
-def bounded(config: EncoderConfig, bounds: UploadBounds) -> EncoderConfig:
-    """Return the config of an encoder that takes shorter and smaller files than the run did."""
-    limits = config.limits
+def bounded(limits: Limits, bounds: UploadBounds) -> Limits:
+    """Return limits under which files are shorter and smaller than they were in the run."""
     lower = {
         "clip_seconds": min(limits.clip_seconds, bounds.seconds),
         "gap_seconds": min(limits.gap_seconds, bounds.seconds),
         "picture_pixels": min(limits.picture_pixels, bounds.picture_pixels),
     }
-    return config.model_copy(update={"limits": limits.model_copy(update=lower)})
+    return limits.model_copy(update=lower)
 
 
-class _Pools:
-    """Processes with the encoder in them; where the pool breaks, as by a process that dies idle, another one begins.
+class _Held:
+    """What a process keeps between two calls: its encoder and its separator, or why it has none."""
 
-    Args:
-        start: what each process begins with.
-        n_workers: processes.
-    """
-
-    def __init__(self, start: WorkerStart, n_workers: int) -> None:
-        self._start, self._n_workers, self._lock = start, n_workers, threading.Lock()
-        processes.prepare(["pipeline.search.page.worker", "torch"])
-        self._pool = self._begun()
-
-    def vectors(self, modality: Modality, path: str, timeout_seconds: float) -> tuple[VectorArray, TimeArray]:
-        """What a process makes of a file; of one that breaks two pools, how the second one broke."""
-        try:
-            return self._asked(modality, path, timeout_seconds)
-        except BrokenProcessPool:
-            return self._asked(modality, path, timeout_seconds)
-
-    def close(self) -> None:
-        """End the processes."""
-        with self._lock:
-            _end(self._pool)
-
-    def _asked(self, modality: Modality, path: str, timeout_seconds: float) -> tuple[VectorArray, TimeArray]:
-        with self._lock:
-            if not self._pool.active:
-                _end(self._pool)
-                self._pool = self._begun()
-            call = self._pool.schedule(_vectors, args=[modality, path], timeout=timeout_seconds)
-        return call.result()
-
-    def _begun(self) -> "ProcessPool":
-        """A pool whose processes are on their way."""
-        from pebble import ProcessPool
-
-        context = multiprocessing.get_context("forkserver")
-        with held_back_interrupts():
-            pool = ProcessPool(self._n_workers, initializer=_start_worker, initargs=[self._start], context=context)
-            pool.schedule(os.getpid)  # the processes are made with the first call
-        return pool
-
-
-def _end(pool: "ProcessPool") -> None:
-    pool.stop()  # type: ignore[no-untyped-call]  # pebble left it without types
-    pool.join()
-
-
-class _HeldEncoder:
-    """What a process keeps between two calls: its encoder, or why it has none."""
-
-    encoder: Encoder | None = None
-    problem: PipelineError = DataError("no encoder yet; expected one from the start of the process")
+    encoder: Encoder | PipelineError = DataError("no encoder yet; expected one from the start of the process")
+    trained: "Trained | PipelineError" = DataError("no separator; expected a server with --separation")
 
 
 def _start_worker(start: WorkerStart) -> None:
@@ -191,20 +148,34 @@ def _start_worker(start: WorkerStart) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's own handler would wait for the call to return
     threading.Thread(target=_end_with_server, args=[start.uploads], daemon=True).start()
     try:
-        config = read_config(start.encoder)
-        encoder = Encoder(start.encoder, bounded(config, start.bounds), start.seed)
-        _HeldEncoder.encoder = _checked(encoder, start.fingerprint)
-        _load_networks(encoder)
+        _Held.encoder = _loaded_encoder(start)
     except PipelineError as error:
-        _HeldEncoder.problem = error
+        _Held.encoder = error
+    if start.separation is not None:
+        try:
+            _Held.trained = _loaded_separator(start.separation, start.bounds)
+        except PipelineError as error:
+            _Held.trained = error
     limit_memory(start.bounds.memory_gigabytes)
 
 
-def _checked(encoder: Encoder, fingerprint: str) -> Encoder:
-    """The encoder, if it is still the one that the server began with."""
-    if encoder.fingerprint != fingerprint:
+def _loaded_encoder(start: WorkerStart) -> Encoder:
+    """The encoder, if it is still the one that the server began with, with its networks."""
+    config = read_config(start.encoder)
+    lower = config.model_copy(update={"limits": bounded(config.limits, start.bounds)})
+    encoder = Encoder(start.encoder, lower, start.seed)
+    if encoder.fingerprint != start.fingerprint:
         raise DataError(f"{encoder.folder}: another encoder than at the start; expected the server to be started again")
+    _load_networks(encoder)
     return encoder
+
+
+def _loaded_separator(task: Path, bounds: UploadBounds) -> "Trained":
+    """What a task has trained."""
+    from pipeline.separation.videos.trained import load_trained
+
+    trained = load_trained(task)
+    return trained._replace(limits=bounded(trained.limits, bounds))
 
 
 def _load_networks(encoder: Encoder) -> None:
@@ -217,10 +188,23 @@ def _load_networks(encoder: Encoder) -> None:
 
 def _vectors(modality: Modality, path: str) -> tuple[VectorArray, TimeArray]:
     """What the networks of this process make of a file."""
-    if _HeldEncoder.encoder is None:
-        raise _HeldEncoder.problem
-    encoder = _HeldEncoder.encoder
-    return encoder.audio_vectors(path) if modality == "audio" else encoder.visual_vectors(path)
+    if isinstance(_Held.encoder, PipelineError):
+        raise _Held.encoder
+    return _Held.encoder.file_vectors(modality, path)
+
+
+def _track_wav(path: str, box: "SoundingBox") -> TrackWav:
+    """What the separator of this process makes of a box of a video."""
+    from scipy.io import wavfile
+
+    from pipeline.separation.sounds import as_int16
+    from pipeline.separation.videos.one_track import track_sound
+
+    if isinstance(_Held.trained, PipelineError):
+        raise _Held.trained
+    found, file = track_sound(path, box, _Held.trained), io.BytesIO()
+    wavfile.write(file, found.rate, as_int16(found.waveform))
+    return TrackWav(file.getvalue(), list(found.warnings))
 
 
 def _end_with_server(uploads: Path) -> None:

@@ -1,14 +1,17 @@
-"""What the tests of the page share: a few clips, and an index of them."""
+"""What the tests of the page share: a few clips, an index of them, and a film that is taken apart."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.encoder import Encoder
 from pipeline.search.index import Index
+from tests.helpers.one_track import serving_task, write_duet_project
 from tests.helpers.served import (
     HOSTILE,
     RealPage,
+    Served,
     encoder_without_networks,
     make_real_page,
     make_row,
@@ -50,3 +53,16 @@ def index(tmp_path: Path, encoder: Encoder, videos: Path) -> Index:
 def real_page(tmp_path_factory: pytest.TempPathFactory) -> RealPage:
     """A few clips, and an index of what real networks, with random weights, make of them."""
     return make_real_page(tmp_path_factory.mktemp("real"))
+
+
+@pytest.fixture(scope="session")
+def duet_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which both tasks have a separator, with duet.mp4."""
+    return write_duet_project(tmp_path_factory.mktemp("tracks") / "project")
+
+
+@pytest.fixture(scope="module")
+def track_server(real_page: RealPage, duet_project: Path) -> Iterator[Served]:
+    """A server that takes one track of a sent film by itself."""
+    with serving_task(real_page, duet_project, "speech") as server:
+        yield server

@@ -84,12 +84,12 @@ def test_every_answer_has_the_headers_of_a_strict_page(client: TestClient, path:
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_has_no_script_or_style_in_it(client: TestClient) -> None:
-    for path in ("/", "/page.css", "/page.js", "/cards.js", "/login"):
+    for path in ("/", "/page.css", "/page.js", "/cards.js", "/track.js", "/login"):
         text = client.get(path).text
         assert re.findall(r"(?:https?:)?//[a-z0-9]+\.[a-z]|@import|url\(", text) == []
     assert (
         re.findall(
-            r"<style|style=|\bon\w+=|<script(?! src=\"/(?:page|cards).js\" defer></script>)", client.get("/").text
+            r"<style|style=|\bon\w+=|<script(?! src=\"/(?:page|cards|track).js\" defer></script>)", client.get("/").text
         )
         == []
     )
@@ -138,3 +138,10 @@ def test_an_address_that_others_reach_needs_a_token() -> None:
 )
 def test_the_names_of_a_server_are_its_address_and_those_of_this_machine(host: str, names: list[Any]) -> None:
     assert checked_door(host, TOKEN).hosts == ["localhost", "127.0.0.1", "[::1]", *names]
+
+
+@pytest.mark.parametrize("path", ["/", "/page.css", "/page.js", "/login", "/api/archive", "/api/search?clip=dog/1.mp4"])
+def test_what_can_be_got_can_be_asked_for_its_headers_alone(client: TestClient, path: str) -> None:
+    got, asked = client.get(path), client.head(path)
+    assert (asked.status_code, asked.content) == (got.status_code, b"") == (200, b"")
+    assert asked.headers["content-type"] == got.headers["content-type"]

@@ -61,6 +61,21 @@ def test_a_range_gives_those_bytes_alone(client: TestClient, root: Path, asked: 
     assert done.headers["content-range"] == f"bytes {start}-{end - 1}/1024"
 
 
+@pytest.mark.parametrize(
+    "asked",
+    ["lines=1-2", "bytes=5-2", "bytes=a-b", "bytes=", "bytes", "bytes=0-1,9-3", f"bytes=0-{'9' * 5000}", "bytes=-"],
+)
+def test_what_is_no_range_gives_the_whole_file(client: TestClient, root: Path, asked: str) -> None:
+    done = client.get("/media", params={"id": CLIP}, headers={"range": asked})
+    assert (done.status_code, done.content) == (200, (root / CLIP).read_bytes())
+
+
+def test_several_ranges_come_in_parts(client: TestClient, root: Path) -> None:
+    done = client.get("/media", params={"id": CLIP}, headers={"range": "bytes=0-1, -2"})
+    assert done.status_code == 206
+    assert [b"\0\x01\r\n" in done.content, b"\xfe\xff\r\n" in done.content] == [True, True]
+
+
 def test_a_range_behind_the_end_is_416(client: TestClient) -> None:
     done = client.get("/media", params={"id": CLIP}, headers={"range": "bytes=1024-"})
     assert (done.status_code, done.headers["content-range"]) == (416, "bytes */1024")

@@ -1,6 +1,7 @@
 """Queries by clips of the index, the archive's list, and files that are refused before they are decoded."""
 
 import re
+import resource
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +17,7 @@ from pipeline.search.index import Index
 from pipeline.search.page.uploads import UploadBounds, UploadError, received
 from tests.helpers.served import HOSTILE, page_client
 
-SMALL = UploadBounds(n_bytes=1000, receive_seconds=0.3)
+SMALL = UploadBounds(n_bytes=1000)
 
 
 @pytest.fixture
@@ -144,11 +145,13 @@ async def blocks_of(parts: Iterable[bytes], seconds: float = 0.0) -> AsyncIterat
         yield part
 
 
-def receive(folder: Path, blocks: AsyncIterator[bytes], stated: str | None = None) -> bytes:
+def receive(
+    folder: Path, blocks: AsyncIterator[bytes], stated: str | None = None, bounds: UploadBounds = SMALL
+) -> bytes:
     """What a sent file holds while it is used; nothing of it is left behind."""
 
     async def read() -> bytes:
-        async with received(blocks, stated, folder, SMALL) as path:
+        async with received(blocks, stated, folder, bounds) as path:
             return path.read_bytes()
 
     try:
@@ -174,8 +177,21 @@ def test_a_file_that_states_too_many_bytes_is_not_read(tmp_path: Path) -> None:
 
 def test_a_file_that_drips_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(UploadError, match=r"the file came in too slowly; expected all of it within 0\.3 s") as caught:
-        receive(tmp_path, blocks_of([b"a"] * 1000, seconds=0.02))
+        receive(tmp_path, blocks_of([b"a"] * 1000, seconds=0.02), bounds=SMALL._replace(receive_seconds=0.3))
     assert caught.value.status == 408
+
+
+def test_a_file_that_has_no_room_on_the_server_is_refused(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        with pytest.raises(
+            UploadError, match=r"the server cannot keep the file \(File too large\); expected room there"
+        ) as caught:
+            receive(tmp_path, blocks_of([b"a" * 900]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.status == 507
 
 
 def test_a_connection_that_breaks_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -185,3 +201,12 @@ def test_a_connection_that_breaks_leaves_nothing_behind(tmp_path: Path) -> None:
 
     with pytest.raises(ConnectionError):
         receive(tmp_path, broken())
+
+
+def test_a_form_is_told_how_a_file_is_sent(client: TestClient, tmp_path: Path) -> None:
+    done = client.post("/api/search", files={"file": ("a.wav", b"RIFF")})
+    assert done.status_code == 415
+    assert (
+        "a form; expected the file itself as the body, as `curl --data-binary @FILE` sends it" in done.json()["error"]
+    )
+    assert list((tmp_path / "uploads").iterdir()) == []

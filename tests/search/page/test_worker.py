@@ -79,9 +79,9 @@ def test_a_bound_of_the_page_holds_in_the_process(real_page: RealPage) -> None:
 
 def test_the_bounds_of_the_run_hold_where_they_are_lower(real_page: RealPage) -> None:
     config = read_config(real_page.encoder)
-    strict = config.model_copy(update={"limits": config.limits.model_copy(update={"clip_seconds": 1.5})})
-    assert bounded(strict, UploadBounds()).limits.clip_seconds == 1.5
-    limits = bounded(config, UploadBounds()).limits
+    strict = config.limits.model_copy(update={"clip_seconds": 1.5})
+    assert bounded(strict, UploadBounds()).clip_seconds == 1.5
+    limits = bounded(config.limits, UploadBounds())
     assert (limits.clip_seconds, limits.picture_pixels) == (120, 10_000_000)
 
 
