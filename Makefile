@@ -1,14 +1,19 @@
 # What there is to make: `make help`. The environment is made once; a second call installs nothing.
 UV = .venv/bin/uv pip install --quiet --native-tls --constraint requirements.lock
+# Python keeps what it compiles, whatever the shell says: each of several hundred processes would compile torch anew
+export PYTHONDONTWRITEBYTECODE =
+
 # a file of tests at a time on each of two cores, the longest first: neither waits at the end
 PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
-# tests/whole first; a folder that lies in another one of the list would not count
-TESTS = tests/whole $(filter-out tests/whole tests/helpers tests/__pycache__,$(wildcard tests/*))
+# a folder that lies in another one of the list would not count
+LONGEST = tests/whole tests/networks tests/weights
+TESTS = $(LONGEST) $(filter-out $(LONGEST) tests/helpers tests/__pycache__,$(wildcard tests/*))
 PINS = pyproject.toml requirements.lock
 
 SETS ?= demo=data/features.safetensors
 WORK ?= data/results
 FUZZ_EXAMPLES ?= 10000
+TASKS ?= speech
 
 # the first Python that the project runs on; PYTHON=PATH names another
 SUPPORTED = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -20,6 +25,11 @@ CPU ?= $(if $(wildcard .venv/cpu-builds),1)
 CPU_UV = $(UV) --no-deps --torch-backend cpu torch torchvision torchaudio
 BUILDS = $(if $(filter-out 0,$(CPU)),.venv/cpu-builds)
 SIZE = $(if $(BUILDS),about 1.7 GB,about 5.7 GB with the CUDA libraries)
+
+# DVC fails where a stage is to run again whose inputs are not here
+stale = .venv/bin/dvc repro --dry --allow-missing $(1) > .venv/dry-run 2>&1 && \
+	! grep "Running stage" .venv/dry-run | grep -v "$(2)" || { \
+	grep ERROR .venv/dry-run; echo "$(or $(dir $(1)))dvc.lock is stale: $(3)"; exit 1; }
 
 .PHONY: help repro separation install test test-slow fuzz weights results ablation legacy lint check-lock check-metrics lock clean
 
@@ -38,10 +48,10 @@ repro: .venv/installed  # install, and run what has changed: demo videos -> metr
 	@echo "Your own videos:         README.md"
 	@echo "To share it by dvc push, name a remote first: .venv/bin/dvc remote add -d NAME URL"
 
-separation: .venv/installed  # the second pipeline: who says what, on films of its own -> separation/metrics.json
-	.venv/bin/dvc repro separation/dvc.yaml
+separation: .venv/installed  # the second pipeline: whose sound is it, on films of its own -> separation/*/metrics.json
+	.venv/bin/dvc repro $(TASKS:%=separation/dvc.yaml:evaluate@%)
 	@echo
-	@echo "The numbers:  $(CURDIR)/separation/metrics.json (docs/separation.md says what they mean)"
+	@echo "The numbers:  $(TASKS:%=$(CURDIR)/separation/%/metrics.json) (docs/separation.md says what they mean)"
 
 install: .venv/installed  # make the environment, .venv, and run nothing
 
@@ -74,11 +84,8 @@ lint: .venv/installed-test  # style, types and the import contract
 	.venv/bin/lint-imports
 
 check-lock: .venv/installed  # whether both dvc.lock are what the committed code and params make
-	.venv/bin/dvc repro --dry --allow-missing > .venv/dry-run
-	@! grep "Running stage" .venv/dry-run | grep -v "'dataset'" || { echo "dvc.lock is stale: run dvc repro"; exit 1; }
-	.venv/bin/dvc repro --dry --allow-missing separation/dvc.yaml > .venv/dry-run
-	@! grep "Running stage" .venv/dry-run | grep -v ":clips'" || { \
-		echo "separation/dvc.lock is stale: run make separation"; exit 1; }
+	@$(call stale,,'dataset',run dvc repro)
+	@$(call stale,separation/dvc.yaml,:clips@,run make separation)
 
 check-metrics: .venv/installed  # compare a fresh metrics.json with the committed one, within the bounds of docs/evaluate.md
 	.venv/bin/avr check metrics.json --against HEAD --max-change 0.002 --max-change \

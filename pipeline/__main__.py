@@ -16,10 +16,13 @@ from pipeline.encoder.__main__ import app as encoder
 from pipeline.encoder.__main__ import encode
 from pipeline.evaluate.check import check
 from pipeline.evaluate.compare import compare
+from pipeline.paper.__main__ import results
 from pipeline.report.opening import report
 from pipeline.search.__main__ import app as index
 from pipeline.search.__main__ import search
 from pipeline.search.page.__main__ import serve
+from pipeline.separation.__main__ import duets, separate
+from pipeline.separation.faces.__main__ import faces
 from pipeline.settings.environment import APP
 from pipeline.tune.__main__ import tune
 from pipeline.weights.__main__ import app as weights
@@ -34,9 +37,13 @@ app.command()(export)
 app.command()(encode)
 app.command()(check)
 app.command()(compare)
+app.command()(results)
 app.command()(report)
 app.command()(search)
 app.command()(serve)
+app.command()(separate)
+app.command()(duets)
+app.command()(faces)
 
 
 def _print_version(is_asked_for: bool) -> None:

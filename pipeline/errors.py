@@ -17,6 +17,8 @@ RejectKind = Literal[
     "too_short",
     "silent",
     "no_view",
+    "bad_track",
+    "low_rate",
     "undecodable",
     "limit",
     "timeout",

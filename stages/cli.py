@@ -29,8 +29,11 @@ def run(main: Callable[..., None]) -> None:
         end_with_dvc(f"{name}: stopped, as the DVC that ran it is gone; {HOW_TO_GO_ON}"),
     ):
         arguments = _arguments(main, name)
+        from pipeline.formats.run_times import noted_run_time
+
+        out = [path for path in arguments.values() if isinstance(path, Path)][-1]
         try:
-            with disk_errors([path for path in arguments.values() if isinstance(path, Path)][-1]):
+            with disk_errors(out), noted_run_time(out):
                 main(**arguments)
         except PipelineError as error:
             sys.exit(f"{name}: {type(error).__name__}: {error}")

@@ -7,6 +7,7 @@ from stages.cli import run
 
 def main(
     features: Path,
+    clips_csv: Path,
     rejected: Path,
     dataset: Path,
     models: Path,
@@ -17,15 +18,18 @@ def main(
 ) -> None:
     """Write metrics.json, its summary and the folder of tables."""
     from pipeline.evaluate import metrics_json, results
+    from pipeline.evaluate.independence import groups_of_test
     from pipeline.evaluate.model_metrics import EvaluateParams
     from pipeline.evaluate.writing import write_json
     from pipeline.formats import rejects
+    from pipeline.formats.clips import read_clips
     from pipeline.formats.feature_table import FeatureTable
     from pipeline.settings.params import load_params, model_sections
 
     params = load_params("evaluate", EvaluateParams)
     table = FeatureTable.load(features)
-    measured = results.measure_all(embeddings, model_sections(), params)
+    groups = groups_of_test(table, read_clips(clips_csv))
+    measured = results.measure_all(embeddings, model_sections(), groups, params)
     checks = results.read_checks(dataset)
     report = results.report(measured, table, rejects.read(rejected), checks, models)
     write_json(metrics, report)

@@ -26,7 +26,7 @@ def parse(text: bytes) -> object:
     [
         (lambda _: {}["models"], "no 'models' in it"),
         (lambda _: [][3], "not of the form that it should have"),
-        (lambda _: len(3), "not of the form that it should have"),  # type: ignore[arg-type]
+        (lambda _: len(3), "not of the form that it should have"),  # type: ignore[arg-type]  # the error this is about
         (lambda folder: (folder / "gone").read_bytes(), "No such file or directory"),
         (lambda folder: zipfile.ZipFile(folder / "bad"), "File is not a zip file"),
         (lambda folder: h5py.File(folder / "bad"), "Unable to .*open file"),

@@ -9,8 +9,8 @@ from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.engines.base import Stopped
 from pipeline.clip_jobs.failures import OF_THE_RUN, TRANSIENT, refusal_of, refusal_of_stopped
 from pipeline.errors import ClipError, DataError
+from pipeline.formats.clip_files import files_of, files_sha256
 from pipeline.formats.clips import Clip
-from pipeline.formats.files import file_sha256
 from pipeline.formats.shards import Arrays
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
@@ -31,7 +31,7 @@ def compute_in_worker(clip: Clip, root: AnyPath, function: VideoFunction, cache:
         DiskError, ParamsError: what every clip would meet; any other error of the function refuses its clip.
     """
     try:
-        result = _arrays_of_unchanged_file(function, clip, Path(root) / clip.path)
+        result = _arrays_of_unchanged_files(function, clip, Path(root))
         if isinstance(result, ClipError):
             return _kept(clip, result, cache)
         cache.write(clip.sha256, result)
@@ -54,14 +54,15 @@ def _kept(clip: Clip, refusal: ClipError, cache: ClipCache) -> ClipError:
     return refusal
 
 
-def _arrays_of_unchanged_file(function: VideoFunction, clip: Clip, path: Path) -> Arrays | ClipError:
-    """The function's arrays or its refusal, if the file is the one that was hashed, before and after."""
+def _arrays_of_unchanged_files(function: VideoFunction, clip: Clip, root: Path) -> Arrays | ClipError:
+    """The function's arrays or its refusal, if the files are those that were hashed, before and after."""
+    files = files_of(root, clip.path).all()
     try:
-        before = _version(path)
-        if file_sha256(path) != clip.sha256:
+        before = list(map(_version, files))
+        if files_sha256(files) != clip.sha256:
             return _changed(clip)
-        result = _arrays_or_refusal(function, clip, path)
-        is_same = _version(path) == before or file_sha256(path) == clip.sha256
+        result = _arrays_or_refusal(function, clip, root / clip.path)
+        is_same = list(map(_version, files)) == before or files_sha256(files) == clip.sha256
     except OSError as error:
         if error.errno == errno.ENOMEM:
             raise

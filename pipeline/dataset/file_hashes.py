@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter
 
 from pipeline.errors import DataError
+from pipeline.formats.clip_files import files_of, joined_sha256
 from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256
 from pipeline.formats.memory import recall, remember
@@ -49,7 +50,10 @@ def with_hashes(
     known = recall(memory, _KNOWN)
     before = dict(known)
     read = partial(_sha256_in_time, known=known, timeout_seconds=timeout_seconds)
-    hashed = [replace(clip, sha256=read(root / clip.path)) for clip in track(clips, "dataset", "clip")]
+    hashed = [
+        replace(clip, sha256=joined_sha256([read(file) for file in files_of(root, clip.path).all()]))
+        for clip in track(clips, "dataset", "clip")
+    ]
     if known != before:
         remember(memory, _KNOWN, known)
     return hashed

@@ -10,9 +10,10 @@ from typing import TypeAlias
 import numpy as np
 
 from pipeline.dataset.base import DatasetParams
-from pipeline.dataset.groups import connected_groups
+from pipeline.dataset.leakage import RELATIONS
 from pipeline.errors import DataError
 from pipeline.formats.clips import SPLITS, Clip
+from pipeline.groups import groups_of
 
 N_NAMED = 5  # of classes that are too small
 
@@ -68,10 +69,9 @@ def _check_sizes(n_groups: Mapping[str, int]) -> None:
 def related(clips: Iterable[Clip]) -> list[Group]:
     """Return the clips in groups: those that share a source or their bytes, directly or by way of others."""
     ordered = sorted(clips, key=lambda clip: clip.clip_id)
-    keys = [(("clip", clip.clip_id), ("source", clip.source_id), ("bytes", clip.sha256)) for clip in ordered]
-    numbers = connected_groups([[key for key in own if key[1]] for own in keys])
+    relations = [[getattr(clip, name) for clip in ordered] for name in RELATIONS]
     groups: dict[int, Group] = defaultdict(list)
-    for number, clip in zip(numbers.tolist(), ordered, strict=True):
+    for number, clip in zip(groups_of(*relations).tolist(), ordered, strict=True):
         groups[number].append(clip)
     return list(groups.values())
 

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from pipeline.errors import DataError
+from pipeline.evaluate.independence import Groups
 from pipeline.evaluate.runs import Run, Scores
 from pipeline.evaluate.significance import holm, sign_flip_test
 from pipeline.evaluate.writing import six_digits
@@ -128,20 +130,22 @@ def markdown(comparison: Comparison) -> str:
     return "\n\n".join(["\n".join(lines), *comparison.notes])
 
 
-def paired_test(pairs: Sequence[tuple[Scores, Scores]], directions: Sequence[str]) -> Array:
+def paired_test(pairs: Sequence[tuple[Scores, Scores]], directions: Sequence[str], groups: Groups) -> Array:
     """Return p-values, corrected for their number, of no difference between two runs over the test clips: (n,).
 
-    A clip's score is its average precision in the direction, or the mean of both where that is ``average``. A model
-    whose every score is as before has a p-value of 1, and does not count as a test.
+    A clip's score is its average precision in the direction, or the mean of both where that is ``average``. The
+    differences of a group of clips change their sign together. A model whose every score is as before has a p-value of
+    1, and does not count as a test.
 
     Args:
         pairs: the scores of n models in the one run and in the other.
         directions: one for each model.
+        groups: of the clips, in the order in which the other run's scores name them first.
 
     Raises:
         DataError: the two runs have other queries.
     """
-    differences = [_differences(*scores, way) for scores, way in zip(pairs, directions, strict=True)]
+    differences = [groups.sums(_differences(*scores, way)) for scores, way in zip(pairs, directions, strict=True)]
     changed = np.array([bool(row.any()) for row in differences])
     p_values = np.ones(len(pairs))
     if changed.any():
@@ -157,12 +161,34 @@ def _paired_tests(before: Run, after: Run, keys: Sequence[str]) -> tuple[dict[st
         return {}, []
     try:
         scores = [(before.scores(model), after.scores(model)) for model, _, _ in words.values()]
-        p_values = paired_test(scores, [direction for _, direction, _ in words.values()])
+        groups, independent = _groups(before, after, _clips(scores[0][1]))
+        p_values = paired_test(scores, [direction for _, direction, _ in words.values()], groups)
     except DataError as error:
         return {}, [f"No paired test: {error}."]
-    note = f"p: paired permutation test of the MAP over {len(scores[0][0]) // 2} test clips"
+    note = f"p: paired permutation test of the MAP over {len(groups.numbers)} test clips {independent}"
     corrected = "corrected by Holm's procedure for the models whose scores changed"
     return dict(zip(words, p_values.tolist(), strict=True)), [f"{note}, {corrected}."]
+
+
+def _groups(before: Run, after: Run, clips: Sequence[str]) -> tuple[Groups, str]:
+    """The groups of the clips, by what either run says of them, and how many there are in words."""
+    known = []
+    for run in (before, after):
+        with suppress(DataError):  # of an earlier version, or lost
+            known.append(run.groups())
+    if not known:
+        return Groups.each_its_own(len(clips)), "one by one, as neither run says which share a sound, picture or source"
+    relations = {str(number): [str(of_run.get(clip, "")) for clip in clips] for number, of_run in enumerate(known)}
+    groups = Groups.of(relations)
+    if groups.n_groups == 1:
+        return groups, "that all share a sound, picture or source, so that no test can tell the runs apart"
+    effective = f"effectively {groups.n_effective:.4g}"
+    return groups, f"in {groups.n_groups} groups that share a sound, picture or source ({effective})"
+
+
+def _clips(scores: Scores) -> list[str]:
+    """The clips that scores are of, each once."""
+    return list(dict.fromkeys(clip_id for clip_id, _ in scores))
 
 
 def _differences(before: Scores, after: Scores, direction: str) -> Array:
@@ -170,8 +196,8 @@ def _differences(before: Scores, after: Scores, direction: str) -> Array:
     if before.keys() != after.keys():
         n_alone = len(before.keys() ^ after.keys())
         raise DataError(f"{n_alone} queries are of one run only; expected the same test clips in both")
-    clips = dict.fromkeys(clip_id for clip_id, _ in after)
-    return np.array([np.mean([after[clip, way] - before[clip, way] for way in WAYS[direction]]) for clip in clips])
+    changes = [[after[clip, way] - before[clip, way] for way in WAYS[direction]] for clip in _clips(after)]
+    return np.array([np.mean(of_clip) for of_clip in changes])
 
 
 def _value_before(before: Run | None, key: str) -> float | None:

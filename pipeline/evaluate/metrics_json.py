@@ -16,21 +16,21 @@ ByDirection = Mapping[str, Mapping[str, float]]
 PROJECT = "dual-subspace-retrieval"
 PACKAGES = ("av", "numpy", "scipy", "torch", "torchvision")
 DIRECTIONS = ("audio_to_visual", "visual_to_audio", "average")
-MARGINS = ("map_margin", "map_sampling_margin")  # of the average, where there are several seeds or drawn queries
+SPREADS = ("map_margin", "map_sampling_margin", "map_std", "map_within_std")  # of the average, where there are any
 
 
 def of_model(metrics: ByDirection) -> dict[str, dict[str, float]]:
-    """Return what metrics.json says of a model, at most 14 numbers; all others stand in plots/metrics.csv.
+    """Return what metrics.json says of a model, at most 16 numbers; all others stand in plots/metrics.csv.
 
     Of each direction and their average it is the MAP, the mean reciprocal rank and the recall at the smallest and the
-    largest cut-off; of the average also how far its MAP may be off.
+    largest cut-off; of the average also how far its MAP may be off, and its spread between the seeds and within one.
 
     Args:
         metrics: every metric by direction, and of their ``average``.
     """
     recalls = [name for name in metrics["average"] if name.startswith("recall_at_")]
-    names = ["map", *MARGINS, "mrr", *dict.fromkeys((recalls[0], recalls[-1]))]
-    chosen = {way: [name for name in names if way == "average" or name not in MARGINS] for way in DIRECTIONS}
+    names = ["map", *SPREADS, "mrr", *dict.fromkeys((recalls[0], recalls[-1]))]
+    chosen = {way: [name for name in names if way == "average" or name not in SPREADS] for way in DIRECTIONS}
     return {way: {name: metrics[way][name] for name in chosen[way] if name in metrics[way]} for way in DIRECTIONS}
 
 
@@ -53,7 +53,11 @@ def in_words(report: Report, metrics: AnyPath) -> str:
     maps["chance"] = report["chance"]["map"]
     lines = [f"  {name:20} {maps[name]:.3f}" for name in sorted(maps, key=lambda name: -maps[name])]
     clips = f"{report['dataset']['n_test']} test clips of {report['dataset']['n_test_classes']} classes"
-    return "\n".join([f"evaluate: MAP over {clips}; all else stands in {metrics}", *lines])
+    groups = report["dataset"]["query_groups"]
+    independent = (
+        f"{groups['n_groups']} groups that share a sound, picture or source, effectively {groups['n_effective']:.4g}"
+    )
+    return "\n".join([f"evaluate: MAP over {clips} ({independent}); all else stands in {metrics}", *lines])
 
 
 def dataset_facts(table: "FeatureTable") -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from scipy import stats
 
 from pipeline.evaluate.chance import chance_map, expected_average_precision
+from pipeline.evaluate.independence import Groups, standard_error
 from pipeline.evaluate.metrics import over_queries
 from pipeline.evaluate.query_metrics import query_metrics
 from pipeline.evaluate.query_sample import QuerySample, sample_queries
@@ -95,12 +96,18 @@ def _measure(embeddings: Embeddings, name: str, usable: NDArray[np.int64], param
     )
 
 
-def model_metrics(measured: Measured) -> dict[str, dict[str, float]]:
+def model_metrics(measured: Measured, groups: Groups) -> dict[str, dict[str, float]]:
     """Return scalars by direction, and their ``average`` over the two directions across the modalities.
 
-    Every number is the mean over the seeds. ``map_std`` is the standard deviation of the MAP over them, 0 for one seed.
-    ``map_margin`` is half the width of its 95 % interval by Student's t, for two seeds or more.
-    ``map_sampling_margin`` is the same for the draw of the queries, where not all clips are queries.
+    Every number is the mean over the seeds. The MAP of one fit spreads in two parts: ``map_std`` between the seeds, the
+    standard deviation over them, 0 for one seed; ``map_within_std`` within a seed, the standard error over groups of
+    test clips, the root mean square over the seeds, where there are two groups or more.
+    ``map_margin`` is half the width of the 95 % interval of the mean over the seeds by Student's t, for two seeds or
+    more. ``map_sampling_margin`` is the same for the draw of the queries, where not all clips are queries.
+
+    Args:
+        measured: of one model.
+        groups: of the test clips.
     """
     by_seed = {name: _seed_values(direction) for name, direction in measured.items()}
     one, other = (by_seed[name] for name in CROSS_MODAL)
@@ -109,6 +116,7 @@ def model_metrics(measured: Measured) -> dict[str, dict[str, float]]:
     for name in by_seed:
         sources = CROSS_MODAL if name == "average" else (name,)
         sample = measured[sources[0]].sample
+        report[name] |= _within_seeds(seed_scores(measured, sources), sample, groups)
         if len(sample.rows) < sample.class_sizes.sum():
             report[name]["map_sampling_margin"] = sample.margin(clip_scores(measured, sources))
     return report
@@ -132,20 +140,26 @@ def chance(embeddings: Embeddings, params: EvaluateParams) -> dict[str, float]:
     }
 
 
-def significance_rows(models: Mapping[str, Measured], params: EvaluateParams) -> Table:
+def significance_rows(models: Mapping[str, Measured], groups: Groups, params: EvaluateParams) -> Table:
     """Return a row for each pair of models: how far their MAP is apart, and whether the test clips' luck explains it.
 
     ``difference`` is the MAP of ``model`` minus that of ``other``, the average of both directions across the modalities
-    and of all seeds. ``p`` is the two-sided p-value of a paired permutation test over the clips, ``p_holm`` is ``p``
-    corrected for the number of pairs.
+    and of all seeds. ``p`` is the two-sided p-value of a paired permutation test over groups of clips, of which all
+    differences change their sign together; ``p_holm`` is ``p`` corrected for the number of pairs.
+
+    Args:
+        models: what was measured, by model.
+        groups: of the test clips.
+        params: how many permutations, and their seed.
     """
     pairs = list(combinations(models, 2))
     if not pairs:
         return []
     scores = {name: clip_scores(measured, CROSS_MODAL) for name, measured in models.items()}
-    weights = next(iter(models.values()))[CROSS_MODAL[0]].sample.weights
-    differences = np.stack([(scores[one] - scores[other]) * weights for one, other in pairs])
-    p_values = sign_flip_test(differences, params.significance_permutations, params.seed)
+    sample = next(iter(models.values()))[CROSS_MODAL[0]].sample
+    differences = np.stack([(scores[one] - scores[other]) * sample.weights for one, other in pairs])
+    of_groups = groups.of_rows(sample.rows).sums(differences)
+    p_values = sign_flip_test(of_groups, params.significance_permutations, params.seed)
     columns = zip(pairs, differences.sum(axis=1).tolist(), p_values.tolist(), holm(p_values).tolist(), strict=True)
     return [
         {"model": one, "other": other, "difference": difference, "p": p, "p_holm": p_holm}
@@ -161,6 +175,22 @@ def clip_scores(measured: Measured, names: Sequence[str]) -> Array:
         names: the directions.
     """
     return np.asarray(np.mean([measured[name].scalars["map"] for name in names], axis=(0, 1)))
+
+
+def seed_scores(measured: Measured, names: Sequence[str]) -> Array:
+    """Return each query's average precision with each seed, the mean over directions: (n_seeds, n_queries).
+
+    Args:
+        measured: of one model.
+        names: the directions.
+    """
+    return np.asarray(np.mean([measured[name].scalars["map"] for name in names], axis=0))
+
+
+def _within_seeds(scores: Array, sample: QuerySample, groups: Groups) -> dict[str, float]:
+    """The spread of the MAP that one fit has by the luck of the test clips; nothing for one group of them."""
+    errors = standard_error(scores, sample.weights, groups.of_rows(sample.rows))
+    return {"map_within_std": float(np.sqrt((errors**2).mean()))} if np.isfinite(errors).all() else {}
 
 
 def _seed_values(direction: Direction) -> dict[str, Array]:

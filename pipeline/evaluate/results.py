@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.errors import DataError, in_words
 from pipeline.evaluate import metrics_json, plot_tables, trec
+from pipeline.evaluate.independence import Groups, group_rows
 from pipeline.evaluate.model_metrics import (
     CROSS_MODAL,
     EvaluateParams,
@@ -37,6 +38,7 @@ class Results(NamedTuple):
     """What was measured of the models on the test clips.
 
     Attributes:
+        groups: of the test clips, which chance moves as a whole.
         embeddings: by model.
         measured: of every query, by model and direction.
         metrics: over the queries, by model, direction and name.
@@ -44,6 +46,7 @@ class Results(NamedTuple):
         chance: what rankings get that know nothing.
     """
 
+    groups: Groups
     embeddings: Mapping[str, Embeddings]
     measured: Mapping[str, Measured]
     metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -51,8 +54,14 @@ class Results(NamedTuple):
     chance: Mapping[str, float]
 
 
-def measure_all(folder: AnyPath, names: Iterable[str], params: EvaluateParams) -> Results:
+def measure_all(folder: AnyPath, names: Iterable[str], groups: Groups, params: EvaluateParams) -> Results:
     """Return what is measured of the models whose embeddings a folder holds; the first name is the main model.
+
+    Args:
+        folder: of the embeddings.
+        names: of the models.
+        groups: of the test clips, in the order of their embeddings.
+        params: section ``evaluate``.
 
     Raises:
         DataError: embeddings are missing, are none, or hold no test clip.
@@ -62,10 +71,11 @@ def measure_all(folder: AnyPath, names: Iterable[str], params: EvaluateParams) -
     embeddings = {name: Embeddings.load(folder / f"{name}.npz") for name in names}
     measured = {name: measure(of_model, params) for name, of_model in track(embeddings.items(), "evaluate", "model")}
     return Results(
+        groups,
         embeddings,
         measured,
-        {name: model_metrics(of_model) for name, of_model in measured.items()},
-        significance_rows(measured, params),
+        {name: model_metrics(of_model, groups) for name, of_model in measured.items()},
+        significance_rows(measured, groups, params),
         chance(next(iter(embeddings.values())), params),
     )
 
@@ -102,9 +112,10 @@ def report(
         DataError: a model does not say on which device it was trained.
     """
     models = Path(models)
-    n_queries = len(next(iter(results.measured.values()))[CROSS_MODAL[0]].sample.rows)
+    queries = next(iter(results.measured.values()))[CROSS_MODAL[0]].sample.rows
+    of_queries = {"n_queries": len(queries), "query_groups": results.groups.of_rows(queries).counts()}
     return {
-        "dataset": {**metrics_json.dataset_facts(table), "n_queries": n_queries, **checks},
+        "dataset": {**metrics_json.dataset_facts(table), **of_queries, **checks},
         "models": {name: metrics_json.of_model(metrics) for name, metrics in results.metrics.items()},
         "chance": dict(results.chance),
         "rejected": len({row.clip_id for row in refused}),
@@ -123,6 +134,7 @@ def write_tables(folder: AnyPath, results: Results, table: FeatureTable, params:
     write_csv(folder / "significance.csv", results.significance, PAIR_COLUMNS)
     write_csv(folder / "machine.csv", [{"key": key, "value": value} for key, value in machine().items()])
     clip_ids = [clip_id for clip_id, split in zip(table.clip_ids, table.splits, strict=True) if split == "test"]
+    write_csv(folder / "groups.csv", group_rows(clip_ids, results.groups))
     planes = {name: plane(embeddings) for name, embeddings in results.embeddings.items()}
     for name, embeddings in results.embeddings.items():
         measured = results.measured[name]

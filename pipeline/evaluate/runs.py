@@ -68,12 +68,7 @@ class Run:
         Raises:
             DataError: the table is missing, or is none.
         """
-        path = f"{PLOTS}/{table}/{model}.csv"
-        try:
-            rows = parse_rows(io.StringIO(self.read(path), newline=""), path)
-            return {tuple(row[key] for key in keys): tuple(float(row[column]) for column in columns) for row in rows}
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise DataError(f"{self.name}: {path}: {_reason(error)}") from error
+        return self._cells(f"{PLOTS}/{table}/{model}.csv", keys, columns)
 
     def scores(self, model: str) -> Scores:
         """Return the average precision of each query of a model.
@@ -83,6 +78,25 @@ class Run:
         """
         found = self.numbers("queries", model, ("clip_id", "direction"), ("average_precision",))
         return {(clip_id, direction): score for (clip_id, direction), (score,) in found.items()}
+
+    def groups(self) -> dict[str, int]:
+        """Return the group of each test clip: clips of one share a sound, a picture, a file or a source.
+
+        Raises:
+            DataError: the table of groups is missing, as in runs of earlier versions, or is none.
+        """
+        found = self._cells(f"{PLOTS}/groups.csv", ("clip_id",), ("group",))
+        return {clip_id: int(group) for (clip_id,), (group,) in found.items()}
+
+    def _cells(
+        self, path: str, keys: Sequence[str], columns: Sequence[str]
+    ) -> dict[tuple[str, ...], tuple[float, ...]]:
+        """Numbers of a table by the cells of other columns."""
+        try:
+            rows = parse_rows(io.StringIO(self.read(path), newline=""), path)
+            return {tuple(row[key] for key in keys): tuple(float(row[column]) for column in columns) for row in rows}
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise DataError(f"{self.name}: {path}: {_reason(error)}") from error
 
 
 def run_of_file(path: AnyPath) -> Run:

@@ -59,7 +59,7 @@ def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share, pac
     prepare(["pipeline.clip_jobs.loop", *modules])  # workers load their libraries while this process loads its own
     module = import_module(f"{package}.{stage}")
     params, of_run, limits = load_params(stage, module.PARAMS), clip_limits(), load_limits()
-    cache = ClipCache(cache_folder() / "clips" / stage, fingerprint(params.model_dump(), modules))
+    cache = ClipCache(cache_folder() / "clips" / stage, fingerprint(params.model_dump(mode="json"), modules))
     function = clip_function(stage, params, limits, package)
     job = Job(stage, cache, Path(out), share)
     map_videos(job, clips_csv, function, of_run.max_rejected_fraction, of_run.clip_timeout_seconds, limits)

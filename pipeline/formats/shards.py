@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 from pipeline.errors import DataError, in_words
 from pipeline.formats.files import disk_errors
 from pipeline.settings.paths import AnyPath
-from pipeline.settings.regular_files import check_regular
+from pipeline.settings.regular_files import open_regular
 
 N_SHARDS = 32
 SHARDS = "shard-*.safetensors"
@@ -154,13 +154,26 @@ def stored_rows(path: AnyPath) -> dict[str, StoredRows]:
         DataError: the file is damaged.
         FileNotFoundError: there is none.
     """
-    path = Path(path)
-    check_regular(path)
+    return stored_rows_and_notes(path)[0]
+
+
+def stored_rows_and_notes(path: AnyPath, *, follow_link: bool = True) -> tuple[dict[str, StoredRows], dict[str, str]]:
+    """Return every tensor of a safetensors file by its name, still in its file, and the texts that are noted in it.
+
+    Args:
+        path: the file.
+        follow_link: whether the path may be a link to the file.
+
+    Raises:
+        DataError: the file is damaged, or no regular one.
+        OSError: it is missing or cannot be read.
+    """
     try:  # safetensors checks that the tensors fill the file, but maps what it reads
-        with safe_open(path, framework="numpy") as shard, path.open("rb") as file:
+        with open_regular(path, follow_link=follow_link) as file, safe_open(path, framework="numpy") as shard:
             n_header_bytes = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(n_header_bytes))
-            return {key: _rows(path, header[key], 8 + n_header_bytes) for key in shard.keys()}  # noqa: SIM118 - no dict
+            rows = {key: _rows(path, header[key], 8 + n_header_bytes) for key in shard.keys()}  # noqa: SIM118 - no dict
+            return rows, header.get("__metadata__", {})
     except SafetensorError as error:
         raise DataError(f"{path}: {in_words(error)}; expected an intact safetensors file") from error
     except KeyError as error:
@@ -178,7 +191,7 @@ def arrays_sha256(arrays: Mapping[str, NDArray[Any] | StoredRows]) -> str:
     return digest.hexdigest()
 
 
-def _rows(path: Path, tensor: dict[str, Any], start_byte: int) -> StoredRows:
+def _rows(path: AnyPath, tensor: dict[str, Any], start_byte: int) -> StoredRows:
     """One tensor as the header describes it; its place counts from behind the header."""
     dtype, first_byte = np.dtype(_NUMPY_TYPES[tensor["dtype"]]), start_byte + tensor["data_offsets"][0]
     return StoredRows(path, dtype, tuple(tensor["shape"]), first_byte)

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import read_regular
 
 
@@ -31,13 +32,19 @@ def stage_in_words(task: str) -> str:
 
 @cache
 def _place(stage: str, folder: Path) -> str:
-    """``stage 2 of 34``, or nothing where dvc.yaml does not tell."""
+    """``stage 2 of 34``, or nothing where dvc.yaml, here or above a stage's own folder, does not tell."""
+    pipeline = next((place for place in (folder, folder.parent) if (place / "dvc.yaml").exists()), folder)
+    names = project_stages(pipeline)
+    return f"stage {names.index(stage) + 1} of {len(names)}" if stage in names else ""
+
+
+def project_stages(folder: AnyPath) -> list[str]:
+    """Return the names of all stages of a folder with dvc.yaml; none where it and params.yaml do not tell."""
     try:
-        pipeline, params = (_read(folder / name) for name in ("dvc.yaml", "params.yaml"))
-        names = list(stage_names(pipeline, params))
-        return f"stage {names.index(stage) + 1} of {len(names)}"
+        pipeline, params = _read(Path(folder) / "dvc.yaml"), Path(folder) / "params.yaml"
+        return list(stage_names(pipeline, _read(params) if params.exists() else {}))
     except (OSError, yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return ""
+        return []
 
 
 def stage_names(pipeline: Any, params: Any) -> Iterator[str]:  # noqa: ANN401 - whatever the YAML files hold
@@ -45,11 +52,13 @@ def stage_names(pipeline: Any, params: Any) -> Iterator[str]:  # noqa: ANN401 - 
 
     Args:
         pipeline: content of dvc.yaml.
-        params: content of params.yaml, for ``${...}``.
+        params: content of params.yaml, for ``${...}``; what dvc.yaml itself has under ``vars`` counts too.
 
     Raises:
         LookupError: params.yaml has no such value.
     """
+    own = {key: value for part in pipeline.get("vars", []) if isinstance(part, dict) for key, value in part.items()}
+    params = {**params, **own}
     for name, stage in pipeline["stages"].items():
         if "foreach" in stage:
             yield from (f"{name}@{member}" for member in _members(_resolved(stage["foreach"], params)))

@@ -13,7 +13,12 @@ from pipeline.settings.paths import AnyPath
 
 PROJECT = Path(__file__).parents[2]
 ROOTS = ("pipeline", "stages", "studies", "benchmarks")
-_PACKAGE_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}  # where import and package differ
+_PACKAGE_NAMES = {  # where import and package differ
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
 
 
 def files_behind(modules: Iterable[str], project: AnyPath = PROJECT, without: Iterable[str] = ()) -> list[Path]:

@@ -14,11 +14,10 @@ from av.stream import Disposition
 from pipeline.errors import ClipError
 from pipeline.settings.paths import AnyPath
 from pipeline.video.bounds import BOUNDS, Bounds
-from pipeline.video.edits import edit_ends
 from pipeline.video.opening import Opening
-from pipeline.video.tables import check_tables
+from pipeline.video.outline import Outline, outline
 from pipeline.video.track import Stream, Track
-from pipeline.video.whole import WHOLE, Extent, check_index, check_whole_file, mp4_boxes
+from pipeline.video.whole import check_index
 
 _PACKETS_BETWEEN_CHECKS = 1 << 14  # of the length of a file that is being read
 HELD_BYTES = 32 << 20  # packets of one track are kept up to this size; those of a larger one are read a second time
@@ -43,8 +42,8 @@ class Media:
         path: where the file is.
         container: the open file.
         kind: the track whose packets will be asked for, ``audio`` or ``video``.
+        seen: what stands in the file beside its packets.
         bounds: of the streams, and of the length of the track.
-        extent: what the sizes in the file say of its end.
 
     Raises:
         ClipError: the file is cut short, is out of bounds, or there is no decoder for the track.
@@ -55,13 +54,13 @@ class Media:
         path: AnyPath,
         container: InputContainer,
         kind: str,
-        bounds: Bounds = BOUNDS,
-        extent: Extent = WHOLE,
+        seen: Outline,
+        bounds: Bounds,
     ) -> None:
-        self.path, self.bounds = Path(path), bounds
+        self.path, self.bounds, self._format = Path(path), bounds, seen.format
         bounds.check(path, "n_streams", len(container.streams), "streams")
         self.is_cut_at_keys = container.format.name.startswith(_CUT_AT_KEYS)
-        self._tracks = _tracks(self.path, container)
+        self._tracks = _tracks(container, seen)
         self._check_sizes()
         expected = self._chosen(kind)
         held = self._read_through(container, expected)
@@ -70,9 +69,9 @@ class Media:
         if wanted is not None and not wanted.is_decodable:
             raise ClipError(str(self.path), "undecodable", f"no decoder for its {kind}", "a codec that FFmpeg decodes")
         self._held = held if wanted is expected else None
-        if not extent.is_long_enough:
+        if not seen.extent.is_long_enough:
             check_index(self.path, [track.stream for track in self._tracks.values()])
-        _check_whole(self.path, container, list(self._tracks.values()), is_exact=extent.has_open_end)
+        _check_whole(self.path, container, list(self._tracks.values()), is_exact=seen.extent.has_open_end)
         self._check_times()
         self._check_length(wanted)
 
@@ -81,7 +80,7 @@ class Media:
         if self._held is not None:
             yield from self._held
             return
-        with _open(self.path, {}) as again:
+        with _open(self.path, {}, self._format) as again:
             for packet in again.demux(again.streams[track.stream.index]):
                 if packet.size:
                     yield packet
@@ -92,7 +91,7 @@ class Media:
         Raises:
             ClipError: the decoder guessed one of them.
         """
-        frames = track.stream.codec_context.decode(packet)
+        frames: list[Any] = track.context.decode(packet)
         for frame in frames:
             if frame.is_corrupt:
                 raise ClipError(str(self.path), "undecodable", "damaged data (a concealed frame)", "intact packets")
@@ -106,24 +105,22 @@ class Media:
     def _check_sizes(self) -> None:
         """Refuse large pictures before any is decoded."""
         for track in self._tracks.values():
-            context: Any = track.stream.codec_context
-            if track.stream.type == "video" and context is not None:
-                self.bounds.check(self.path, "picture_pixels", context.width * context.height, "pixels a picture")
+            if track.has_pictures:
+                n_pixels = track.context.width * track.context.height
+                self.bounds.check(self.path, "picture_pixels", n_pixels, "pixels a picture")
 
     def _check_length(self, track: Track | None) -> None:
         """Refuse a file whose sound or pictures last too long."""
         if track is not None and track.end is not None:
             length_seconds = track.seconds(track.end) - track.start_seconds
-            self.bounds.check(self.path, "clip_seconds", length_seconds, f"s of {track.stream.type}")
+            self.bounds.check(self.path, "clip_seconds", length_seconds, f"s of {track.kind}")
 
     def _chosen(self, kind: str) -> Track | None:
         """The track to use, as far as its packets are known."""
-        tracks = [track for track in self._tracks.values() if track.stream.type == kind]
-        return min(
-            tracks,
-            key=lambda track: (len(track) < 2, not track.stream.disposition & Disposition.default),
-            default=None,
-        )
+        tracks = [track for track in self._tracks.values() if track.kind == kind]
+        if len(tracks) < 2:
+            return tracks[0] if tracks else None
+        return min(tracks, key=lambda track: (len(track) < 2, not track.is_default))
 
     def _read_through(self, container: InputContainer, wanted: Track | None) -> list[av.Packet[Any]] | None:
         """Note the times of all packets; return those of a track, or None if they are large."""
@@ -134,11 +131,11 @@ class Media:
             for index, track in self._tracks.items()
             if track.has_pictures
         }
-        for packet in self._demuxed(container):
+        for n_packets, packet in enumerate(self._demuxed(container), 1):
             index = packet.stream_index
             track = self._tracks[index]
             track.add(packet)
-            if len(track) % _PACKETS_BETWEEN_CHECKS == 0:
+            if n_packets % _PACKETS_BETWEEN_CHECKS == 0:
                 self._check_length_so_far(track, packet)
             if (opening := openings.get(index)) and opening.is_open:
                 opening.add(packet)
@@ -166,14 +163,14 @@ class Media:
         """Refuse what begins anew on its way, such as two recordings in one file."""
         for track in (self.sound, self.pictures):
             if track and track.fall_seconds > _SLACK_SECONDS:
-                problem = f"the times of its {track.stream.type} fall back by {track.fall_seconds:.2f} s"
+                problem = f"the times of its {track.kind} fall back by {track.fall_seconds:.2f} s"
                 raise ClipError(str(self.path), "undecodable", problem, "one recording, whose times rise")
 
     def _check_length_so_far(self, track: Track, packet: av.Packet[Any]) -> None:
         """Refuse a file that is too long before all of its packets are read."""
         if track.first_time is not None and packet.dts is not None:
             length_seconds = track.seconds(packet.dts - track.first_time)
-            self.bounds.check(self.path, "clip_seconds", length_seconds, f"s of {track.stream.type} and more")
+            self.bounds.check(self.path, "clip_seconds", length_seconds, f"s of {track.kind} and more")
 
 
 @contextmanager
@@ -181,10 +178,9 @@ def reading(path: AnyPath, kind: str, bounds: Bounds = BOUNDS) -> Iterator[Media
     """Give the open file; what FFmpeg cannot read or decode inside the block becomes a ClipError."""
     path = Path(path)
     try:
-        extent = check_whole_file(path)
-        check_tables(path)
-        with _opened(path, kind) as container:
-            yield Media(path, container, kind, bounds, extent)
+        seen = outline(path)
+        with _opened(path, kind, seen) as container:
+            yield Media(path, container, kind, seen, bounds)
     except MemoryError:
         raise  # also one of FFmpeg's, and no fault of the file
     except av.error.FFmpegError as error:
@@ -193,35 +189,35 @@ def reading(path: AnyPath, kind: str, bounds: Bounds = BOUNDS) -> Iterator[Media
         raise ClipError(str(path), "unreadable", f"{error.strerror}", "a file that can be read") from error
 
 
-def _opened(path: Path, kind: str) -> InputContainer:
+def _opened(path: Path, kind: str, seen: Outline) -> InputContainer:
     """The open file.
 
     FFmpeg decodes the first pictures of H.264 to learn how far their order of display differs from that of decoding.
     The index of an MP4 tells it, unless the times are spread over fragments (moof).
     """
-    if boxes := mp4_boxes(path):
-        container = _open(path, _TIMES_ONLY)
-        is_h264 = all(video.codec_context and video.name == "h264" for video in container.streams.video)
-        if kind == "audio" or (is_h264 and b"moof" not in boxes):
+    if seen.has_h264_index or (seen.format == "mov" and kind == "audio"):
+        container = _open(path, _TIMES_ONLY, seen.format)
+        if kind == "audio" or all(video.codec_context and video.name == "h264" for video in container.streams.video):
             return container
         container.close()
-    return _open(path, {})
+    return _open(path, {}, seen.format)
 
 
-def _open(path: Path, options: dict[str, str]) -> InputContainer:
+def _open(path: Path, options: dict[str, str], format: str | None) -> InputContainer:
     """The open file. ``file:`` keeps a colon in its name from being read as a protocol."""
+    options = {"format_whitelist": _FORMATS, **options}
     try:
-        return av.open(f"file:{path}", options={"format_whitelist": _FORMATS, **options}, metadata_errors="ignore")
+        return av.open(f"file:{path}", format=format, options=options, metadata_errors="ignore")
     except av.error.EOFError as error:
         raise ClipError(str(path), "truncated", "it ends inside its header", "a whole file") from error
     except (av.error.InvalidDataError, av.error.ArgumentError) as error:
         raise ClipError(str(path), "not_media", "no format that FFmpeg knows", "a media file") from error
 
 
-def _tracks(path: Path, container: InputContainer) -> dict[int, Track]:
+def _tracks(container: InputContainer, seen: Outline) -> dict[int, Track]:
     """The tracks of an open file, by the index of the stream."""
     name = container.format.name
-    ends = edit_ends(path) if name.startswith("mov") else {}
+    ends = seen.edit_ends if name.startswith("mov") else {}
     return {stream.index: Track(stream, name, ends.get(stream.id)) for stream in _streams(container)}
 
 
@@ -244,16 +240,14 @@ def _check_whole(path: Path, container: InputContainer, tracks: list[Track], *, 
         return
     lengths_seconds = [track.most_seconds for track in tracks]
     for track, present in zip(tracks, lengths_seconds, strict=True):
-        if track.stream.type == "video" and len(track) == 1:
+        if track.kind == "video" and len(track) == 1:
             continue  # of a still picture FFmpeg states the length of the file
         stated = track.stated_seconds
         if not stated:
             present, stated = max(lengths_seconds), (container.duration or 0) / av.time_base
         least = stated - 2 * _TICK_SECONDS if is_exact else stated * (1 - _SLACK_FRACTION) - _SLACK_SECONDS
         if present < least or (is_exact and not stated):
-            raise ClipError(
-                str(path), "truncated", f"{present:.2f} s of {track.stream.type}", f"{stated:.2f} s by its header"
-            )
+            raise ClipError(str(path), "truncated", f"{present:.2f} s of {track.kind}", f"{stated:.2f} s by its header")
 
 
 def _is_length_stated(container: InputContainer, tracks: list[Track]) -> bool:

@@ -131,8 +131,7 @@ def _bounded(media: Media, targets: Iterator[Target]) -> Iterator[Target]:
 
 def _frames_at(media: Media, track: Track, wanted: set[int]) -> Iterator[tuple[int, av.VideoFrame]]:
     """The wanted frames and their places in the timeline, in the order of display."""
-    context: Any = track.stream.codec_context
-    timeline, last = track.timeline, max(wanted, default=-1)
+    context, timeline, last = track.context, track.timeline, max(wanted, default=-1)
     context.thread_count = 1
     if timeline.packets is None and context.name == "h264":
         context.options = LONGEST_WAIT
@@ -173,7 +172,7 @@ def _planned_frames(media: Media, track: Track, wanted: dict[int, int]) -> Itera
                     break
             yield frame
         if not is_key:
-            track.stream.codec_context.flush_buffers()
+            track.context.flush_buffers()
             yield from _decoded(media, track, itertools.islice(media.packets(track), first, runs[-1][1]), wanted)
             return
         n_passed = stop
@@ -183,7 +182,7 @@ def _decoded(
     media: Media, track: Track, packets: Iterator[av.Packet[Any]], wanted: dict[int, int]
 ) -> Iterator[av.VideoFrame]:
     """Frames of a stretch of packets but for those that are neither wanted nor referred to by others."""
-    context: Any = track.stream.codec_context
+    context = track.context
     start_tick: int | None = None
     for packet in packets:
         tick = packet.pts or 0

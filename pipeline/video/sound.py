@@ -92,9 +92,9 @@ def _parts(media: Media, track: Track, mixed_seconds: float) -> Iterator[Part]:
             mixer = _Mixer(kind, mixed_seconds)
         if is_after_hole:
             yield kind, _silence(media, kind, end_seconds, start_seconds)
-        frame_end_seconds = start_seconds + frame.samples / frame.sample_rate
+        frame_end_seconds = start_seconds + frame.samples / kind[2]
         end_seconds = frame_end_seconds if end_seconds == float("inf") else max(end_seconds, frame_end_seconds)
-        mixer.add(frame, _n_kept(frame, track))
+        mixer.add(frame, _n_kept(frame, track, kind[2]))
     yield from mixer.mixed()
 
 
@@ -150,16 +150,18 @@ def _silence(media: Media, kind: Kind, start_seconds: float, end_seconds: float)
     return np.zeros(round(missing_seconds * rate), np.float32)
 
 
-def _n_kept(frame: av.AudioFrame, track: Track) -> int:
+def _n_kept(frame: av.AudioFrame, track: Track, rate: int) -> int:
     """How many samples of a frame are sound: the last packet ends before the padding of the last frame.
 
     What a time says to within a tick, a millisecond in Matroska, takes nothing away.
     """
     if frame.pts is None or track.end is None:
         return frame.samples
-    n_left = round(track.seconds(track.end - frame.pts) * frame.sample_rate)
-    n_in_tick = max(1, round(track.seconds(1) * frame.sample_rate))
-    return n_left if 0 < n_left <= frame.samples - n_in_tick else frame.samples
+    n_left = round(track.seconds(track.end - frame.pts) * rate)
+    if not 0 < n_left < frame.samples:
+        return frame.samples
+    n_in_tick = max(1, round(track.seconds(1) * rate))
+    return n_left if n_left <= frame.samples - n_in_tick else frame.samples
 
 
 def _blocks(parts: Iterable[NDArray[np.float32]], block_length: int) -> Iterator[NDArray[np.float32]]:

@@ -1,17 +1,13 @@
 """The tables of an MP4 or MOV that say where its packets lie (ISO 14496-12, 8.6 and 8.7): none is larger than its file.
 
-FFmpeg asks for the memory of all entries that a table declares before it looks for them.
+FFmpeg asks for the memory of all entries that a table declares before it looks for them, and reads what follows a kind
+of samples that is larger than its table as a part of it.
 """
-
-from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from pipeline.errors import ClipError
-from pipeline.settings.paths import AnyPath
-from pipeline.video.boxes import BUFFER_BYTES, Box, boxes_at, boxes_in
+from pipeline.video.boxes import HEADER_BYTES, Box, BoxFile
 
 _ENTRY_BYTES = {b"stts": 8, b"ctts": 8, b"stsc": 12, b"stco": 4, b"co64": 8, b"stss": 4}
 _COUNT_AT, _TABLE_AT = 4, 8  # in the content, behind version and flags
@@ -19,58 +15,65 @@ _SIZES_AT, _SIZES_AT_ONCE = 12, 1 << 18
 _MOST_PACKETS_A_BYTE = 64  # QuickTime counts samples of compressed sound as packets of one byte
 
 
-def check_tables(path: AnyPath) -> None:
+def check_tables(boxes: BoxFile) -> None:
     """Refuse an MP4 or MOV whose tables declare more entries, or more packets, than the file can hold.
 
     Args:
-        path: of the file; one of another kind has no such tables.
+        boxes: of the file; one of another kind has no such tables.
 
     Raises:
         ClipError: with what is declared, and the bytes that there are for it.
         OSError: the file cannot be read.
     """
-    path = Path(path)
-    n_bytes = path.stat().st_size
-    with path.open("rb", BUFFER_BYTES) as file:
-        for table in _tables(file, n_bytes):
-            size, n_entries = _declared(file, table)
-            n_held = min(table.end, n_bytes) - table.content - _TABLE_AT
-            if size is None:
-                size, n_held = 1, _MOST_PACKETS_A_BYTE * n_bytes
-            name, problem = table.name.decode("ascii"), ""
-            if n_entries * size > n_held:
-                problem = f"{n_entries} entries of its index ({name}) in a file of {n_bytes} bytes"
-            elif name == "stsz" and (largest := _largest_packet(file, table, n_entries)) > n_bytes:
-                problem = f"a packet of {largest} bytes by its index ({name}) in a file of {n_bytes} bytes"
-            if problem:
-                raise ClipError(str(path), "truncated", problem, "an index that the file can hold")
+    for index in boxes.indexes:
+        for name, entry_bytes in _ENTRY_BYTES.items():
+            for table in index.get(name, ()):
+                n_entries = boxes.number_at(table.content + _COUNT_AT)
+                if n_entries * entry_bytes > _n_held(boxes, table):
+                    raise _refusal(boxes, table, f"{n_entries} entries of")
+        for table in index.get(b"stsz", ()):
+            _check_sizes(boxes, table)
+        for table in index.get(b"stsd", ()):
+            _check_kinds(boxes, table)
 
 
-def _tables(file: BinaryIO, n_bytes: int) -> Iterator[Box]:
-    """The tables of all tracks."""
-    for index in boxes_at(file, boxes_in(file, n_bytes), b"moov", b"trak", b"mdia", b"minf", b"stbl"):
-        for box in boxes_in(file, index.end, index.content):
-            if box.name in _ENTRY_BYTES or box.name == b"stsz":
-                yield box
+def _check_sizes(boxes: BoxFile, table: Box) -> None:
+    """Refuse a table of sizes that declares too many packets, or too large ones; it has no entries if all are equal."""
+    are_equal, n_packets = (boxes.number_at(table.content + at) for at in (_COUNT_AT, _TABLE_AT))
+    n_held = _MOST_PACKETS_A_BYTE * boxes.n_bytes if are_equal else _n_held(boxes, table) // 4
+    if n_packets > n_held:
+        raise _refusal(boxes, table, f"{n_packets} entries of")
+    largest = 0 if are_equal else _largest_packet(boxes, table, n_packets)
+    if largest > boxes.n_bytes:
+        raise _refusal(boxes, table, f"a packet of {largest} bytes by")
 
 
-def _largest_packet(file: BinaryIO, table: Box, n_packets: int) -> int:
-    """The size of the largest packet, in bytes; 0 where all are of one size, which their number is checked with."""
-    file.seek(table.content + _COUNT_AT)
-    if int.from_bytes(file.read(4)):
-        return 0
-    file.seek(table.content + _SIZES_AT)
+def _check_kinds(boxes: BoxFile, table: Box) -> None:
+    """Refuse a table of kinds of samples of which one is so large that it holds the header of the next box."""
+    position, n_kinds = table.content + _TABLE_AT, boxes.number_at(table.content + _COUNT_AT)
+    for _ in range(min(n_kinds, _n_held(boxes, table) // HEADER_BYTES)):
+        size = boxes.number_at(position)
+        if position + size >= table.end + HEADER_BYTES:
+            raise _refusal(boxes, table, f"a kind of samples of {size} bytes by")
+        position += max(size, HEADER_BYTES)
+
+
+def _n_held(boxes: BoxFile, table: Box) -> int:
+    """How many bytes there can be for the entries of a table."""
+    return min(table.end, boxes.n_bytes) - table.content - _TABLE_AT
+
+
+def _largest_packet(boxes: BoxFile, table: Box, n_packets: int) -> int:
+    """The size of the largest packet, in bytes."""
     largest = 0
     for start in range(0, n_packets, _SIZES_AT_ONCE):
-        sizes = np.frombuffer(file.read(4 * min(_SIZES_AT_ONCE, n_packets - start)), ">u4")
+        position, n_sizes = table.content + _SIZES_AT + 4 * start, min(_SIZES_AT_ONCE, n_packets - start)
+        sizes = np.frombuffer(boxes.bytes_at(position, 4 * n_sizes), ">u4")
         largest = max(largest, int(sizes.max(initial=0)))
     return largest
 
 
-def _declared(file: BinaryIO, table: Box) -> tuple[int | None, int]:
-    """Bytes of an entry and how many entries a table declares; None: it has none, as all packets are of one size."""
-    file.seek(table.content + _COUNT_AT)
-    if table.name != b"stsz":
-        return _ENTRY_BYTES[table.name], int.from_bytes(file.read(4))
-    packet_bytes, n_packets = int.from_bytes(file.read(4)), int.from_bytes(file.read(4))
-    return (None if packet_bytes else 4), n_packets
+def _refusal(boxes: BoxFile, table: Box, what: str) -> ClipError:
+    """The refusal of a file by what one of its tables declares."""
+    problem = f"{what} its index ({table.name.decode('ascii')}) in a file of {boxes.n_bytes} bytes"
+    return ClipError(str(boxes.path), "truncated", problem, "an index that the file can hold")

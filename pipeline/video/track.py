@@ -6,16 +6,18 @@ import re
 import struct
 from array import array
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import av
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 Stream = av.AudioStream | av.VideoStream
 Ticks = NDArray[np.int64]  # times in units of the stream's time base
 _NO_TIME = -(1 << 63)
 _KEY, _DISCARD, _SETUP = 1, 2, 4
+_SETUPS = ("palette", "new_extradata")  # what stands beside a packet that later ones are decoded with
 _EDIT_SECONDS = 0.001  # as far as an edit list may be from a packet's end by rounding
 _USUAL_RATE = 25  # of a stream that states none
 _PACKED = re.compile(rb"DivX\d+(b|Build)\d+p")  # MPEG-4 with two pictures in one packet and none in another
@@ -55,6 +57,7 @@ class Track:
 
     def __init__(self, stream: Stream, format: str, edit_end_seconds: float | None = None) -> None:
         self.stream, self._edit_end_seconds = stream, edit_end_seconds
+        self.kind, self.context = stream.type, cast(Any, stream.codec_context)
         self.has_display_times = format != "avi"  # FFmpeg makes up what an AVI does not say
         self._has_edits = format.startswith("mov")
         self.given: First | None = None  # what the decoder shows first, where that is not the first key frame
@@ -70,27 +73,37 @@ class Track:
     @property
     def is_decodable(self) -> bool:
         """Whether FFmpeg has a decoder for the stream."""
-        context: Any = self.stream.codec_context
-        return context is not None
+        return self.context is not None
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the file says that players take this track unless they are told otherwise."""
+        return bool(self.stream.disposition & Disposition.default)
 
     @property
     def has_pictures(self) -> bool:
         """Whether there are pictures that can be decoded."""
-        return self.stream.type == "video" and self.is_decodable
+        return self.kind == "video" and self.is_decodable
 
     def add(self, packet: av.Packet[Any]) -> None:
         """Note the next packet in decoding order."""
         if not self._flags:
-            self.place = packet.pos or 0
-        beside = {data.data_type for data in packet.iter_sidedata()}  # asking for each kind takes five times as long
-        if not self._flags and "skip_samples" in beside:
-            (self.n_priming,) = struct.unpack_from("<I", bytes(packet.get_sidedata("skip_samples")))
+            self._begin_with(packet)
         pts, dts = packet.pts, packet.dts
         self._pts.append(_NO_TIME if pts is None else pts)
         self._dts.append(_NO_TIME if dts is None else dts)
         self._durations.append(packet.duration or 0)
-        is_setup = not beside.isdisjoint(("palette", "new_extradata"))
-        self._flags.append(_KEY * packet.is_keyframe + _DISCARD * packet.is_discard + _SETUP * is_setup)
+        flags = _KEY * packet.is_keyframe + _DISCARD * packet.is_discard
+        for beside in packet.iter_sidedata():  # asking for each kind takes five times as long
+            flags |= _SETUP * (beside.data_type in _SETUPS)
+        self._flags.append(flags)
+
+    def _begin_with(self, packet: av.Packet[Any]) -> None:
+        """Note what only the first packet tells."""
+        self.place = packet.pos or 0
+        for beside in packet.iter_sidedata():
+            if beside.data_type == "skip_samples":
+                (self.n_priming,) = struct.unpack_from("<I", bytes(beside))
 
     @property
     def first_time(self) -> int | None:
@@ -135,11 +148,12 @@ class Track:
     @cached_property
     def fall_seconds(self) -> float:
         """By how much times fall back where they must not: to a key frame, or anywhere if no picture changes places."""
-        times = self.pts[self.pts != _NO_TIME]
+        times = self.pts[self._is_timed]
+        if (times[1:] >= times[:-1]).all():
+            return 0.0
         falls = np.maximum.accumulate(times)[:-1] - times[1:]
-        context: Any = self.stream.codec_context
-        if context and context.codec.reorder:
-            falls = falls[self._has(_KEY)[self.pts != _NO_TIME][1:]]
+        if self.context and self.context.codec.reorder:
+            falls = falls[self._has(_KEY)[self._is_timed][1:]]
         return self.seconds(int(falls.max(initial=0)))
 
     @cached_property
@@ -150,38 +164,55 @@ class Track:
     @cached_property
     def end(self) -> int | None:
         """The tick at which the last packet ends, or its edit list before that; None where no packet has a time."""
-        dts, durations = np.array(self._dts, np.int64), np.array(self._durations, np.int64)
-        times = np.where(self.pts == _NO_TIME, dts, self.pts)
-        if not (is_known := times != _NO_TIME).any():
-            return None
-        return self._cut(self.begin, int(times[is_known].max()), int((times + durations)[is_known].max()))
+        times, durations = self.pts, np.array(self._durations, np.int64)
+        if not self._is_timed.all():
+            times = np.where(self._is_timed, times, np.array(self._dts, np.int64))
+            is_known = times != _NO_TIME
+            times, durations = times[is_known], durations[is_known]
+        return self._cut(self.begin, int(times.max()), int((times + durations).max())) if len(times) else None
 
     @cached_property
     def begin(self) -> int:
         """The tick of the first packet that is shown or heard; 0 if that is open."""
-        heard = self.pts[(self.pts != _NO_TIME) & ~self._has(_DISCARD)]
-        return int(heard.min()) if len(heard) else 0
+        return int(self._heard.min()) if len(self._heard) else 0
 
     @property
     def most_seconds(self) -> float:
         """How long all packets are, and the one that an edit list begins in, which FFmpeg leaves out as a whole."""
         if self.end is None:
             return 0.0
-        is_left_out = (self.pts != _NO_TIME) & self._has(_DISCARD) & (self.pts < self.begin)
-        left_out = self.begin - int(self.pts[is_left_out].max(initial=_NO_TIME)) if is_left_out.any() else 0
-        return self.seconds(self.end - min(0, self.begin) + left_out)
+        n_left_out_ticks = 0
+        if self._is_discarded.any():
+            left_out = self.pts[self._is_timed & self._is_discarded & (self.pts < self.begin)]
+            n_left_out_ticks = self.begin - int(left_out.max()) if len(left_out) else 0
+        return self.seconds(self.end - min(0, self.begin) + n_left_out_ticks)
+
+    @cached_property
+    def _is_timed(self) -> NDArray[np.bool_]:
+        """Which packets say when they are presented."""
+        is_timed: NDArray[np.bool_] = self.pts != _NO_TIME
+        return is_timed
+
+    @cached_property
+    def _heard(self) -> Ticks:
+        """When those packets are presented that say so and are shown or heard."""
+        return self.pts[self._is_timed & ~self._is_discarded]
+
+    @cached_property
+    def _is_discarded(self) -> NDArray[np.bool_]:
+        """Which packets are only decoded."""
+        return self._has(_DISCARD)
 
     @cached_property
     def start_seconds(self) -> float:
         """When the first picture is on display, or the first sample that is no priming is heard; 0 if that is open."""
-        if self.stream.type == "video":
+        if self.kind == "video":
             starts = self.timeline.starts
             return self.seconds(int(starts[0])) if len(starts) else 0.0
-        heard = self.pts[(self.pts != _NO_TIME) & ~self._has(_DISCARD)]
-        if not len(heard) or not self.stream.rate:  # none is known of sound that is scrambled
+        if not len(self._heard) or not self.stream.rate:  # none is known of sound that is scrambled
             return self.seconds(self.begin)
         n_priming_ticks = int(self.n_priming / self.stream.rate / self._tick_seconds + 0.5)
-        return self.seconds(max(int(heard[0]), int(self.pts[0]) + n_priming_ticks))
+        return self.seconds(max(int(self._heard[0]), int(self.pts[0]) + n_priming_ticks))
 
     @cached_property
     def timeline(self) -> Timeline:
@@ -194,7 +225,7 @@ class Track:
             packets = first + np.argsort(self.pts[first:], kind="stable")
         takes_turns = is_order_hidden or not self.has_display_times
         starts = self._in_decoding_order(packets) if takes_turns else self.pts[packets]
-        is_shown = ~self._has(_DISCARD)[packets]
+        is_shown = ~self._is_discarded[packets]
         if not is_order_hidden:
             is_shown &= self.pts[packets] >= self._first_pts(first)
         packets, starts = packets[is_shown], starts[is_shown]
@@ -231,10 +262,9 @@ class Track:
 
     def _is_order_hidden(self, pts: Ticks) -> bool:
         """Whether pictures change places in the decoder while times are missing or only count packets, as in AVI."""
-        context: Any = self.stream.codec_context
-        is_packed = _PACKED.search(context.extradata or b"") is not None
-        has_only_rising_times = is_packed or bool((np.diff(pts) >= 0).all())
-        return bool((pts == _NO_TIME).any() or (context.has_b_frames and has_only_rising_times))
+        is_packed = _PACKED.search(self.context.extradata or b"") is not None
+        has_only_rising_times = is_packed or bool((pts[1:] >= pts[:-1]).all())
+        return bool((pts == _NO_TIME).any() or (self.context.has_b_frames and has_only_rising_times))
 
     def _in_decoding_order(self, packets: NDArray[np.int64]) -> Ticks:
         """The times that the pictures of these packets take in turn: of display, of decoding, or at an even rate."""

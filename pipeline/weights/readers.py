@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from pipeline.network_parts.base import network_names, network_part
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular, open_regular
 
+Of = TypeVar("Of")
 State: TypeAlias = dict[str, Tensor]
 Reader: TypeAlias = Callable[[str, Path], State]  # of a network's name and a path
 
@@ -185,19 +186,18 @@ def expected_shapes(network: str) -> dict[str, tuple[int, ...]]:
         >>> expected_shapes("vggish")["embeddings.4.weight"]
         (128, 4096)
     """
-    published = network_part(network, "published")
-    return {name: shape for name, shape in published.expected_shapes().items() if not _is_unused(network, name)}
+    return _needed(network, network_part(network, "published").expected_shapes())
 
 
-def _is_unused(network: str, name: str) -> bool:
-    """Whether a tensor of a published file is none that the network needs."""
+def _needed(network: str, of_tensors: Mapping[str, Of]) -> dict[str, Of]:
+    """What is given of each tensor, without those of a published file that the network does not need."""
     unused: tuple[str, ...] = network_part(network, "published").UNUSED
-    return name.startswith(unused) or name.endswith(unused)
+    return {name: of for name, of in of_tensors.items() if not name.startswith(unused) and not name.endswith(unused)}
 
 
 def _checked(network: str, path: Path, found: State) -> State:
     """The tensors in float32, once their names and shapes are those of the network and their values are finite."""
-    state = {name: value for name, value in sorted(found.items()) if not _is_unused(network, name)}
+    state = _needed(network, dict(sorted(found.items())))
     _check_shapes(network, path, state)
     for name, value in state.items():
         if not value.is_floating_point() or not value.isfinite().all():

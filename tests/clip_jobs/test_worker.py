@@ -7,6 +7,7 @@ import pytest
 from pipeline.clip_jobs.cache import ClipCache, Entry
 from pipeline.clip_jobs.worker import compute_in_worker
 from pipeline.errors import ClipError
+from pipeline.formats.clip_files import files_of, files_sha256
 from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256
 from pipeline.formats.shards import Arrays
@@ -46,3 +47,18 @@ def test_a_pipe_in_the_place_of_a_video_is_refused_without_waiting(tmp_path: Pat
     assert isinstance(refusal, ClipError)
     assert str(refusal) == "clip 'a.mp4': a.mp4: no regular file; expected a file that can be read"
     assert refusal.kind == "unreadable"
+
+
+def test_a_clip_of_two_files_is_the_one_that_was_hashed_while_both_are(tmp_path: Path) -> None:
+    film, mouth = "mp4/id1/video/1.mp4", tmp_path / "mouth_roi/id1/video/1.h5"
+    for path in (tmp_path / film, mouth):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"bytes")
+    clip = Clip(clip_id="a", path=film, label="speech", sha256=files_sha256(files_of(tmp_path, film).all()))
+    cache = ClipCache(tmp_path / "cache", "f")
+    assert compute_in_worker(clip, tmp_path, work, cache) is None
+    assert cache.look_up("a", clip.sha256) == Entry("done")
+    mouth.write_bytes(b"others")
+    refusal = compute_in_worker(clip, tmp_path, work, cache)
+    assert isinstance(refusal, ClipError)
+    assert refusal.kind == "changed"

@@ -15,7 +15,7 @@ from pipeline.evaluate.compare import app
 from pipeline.evaluate.model_metrics import measure, model_metrics
 from pipeline.evaluate.writing import write_csv, write_json
 from pipeline.formats.embeddings import Embeddings
-from tests.evaluate.test_model_metrics import PARAMS
+from tests.evaluate.test_model_metrics import PARAMS, own
 from tests.helpers.project import ROOT
 from tests.helpers.stub_run import StubRun
 
@@ -32,7 +32,7 @@ def write_run(
     centres = np.eye(3, 5)[labels] + 0.2 * rng.normal(size=(2, 30, 5))
     made = Embeddings(centres, centres + noise * rng.normal(size=(2, 30, 5)), labels, list(classes))
     measured = measure(made, PARAMS)
-    metrics = {model: model_metrics(measured)}
+    metrics = {model: model_metrics(measured, own(made))}
     dataset = {"name": "x", "n_test": 30, "n_test_classes": 3, "n_queries": 30}
     write_json(folder_of(folder) / "metrics.json", {"dataset": dataset, "models": metrics, "chance": {"map": 0.3}})
     write_csv(folder / "plots/queries" / f"{model}.csv", results.plot_tables.query_rows(ids, measured))

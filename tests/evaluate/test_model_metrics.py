@@ -8,6 +8,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.metrics.pairwise import cosine_similarity
 
 from pipeline.errors import DataError, ParamsError
+from pipeline.evaluate.independence import Groups
 from pipeline.evaluate.model_metrics import EvaluateParams, chance, measure, model_metrics, significance_rows
 from pipeline.evaluate.plot_tables import class_map_rows, confusion_rows, precision_recall_rows, precision_scope_rows
 from pipeline.formats.embeddings import EmbeddedClips, Embeddings, write_arrays
@@ -32,6 +33,11 @@ def make(n_seeds: int = 2, n: int = 30) -> Embeddings:
     return Embeddings(audio.astype(np.float32), visual.astype(np.float32), labels, classes)
 
 
+def own(made: Embeddings) -> Groups:
+    """Each test clip is a group of its own."""
+    return Groups.each_its_own(len(made.labels))
+
+
 def sklearn_map(query: np.ndarray, gallery: np.ndarray, labels: np.ndarray) -> float:
     scores, relevant = cosine_similarity(query, gallery), labels[:, None] == labels
     return float(np.mean([average_precision_score(hits, row) for hits, row in zip(relevant, scores, strict=True)]))
@@ -43,7 +49,7 @@ def test_map_is_scikit_learn_s_averaged_over_seeds_and_directions() -> None:
         "audio_to_visual": [sklearn_map(a, v, made.labels) for a, v in zip(made.audio, made.visual, strict=True)],
         "visual_to_audio": [sklearn_map(v, a, made.labels) for a, v in zip(made.audio, made.visual, strict=True)],
     }
-    metrics = model_metrics(measure(made, PARAMS))
+    metrics = model_metrics(measure(made, PARAMS), own(made))
     for name, values in ways.items():
         assert metrics[name]["map"] == pytest.approx(np.mean(values))
         assert metrics[name]["map_std"] == pytest.approx(np.std(values, ddof=1))
@@ -56,7 +62,7 @@ def test_the_margin_is_half_of_scipy_s_t_interval_of_the_seeds() -> None:
     made = make(n_seeds=4)
     maps = [sklearn_map(a, v, made.labels) for a, v in zip(made.audio, made.visual, strict=True)]
     low, high = stats.t.interval(0.95, 3, np.mean(maps), stats.sem(maps))
-    metrics = model_metrics(measure(made, PARAMS))["audio_to_visual"]
+    metrics = model_metrics(measure(made, PARAMS), own(made))["audio_to_visual"]
     assert (metrics["map"] - metrics["map_margin"], metrics["map"] + metrics["map_margin"]) == pytest.approx(
         (low, high)
     )
@@ -69,7 +75,7 @@ def test_within_a_modality_map_is_scikit_learn_s_without_the_query() -> None:
         others = np.delete(np.arange(len(made.labels)), row)
         cosines = cosine_similarity(query[None], made.audio[0][others])[0]
         expected.append(average_precision_score(made.labels[others] == made.labels[row], cosines))
-    assert model_metrics(measure(made, PARAMS))["audio_to_audio"]["map"] == pytest.approx(np.mean(expected))
+    assert model_metrics(measure(made, PARAMS), own(made))["audio_to_audio"]["map"] == pytest.approx(np.mean(expected))
 
 
 def test_a_clip_alone_in_its_class_is_no_query_within_a_modality() -> None:
@@ -89,7 +95,10 @@ def test_a_split_of_classes_of_one_clip_has_no_metrics_within_a_modality() -> No
 def test_a_sample_of_the_queries_searches_the_whole_gallery_and_says_how_sure_it_is() -> None:
     made, params = make(n_seeds=1, n=90), PARAMS.model_copy(update={"max_queries": 30})
     measured = measure(made, params)
-    metrics, exact = model_metrics(measured)["audio_to_visual"], model_metrics(measure(made, PARAMS))["audio_to_visual"]
+    metrics, exact = (
+        model_metrics(measured, own(made))["audio_to_visual"],
+        model_metrics(measure(made, PARAMS), own(made))["audio_to_visual"],
+    )
     rows = measured["audio_to_visual"].sample.rows
     cosines = cosine_similarity(made.audio[0][rows], made.visual[0])
     relevant = made.labels[rows][:, None] == made.labels
@@ -103,8 +112,8 @@ def test_a_model_of_noise_is_significantly_behind_and_a_copy_is_not() -> None:
     made, rng = make(), np.random.default_rng(5)
     noise = replace(made, audio=rng.normal(size=made.audio.shape), visual=rng.normal(size=made.audio.shape))
     models = {name: measure(of, PARAMS) for name, of in (("main", made), ("copy", made), ("noise", noise))}
-    rows = {(row["model"], row["other"]): row for row in significance_rows(models, PARAMS)}
-    leads = {name: model_metrics(of)["average"]["map"] for name, of in models.items()}
+    rows = {(row["model"], row["other"]): row for row in significance_rows(models, own(made), PARAMS)}
+    leads = {name: model_metrics(of, own(made))["average"]["map"] for name, of in models.items()}
     assert rows["main", "noise"]["difference"] == pytest.approx(leads["main"] - leads["noise"])
     assert rows["main", "noise"]["p"] == pytest.approx(1 / 501)
     assert rows["main", "noise"]["p_holm"] == pytest.approx(3 / 501)
@@ -112,7 +121,7 @@ def test_a_model_of_noise_is_significantly_behind_and_a_copy_is_not() -> None:
 
 
 def test_one_model_has_nothing_to_be_compared_with() -> None:
-    assert significance_rows({"main": measure(make(), PARAMS)}, PARAMS) == []
+    assert significance_rows({"main": measure(make(), PARAMS)}, own(make()), PARAMS) == []
 
 
 def test_the_precision_recall_table_has_eleven_falling_points_a_direction() -> None:
@@ -124,7 +133,7 @@ def test_the_precision_recall_table_has_eleven_falling_points_a_direction() -> N
 
 
 def test_one_seed_has_no_spread() -> None:
-    assert model_metrics(measure(make(n_seeds=1), PARAMS))["average"]["map_std"] == 0
+    assert model_metrics(measure(make(n_seeds=1), PARAMS), own(make(n_seeds=1)))["average"]["map_std"] == 0
 
 
 def test_chance_is_what_noise_scores() -> None:
@@ -144,7 +153,7 @@ def test_the_scope_curve_starts_at_the_share_of_right_first_results_and_stops_at
     rows = precision_scope_rows(make(), measure(make(), PARAMS), PARAMS.scope_sizes)
     assert [row["scope"] for row in rows] == [1, 3]
     assert rows[0]["audio_to_visual"] == pytest.approx(
-        model_metrics(measure(make(), PARAMS))["audio_to_visual"]["recall_at_1"]
+        model_metrics(measure(make(), PARAMS), own(make()))["audio_to_visual"]["recall_at_1"]
     )
 
 
@@ -152,14 +161,14 @@ def test_class_maps_average_to_the_map() -> None:
     rows = class_map_rows(make(), measure(make(), PARAMS))
     assert [row["class"] for row in rows] == ["cat", "dog", "owl"]
     mean = np.mean([row["visual_to_audio"] for row in rows])  # the classes are of one size
-    assert mean == pytest.approx(model_metrics(measure(make(), PARAMS))["visual_to_audio"]["map"])
+    assert mean == pytest.approx(model_metrics(measure(make(), PARAMS), own(make()))["visual_to_audio"]["map"])
 
 
 def test_the_confusion_table_holds_every_query_of_both_ways_and_all_seeds() -> None:
     rows = confusion_rows(make(), measure(make(), PARAMS))
     assert len(rows) == 2 * 2 * 30
     right = np.mean([row["actual"] == row["predicted"] for row in rows])
-    assert right == pytest.approx(model_metrics(measure(make(), PARAMS))["average"]["recall_at_1"])
+    assert right == pytest.approx(model_metrics(measure(make(), PARAMS), own(make()))["average"]["recall_at_1"])
 
 
 def write(path: Path, splits: list[str], labels: list[int], classes: list[str]) -> np.ndarray:

@@ -13,7 +13,7 @@ from ir_measures import AP
 from pipeline.evaluate import trec
 from pipeline.evaluate.model_metrics import Measured, measure, model_metrics
 from pipeline.formats.embeddings import Embeddings
-from tests.evaluate.test_model_metrics import PARAMS, make
+from tests.evaluate.test_model_metrics import PARAMS, make, own
 
 IDS = [f"clip {i}.mp4" for i in range(30)]
 WAYS = ("audio_to_visual", "visual_to_audio")
@@ -36,7 +36,7 @@ def read_maps(folder: Path, way: str) -> list[float]:
 @pytest.mark.parametrize("n_seeds", [1, 3])
 def test_ir_measures_finds_the_map_of_this_project(n_seeds: int, tmp_path: Path) -> None:
     made = make(n_seeds)
-    metrics = model_metrics(write(tmp_path, made))
+    metrics = model_metrics(write(tmp_path, made), own(made))
     for way in WAYS:
         maps = read_maps(tmp_path, way)
         assert len(maps) == n_seeds
@@ -51,7 +51,7 @@ def test_scores_that_only_32_bits_would_tie_do_not_tie(tmp_path: Path) -> None:
     made = Embeddings(np.tile([1.0, 0.0], (1, 30, 1)), visual, labels, ["a", "b", "c"])
     cosines = np.cos(angles)
     assert len(set(cosines)) == 30 > len(set(cosines.astype(np.float32)))
-    metrics = model_metrics(write(tmp_path, made))
+    metrics = model_metrics(write(tmp_path, made), own(made))
     assert read_maps(tmp_path, "audio_to_visual") == pytest.approx([metrics["audio_to_visual"]["map"]], abs=1e-6)
 
 
@@ -77,7 +77,7 @@ def test_tied_items_have_one_score_and_programs_of_trec_choose_an_order_of_their
 def test_any_name_is_one_word(name: str, tmp_path: Path) -> None:
     ids = [name, *IDS[1:]]
     made = make(1)
-    metrics = model_metrics(write(tmp_path, made, ids))
+    metrics = model_metrics(write(tmp_path, made, ids), own(made))
     assert read_maps(tmp_path, "visual_to_audio") == pytest.approx([metrics["visual_to_audio"]["map"]], abs=1e-6)
     assert len(trec.trec_name(name).split()) == 1
     assert trec.trec_name(name).isascii()

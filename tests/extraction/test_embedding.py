@@ -14,7 +14,9 @@ from pipeline.extraction.embedding import ChosenNetwork, embed_file, embed_folde
 from pipeline.formats.provenance import read_provenance
 from pipeline.formats.shards import read_shards, write_shards
 from pipeline.networks.inception import random_weights
+from pipeline.networks.vggish import random_weights as vggish_weights
 from tests.helpers.project import Changes, write_params, write_video
+from tests.helpers.random_networks import random_state
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +27,18 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     write_params(tmp_path, {})
 
 
+@pytest.fixture
+def _weights_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = random_state("vggish", seed=0)
+
+    def known(seed: int) -> dict[str, Tensor]:
+        assert seed == 0
+        return dict(state)
+
+    monkeypatch.setattr(vggish_weights, "random_state", known)
+
+
+@pytest.mark.usefixtures("_weights_made_once")
 def test_a_file_alone_becomes_the_vectors_that_the_stage_writes_of_the_clip() -> None:
     for number in range(2):
         write_video(Path(f"{number}.mp4"), seed=number)
@@ -55,6 +69,7 @@ def test_params_that_do_not_fit_the_network_are_refused(changes: Changes, messag
         ChosenNetwork("vggish")
 
 
+@pytest.mark.usefixtures("_weights_made_once")
 def test_the_pca_of_audioset_is_among_the_facts_where_it_is_wanted(tmp_path: Path) -> None:
     write_params(tmp_path, {"vggish": {"postprocess": "pca"}})
     with pytest.raises(DataError, match=r"weights/vggish_pca_params\.npz: missing, and vggish\.postprocess needs it"):

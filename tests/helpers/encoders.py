@@ -151,5 +151,5 @@ class PlainNetwork:
 def with_plain_networks(encoder: Encoder) -> tuple[PlainNetwork, PlainNetwork]:
     """Give an encoder networks that are ready at once; return them."""
     networks = PlainNetwork("audio"), PlainNetwork("visual")
-    encoder._networks = {"audio": networks[0], "visual": networks[1]}  # type: ignore[dict-item]
+    encoder._networks = {"audio": networks[0], "visual": networks[1]}  # type: ignore[dict-item]  # stand for networks
     return networks

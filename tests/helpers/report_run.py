@@ -39,13 +39,14 @@ class Run:
         refused: Sequence[Reject] = (),
         params: Mapping[str, Any] = SMALL,
         clips: Sequence[Clip] = (),
+        n_each_picture: int = 3,
     ) -> None:
         self.folder = folder
         write_params(folder, models, params)
-        write_inputs(folder, models, classes, refused, [clip.clip_id for clip in clips])
+        write_inputs(folder, models, classes, refused, [clip.clip_id for clip in clips], n_each_picture)
         write_clips(folder / "clips.csv", clips)
         with contextlib.chdir(folder):
-            inputs = map(Path, ("features.safetensors", rejects.FILE, "data.json", "models", ""))
+            inputs = map(Path, ("features.safetensors", "test_clips.csv", rejects.FILE, "data.json", "models", ""))
             evaluate.main(*inputs, *PATHS)
             report.main(*map(Path, self.words))
         self.metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
@@ -72,19 +73,22 @@ def write_inputs(
     classes: Sequence[str],
     refused: Sequence[Reject],
     ids: Sequence[str] = (),
+    n_each_picture: int = 3,
 ) -> None:
     """Clips in classes of ten, or of two where there are many; one, two or three seeds of models under some noise."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(len(classes)), 10 if len(classes) < 50 else 2)
-    n, rows = len(labels), np.ones((len(labels), 2), np.float32)
+    n = len(labels)
     clip_ids = list(ids) or [f"clip {i}" for i in range(n)]
+    audio = np.arange(2.0 * n, dtype=np.float32).reshape(n, 2)
+    write_clips(folder / "test_clips.csv", [Clip(clip_id=name, path="", label="", split="test") for name in clip_ids])
     FeatureTable(
         clip_ids=clip_ids,
         splits=["test"] * n,
         labels=labels,
         classes=list(classes),
-        audio=rows,
-        visual=rows,
+        audio=audio,
+        visual=audio // (2 * n_each_picture),  # so many clips in a row have one picture
         provenance={"vggish": {"weights": "random"}, "inception": {"weights": "imagenet1k_v1"}},
     ).save(folder / "features.safetensors")
     rejects.write(folder / rejects.FILE, refused)
@@ -92,9 +96,9 @@ def write_inputs(
     (folder / "data.json").write_text(json.dumps({"leakage": leakage, "similar_labels": 0}))
     centres = rng.normal(size=(len(classes), 8))
     for number, (name, noise) in enumerate(models.items()):
-        audio, visual = centres[labels] + noise * rng.normal(size=(2, 1 + number % 3, n, 8))
+        sounds, pictures = centres[labels] + noise * rng.normal(size=(2, 1 + number % 3, n, 8))
         names = {"clip_ids": clip_ids, "splits": ["test"] * n, "classes": classes}
-        EmbeddedClips(audio=audio, visual=visual, labels=labels, **names).save(folder / f"{name}.npz")
+        EmbeddedClips(audio=sounds, visual=pictures, labels=labels, **names).save(folder / f"{name}.npz")
         (folder / "models" / name).mkdir(parents=True)
         provenance.write_provenance(folder / "models" / name, {"device": "cpu"})
         write_history(folder / "models" / name / "history.csv", 1 + number % 3 if number else 0)

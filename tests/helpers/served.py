@@ -14,17 +14,18 @@ import numpy as np
 from fastapi.testclient import TestClient
 
 from pipeline.encoder import Encoder
-from pipeline.network_parts.base import network_part
 from pipeline.search.index import Index
 from pipeline.search.page.access import Door, checked_door
 from pipeline.search.page.app import make_app
 from pipeline.search.page.queries import Service
+from pipeline.search.page.tracks import OneTrack
 from pipeline.search.page.uploads import UploadBounds
 from pipeline.search.query import Searcher
 from pipeline.search.rows import IndexFacts, IndexRow, to_table
 from pipeline.search.store import overwrite
 from tests.helpers.encoders import make_encoder
 from tests.helpers.project import ROOT
+from tests.helpers.random_networks import random_state
 from tests.helpers.synthetic import numbered_picture, sine, write_clip
 
 AVR = Path(sys.executable).with_name("avr")
@@ -76,7 +77,7 @@ def encoder_with_networks(folder: Path) -> Encoder:
     config = json.loads((made / "config.json").read_text())
     (made / "weights").mkdir()
     for network in config["networks"].values():
-        state = network_part(network["name"], "random_weights").random_state(0)
+        state = random_state(network["name"])
         network["facts"]["sha256"] = state_sha256(state)
         save_file(state, made / "weights" / f"{network['name']}.safetensors")
     (made / "config.json").write_text(json.dumps(config))
@@ -116,11 +117,16 @@ def make_real_page(folder: Path) -> RealPage:
 
 
 def page_client(
-    index: Index, encoder: Encoder, uploads: Path, bounds: UploadBounds | None = None, door: Door | None = None
+    index: Index,
+    encoder: Encoder,
+    uploads: Path,
+    bounds: UploadBounds | None = None,
+    door: Door | None = None,
+    one_track: OneTrack | None = None,
 ) -> TestClient:
     """A browser's side of the app, without a browser and a port."""
     uploads.mkdir(exist_ok=True)
-    service = Service(Searcher(index, encoder), uploads, bounds or UploadBounds())
+    service = Service(Searcher(index, encoder), uploads, bounds or UploadBounds(), one_track)
     app = make_app(service, door or checked_door("127.0.0.1", None), PORT)
     return TestClient(app, base_url=f"http://localhost:{PORT}", raise_server_exceptions=False, follow_redirects=False)
 

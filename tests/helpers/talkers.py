@@ -8,14 +8,14 @@ from pipeline.dataset.scenes.people import make_person
 from pipeline.dataset.scenes.voices import CONTROL_HZ, make_speech, make_voice
 from pipeline.formats.clips import Clip
 from pipeline.formats.shards import Arrays, write_shards
-from pipeline.separation.material import Facts, HeardClips
+from pipeline.separation.heard import Facts, HeardClips
 from pipeline.separation.sounds import as_int16
 
-FACTS = Facts(8000, 25.0, 32, 32)
+FACTS = Facts(8000, 25.0, 32, 32, 8.0, 16)
 
 
 def talking_clips(folder: Path, n_people: int = 6, split: str = "train", seconds: float = 2.0) -> HeardClips:
-    """Two clips of each person: a voice, a film of a mouth as dark as it is open, and a face of the pitch's colour."""
+    """Two clips of each person: a voice, films of a mouth as dark as it is open, and a face of the pitch's colour."""
     made: dict[str, tuple[Arrays, Arrays]] = {}
     for person in range(n_people):
         for number in range(2):
@@ -33,5 +33,6 @@ def _made(person: int, number: int, seconds: float) -> tuple[Arrays, Arrays]:
     opening = said.opening[2 :: CONTROL_HZ // 25][: round(seconds * 25)]
     mouth = (200 - 150 * opening).astype(np.uint8)[:, None, None] * np.ones((1, 32, 32), np.uint8)
     face = np.full((2, 32, 32, 3), int(who.f0_hz), np.uint8)
-    views = {"mouth": mouth, "face": face, "seconds": np.zeros(1)}
+    frames = np.repeat(mouth[2::3, ::2, ::2, None], 3, axis=3)
+    views = {"mouth": mouth, "face": face, "seconds": np.zeros(1), "frames": frames, "frames_seconds": np.zeros(1)}
     return {"sound": sound, "n_clipped": np.zeros(1, np.int64)}, views

@@ -5,39 +5,37 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pipeline.errors import DataError
 from pipeline.extraction.decoding import decode_file
 from pipeline.network_parts.base import check_line, network_lines, network_names, network_params, network_part
 from pipeline.network_parts.inference import embedder
+from pipeline.settings.device import chosen_device
 from pipeline.settings.params import read_section
 from pipeline.weights.readers import expected_shapes
+from tests.helpers.pretended_gpu import pretended_gpu
 from tests.helpers.project import ROOT, write_video
+from tests.helpers.random_networks import random_state
 
 PARAMS_FILE = ROOT / "params.yaml"
 FILE_FORMATS = ROOT / "pipeline" / "dataset" / "feature_files"  # folders of published files are called after networks
 CPU = torch.device("cpu")
 
+ROWS = {"logmel": (96, 64), "frames": (299, 299, 3)}  # shape of a row, by what the stages write
+
 each_network = pytest.mark.parametrize("name", network_names())
 
 
-@cache
-def random_state(name: str, seed: int = 0) -> dict[str, Tensor]:
-    state: dict[str, Tensor] = network_part(name, "random_weights").random_state(seed)
-    return state
-
-
-def embed(name: str, rows: NDArray[np.generic]) -> NDArray[np.float32]:
-    state, params = dict(random_state(name)), network_params(name, PARAMS_FILE)
-    [(_, vectors)] = embedder(name, state, params, CPU)([("clip", rows)])
+def embed(name: str, rows: NDArray[np.generic], device: torch.device = CPU) -> NDArray[np.float32]:
+    embed_clips = embedder(name, random_state(name), network_params(name, PARAMS_FILE), device)
+    [(_, vectors)] = embed_clips([("clip", rows)])
     return vectors
 
 
@@ -78,19 +76,38 @@ def test_every_source_says_where_it_is_published_and_under_which_licence(name: s
 @each_network
 def test_random_weights_have_the_names_and_shapes_of_published_ones(name: str) -> None:
     published = network_part(name, "published")
-    state = {key: value for key, value in random_state(name).items() if key in expected_shapes(name)}
-    assert {key: tuple(value.shape) for key, value in state.items()} == expected_shapes(name)
-    assert set(published.tensorflow_names()) <= expected_shapes(name).keys()
+    expected = expected_shapes(name)
+    assert {key: tuple(value.shape) for key, value in random_state(name).items() if key in expected} == expected
+    assert set(published.tensorflow_names()) <= expected.keys()
+
+
+@pytest.fixture
+def other_threads() -> Iterator[int]:
+    """Another number of threads than usual, for one test."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(usual % 2 + 1)
+    yield usual % 2 + 1
+    torch.set_num_threads(usual)
 
 
 @each_network
-def test_the_seed_alone_decides_random_weights(name: str) -> None:
+def test_the_seed_alone_decides_random_weights_and_not_the_number_of_threads(name: str, other_threads: int) -> None:
     torch.manual_seed(12345)
     before = torch.random.get_rng_state()
     again = network_part(name, "random_weights").random_state(0)
+    assert torch.get_num_threads() == other_threads
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(again[key], value) for key, value in random_state(name).items())
-    assert not all(torch.equal(random_state(name, 1)[key], value) for key, value in again.items())
+
+
+@each_network
+def test_another_seed_gives_other_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = network_part(name, "random_weights")
+    (number,) = (constant for constant in vars(module) if constant.startswith("N_REFERENCE"))
+    monkeypatch.setattr(module, number, 2)  # of inputs that the weights are tried on: seconds less
+    first, second = module.random_state(0), module.random_state(1)
+    equal = {key for key, value in first.items() if value.is_floating_point() and torch.equal(value, second[key])}
+    assert all(len(first[key].unique()) == 1 for key in equal)  # biases, which are not drawn
 
 
 @each_network
@@ -107,6 +124,22 @@ def test_a_clip_becomes_finite_float32_vectors_of_the_network_s_width(
     assert vectors.dtype == np.float32
     assert np.isfinite(vectors).all()
     assert len(np.unique(vectors, axis=0)) == len(vectors)
+
+
+@each_network
+def test_a_gpu_s_vectors_are_a_cpu_s_but_for_half_precision(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU in pretence, which refuses what mixes devices."""
+    for device in ("cpu", "cuda"):
+        monkeypatch.setitem(network_part(name, "network").BATCH_SIZES, device, 1)
+    drawn = np.random.default_rng(0).random((2, *ROWS[network_part(name, "about").INPUTS]))
+    rows = (255 * drawn).astype(np.uint8) if drawn.ndim == 4 else (4 * drawn - 4).astype(np.float32)
+    with pretended_gpu(autocast=True):
+        on_gpu = embed(name, rows, chosen_device())
+    on_cpu = embed(name, rows)
+    assert on_gpu.dtype == np.float32
+    norms = np.linalg.norm(on_gpu, axis=1) * np.linalg.norm(on_cpu, axis=1)
+    assert ((on_gpu * on_cpu).sum(axis=1) / norms > 0.999).all()
+    assert not np.allclose(on_gpu, on_cpu, rtol=1e-5)  # it was in half precision
 
 
 @each_network

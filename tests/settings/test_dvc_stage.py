@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.settings.dvc_stage import stage_in_words, stage_names
+from pipeline.settings.dvc_stage import project_stages, stage_in_words, stage_names
+from tests.helpers.dvc_stages import resolved_stages
 
 ROOT = Path(__file__).parents[2]
 SHOW = "python -c 'from pipeline.settings.dvc_stage import stage_in_words; print(stage_in_words(\"show\"))' > "
@@ -43,6 +44,16 @@ def test_stages_are_named_and_ordered_as_dvc_lists_them(project: Path) -> None:
     listed = dvc(project, "stage", "list", "--names-only").split()
     assert sorted(stage_names(PIPELINE, PARAMS)) == sorted(listed)
     assert list(stage_names(PIPELINE, PARAMS))[:4] == ["first", "keys@cca", "keys@kcca", "values@8"]
+
+
+def test_the_stages_of_the_second_pipeline_are_those_that_dvc_lists_and_know_their_place_in_a_folder_below(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = project_stages(ROOT / "separation")
+    assert sorted(names) == sorted(resolved_stages("separation"))
+    monkeypatch.chdir(ROOT / "separation/speech")
+    monkeypatch.setenv("DVC_STAGE", f"separation/dvc.yaml:{names[1]}")
+    assert stage_in_words(names[1].partition("@")[0]) == f"stage 2 of {len(names)}, {names[1]}"
 
 
 def test_the_stages_of_the_project_are_those_that_dvc_lists() -> None:

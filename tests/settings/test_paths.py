@@ -15,7 +15,7 @@ from pipeline.formats.files import write_atomically
 from pipeline.models import cca, dual_subspace, kcca
 from pipeline.settings.params import read_section
 from pipeline.settings.paths import AnyPath
-from pipeline.tune.trials import read_trials
+from pipeline.tune.tables import read_curves, read_trials
 from pipeline.video import read_waveform, sample_frames, write_mp4
 from tests.helpers.project import ROOT
 
@@ -119,7 +119,7 @@ def test_a_section_of_params_is_read(tmp_path: Path, kind: Kind) -> None:
 @pytest.mark.parametrize(
     "read",
     [
-        *[FeatureTable.load, embeddings.Embeddings.load, read_trials, clips.read_clips],
+        *[FeatureTable.load, embeddings.Embeddings.load, read_trials, read_curves, clips.read_clips],
         *[cca.Model.load, kcca.Model.load, dual_subspace.Model.load, read_waveform, sample_frames],
     ],
     ids=lambda read: read.__qualname__,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.video import iter_frames, read_waveform, sample_frames
-from pipeline.video.edits import edit_ends
+from pipeline.video.outline import outline
 from tests.helpers.media import Sight, Sound, tone, write_media
 from tests.helpers.synthetic import number_of
 
@@ -50,13 +50,13 @@ def test_an_edit_that_begins_late_ends_where_it_says(name: str, begin_seconds: f
 def test_an_edit_list_that_is_damaged_or_open_ends_nothing(tmp_path: Path) -> None:
     path = edited(tmp_path / "clip.mp4", 2.4, 1.0)
     whole = path.read_bytes()
-    assert edit_ends(path) == {1: pytest.approx(3.4), 2: pytest.approx(3.4, abs=0.03)}
+    assert outline(path).edit_ends == {1: pytest.approx(3.4), 2: pytest.approx(3.4, abs=0.03)}
     for offset, new in ((8, b"\x7f\xff\xff\xff"), (4, b"\x09"), (24, bytes(4)), (8, bytes(4))):
         data = bytearray(whole)
         for place in (at for at in range(len(data)) if data[at : at + 4] == b"elst"):
             data[place + offset : place + offset + len(new)] = new
         path.write_bytes(data)
-        assert edit_ends(path) == {}
+        assert outline(path).edit_ends == {}
 
 
 @pytest.mark.parametrize("trimmed_seconds", [0.3, 0.5, 1.4])

@@ -50,6 +50,21 @@ def test_a_packet_that_is_larger_than_its_file_is_refused(packet_bytes: int, tmp
         sample_frames(path)
 
 
+@pytest.mark.parametrize("too_many", [0, 7, 8, 100, 1 << 24])
+def test_a_kind_of_samples_does_not_reach_into_the_next_table(too_many: int, tmp_path: Path) -> None:
+    path = write_media(tmp_path / "clip.mp4", Sound())
+    start = path.read_bytes().index(b"stsd") + 12  # behind name, version and count
+    (size,) = struct.unpack_from(">I", path.read_bytes(), start)
+    declared(path, b"stsd", 1, size + too_many)
+    if too_many < 8:
+        assert len(read_waveform(path)) == pytest.approx(2.5 * 16000, abs=400)
+        return
+    problem = rf"a kind of samples of {size + too_many} bytes by its index \(stsd\) in a file of \d+ bytes"
+    with pytest.raises(ClipError, match=problem) as refusal:
+        read_waveform(path)
+    assert refusal.value.kind == "truncated"
+
+
 @pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_mulaw", "aac"])
 def test_sound_whose_packets_are_of_one_size_is_used(codec: str, tmp_path: Path) -> None:
     path = write_media(tmp_path / "clip.mov", B_PICTURES, Sound(codec=codec))

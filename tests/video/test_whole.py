@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import ClipError
 from pipeline.video import read_waveform, sample_frames
-from pipeline.video.whole import check_whole_file
+from pipeline.video.outline import outline
 from tests.helpers.recut import SEGMENT, with_longer_segment
 from tests.helpers.specimen import add_to_size
 from tests.helpers.synthetic import numbered_picture, sine, write_clip
@@ -21,6 +21,7 @@ SOUND = np.stack([sine(1000, 0.4, 2.0, RATE)])
 MP4 = {"audio_codec": "aac", "container_options": {"movflags": "faststart"}}
 FRAGMENTS = {"audio_codec": "aac", "container_options": {"movflags": "frag_keyframe+empty_moov"}}
 AVI = {"codec": "mpeg4", "audio_codec": "libmp3lame"}
+CLUSTER = b"\x1f\x43\xb6\x75"  # the name of an element of packets
 
 
 def oversized(path: Path, name: bytes, n_bytes: int) -> Path:
@@ -78,6 +79,34 @@ def test_a_size_that_is_too_large_hides_no_loss(
         assert refusal.value.kind == "truncated"
 
 
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mov"])
+def test_an_index_that_is_cut_at_any_byte_is_noticed(name: str, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / name, PICTURES, SOUND, sample_rate=RATE, audio_codec="aac")
+    data = path.read_bytes()
+    behind_tracks = data.rindex(b"udta") - 4  # the writer's name: with the bytes from here on nothing is lost
+    unnoticed, kinds = [], set()
+    for n_left in range(data.rindex(b"moov") - 4, len(data)):
+        path.write_bytes(data[:n_left])
+        try:
+            outline(path)
+            unnoticed.append(n_left)
+        except ClipError as refusal:
+            kinds.add(refusal.kind)
+    assert (unnoticed, kinds) == ([behind_tracks], {"truncated"})
+
+
+@pytest.mark.parametrize("streams", [MKV, WEBM])
+def test_a_matroska_file_that_is_cut_before_its_packets_is_noticed(streams: dict[str, Any], tmp_path: Path) -> None:
+    name = "clip.webm" if streams is WEBM else "clip.mkv"
+    path = write_clip(tmp_path / name, PICTURES, SOUND, sample_rate=RATE, **streams)
+    data = path.read_bytes()
+    for n_left in range(data.index(SEGMENT) + 12, data.index(CLUSTER)):
+        path.write_bytes(data[:n_left])
+        with pytest.raises(ClipError) as refusal:
+            outline(path)
+        assert refusal.value.kind == "truncated"
+
+
 @pytest.mark.parametrize("n_left", range(8, 40))
 def test_a_riff_file_that_is_cut_in_its_first_chunks_is_refused(n_left: int, tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.avi", PICTURES, SOUND, sample_rate=RATE, **AVI)
@@ -87,7 +116,7 @@ def test_a_riff_file_that_is_cut_in_its_first_chunks_is_refused(n_left: int, tmp
     assert refusal.value.kind == "truncated"
 
 
-@pytest.mark.parametrize(("lost_from", "is_whole"), [(b"\x1c\x53\xbb\x6b", True), (b"\x1f\x43\xb6\x75", False)])
+@pytest.mark.parametrize(("lost_from", "is_whole"), [(b"\x1c\x53\xbb\x6b", True), (CLUSTER, False)])
 def test_a_matroska_file_that_ends_with_a_whole_cluster_is_told_by_its_times(
     lost_from: bytes, is_whole: bool, tmp_path: Path
 ) -> None:
@@ -120,4 +149,14 @@ def test_an_avi_that_ends_anywhere_in_its_first_list_is_refused(tmp_path: Path) 
     for n_bytes in [*range(8, 64), *range(64, 20 + list_size, 101)]:
         (tmp_path / "clip.avi").write_bytes(whole[:n_bytes])
         with pytest.raises(ClipError, match=rf": {n_bytes} bytes; expected \d+ bytes by its header$"):
-            check_whole_file(tmp_path / "clip.avi")
+            outline(tmp_path / "clip.avi")
+
+
+def test_a_matroska_file_that_ends_inside_the_head_of_a_cluster_is_refused(tmp_path: Path) -> None:
+    streams = MKV | {"container_options": {"cluster_time_limit": "150"}}
+    path = write_clip(tmp_path / "clip.mkv", PICTURES, SOUND, sample_rate=RATE, **streams)
+    data = path.read_bytes()
+    for n_left in (1, 3, 4, 5):  # of four bytes of its name and eight of its size
+        path.write_bytes(data[: data.rindex(CLUSTER) + n_left])
+        with pytest.raises(ClipError, match=r"\d+ bytes; expected \d+ bytes by its header$"):
+            sample_frames(path)

@@ -46,6 +46,11 @@ ELSEWHERE = [
         ".venv/bin/dvc exp run -S dataset.source=ave", "needs published videos", "tests/dataset/sources/test_ave.py"
     ),
     Elsewhere(
+        ".venv/bin/dvc exp run -S dataset.source=features -S dataset.path=AVE_FEATURES",
+        "needs published features",
+        "tests/dataset/feature_files/test_ave_protocols.py",
+    ),
+    Elsewhere(
         ".venv/bin/dvc exp run -S dataset.source=vegas", "needs published videos", "tests/dataset/sources/test_vegas.py"
     ),
     Elsewhere(
@@ -65,9 +70,19 @@ ELSEWHERE = [
     Elsewhere(
         ".venv/bin/dvc exp run separation/dvc.yaml", "trains for minutes", "tests/separation/test_second_pipeline.py"
     ),
+    Elsewhere(".venv/bin/avr separate", "needs a trained separator", "tests/separation/test_command.py"),
+    Elsewhere(".venv/bin/avr faces", "needs a film of faces", "tests/separation/faces/test_cascade.py"),
+    Elsewhere(".venv/bin/avr duets", "needs the clips of the second pipeline", "tests/separation/test_command.py"),
     Elsewhere("make results", "searches for minutes", "tests/studies/comparison/test_comparison.py"),
     Elsewhere(".venv/bin/python -m studies.comparison", "takes an hour", "tests/studies/comparison/test_comparison.py"),
+    Elsewhere(".venv/bin/python -m studies.tuning", "searches for minutes", "tests/studies/test_tuning.py"),
+    Elsewhere(".venv/bin/python -m studies.ideas", "trains for half an hour", "tests/studies/ideas/test_command.py"),
     Elsewhere("make ablation", "trains for minutes", "tests/studies/test_ablation.py"),
+    Elsewhere(
+        ".venv/bin/python -m studies.protocols.ms_vae",
+        "needs published features",
+        "tests/studies/protocols/test_ms_vae.py",
+    ),
     Elsewhere(".venv/bin/python -m benchmarks.backbones", "measures for a minute", None),
     Elsewhere(".venv/bin/avr check", "a tiny data set keeps no limits", "tests/evaluate/test_check.py"),
     Elsewhere(".venv/bin/avr tune", "searches for minutes", "tests/tune/test_tune.py"),
@@ -128,6 +143,7 @@ def prepared(command: str, place: Place) -> str:
     """A command with what its words stand for; make takes the environment as installed, random weights are allowed."""
     values = {
         "FILE_OR_FOLDER": place.scratch / "features.h5",
+        "FILE": place.scratch / "features.h5",
         "DIR/clips.csv": place.scratch / "videos/clips.csv",
         "DIR": place.scratch / "videos",
         "/shared/cache": place.scratch / "shared",

@@ -14,7 +14,7 @@ import pytest
 
 from tests.helpers.project import MODELS, Project, computed, write_params
 from tests.helpers.terminal import Terminal
-from tests.tune.test_tune import table
+from tests.helpers.tune_search import table
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]

@@ -20,8 +20,8 @@ FOUND_BY_NAME = {  # what a script looks up by a name, and so imports without a 
     "embed": "pipeline.models.{key}",
     "separation.sounds": "pipeline.separation.sounds",
     "separation.views": "pipeline.separation.views",
-    "separation.train": "pipeline.separation.separators.{key}",
-    "separation.separate": "pipeline.separation.separators.{key}",
+    "separation.train": "pipeline.separation.separators.{separator}",
+    "separation.separate": "pipeline.separation.separators.{separator}",
     "separation.evaluate": "pipeline.separation.separators",
 }
 SECOND = {f"separation.{name}": stage for name, stage in resolved_stages("separation").items()}
@@ -32,15 +32,19 @@ STAGES = {**MAIN, **SECOND}
 def needed(name: str) -> set[str]:
     """Project files behind a stage: those of its script, and of what it finds by name."""
     script, _, key = name.partition("@")
-    by_name = [FOUND_BY_NAME[script].format(key=key)] if script in FOUND_BY_NAME else []
+    separator = key.partition("-")[2]  # of the run of a task
+    by_name = [FOUND_BY_NAME[script].format(key=key, separator=separator)] if script in FOUND_BY_NAME else []
     files = files_behind([f"stages.{script}", *by_name])
     templates = {path for file in files if file.name == "__init__.py" for path in file.parent.glob("*.jinja")}
+    templates |= {
+        path for file in files if '"templates"' in file.read_text() for path in file.parent.glob("templates/*")
+    }
     return {path.relative_to(ROOT).as_posix() for path in templates.union(files)}
 
 
 def code_deps(name: str) -> list[str]:
-    """Those of the second pipeline start from its folder."""
-    deps = [dep.removeprefix("../") for dep in STAGES[name].get("deps", [])]
+    """Those of the second pipeline start from the folder of its task."""
+    deps = [dep.removeprefix("../../") for dep in STAGES[name].get("deps", [])]
     return [dep for dep in deps if dep.startswith(("pipeline", "stages"))]
 
 
@@ -48,7 +52,9 @@ def lies_in(file: str, dep: str) -> bool:
     return file == dep or file.startswith(f"{dep}/")
 
 
-@pytest.mark.parametrize("name", [name for name in STAGES if name not in ("dataset", "separation.clips")])
+@pytest.mark.parametrize(
+    "name", [name for name in STAGES if name.partition("@")[0] not in ("dataset", "separation.clips")]
+)
 def test_every_project_file_that_a_stage_imports_lies_in_a_dep(name: str) -> None:
     missing = [file for file in needed(name) if not any(lies_in(file, dep) for dep in code_deps(name))]
     assert not missing, f"add to deps of {name}: {sorted(missing)}"
@@ -106,7 +112,7 @@ def test_every_stage_is_one_script_of_its_name() -> None:
 
 @pytest.mark.parametrize("name", SECOND)
 def test_a_stage_of_the_second_pipeline_runs_the_script_of_its_name_by_the_one_launcher(name: str) -> None:
-    assert SECOND[name]["cmd"].split()[:2] == ["../stages/run", name.partition("@")[0]]
+    assert SECOND[name]["cmd"].split()[:2] == ["../../stages/run", name.partition("@")[0]]
 
 
 def test_the_main_pipeline_knows_nothing_of_the_second_one() -> None:
@@ -124,7 +130,7 @@ def test_the_command_names_every_data_dep_and_out(name: str) -> None:
     words = stage["cmd"].split()
     beside = {"data/pca.safetensors", "data/rejected.csv"} if name == "features" else set()
     beside |= {f"data/dataset/retries/{name.rpartition('@')[2]}"}  # a mark, which no stage reads
-    beside |= {f"data/clips/retries/{name.rpartition('.')[2]}"}
+    beside |= {f"data/clips/retries/{name.partition('@')[0].rpartition('.')[2]}"}
     missing = [
         path for path in inputs + outs if not any(path.startswith(word) for word in words) and path not in beside
     ]
@@ -140,7 +146,10 @@ def test_every_out_that_dvc_keeps_is_ignored_by_git_by_hand() -> None:
     ignored = (ROOT / ".gitignore").read_text().split()
     outs = {out.split("/")[0] for stage in MAIN.values() for out in stage["outs"] if isinstance(out, str)}
     outs |= {
-        f"separation/{out.split('/')[0]}" for stage in SECOND.values() for out in stage["outs"] if isinstance(out, str)
+        f"separation/*/{out.split('/')[0]}"
+        for stage in SECOND.values()
+        for out in stage["outs"]
+        if isinstance(out, str)
     }
     assert {f"/{out}/" for out in outs} <= set(ignored)
 
@@ -149,3 +158,23 @@ def test_every_out_that_dvc_keeps_is_ignored_by_git_by_hand() -> None:
 def test_the_lock_knows_the_stages_of_dvc_yaml_and_no_others(folder: str) -> None:
     locked = yaml.safe_load((ROOT / folder / "dvc.lock").read_text())["stages"]
     assert sorted(locked) == sorted(resolved_stages(folder))
+
+
+def test_the_second_pipeline_trains_what_the_params_of_its_tasks_name() -> None:
+    variables = yaml.safe_load((ROOT / "separation/dvc.yaml").read_text())["vars"]
+    tasks, runs = variables[0]["tasks"], variables[1]["runs"]
+    named = {
+        f"{task}-{name}": {"task": task, "separator": name}
+        for task in tasks
+        for name in yaml.safe_load((ROOT / f"separation/{task}/params.yaml").read_text())["separators"]
+    }
+    assert runs == named
+
+
+@pytest.mark.parametrize("way", ["audio_to_visual", "visual_to_audio"])
+def test_every_model_has_its_precision_scope_curve_in_the_plots_of_both_directions(way: str) -> None:
+    name = f"precision_scope_{way}"
+    (described,) = (plot[name] for plot in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] if name in plot)
+    models = yaml.safe_load((ROOT / "params.yaml").read_text())["models"]
+    assert described["y"] == {f"plots/precision_scope/{model}.csv": way for model in models}
+    assert (described["x"], described["x_label"], described["y_label"]) == ("scope", "scope K", "precision")

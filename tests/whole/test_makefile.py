@@ -100,3 +100,44 @@ def test_a_run_ends_with_where_the_results_are_and_how_to_share_them(folder: Pat
     after = "\n".join(lines[lines.index(".venv/bin/dvc repro") :])
     for words in (f"{folder}/report/index.html", f"{folder}/metrics.json", ".venv/bin/dvc remote add -d NAME URL"):
         assert words in after
+
+
+STAGES = """\
+stages:
+  {first}:
+    foreach: [demo]
+    do:
+      cmd: echo ${{item}} > films
+      outs: [films]
+      always_changed: true
+  train:
+    cmd: cat films code > model
+    deps: [films, code]
+    outs: [model]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("edited", "named"), [(None, []), ("code", ["dvc.lock"]), ("separation/code", ["separation/dvc.lock"])]
+)
+def test_a_stale_lock_is_named_where_the_data_is_not_here(folder: Path, edited: str | None, named: list[str]) -> None:
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".venv/bin/dvc").symlink_to(Path(sys.executable).with_name("dvc"))
+    for name in ("bin/uv", "installed"):
+        (folder / ".venv" / name).touch()
+    (folder / "separation").mkdir()
+    for pipeline, first in ((folder, "'dataset'"), (folder / "separation", "clips")):
+        (pipeline / "dvc.yaml").write_text(STAGES.format(first=first))
+        (pipeline / "code").write_text("1")
+    (folder / "Makefile").write_text((folder / "Makefile").read_text().replace("'dataset'", "'dataset@demo'"))
+    for words in (["init", "--no-scm"], ["repro", "--all-pipelines"]):
+        subprocess.run([folder / ".venv/bin/dvc", *words], cwd=folder, check=True, capture_output=True)
+    for name in ("films", "model", "separation/films", "separation/model"):
+        (folder / name).unlink()
+    shutil.rmtree(folder / ".dvc/cache")
+    if edited:
+        (folder / edited).write_text("2")
+    done = make(folder, "check-lock")
+    assert re.findall(r"^(\S+) is stale: run ", done.stdout, re.MULTILINE) == named
+    assert done.returncode == (2 if named else 0)

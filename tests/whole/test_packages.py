@@ -26,7 +26,11 @@ def names(requirements: list[str]) -> set[str]:
 
 ALWAYS = names(PROJECT["dependencies"])
 ON_DEMAND = names(
-    [each for name in ("ray", "tfhub", "hub", "search", "speech") for each in PROJECT["optional-dependencies"][name]]
+    [
+        each
+        for name in ("ray", "tfhub", "hub", "search", "speech", "faces", "tune")
+        for each in PROJECT["optional-dependencies"][name]
+    ]
 )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.report.opening import write_copy
+from pipeline.report.stage_times import stage_times
 from tests.helpers.project import CLIP_STAGES, MODELS, Project, computed, ran
 
 pytestmark = pytest.mark.timeout(600)  # several whole runs, on a machine that may be busy
@@ -70,6 +73,15 @@ def test_git_sees_nothing_that_a_user_must_not_commit(project: Project) -> None:
     assert status.stdout == ""
 
 
+def test_the_time_of_every_stage_is_known_though_no_out_holds_it(project: Project) -> None:
+    times = stage_times(project.folder)
+    assert set(times) == set(project.lock())
+    assert all(times.values()), times
+    page = write_copy(project.folder).read_text()
+    assert f"of all {len(times)} stages" in page
+    assert f"of all {len(times)} stages" not in (project.folder / "report/index.html").read_text()
+
+
 def test_a_second_repro_runs_nothing_but_the_scan(project: Project) -> None:
     assert ran(project.dvc("repro")) == {"dataset"}
 
@@ -89,6 +101,7 @@ def test_another_loss_weight_reruns_training_embedding_and_evaluation_only(proje
     project.git("checkout", "-q", ".")
 
 
+@pytest.mark.slow  # the fast test above runs the same stages; the copy that DVC makes costs as much again
 def test_an_experiment_in_a_temporary_copy_computes_no_clip_again(project: Project) -> None:
     output = project.dvc("exp", "run", "--temp", "-S", "model.lambda_disc=0.7")
     assert ran(output) - {"report"} == AFTER_A_LOSS
@@ -98,18 +111,24 @@ def test_the_plots_have_data(project: Project) -> None:
     output = project.dvc("plots", "show", "--json")
     shown = json.loads(output[output.index("{") :])["data"]  # before it stands that a model of dvc.yaml is left out
     points = {name: sources[0]["content"]["data"]["values"] for name, sources in shown.items()}
-    assert {"training_loss", "validation_map", "precision_scope", "class_map", "confusion"} <= points.keys()
+    scopes = {f"precision_scope_{way}" for way in ("audio_to_visual", "visual_to_audio")}
+    assert {"training_loss", "validation_map", "class_map", "confusion"} | scopes <= points.keys()
     assert all(points.values())
 
 
+# What DVC gives up with while another run works: its lock, held for 3 s, and its list of runs, where one run takes
+# the other's half-written entry for a damaged one and deletes it (dvc/stage/cache.py, StageCache._load).
+OF_ANOTHER_RUN = re.compile(r"Unable to acquire lock|No such file or directory: '[^']*/\.dvc/cache/runs/[^']*\.tmp'")
+
+
 def run_until_dvc_lets_it(project: Project, name: str) -> None:
-    """One experiment; DVC gives up where another command holds its lock for 3 s, and says to try again."""
+    """One experiment, again where DVC gave up because of the other one (docs/experiments.md)."""
     for _ in range(5):
         process = project.start("exp", "run", "--temp", "-n", name, "-S", "logmel.log_offset=0.02")
         output = process.communicate(timeout=500)[0]
         if process.returncode == 0:
             return
-        assert "Unable to acquire lock" in output, output
+        assert OF_ANOTHER_RUN.search(output), output
     raise AssertionError(output)
 
 

@@ -8,6 +8,7 @@ somebody moves later is never served.
 
 import hashlib
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -18,7 +19,7 @@ from safetensors.numpy import save_file
 
 from pipeline.errors import ClipError, DataError, RejectKind, in_words
 from pipeline.formats.files import replacing
-from pipeline.formats.shards import Arrays, arrays_sha256, stored_rows
+from pipeline.formats.shards import Arrays, arrays_sha256, stored_rows_and_notes
 from pipeline.settings.notices import tell_once
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular, open_regular
@@ -61,12 +62,16 @@ class ClipCache:
     """
 
     def __init__(self, folder: AnyPath, fingerprint: str) -> None:
-        self._folder, self._fingerprint = Path(folder), fingerprint
+        self._folder, self._fingerprint = str(Path(folder)), fingerprint
 
     def path(self, input_hash: str) -> Path:
         """Return the file of the entry that belongs to an input, whether it exists or not."""
+        return Path(self._place(input_hash)[1])
+
+    def _place(self, input_hash: str) -> tuple[str, str]:
+        """The key of an input and the path of its entry; a Path would cost as much as looking at the file."""
         key = hashlib.sha256(f"{LAYOUT}:{input_hash}:{self._fingerprint}".encode()).hexdigest()
-        return self._folder / key[:2] / f"{key}.safetensors"
+        return key, f"{self._folder}/{key[:2]}/{key}.safetensors"
 
     def look_up(self, clip_id: str, input_hash: str) -> Entry:
         """Return what is known of a clip; of its arrays only the header is looked at, which ``read`` does not trust.
@@ -74,10 +79,10 @@ class ClipCache:
         An entry that is no file, is cut off, has a damaged header or was made for another key is removed and counts as
         unknown. So does one that cannot be read, such as that of a user who keeps files private.
         """
-        path = self.path(input_hash)
+        key, path = self._place(input_hash)
         try:
-            digest, reason = _note(path)
-            if reason is not None and digest != _digest(path.stem, {}, reason):
+            digest, reason = _note(path, key)
+            if reason is not None and digest != _digest(key, {}, reason):
                 raise ValueError(OTHER_HASH)
         except FileNotFoundError:
             return Entry("unknown")
@@ -97,11 +102,12 @@ class ClipCache:
             DataError: the entry is gone, damaged or not to be read; a damaged one is removed, so computing the clip
                 again mends it.
         """
-        path = self.path(input_hash)
+        key, path = self._place(input_hash)
         try:
-            digest, reason = _note(path)
-            arrays = {name: rows[:] for name, rows in stored_rows(path).items()}
-            if digest != _digest(path.stem, arrays, reason):
+            stored, notes = stored_rows_and_notes(path, follow_link=False)
+            digest, reason = _checked(notes, key)
+            arrays = {name: rows[:] for name, rows in stored.items()}
+            if digest != _digest(key, arrays, reason):
                 raise ValueError(OTHER_HASH)
         except FileNotFoundError as error:
             raise DataError(f"clip {clip_id!r}: {path}: gone; expected the entry that was just there") from error
@@ -121,10 +127,10 @@ class ClipCache:
         Raises:
             DiskError: the disk is full or fails, or the folder cannot be written.
         """
-        path = self.path(input_hash)
+        key, path = self._place(input_hash)
         reason = _reason(result) if isinstance(result, ClipError) else None
         arrays = {} if isinstance(result, ClipError) else result
-        note = NOTE.dump_json((path.stem, _digest(path.stem, arrays, reason), reason)).decode()
+        note = NOTE.dump_json((key, _digest(key, arrays, reason), reason)).decode()
         with replacing(path) as temporary:
             temporary.touch()
             mode = temporary.stat().st_mode  # safetensors would lock out all other users
@@ -132,17 +138,22 @@ class ClipCache:
             temporary.chmod(mode)
 
 
-def _note(path: Path) -> tuple[str, Reason | None]:
+def _note(path: str, key: str) -> tuple[str, Reason | None]:
     """The hash that an entry notes, and the reason of a refusal, or None; of no file but the one made for this key."""
     check_regular(path, follow_link=False)
     try:
         with safe_open(path, framework="numpy") as entry:
-            key, digest, reason = NOTE.validate_json(entry.metadata()[ENTRY])
+            return _checked(entry.metadata(), key)
     except (SafetensorError, OSError):
         open_regular(path, follow_link=False).close()  # the system says more, such as that it may not be read
         raise
-    if key != path.stem:
-        raise ValueError(f"made for the key {key[:12]}")
+
+
+def _checked(notes: Mapping[str, str], key: str) -> tuple[str, Reason | None]:
+    """What an entry notes, if it was made for this key."""
+    made_for, digest, reason = NOTE.validate_json(notes[ENTRY])
+    if made_for != key:
+        raise ValueError(f"made for the key {made_for[:12]}")
     return digest, reason
 
 
@@ -157,13 +168,13 @@ def _digest(key: str, arrays: Arrays, reason: Reason | None) -> str:
     return hashlib.sha256(f"{key}:{arrays_sha256(arrays)}:{reason!r}".encode()).hexdigest()
 
 
-def _remove(path: Path) -> None:
+def _remove(path: str) -> None:
     """Remove a damaged entry; where the folder may only be read, writing the next one will say so."""
     with suppress(OSError):
-        path.unlink()
+        Path(path).unlink()
 
 
-def _mark_as_used(path: Path) -> None:
+def _mark_as_used(path: str) -> None:
     """Set the time by which ``prune`` knows what was used last; a folder that may only be read stays as it is."""
     with suppress(OSError):
         os.utime(path)

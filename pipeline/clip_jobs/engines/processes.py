@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pipeline.clip_jobs.engines.base import HEARTBEAT_SECONDS, Stopped, WorkingClock, do_nothing, timed_out
+from pipeline.errors import ParamsError
 from pipeline.settings.interrupt import held_back_interrupts
 
 if TYPE_CHECKING:
@@ -23,11 +25,26 @@ Answer = TypeVar("Answer")
 
 
 def prepare(modules: Sequence[str]) -> None:
-    """Start the process that workers are forked from, with modules loaded; this returns before they are."""
+    """Start the process that workers are forked from, with modules loaded; this returns before they are.
+
+    Raises:
+        ParamsError: TMPDIR has too long a name.
+    """
     preload = ["pipeline.clip_jobs.engines.quiet", *modules, "pebble.pool.process", "threadpoolctl"]
     multiprocessing.set_forkserver_preload(preload)
-    with held_back_interrupts():
-        forkserver.ensure_running()
+    _ensure_fork_server()
+
+
+def _ensure_fork_server() -> None:
+    """Start the process that workers are forked from, unless it runs; its socket lies among temporary files."""
+    try:
+        with held_back_interrupts():
+            forkserver.ensure_running()
+    except OSError as error:
+        if "path too long" not in str(error):
+            raise
+        problem = f"TMPDIR={gettempdir()!r}: its name is too long for the socket of worker processes"
+        raise ParamsError(f"{problem}; expected at most about 70 characters") from error
 
 
 def run(
@@ -51,8 +68,7 @@ def run(
     """
     from pebble import ProcessPool
 
-    with held_back_interrupts():
-        forkserver.ensure_running()
+    _ensure_fork_server()
     context = multiprocessing.get_context("forkserver")
     pool = ProcessPool(n_workers, initializer=_start_worker, initargs=[function, start], context=context)
     calls = _Calls[Item, Answer](pool, timeout_seconds)

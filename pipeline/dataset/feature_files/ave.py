@@ -1,6 +1,6 @@
 """AVE as its features are published, schema F: a file a modality, labels of every second, and orders as splits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,23 @@ from pipeline.dataset.feature_files.arrays import (
     check_numbers,
     checked_matrix,
 )
-from pipeline.dataset.feature_files.hdf5 import dataset, open_hdf5
 from pipeline.dataset.feature_files.imported import FeatureRows, Imported
-from pipeline.dataset.layouts.ave_files import ANNOTATIONS, ORDER_KEY, SPLITS, read_annotations, read_orders
+from pipeline.dataset.layouts.ave_files import ANNOTATIONS, ORDER_KEY, order_files, read_annotations, read_orders
+from pipeline.dataset.layouts.ave_protocols import order_ending, splits_under
 from pipeline.errors import DataError
 from pipeline.formats.files import file_sha256
+from pipeline.formats.hdf5 import dataset, open_hdf5
 from pipeline.settings.paths import AnyPath
 
 AUDIO, VISUAL, LABELS = "audio_feature.h5", "visual_feature.h5", "labels.h5"
-ORDERS = {split: f"{word}_order.h5" for split, word in SPLITS.items()}
-NEEDED = (AUDIO, VISUAL, LABELS, ORDERS["train"], ORDERS["test"])
+NEEDED = (AUDIO, VISUAL, LABELS, "train_order.h5", "test_order.h5")
+NAMED = ("official_clean", "eics15")  # the protocols that ask for categories and videos
 KEY = "avadataset"
 NO_EVENT = -1
 BLOCK_VIDEOS = 64  # at once in memory: the visual features of all are 4 GB
 
 
-def read_f(root: AnyPath) -> Imported:
+def read_f(root: AnyPath, protocol: str = "official") -> Imported:
     """Return a row a video that an order file names: the mean over all its seconds and the class of its event.
 
     The mean does not stop at the ends of the event: a query knows of no annotation.
@@ -36,6 +37,7 @@ def read_f(root: AnyPath) -> Imported:
     Args:
         root: with audio_feature.h5, visual_feature.h5, labels.h5 and the order files, where val_order.h5 may be
             missing; with Annotations.txt the classes and videos get their names.
+        protocol: one of ``PROTOCOLS``; ``cml`` reads the match files in place of the order files.
 
     Returns:
         The videos of a known class. AVE has one without an event: Annotations.txt knows its class, else it is refused.
@@ -44,14 +46,21 @@ def read_f(root: AnyPath) -> Imported:
         DataError: a file or key is missing, shapes disagree, orders overlap, or a video has events of two classes.
     """
     root = Path(root)
-    if missing := [name for name in NEEDED if not (root / name).is_file()]:
-        raise DataError(f"{root}: schema F without {missing}; expected {' '.join(NEEDED)}")
+    files = order_files(order_ending(protocol))
+    needed = [AUDIO, VISUAL, LABELS, files["train"], files["test"]]
+    needed += [ANNOTATIONS] if protocol in NAMED else []
+    if missing := [name for name in needed if not (root / name).is_file()]:
+        raise DataError(f"{root}: schema F without {missing}; expected {' '.join(needed)}")
     labels, n_seconds = _event_classes(root / LABELS)
     audio, visual = (_means(root / name, len(labels), n_seconds) for name in (AUDIO, VISUAL))
     check_lengths(str(root), {AUDIO: audio, VISUAL: visual, LABELS: labels})
     annotations = _annotations(root / ANNOTATIONS, len(labels))
     labels, class_names = _named(labels, [category for category, _ in annotations])
-    order, splits = _orders(root, len(labels))
+    order, splits = _orders(root, files, len(labels))
+    of_rows = [annotations[row] for row in order.tolist()]
+    under = splits_under(protocol, splits, [category for category, _ in of_rows], [video for _, video in of_rows])
+    used = [i for i, split in enumerate(under) if split is not None]
+    order, splits = order[used], [split for split in under if split is not None]
     kept = [i for i, row in enumerate(order) if labels[row] != NO_EVENT]
     clip_ids = _clip_ids(order, [video for _, video in annotations])
     rows = FeatureRows(
@@ -67,16 +76,17 @@ def read_f(root: AnyPath) -> Imported:
         if labels[order[i]] == NO_EVENT
     ]
     source_ids = [annotations[row][1] for row in order[kept].tolist()]
-    return Imported(rows.table(root, _provenance(root), class_names), source_ids, refused)
+    return Imported(rows.table(root, _provenance(root, protocol, files), class_names), source_ids, refused)
 
 
-def _provenance(root: Path) -> dict[str, Any]:
+def _provenance(root: Path, protocol: str, orders: Mapping[str, str]) -> dict[str, Any]:
     """Where the table comes from."""
-    files = [name for name in (*NEEDED, ORDERS["validation"], ANNOTATIONS) if (root / name).is_file()]
+    names = (AUDIO, VISUAL, LABELS, orders["train"], orders["test"], orders["validation"], ANNOTATIONS)
+    files = [name for name in names if (root / name).is_file()]
     return {
         "schema": "F",
         "keys": f"{KEY} {ORDER_KEY}",
-        "split": "order files",
+        "split": "order files" if protocol == "official" else f"order files, protocol {protocol}",
         "scaling": "mean over all seconds and places",
         "files": {name: file_sha256(root / name) for name in files},
     }
@@ -135,9 +145,9 @@ def _event_classes(path: Path) -> tuple[NDArray[np.int64], int]:
     return np.where(n_classes == 1, has_event.argmax(axis=1), NO_EVENT), one_hot.shape[1]
 
 
-def _orders(root: Path, n_rows: int) -> tuple[NDArray[np.int64], list[str]]:
+def _orders(root: Path, files: Mapping[str, str], n_rows: int) -> tuple[NDArray[np.int64], list[str]]:
     """Row numbers and splits of the videos that an order file names."""
-    orders = read_orders({split: root / name for split, name in ORDERS.items() if (root / name).is_file()}, n_rows)
+    orders = read_orders({split: root / name for split, name in files.items() if (root / name).is_file()}, n_rows)
     return np.concatenate(list(orders.values())), [split for split, order in orders.items() for _ in order]
 
 

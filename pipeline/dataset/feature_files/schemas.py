@@ -13,10 +13,10 @@ from pipeline.dataset.feature_files.arrays import (
     checked_matrix,
     words,
 )
-from pipeline.dataset.feature_files.hdf5 import dataset, open_hdf5
 from pipeline.dataset.feature_files.imported import FeatureRows, Imported
 from pipeline.errors import DataError
 from pipeline.formats.files import file_sha256
+from pipeline.formats.hdf5 import dataset, open_hdf5
 from pipeline.settings.json_text import parse_json
 from pipeline.settings.paths import AnyPath
 

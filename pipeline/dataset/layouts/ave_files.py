@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.dataset.feature_files.hdf5 import dataset, open_hdf5
 from pipeline.dataset.layouts.locations import YOUTUBE_ID
 from pipeline.errors import DataError
+from pipeline.formats.hdf5 import dataset, open_hdf5
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import read_regular
 
@@ -81,6 +81,19 @@ def read_orders(files: Mapping[str, AnyPath], n_rows: int) -> dict[str, NDArray[
     return orders
 
 
+def order_files(ending: str) -> dict[str, str]:
+    """Return the name of the order file of each split.
+
+    Args:
+        ending: what the names have after ``order``, such as ``_match``.
+
+    Example:
+        >>> order_files("_match")["validation"]
+        'val_order_match.h5'
+    """
+    return {split: f"{word}_order{ending}.h5" for split, word in SPLITS.items()}
+
+
 def read_splits(folder: AnyPath, ending: str, n_rows: int) -> list[str]:
     """Return the split of every row of Annotations.txt.
 
@@ -93,7 +106,7 @@ def read_splits(folder: AnyPath, ending: str, n_rows: int) -> list[str]:
         DataError: an order file is missing or damaged, or a row is in none of them, or in two.
     """
     folder = Path(folder)
-    orders = read_orders({split: folder / f"{word}_order{ending}.h5" for split, word in SPLITS.items()}, n_rows)
+    orders = read_orders({split: folder / name for split, name in order_files(ending).items()}, n_rows)
     splits = {row: split for split, rows in orders.items() for row in rows.tolist()}
     if missing := sorted(set(range(n_rows)) - splits.keys()):
         raise DataError(

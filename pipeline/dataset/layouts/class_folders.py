@@ -27,7 +27,7 @@ def list_videos(root: AnyPath) -> tuple[list[str], list[Reject]]:
     videos, refused = [], []
     for path in paths:
         name = path.relative_to(root).as_posix()
-        reject = _reject(name, path)
+        reject = reject_of(name, path)
         if reject:
             refused.append(reject)
         else:
@@ -40,8 +40,9 @@ def _visible(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if not path.name.startswith(".")]
 
 
-def _reject(name: str, path: Path) -> Reject | None:
-    """Why a name is no clip, or None where it is one; a pipe would be waited for without end, so only files count."""
+def reject_of(name: str, path: AnyPath) -> Reject | None:
+    """Return why a name is no clip, or None where it is one; a pipe, which would be waited for without end, is none."""
+    path = Path(path)
     if (letters := _utf8(name)) != name:
         return refusal(letters, "bad_name", "the bytes of its name are no UTF-8", "a name that clips.csv can hold")
     if (letters := printable(name)) != name:

@@ -27,6 +27,8 @@ CONTROL_HZ = 100
 HIGHEST_HZ = 3800.0
 PEAK = 0.7
 _GLIDE_SECONDS = 0.03  # how fast formants and loudness move
+_WALK, _WALK_SECONDS = 0.012, 0.4  # of the pitch: its steps, as a fraction, and the time over which they are smoothed
+_JITTER = 0.002  # of the pitch, as a fraction
 _OPEN_HZ, _WIDE_HZ = (250.0, 760.0), (800.0, 2350.0)  # F1 of a closed and an open mouth, F2 of a round and a wide one
 
 Course = NDArray[np.float64]  # (n,), at CONTROL_HZ
@@ -79,10 +81,8 @@ def make_speech(seconds: float, rng: np.random.Generator) -> Speech:
         if rng.random() < 0.6:
             noise[max(0, start - round(CONSONANT_SECONDS * CONTROL_HZ)) : start] = rng.uniform(0.3, 1.0)
         at += length + (rng.uniform(*PAUSE_SECONDS) if rng.random() < PAUSE_PROBABILITY else 0.04)
-    drift = np.cumsum(rng.normal(0, 0.012, n))
-    pitch = 1 + 0.08 * np.sin(2 * np.pi * rng.uniform(0.4, 1.2) * np.arange(n) / CONTROL_HZ + rng.uniform(0, 6.28))
     moved = [_glide(column) for column in formants.T]
-    return Speech(_glide(loudness), _glide(noise), pitch * np.exp(drift - drift.mean()), np.stack(moved, axis=1))
+    return Speech(_glide(loudness), _glide(noise), _intonation(n, rng), np.stack(moved, axis=1))
 
 
 def make_voice(
@@ -117,6 +117,13 @@ def make_voice(
     return (np.rint(voice * 32767) / 32768).astype(np.float32)
 
 
+def _intonation(n: int, rng: np.random.Generator) -> Course:
+    """A pitch (n,) over the mean one: the waves of phrases, a walk without steps, and some jitter."""
+    waves = 1 + 0.08 * np.sin(2 * np.pi * rng.uniform(0.4, 1.2) * np.arange(n) / CONTROL_HZ + rng.uniform(0, 6.28))
+    walk = _smoothed(np.cumsum(rng.normal(0, _WALK, n)), _WALK_SECONDS)
+    return np.asarray(waves * np.exp(walk - walk.mean() + rng.normal(0, _JITTER, n)))
+
+
 def _level(frequency_hz: Course, formants_hz: Course) -> Course:
     """What the tract lets through of a tone (n,), a resonance a formant."""
     total = np.full(len(frequency_hz), 0.02)
@@ -127,8 +134,13 @@ def _level(frequency_hz: Course, formants_hz: Course) -> Course:
 
 
 def _glide(track: Course) -> Course:
-    """A track (n,) whose steps take some time; its ends are kept."""
-    width = round(2 * _GLIDE_SECONDS * CONTROL_HZ) + 1
+    """A track (n,) whose steps take some time."""
+    return _smoothed(track, 2 * _GLIDE_SECONDS)
+
+
+def _smoothed(track: Course, seconds: float) -> Course:
+    """A track (n,) whose every value is a mean over some time, Hann-weighted; its ends are kept."""
+    width = round(seconds * CONTROL_HZ) // 2 * 2 + 1
     window = np.hanning(width + 2)[1:-1]
     padded = np.pad(track, width // 2, mode="edge")
     return np.convolve(padded, window / window.sum(), mode="valid")

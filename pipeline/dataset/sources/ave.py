@@ -4,33 +4,13 @@ References:
     Tian, Shi, Li, Duan & Xu (2018), Audio-Visual Event Localization in Unconstrained Videos, ECCV.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 from pipeline.dataset.base import DatasetParams, Found
 from pipeline.dataset.layouts.ave_files import Annotation, read_annotations, read_splits
+from pipeline.dataset.layouts.ave_protocols import PROTOCOLS, order_ending, splits_under
 from pipeline.dataset.layouts.locations import check_classes, chosen_protocol, given_folder, part_of, refuse_fold
 from pipeline.formats.clips import Clip
 
 LAYOUT = "DIR/AVE/ID.mp4, DIR/Annotations.txt and DIR/{train,val,test}_order.h5 (protocol cml: *_order_match.h5)"
-PROTOCOLS = ("official", "official_clean", "eics15", "cml")
-EICS_CLASSES = (
-    "Clock",
-    "Motorcycle",
-    "Train horn",
-    "Bark",
-    "Cat",
-    "Bus",
-    "Rodents, rats, mice",
-    "Toilet flush",
-    "Acoustic guitar",
-    "Frying (food)",
-    "Chainsaw",
-    "Horse",
-    "Helicopter",
-    "Baby cry, infant cry",
-    "Truck",
-)
 
 
 def find_clips(params: DatasetParams) -> Found:
@@ -46,22 +26,17 @@ def find_clips(params: DatasetParams) -> Found:
     Raises:
         ParamsError: no path is given, an unknown protocol, or a fold.
         DataError: a part of DIR is missing or damaged, or the order files and Annotations.txt disagree.
-
-    References:
-        Zeng, Wu, Hattori, Xu & Yu (2023), Learning Explicit and Implicit Dual Common Subspaces for Audio-visual
-        Cross-modal Retrieval, ACM TOMM: the 15 classes.
     """
     refuse_fold(params)
     protocol = chosen_protocol(params, PROTOCOLS)
     root = given_folder(params, LAYOUT)
     part_of(root, "AVE/", LAYOUT)
     annotations = read_annotations(part_of(root, "Annotations.txt", LAYOUT))
-    splits = read_splits(root, "_match" if protocol == "cml" else "", len(annotations))
-    clips = [_clip(row, *pair) for row, pair in enumerate(zip(annotations, splits, strict=True))]
-    if protocol == "official_clean":
-        clips = _without_test_videos(clips)
-    if protocol == "eics15":
-        clips = [_joined_with_train(clip) for clip in clips if clip.label in EICS_CLASSES]
+    published = read_splits(root, order_ending(protocol), len(annotations))
+    labels, video_ids = [row.label for row in annotations], [row.video_id for row in annotations]
+    splits = splits_under(protocol, published, labels, video_ids)
+    rows = enumerate(zip(annotations, splits, strict=True))
+    clips = [_clip(row, annotation, split) for row, (annotation, split) in rows if split is not None]
     check_classes(root, (clip.label for clip in clips), LAYOUT)
     return Found(root, clips, [])
 
@@ -79,14 +54,3 @@ def _clip(row: int, annotation: Annotation, split: str) -> Clip:
         start_seconds=times[0],
         end_seconds=times[1],
     )
-
-
-def _without_test_videos(clips: Sequence[Clip]) -> list[Clip]:
-    """The clips, less those of train and validation whose video is also in test."""
-    test_videos = {clip.source_id for clip in clips if clip.split == "test"}
-    return [clip for clip in clips if clip.split == "test" or clip.source_id not in test_videos]
-
-
-def _joined_with_train(clip: Clip) -> Clip:
-    """The clip, in train where it was in validation."""
-    return replace(clip, split="train") if clip.split == "validation" else clip

@@ -4,8 +4,6 @@ Lips say when and which vowel, the face tells of the pitch, neither says all. Vo
 ``source_id`` is its person, so that those of test are unseen in training.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -16,6 +14,7 @@ from pipeline import video
 from pipeline.dataset.base import DatasetParams, Found
 from pipeline.dataset.layouts.locations import refuse_path, refuse_protocol
 from pipeline.dataset.scenes.faces import make_faces
+from pipeline.dataset.scenes.films import make_films
 from pipeline.dataset.scenes.people import make_person
 from pipeline.dataset.scenes.voices import CONTROL_HZ, make_speech, make_voice
 from pipeline.formats.clips import Clip
@@ -23,7 +22,6 @@ from pipeline.settings.environment import cache_folder
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.params import StageParams, load_params
 from pipeline.settings.paths import AnyPath
-from pipeline.settings.progress import track
 
 LABEL = "speech"
 FRAMES_PER_SECOND = 25
@@ -91,21 +89,13 @@ def make_talkers(folder: AnyPath, params: TalkersParams) -> list[TalkerClip]:
     Returns:
         Every clip, sorted by path.
     """
-    folder = Path(folder)
     numbers = [(person, k) for person in range(params.n_people) for k in range(params.clips_per_person)]
     clips = sorted(TalkerClip(f"person_{person:03d}/clip_{k:02d}.mp4", person, k) for person, k in numbers)
-    missing = [clip for clip in clips if not (folder / clip.path).exists()]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        writing = pool.map(lambda clip: _write_clip(folder, clip, params), missing)
-        try:
-            for _ in track(writing, "talkers", "clip", len(missing)):
-                pass
-        finally:
-            pool.shutdown(cancel_futures=True)  # Ctrl-C waits for no clip that is not begun
+    make_films(folder, "talkers", clips, lambda clip, path: _write_clip(clip, path, params))
     return clips
 
 
-def _write_clip(folder: Path, clip: TalkerClip, params: TalkersParams) -> None:
+def _write_clip(clip: TalkerClip, path: AnyPath, params: TalkersParams) -> None:
     """Draw and encode one clip."""
     person = make_person(np.random.default_rng([params.seed, clip.person]))
     speech_rng, voice_rng, face_rng = np.random.default_rng([params.seed, clip.person, clip.number + 1]).spawn(3)
@@ -115,5 +105,4 @@ def _write_clip(folder: Path, clip: TalkerClip, params: TalkersParams) -> None:
     middles = (np.arange(n_pictures) + 0.5) * (CONTROL_HZ / FRAMES_PER_SECOND) - 0.5
     opening, spread = (np.interp(middles, np.arange(len(track)), track) for track in (speech.opening, speech.spread))
     pictures = make_faces(opening, spread, person, params.picture_size, params.difficulty, face_rng)
-    (folder / clip.path).parent.mkdir(parents=True, exist_ok=True)
-    video.write_mp4(folder / clip.path, pictures, FRAMES_PER_SECOND, waveform, params.sample_rate)
+    video.write_mp4(path, pictures, FRAMES_PER_SECOND, waveform, params.sample_rate)

@@ -51,7 +51,7 @@ def run_to_the_metrics() -> dict[str, Any]:
     train.main(TABLE, "c_cca", "baselines.c_cca", models)
     embed.main(TABLE, "c_cca", models, embeddings)
     inputs = (DATASET / "report.json", models.parent, embeddings.parent)
-    evaluate.main(TABLE, DATA / rejects.FILE, *inputs, *map(Path, ("metrics.json", "summary.json", "plots")))
+    evaluate.main(TABLE, CLIPS, DATA / rejects.FILE, *inputs, *map(Path, ("metrics.json", "summary.json", "plots")))
     metrics: dict[str, Any] = json.loads(Path("metrics.json").read_text())
     return metrics
 

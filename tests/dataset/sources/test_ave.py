@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline.dataset.sources.ave import EICS_CLASSES, PROTOCOLS, find_clips
+from pipeline.dataset.layouts.ave_protocols import EICS_CLASSES, PROTOCOLS
+from pipeline.dataset.sources.ave import find_clips
 from pipeline.dataset.splits import assign_splits
 from pipeline.errors import DataError, ParamsError
 from pipeline.formats.clips import Clip

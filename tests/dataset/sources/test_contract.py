@@ -12,9 +12,8 @@ from pipeline.dataset.base import ENTRY_POINTS, DatasetParams, source_module, so
 from pipeline.errors import ParamsError, PipelineError
 from tests.helpers.dataset_params import PARAMS_FILE, dataset_params
 from tests.helpers.project import ROOT
-from tests.helpers.separation import PARAMS_FILE as SEPARATION_PARAMS_FILE
 
-MADE = ("demo", "talkers")  # which make their clips
+MADE = ("demo", "players", "talkers")  # which make their clips
 every_source = pytest.mark.parametrize("name", source_names())
 
 
@@ -48,8 +47,8 @@ def test_a_source_is_described_in_its_file_and_in_the_docs(name: str) -> None:
 
 def test_the_params_files_list_all_sources() -> None:
     listed: set[str] = set()
-    for path, default in ((PARAMS_FILE, "demo"), (SEPARATION_PARAMS_FILE, "talkers")):
-        words = re.search(rf"source: {default} +# (.*):", path.read_text())
+    for path in (PARAMS_FILE, *sorted((ROOT / "separation").glob("*/params.yaml"))):
+        words = re.search(r"\n  source: \w+ +# (.*):", path.read_text())
         assert words is not None
         listed |= set(words[1].split(" | "))
     assert sorted(listed) == source_names()
@@ -66,7 +65,7 @@ def test_a_source_of_files_asks_for_its_path(name: str) -> None:
 
 
 def test_an_unknown_source_lists_the_known_ones() -> None:
-    with pytest.raises(ParamsError, match=r"dataset.source='ava'; expected one of \['ave', 'demo', 'features', "):
+    with pytest.raises(ParamsError, match=r"dataset.source='ava'; expected one of \['ave', 'demo', 'face_tracks', "):
         source_module("ava")
 
 

@@ -1,5 +1,4 @@
 import os
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from pipeline.errors import DataError
 from pipeline.network_parts.inference import HALF, embed_clips
 from pipeline.networks.inception.about import MIN_PICTURE_SIDE, InceptionParams
 from pipeline.networks.inception.network import Inception, _trunk, build
-from pipeline.networks.inception.random_weights import random_state
+from tests.helpers.random_networks import random_state
 
 CPU = torch.device("cpu")
 BATCH_SIZE = 8
@@ -27,21 +26,12 @@ PARAMS = InceptionParams(weights="random", allow_random=False, seed=0)
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, Tensor]:
-    return random_state(0)
+    return random_state("inception")
 
 
 @pytest.fixture(scope="module")
 def network(state: dict[str, Tensor]) -> Inception:
     return build(state, PARAMS)
-
-
-@pytest.fixture
-def other_threads() -> Iterator[int]:
-    """Another number of threads than usual, for one test."""
-    usual = torch.get_num_threads()
-    torch.set_num_threads(usual % 2 + 1)
-    yield usual % 2 + 1
-    torch.set_num_threads(usual)
 
 
 def textures(n_per_class: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -72,14 +62,6 @@ def test_folded_features_are_those_of_torchvision_after_its_own_normalisation(
         expected, features = reference.eval()(pictures), network(frames)
     assert features.shape == (2, 2048)
     assert (features - expected).abs().max() < 1e-4 * expected.abs().max()
-
-
-def test_one_seed_gives_one_state_and_leaves_the_threads_as_they_were(
-    state: dict[str, Tensor], other_threads: int
-) -> None:
-    again = random_state(0)
-    assert torch.get_num_threads() == other_threads
-    assert all(torch.equal(again[name], state[name]) for name in state)
 
 
 def test_random_features_tell_textures_apart_where_the_mean_colour_does_not(network: Inception) -> None:

@@ -1,5 +1,4 @@
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +17,15 @@ from pipeline.errors import ParamsError
 from pipeline.network_parts.inference import HALF, embed_clips
 from pipeline.networks.vggish.about import VggishParams
 from pipeline.networks.vggish.network import Vggish, build
-from pipeline.networks.vggish.random_weights import random_state
 from pipeline.settings.params import load_params
+from tests.helpers.random_networks import random_state
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, Tensor]:
-    return random_state(0)
+    return random_state("vggish")
 
 
 def section(**changes: object) -> dict[str, object]:
@@ -35,15 +34,6 @@ def section(**changes: object) -> dict[str, object]:
 
 def built(state: dict[str, Tensor], final_relu: bool = False) -> Vggish:
     return build(state, VggishParams.model_validate(section(final_relu=final_relu)))
-
-
-@pytest.fixture
-def other_threads() -> Iterator[int]:
-    """Another number of threads than usual, for one test."""
-    usual = torch.get_num_threads()
-    torch.set_num_threads(usual % 2 + 1)
-    yield usual % 2 + 1
-    torch.set_num_threads(usual)
 
 
 def sounds(n_per_class: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -108,17 +98,6 @@ def test_the_last_relu_is_a_choice(state: dict[str, Tensor]) -> None:
     without, with_relu = (built(state, final_relu)(examples) for final_relu in (False, True))
     assert without.min() < 0
     torch.testing.assert_close(with_relu, without.clamp(min=0))
-
-
-@pytest.mark.usefixtures("other_threads")
-def test_one_seed_gives_one_state_whatever_the_number_of_threads(state: dict[str, Tensor]) -> None:
-    again = random_state(0)
-    assert all(torch.equal(again[name], state[name]) for name in state)
-
-
-def test_another_seed_gives_other_weights(state: dict[str, Tensor]) -> None:
-    other = random_state(1)
-    assert not any(torch.equal(other[name], state[name]) for name in state)
 
 
 def test_random_features_tell_sounds_apart_better_than_the_mean_spectrum(state: dict[str, Tensor]) -> None:

@@ -17,7 +17,7 @@ from tests.helpers.params_file import with_limits
 
 PAIRS = make_pairs()
 AUDIO = PAIRS.audio
-LIMITS = Path(__file__).parents[4] / "shared" / "cases" / "limits"
+LIMITS = Path(__file__).parents[3] / "shared" / "cases" / "limits"
 
 
 def read(path: Path) -> Any:  # noqa: ANN401 - what a source returns
