@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score
-from sklearn.metrics.pairwise import cosine_similarity
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.evaluate.independence import Groups
 from pipeline.evaluate.model_metrics import EvaluateParams, chance, measure, model_metrics, significance_rows
 from pipeline.evaluate.plot_tables import class_map_rows, confusion_rows, precision_recall_rows, precision_scope_rows
 from pipeline.formats.embeddings import EmbeddedClips, Embeddings, write_arrays
+from tests.helpers.cosines import exact_cosines
 
 PARAMS = EvaluateParams(
     recall_at=(1, 5),
@@ -39,7 +39,7 @@ def own(made: Embeddings) -> Groups:
 
 
 def sklearn_map(query: np.ndarray, gallery: np.ndarray, labels: np.ndarray) -> float:
-    scores, relevant = cosine_similarity(query, gallery), labels[:, None] == labels
+    scores, relevant = exact_cosines(query, gallery), labels[:, None] == labels
     return float(np.mean([average_precision_score(hits, row) for hits, row in zip(relevant, scores, strict=True)]))
 
 
@@ -73,7 +73,7 @@ def test_within_a_modality_map_is_scikit_learn_s_without_the_query() -> None:
     expected = []
     for row, query in enumerate(made.audio[0]):
         others = np.delete(np.arange(len(made.labels)), row)
-        cosines = cosine_similarity(query[None], made.audio[0][others])[0]
+        cosines = exact_cosines(query[None], made.audio[0][others])[0]
         expected.append(average_precision_score(made.labels[others] == made.labels[row], cosines))
     assert model_metrics(measure(made, PARAMS), own(made))["audio_to_audio"]["map"] == pytest.approx(np.mean(expected))
 
@@ -100,7 +100,7 @@ def test_a_sample_of_the_queries_searches_the_whole_gallery_and_says_how_sure_it
         model_metrics(measure(made, PARAMS), own(made))["audio_to_visual"],
     )
     rows = measured["audio_to_visual"].sample.rows
-    cosines = cosine_similarity(made.audio[0][rows], made.visual[0])
+    cosines = exact_cosines(made.audio[0][rows], made.visual[0])
     relevant = made.labels[rows][:, None] == made.labels
     expected = [average_precision_score(hits, scores) for hits, scores in zip(relevant, cosines, strict=True)]
     assert metrics["map"] == pytest.approx(np.mean(expected))  # the classes are of one size

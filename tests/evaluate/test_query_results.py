@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import average_precision_score
-from sklearn.metrics.pairwise import cosine_similarity
 
 from pipeline.evaluate.model_metrics import measure
 from pipeline.evaluate.query_results import write_results
 from pipeline.formats.embeddings import Embeddings
 from tests.evaluate.test_model_metrics import PARAMS, make
+from tests.helpers.cosines import exact_cosines
 
 IDS = [f"clip {i}" for i in range(30)]
 
@@ -28,7 +28,7 @@ def test_a_row_says_what_scikit_learn_says(tmp_path: Path) -> None:
     rows = written(tmp_path, made, 4)
     assert len(rows) == 2 * 2 * 30 * 4
     assert list(rows[0]) == ["seed", "direction", "clip_id", "rank", "result", "score", "relevant"]
-    cosines = cosine_similarity(made.visual[1], made.audio[1])
+    cosines = exact_cosines(made.visual[1], made.audio[1])
     of_one = [row for row in rows if (row["seed"], row["direction"], row["clip_id"]) == (1, "visual_to_audio", IDS[8])]
     order = np.argsort(-cosines[8])[:4]
     assert [row["result"] for row in of_one] == [IDS[item] for item in order]

@@ -9,13 +9,13 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
-from sklearn.metrics.pairwise import cosine_similarity
 
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.model_parts.base import Pairs, model_module
 from pipeline.settings.params import load_params
 from pipeline.tune.trials import Budget
 from studies.comparison import __main__ as results
+from tests.helpers.cosines import exact_cosines
 from tests.helpers.project import ROOT
 
 Rows = NDArray[np.floating]
@@ -79,7 +79,7 @@ def average_precisions(audio: Rows, visual: Rows) -> NDArray[np.float64]:
     """Of the test rows, both ways, by scikit-learn: (2, n)."""
     labels = features().rows("test")[2]
     relevant = labels[:, None] == labels
-    similarity = cosine_similarity(audio, visual)
+    similarity = exact_cosines(audio, visual)
     return np.array(
         [
             [average_precision_score(r, s) for r, s in zip(relevant, way, strict=True)]

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.metrics import average_precision_score
-from sklearn.metrics.pairwise import cosine_similarity
 
 from pipeline.model_parts.base import Pairs
 from pipeline.model_parts.training import seeded
 from pipeline.models.dual_subspace import DualSubspaceNetwork, Model, Params
+from tests.helpers.cosines import exact_cosines
 
 VALUES: dict[str, Any] = {
     "seeds": [0], "epochs": 30, "batch_size": 32, "learning_rate": 0.003, "weight_decay": 1e-4, "clip_norm": 1.0,
@@ -64,7 +64,7 @@ def fitted(**changes: Any) -> Model:  # noqa: ANN401 - values of any field
 
 def average_map(model: Model, clips: Pairs) -> float:
     """MAP of both directions by scikit-learn alone."""
-    similarity = cosine_similarity(model.embed_audio(clips.audio), model.embed_visual(clips.visual))
+    similarity = exact_cosines(model.embed_audio(clips.audio), model.embed_visual(clips.visual))
     relevant = clips.labels[:, None] == clips.labels
     rows = [*zip(relevant, similarity, strict=True), *zip(relevant, similarity.T, strict=True)]
     return float(np.mean([average_precision_score(hits, scores) for hits, scores in rows]))

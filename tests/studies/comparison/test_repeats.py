@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
-from sklearn.metrics.pairwise import cosine_similarity
 
 from pipeline.errors import ParamsError
 from pipeline.formats.feature_table import FeatureTable
@@ -16,6 +15,7 @@ from studies.comparison.fits import Fit, scores
 from studies.comparison.jobs import Search
 from studies.comparison.lines import Form, Line, SetLines
 from tests.helpers.compared import SEEDS, SHIPPED, cells, features, fitted
+from tests.helpers.cosines import exact_cosines
 
 LABELS = np.arange(24) % 3
 FORMS: tuple[Form, ...] = ("tuned", "shipped")
@@ -29,7 +29,7 @@ def test_rows_side_by_side_have_the_mean_of_the_cosines() -> None:
     rng = np.random.default_rng(0)
     audio, visual = ([unit(rng.standard_normal((6, width))) for width in (3, 5)] for _ in range(2))
     found = ensembles.joined(audio) @ ensembles.joined(visual).T
-    expected = np.mean([cosine_similarity(a, v) for a, v in zip(audio, visual, strict=True)], axis=0)
+    expected = np.mean([exact_cosines(a, v) for a, v in zip(audio, visual, strict=True)], axis=0)
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
@@ -69,7 +69,7 @@ def test_fits_added_up_are_scored_by_the_mean_of_their_similarities(set_file: Pa
 
 def test_the_page_says_what_networks_come_to_one_by_one_and_added_up(finished: Path) -> None:
     vectors = [fitted("dual_subspace", finished, seed) for seed in SEEDS]
-    similarity = np.mean([cosine_similarity(*pair) for pair in vectors], axis=0)
+    similarity = np.mean([exact_cosines(*pair) for pair in vectors], axis=0)
     relevant = features().rows("test")[2][:, None] == features().rows("test")[2]
     ways = [(relevant, similarity), (relevant.T, similarity.T)]
     together = np.mean([average_precision_score(*pair) for way in ways for pair in zip(*way, strict=True)])
