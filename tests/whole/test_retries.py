@@ -82,4 +82,4 @@ def test_a_dvc_that_is_killed_alone_leaves_no_stage_running(tmp_path: Path) -> N
     wait_until(lambda: not is_running(dvc.pid))
     assert "frames: stopped, as the DVC that ran it is gone; run the same command again" in said
     said = project.dvc("repro", "frames")
-    assert 0 < computed(said)["frames"] < 60
+    assert computed(said)["frames"] < 60  # none on a machine that read all before it noticed
