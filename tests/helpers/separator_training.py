@@ -15,7 +15,9 @@ def params(**changes: float | str) -> StepsParams:
         "seeds": [0],
         "steps": 200,
         "batch_size": 2,
+        "optimizer": "adamw",
         "learning_rate": 0.05,
+        "kernel_rate": 0.05,
         "weight_decay": 0.0,
         "clip_norm": 1.0,
     }
@@ -24,12 +26,13 @@ def params(**changes: float | str) -> StepsParams:
 
 
 class Noisy(nn.Module):
-    """A small network with dropout and running means, as separators have."""
+    """A small network with a convolution, dropout and running means, as separators have."""
 
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(3)
-        self.layers = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 1))
+        hidden = [nn.Unflatten(1, (1, 4)), nn.Conv1d(1, 2, 3, padding=1), nn.Flatten(), nn.BatchNorm1d(8), nn.ReLU()]
+        self.layers = nn.Sequential(*hidden, nn.Dropout(0.5), nn.Linear(8, 1))
 
     def loss(self, rng: np.random.Generator) -> Tensor:
         data = torch.from_numpy(rng.normal(size=(6, 4)).astype(np.float32))
@@ -41,7 +44,7 @@ class KilledError(Exception):
 
 
 def trained(
-    steps: int = 20, killed_at: int | None = None, checkpoint: Checkpoint = NO_CHECKPOINT, **changes: float
+    steps: int = 20, killed_at: int | None = None, checkpoint: Checkpoint = NO_CHECKPOINT, **changes: float | str
 ) -> tuple[Noisy, Any]:
     network, seen = Noisy(), []
 

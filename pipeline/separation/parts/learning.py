@@ -143,7 +143,8 @@ def errors_by_order(masks: Tensor, spectra: Tensor, mixture: Tensor, params: Spe
 
 def inputs_of(spectrum: Tensor) -> Tensor:
     """Return what the network sees of mixtures' spectra (batch, rows + 1, columns): (batch, 2, rows, columns)."""
-    return torch.view_as_real(spectrum[:, :-1]).permute(0, 3, 1, 2)
+    parts = torch.view_as_real(spectrum[:, :-1]).permute(0, 3, 1, 2)
+    return parts.contiguous(memory_format=torch.channels_last)  # in which a CPU convolves faster
 
 
 def masked(masks: Tensor, spectrum: Tensor, stft: Stft, n_samples: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The training loop of every separator: steps of AdamW, the weights of the best validation loss kept.
+"""The training loop of every separator: steps of AdamW or Muon, the weights of the best validation loss kept.
 
 What a step draws depends on the seed and its number alone, so a training that was killed goes on to the weights that it
 would have had. On a GPU the networks may compute in bfloat16; a step may be the mean of several batches, one after the
@@ -15,12 +15,15 @@ import numpy as np
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from pipeline.errors import DivergenceError
 from pipeline.model_parts import distributed
 from pipeline.model_parts.base import SeededParams
 from pipeline.model_parts.training import seeded
 from pipeline.separation.parts.checkpoint import NO_CHECKPOINT, Checkpoint
+from pipeline.separation.parts.muon import Muon
+from pipeline.separation.parts.unet import UNet
 from pipeline.settings.device import one_thread
 from pipeline.settings.progress import progress
 
@@ -42,7 +45,9 @@ class StepsParams(SeededParams):
         batch_size: mixtures of a batch, an even number.
         n_batches: batches of a step, one after the other; its gradient is their mean. Ranks have as many each.
         precision: of convolutions and products in training; bfloat16 is faster on a GPU.
-        learning_rate: the highest one; it rises for some steps, then falls as a cosine does.
+        optimizer: ``adamw``; or ``muon`` for convolutions, and AdamW for all else and for the layer that makes masks.
+        learning_rate: the highest one of AdamW; it rises for some steps, then falls as a cosine does.
+        kernel_rate: likewise, of Muon.
         weight_decay: decoupled weight decay of AdamW.
         clip_norm: longest gradient over all weights, in the Euclidean norm.
     """
@@ -51,7 +56,9 @@ class StepsParams(SeededParams):
     batch_size: int = Field(ge=2, multiple_of=2)
     n_batches: PositiveInt
     precision: Literal["float32", "bfloat16"]
+    optimizer: Literal["adamw", "muon"]
     learning_rate: PositiveFloat
+    kernel_rate: PositiveFloat
     weight_decay: NonNegativeFloat
     clip_norm: PositiveFloat
 
@@ -79,19 +86,20 @@ class _Training:
     history: "TrainingHistory" = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        rate, decay = self.params.learning_rate, self.params.weight_decay
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), rate, weight_decay=decay)
+        self.optimizers = _optimizers(self.network, self.params)
         self.best_state = _copied(self.network)
 
     def state(self) -> dict[str, Any]:
         """Return what goes on from here."""
         plain = {name: getattr(self, name) for name in ("step", "losses", "best", "best_state", "history")}
-        return plain | {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+        optimizers = [optimizer.state_dict() for optimizer in self.optimizers]
+        return plain | {"network": self.network.state_dict(), "optimizers": optimizers}
 
     def go_on_from(self, state: dict[str, Any]) -> None:
         """Take the place of the training that ``state`` is of."""
         self.network.load_state_dict(state.pop("network"))
-        self.optimizer.load_state_dict(state.pop("optimizer"))
+        for optimizer, of_optimizer in zip(self.optimizers, state.pop("optimizers"), strict=True):
+            optimizer.load_state_dict(of_optimizer)
         for name, value in state.items():
             setattr(self, name, value)
 
@@ -144,9 +152,11 @@ def fit_steps(
 def _step(training: _Training, loss: BatchLoss, step: int, seed: int) -> float:
     """The mean loss of the batches of a step; the weights are moved by the gradient of it, over all ranks."""
     network, params = training.network, training.params
-    for group in training.optimizer.param_groups:
-        group["lr"] = params.learning_rate * _factor(step - 1, params.steps)
-    training.optimizer.zero_grad()
+    for optimizer in training.optimizers:
+        highest = params.kernel_rate if isinstance(optimizer, Muon) else params.learning_rate
+        for group in optimizer.param_groups:
+            group["lr"] = highest * _factor(step - 1, params.steps)
+    network.zero_grad()
     total = 0.0
     for place in range(params.n_batches):
         of_batch = _of_batch(training, loss, [seed, step, distributed.rank() * params.n_batches + place])
@@ -156,8 +166,22 @@ def _step(training: _Training, loss: BatchLoss, step: int, seed: int) -> float:
         raise DivergenceError(f"step {step}: loss is {total}; expected a finite loss: lower learning_rate")
     distributed.average_gradients(network)
     nn.utils.clip_grad_norm_(network.parameters(), params.clip_norm)
-    training.optimizer.step()
+    for optimizer in training.optimizers:
+        optimizer.step()
     return total
+
+
+def _optimizers(network: nn.Module, params: StepsParams) -> list[torch.optim.Optimizer]:
+    """What moves the weights of a network: Muon is for convolutions whose outputs other layers take."""
+    last = {id(unet.last) for unet in network.modules() if isinstance(unet, UNet)}
+    inner = [layer for layer in network.modules() if isinstance(layer, _ConvNd) and id(layer) not in last]
+    kernels = [weights for layer in inner for weights in layer.parameters() if weights.ndim >= 3]
+    if params.optimizer == "adamw":
+        kernels = []
+    taken = {id(weights) for weights in kernels}
+    others = [weights for weights in network.parameters() if id(weights) not in taken]
+    adamw = torch.optim.AdamW(others, params.learning_rate, weight_decay=params.weight_decay, fused=True)
+    return [adamw, Muon(kernels, params.kernel_rate)] if kernels else [adamw]
 
 
 def _of_batch(training: _Training, loss: BatchLoss, place: list[int]) -> Tensor:

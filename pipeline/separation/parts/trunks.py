@@ -11,6 +11,7 @@ from torchvision.models import resnet18, shufflenet_v2_x1_0
 from torchvision.models.video.resnet import BasicBlock, Conv3DSimple, VideoResNet
 
 Size = Literal["small", "published"]
+_STEM_PICTURES = 5  # that the stem of the mouth's trunk sees at a time
 _DROPOUT = 0.2  # of the temporal blocks
 _PUBLISHED_MOTION, _SMALL_MOTION = 512, (16, 32, 32, 32)  # channels
 _DILATIONS = {"small": (1, 2), "published": (1, 2, 4, 8)}
@@ -36,10 +37,10 @@ class MouthTrunk(nn.Module):
         super().__init__()
         stem = 24 if size == "published" else 16
         self.stem = nn.Sequential(
-            nn.Conv3d(1, stem, (5, 7, 7), stride=(1, 2, 2), padding=(2, 3, 3), bias=False),
-            nn.BatchNorm3d(stem),
+            nn.Conv2d(_STEM_PICTURES, stem, 7, stride=2, padding=3, bias=False),
+            nn.BatchNorm2d(stem),
             nn.PReLU(stem),
-            nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)),
+            nn.MaxPool2d(3, stride=2, padding=1),
         )
         self.each, n_features = _shufflenet() if size == "published" else _small_pictures(stem)
         widths = [n_features, *[width] * len(_DILATIONS[size])]
@@ -48,9 +49,8 @@ class MouthTrunk(nn.Module):
 
     def forward(self, film: Tensor) -> Tensor:
         """Return (batch, width, n_pictures) of grey films (batch, n_pictures, height, width)."""
-        stems = self.stem(film[:, None])  # (batch, stem, n_pictures, height / 4, width / 4)
-        n_clips, _, n_pictures = stems.shape[:3]
-        vectors = self.each(stems.transpose(1, 2).flatten(0, 1))  # (batch * n_pictures, n_features)
+        n_clips, n_pictures = film.shape[:2]
+        vectors = self.each(self.stem(_with_neighbours(film)))  # (batch * n_pictures, n_features)
         by_time = vectors.reshape(n_clips, n_pictures, -1).transpose(1, 2)
         vectors_in_time: Tensor = self.over_time(by_time)
         return vectors_in_time
@@ -119,6 +119,17 @@ class MotionTrunk(nn.Module):
 def count_weights(module: nn.Module) -> int:
     """Return how many numbers a module learns."""
     return sum(weights.numel() for weights in module.parameters())
+
+
+def _with_neighbours(film: Tensor) -> Tensor:
+    """Each picture with those beside it as channels, black beyond the ends: (batch * n_pictures, 5, height, width).
+
+    A convolution of these is one in three dimensions over 5 pictures, in half of the time on a CPU.
+    """
+    beside = _STEM_PICTURES // 2
+    padded = nn.functional.pad(film, (0, 0, 0, 0, beside, beside))
+    pictures = padded.unfold(1, _STEM_PICTURES, 1).permute(0, 1, 4, 2, 3).flatten(0, 1)
+    return pictures.contiguous(memory_format=torch.channels_last)
 
 
 def _shufflenet() -> tuple[nn.Module, int]:

@@ -78,6 +78,11 @@ class UNet(nn.Module):
         levels = self.down(spectrum)
         return self.up(levels, at_bottom(levels[-1]) if at_bottom else levels[-1])
 
+    @property
+    def last(self) -> nn.Module:
+        """The layer whose output is the network's."""
+        return self.ups[-1].get_submodule("0")
+
     def down(self, spectrum: Tensor) -> list[Tensor]:
         """Return what each step down makes of (batch, n_inputs, n_rows, n_columns)."""
         levels = []

@@ -3,9 +3,10 @@
 One pass for each source: the film of the mouth and one picture of the face meet the mixture's spectrogram at the bottom
 of a U-Net, where a column is as long as a picture of the film. Beside the mask, embeddings of faces and of separated
 voices learn to match, and those of one voice in two mixtures to agree. Where nothing is seen of any source, a learnt
-vector takes the place of what is seen, another one for each source: the network then separates as ``audio_only`` does.
+vector takes the place of what is seen, another one for each source: so the network learns on some mixtures of a batch.
 """
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple, Self
 
@@ -58,7 +59,9 @@ class VisualVoiceParams(SpectrumParams):
             of a batch have nothing in common.
         mouth_dropout: fraction of the training films that are hidden: half of these at times, a quarter is held still
             and a quarter made grey.
-        view_dropout: fraction of the training mixtures of which nothing is seen; the best order of the masks counts.
+        unseen_fraction: fraction of the mixtures of a batch, rounded up, that are separated once more with nothing seen
+            of them; the best order of these masks counts.
+        lambda_unseen: weight of their mean error.
     """
 
     trunk: Size
@@ -68,27 +71,29 @@ class VisualVoiceParams(SpectrumParams):
     lambda_match: NonNegativeFloat
     lambda_consistency: NonNegativeFloat
     mouth_dropout: float = Field(ge=0, le=1)
-    view_dropout: float = Field(ge=0, le=1)
+    unseen_fraction: float = Field(ge=0, le=1)
+    lambda_unseen: NonNegativeFloat
 
 
 Params = VisualVoiceParams
 
 
 class _Outputs(NamedTuple):
-    """Masks (batch, n_sources, rows, columns) and embeddings of the faces (batch, n_sources, width)."""
+    """Masks (batch, n_sources, rows, columns), faces' embeddings (batch, n_sources, width), masks with nothing seen."""
 
     masks: Tensor
     faces: Tensor
+    unseen_masks: Tensor
 
 
 class _Separated(NamedTuple):
-    """The errors (batch,) of a batch, spectra of sources and estimates, faces' embeddings, what is unseen (batch,)."""
+    """Errors (batch,), those with nothing seen (some,), spectra of sources and of estimates, faces' embeddings."""
 
     errors: Tensor
+    unseen_errors: Tensor
     spectra: Tensor
     estimates: Tensor
     faces: Tensor
-    unseen: Tensor
 
 
 class _Networks(nn.Module):
@@ -104,23 +109,28 @@ class _Networks(nn.Module):
         self.unet = UNet(2, 2, steps, bottom)
         self.unseen = nn.Parameter(torch.randn(N_UNSEEN, params.face_width + params.lip_width))
 
-    def forward(self, spectrum: Tensor, mouths: Tensor, faces: Tensor, unseen: Tensor, limit: float) -> _Outputs:
+    def forward(
+        self, spectrum: Tensor, mouths: Tensor, faces: Tensor, unseen: Tensor, limit: float, n_again: int = 0
+    ) -> _Outputs:
         """What is made of mixtures (batch, rows + 1, columns), films and faces (batch, n_sources, ...).
 
-        ``unseen``, bool (batch, n_sources), says of which sources films and faces do not count.
+        ``unseen``, bool (batch, n_sources): whose do not count. The first ``n_again`` are separated unseen, too.
         """
         n_mixtures, n_sources = mouths.shape[:2]
         lips = self.mouth(mouths.flatten(0, 1))  # (batch * n_sources, lip_width, n_pictures)
         looks = self.face(faces.flatten(0, 1))  # (batch * n_sources, face_width)
-        levels = [level.repeat_interleave(n_sources, dim=0) for level in self.unet.down(inputs_of(spectrum))]
+        levels = self.unet.down(inputs_of(spectrum))
         columns = levels[-1].shape[-1]
         seen = torch.cat([looks[:, :, None].expand(-1, -1, columns), _fitted(lips, columns)], dim=1)
-        in_place = self.unseen[[k % N_UNSEEN for k in range(n_sources)]].repeat(n_mixtures, 1)[:, :, None]
-        seen = torch.where(unseen.flatten()[:, None, None], in_place, seen)
-        bottom = torch.cat([seen[:, :, None], levels[-1]], dim=1)  # (batch * n_sources, bottom, 1, columns)
-        outputs = self.unet.up(levels, bottom)
-        masks = complex_mask(outputs, limit).reshape(n_mixtures, n_sources, *outputs.shape[-2:])
-        return _Outputs(masks, looks.reshape(n_mixtures, n_sources, -1))
+        in_place = self.unseen[[k % N_UNSEEN for k in range(n_sources)]].repeat(n_mixtures, 1)
+        nothing = in_place[:, :, None].expand(-1, -1, columns)
+        seen = torch.where(unseen.flatten()[:, None, None], nothing, seen)
+        passes = torch.cat([seen, nothing[: n_again * n_sources]])
+        mixtures = torch.arange(len(passes), device=passes.device).div(n_sources, rounding_mode="floor") % n_mixtures
+        each = [level[mixtures].contiguous(memory_format=torch.channels_last) for level in levels]
+        bottom = torch.cat([passes[:, :, None], each[-1]], dim=1)  # (n_passes, bottom, 1, columns)
+        masks = _split(complex_mask(self.unet.up(each, bottom), limit), n_sources)
+        return _Outputs(masks[:n_mixtures], _split(looks, n_sources), masks[n_mixtures:])
 
 
 class VisualVoice:
@@ -173,8 +183,8 @@ class VisualVoice:
                 first = round(start / facts.rate * facts.mouth_fps)
                 films = np.stack([_cut(view.mouth, first, n_pictures) for view in views])
                 pieces.append(self._window(mixture[start : start + params.n_samples], films, faces, unseen))
-        windows = np.stack(pieces)
-        return overlap_add(in_one_order(windows, starts) if unseen.all() else windows, starts, len(mixture))
+        windows = in_one_order(np.stack(pieces), starts) if unseen.all() else np.stack(pieces)
+        return overlap_add(windows, starts, len(mixture))
 
     def embed_faces(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return embeddings (n, face_width) of faces (n, size, size, 3)."""
@@ -211,7 +221,8 @@ class VisualVoice:
             if weight > 0:
                 shown = found.spectra if rng.random() < 0.5 else found.estimates  # the true ones in half of the steps
                 voices[name] = _split(self.networks.voice(_parts(shown.flatten(0, 1))), shown.shape[1])
-        audible = on_device_of(self.networks, np.abs(batch.sources).max(axis=2) > 0).all(dim=1) & ~found.unseen
+        loss = loss + params.lambda_unseen * found.unseen_errors.sum() / max(1, len(found.unseen_errors))
+        audible = on_device_of(self.networks, np.abs(batch.sources).max(axis=2) > 0).all(dim=1)
         if "match" in voices and audible.any():
             loss = loss + params.lambda_match * match_triplets(voices["match"][audible], found.faces[audible])
         if "consistency" in voices and (both := audible.reshape(-1, 2).all(dim=1)).any():
@@ -227,17 +238,13 @@ class VisualVoice:
         spectra = stft.analysis(sources)[..., :-1, :]  # (batch, n_sources, rows, columns)
         whole = stft.analysis(sources.sum(dim=1))
         mixture = whole[:, None, :-1]
-        n_mixtures, n_sources = spectra.shape[:2]
-        drawn = np.ones(n_mixtures) if rng is None else rng.random(n_mixtures)
-        unseen = on_device_of(self.networks, drawn < params.view_dropout)
         mouths, faces = self._seen(batch.mouths, batch.faces, rng)
-        hidden = unseen[:, None].expand(-1, n_sources)
-        masks, looks = self.networks(whole, mouths, faces, hidden, params.mask_limit)
+        none_unseen = torch.zeros_like(spectra[..., 0, 0], dtype=torch.bool)
+        n_again = 0 if rng is None else math.ceil(params.unseen_fraction * len(spectra))
+        masks, looks, again = self.networks(whole, mouths, faces, none_unseen, params.mask_limit, n_again)
         errors = errors_of(masks, spectra, mixture, params).mean(dim=1)
-        if unseen.any():
-            by_order = errors_by_order(masks[unseen], spectra[unseen], mixture[unseen], params)
-            errors = errors.masked_scatter(unseen, least_over_orders(by_order))
-        return _Separated(errors, spectra, masks * mixture, looks, unseen)
+        by_order = errors_by_order(again, spectra[:n_again], mixture[:n_again], params)
+        return _Separated(errors, least_over_orders(by_order), spectra, masks * mixture, looks)
 
     def _seen(
         self, mouths: NDArray[np.uint8], faces: NDArray[np.uint8], rng: np.random.Generator | None
@@ -248,8 +255,8 @@ class VisualVoice:
         if rng is not None:
             top, left = rng.integers(size - crop + 1, size=2).tolist()
             mouths = with_dropout(mouths, self.params.mouth_dropout, rng)
-        films = mouths[..., top : top + crop, left : left + crop]
-        scaled = normalised_mouth(on_device_of(self.networks, films).float())
+        cropped = mouths[..., top : top + crop, left : left + crop]
+        scaled = normalised_mouth(on_device_of(self.networks, cropped).float())
         pictures = _split(normalised_picture(on_device_of(self.networks, faces).flatten(0, 1)), faces.shape[1])
         if rng is not None:
             scaled = scaled.flip(-1) if rng.random() < 0.5 else scaled
@@ -264,8 +271,8 @@ class VisualVoice:
         scaled, gain = at_level(padded, padded)
         spectrum = self.params.stft.analysis(scaled)
         mouths, pictures = self._seen(films[None], faces[None], None)
-        masks, _ = self.networks(spectrum, mouths, pictures, unseen, self.params.mask_limit)
-        return (masked(masks[0], spectrum, self.params.stft, self.params.n_samples) / gain).cpu().numpy()
+        made = self.networks(spectrum, mouths, pictures, unseen, self.params.mask_limit)
+        return (masked(made.masks[0], spectrum, self.params.stft, self.params.n_samples) / gain).cpu().numpy()
 
 
 Separator = VisualVoice
@@ -290,5 +297,4 @@ def _fitted(lips: Tensor, columns: int) -> Tensor:
 
 def _cut(film: NDArray[np.uint8], first: int, n_pictures: int) -> NDArray[np.uint8]:
     """Pictures of a film from one on; its last one stays."""
-    places = np.minimum(np.arange(first, first + n_pictures), len(film) - 1)
-    return film[places]
+    return film[np.minimum(np.arange(first, first + n_pictures), len(film) - 1)]

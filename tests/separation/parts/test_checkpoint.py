@@ -9,13 +9,13 @@ from pipeline.separation.parts.training import fit_steps
 from tests.helpers.separator_training import KilledError, Noisy, params, trained, weights_of
 
 
-@pytest.mark.parametrize("killed_at", [2, 9, 20])
+@pytest.mark.parametrize(("killed_at", "optimizer"), [(2, "adamw"), (9, "adamw"), (20, "adamw"), (9, "muon")])
 def test_a_killed_training_goes_on_to_the_weights_and_the_history_of_one_that_was_not(
-    tmp_path: Path, killed_at: int
+    tmp_path: Path, killed_at: int, optimizer: str
 ) -> None:
     checkpoint = Checkpoint(tmp_path / "kept" / "seed-0.pt", "key", clock=iter(range(0, 10**6, 1000)).__next__)
     with pytest.raises(KilledError):
-        trained(killed_at=killed_at, checkpoint=checkpoint)
+        trained(killed_at=killed_at, checkpoint=checkpoint, optimizer=optimizer)
     network = Noisy()
     calls = []
 
@@ -26,8 +26,8 @@ def test_a_killed_training_goes_on_to_the_weights_and_the_history_of_one_that_wa
     def validation_loss() -> float:
         return float((killed_at - 1 + len(calls)) % 3)
 
-    history = fit_steps(network, loss, validation_loss, params(steps=20), 0, checkpoint)
-    whole, whole_history = trained()
+    history = fit_steps(network, loss, validation_loss, params(steps=20, optimizer=optimizer), 0, checkpoint)
+    whole, whole_history = trained(optimizer=optimizer)
     assert len(calls) == 20 - (killed_at - 1)
     assert history == whole_history
     assert weights_of(network) == weights_of(whole)

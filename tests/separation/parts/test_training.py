@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import DivergenceError
-from pipeline.separation.parts.training import _factor, fit_steps
+from pipeline.separation.parts.training import _factor, _optimizers, fit_steps
+from pipeline.separation.parts.unet import UNet, visualvoice_steps
 from tests.helpers.project import ROOT
 from tests.helpers.separator_training import params
 
@@ -67,6 +68,20 @@ def test_the_gradient_of_a_step_is_the_mean_of_its_batches() -> None:
     fit_steps(weight, lambda _: weight(torch.tensor([[next(data)]])).sum(), lambda: 0.0, changed, 0)
     assert seen == [0.5, 1.5]  # halves of 1 and 3: their sum is the mean
     assert weight.weight.item() == pytest.approx(start - 0.05 / 20, abs=1e-6)  # the first of the rising steps of AdamW
+
+
+def test_muon_moves_the_convolutions_within_and_adamw_all_else() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = UNet(2, 2, visualvoice_steps(4, 16))
+    names = {id(weights): name for name, weights in network.named_parameters()}
+    adamw, muon = _optimizers(network, params(optimizer="muon"))
+    moved_by_muon = {names[id(weights)] for group in muon.param_groups for weights in group["params"]}
+    moved_by_adamw = {names[id(weights)] for group in adamw.param_groups for weights in group["params"]}
+    last = f"ups.{len(network.ups) - 1}.0.weight"
+    assert moved_by_muon == {name for name, weights in network.named_parameters() if weights.ndim == 4} - {last}
+    assert moved_by_adamw == set(names.values()) - moved_by_muon
+    assert [type(optimizer) for optimizer in _optimizers(network, params(optimizer="adamw"))] == [torch.optim.AdamW]
 
 
 def test_bfloat16_is_that_of_the_products_and_the_weights_stay_in_float32() -> None:

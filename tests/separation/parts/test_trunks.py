@@ -9,6 +9,7 @@ from pipeline.separation.parts.trunks import (
     MouthTrunk,
     Size,
     StillTrunk,
+    _with_neighbours,
     count_weights,
     normalised_mouth,
     normalised_picture,
@@ -35,10 +36,20 @@ def test_a_published_trunk_has_the_published_number_of_weights(make: Callable[[]
 def test_published_trunks_make_what_is_published() -> None:
     with torch.no_grad(), torch.device("meta"):  # shapes without numbers
         mouth = MouthTrunk("published", 512).eval()
-        assert mouth.stem(torch.zeros(1, 1, 4, 88, 88)).shape == (1, 24, 4, 22, 22)
+        assert mouth.stem(torch.zeros(4, 5, 88, 88)).shape == (4, 24, 22, 22)
         assert mouth(torch.zeros(1, 4, 88, 88)).shape == (1, 512, 4)
         assert StillTrunk("published", 3, 128).eval().maps(torch.zeros(1, 3, 224, 224)).shape == (1, 512, 7, 7)
         assert MotionTrunk("published").eval()(torch.zeros(1, 3, 16, 112, 112)).shape == (1, 512, 4, 7, 7)
+
+
+def test_the_stem_is_the_published_convolution_in_three_dimensions() -> None:
+    trunk, film = MouthTrunk("small", 16).eval(), torch.randn(2, 9, 32, 32)
+    convolution = trunk.stem[0]
+    assert isinstance(convolution, nn.Conv2d)
+    kernel = convolution.weight[:, None]  # (stem, 1, 5, 7, 7)
+    expected = nn.functional.conv3d(film[:, None], kernel, stride=(1, 2, 2), padding=(2, 3, 3))
+    found = convolution(_with_neighbours(film)).reshape(2, 9, 16, 16, 16).transpose(1, 2)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("size", ["small", "published"])

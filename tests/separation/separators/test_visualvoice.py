@@ -6,7 +6,7 @@ from pipeline.errors import ParamsError
 from pipeline.separation.heard import HeardClips
 from pipeline.separation.material import Material, TrainingBatch, TrainingStream
 from pipeline.separation.parts.base import View
-from pipeline.separation.parts.learning import errors_by_order
+from pipeline.separation.parts.learning import at_level, errors_by_order
 from pipeline.separation.parts.trunks import count_weights
 from pipeline.separation.separators.visualvoice import VisualVoice, _fitted, _Networks
 from tests.helpers.talkers import FACTS
@@ -41,7 +41,8 @@ def test_the_published_networks_have_the_published_number_of_weights() -> None:
 
 def test_losses_of_embeddings_reach_all_networks_and_that_of_masks_all_but_the_voice() -> None:
     separator = VisualVoice(params_of("visualvoice", mouth_dropout=0.0), 0)
-    separator._separated(batch_of(2), None).errors.sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+    found = separator._separated(batch_of(2), np.random.default_rng(0))
+    (found.errors.sum() + found.unseen_errors.sum()).backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
     reached = {
         name.split(".")[0] for name, weights in separator.networks.named_parameters() if weights.grad is not None
     }
@@ -73,18 +74,38 @@ def test_each_source_has_the_mask_of_its_own_film() -> None:
 
 
 def test_where_nothing_is_seen_no_film_counts_and_the_best_order_of_different_masks_does() -> None:
-    separator = VisualVoice(params_of("visualvoice", view_dropout=1.0, mouth_dropout=0.0), 0)
-    separator.networks.eval()
-    separator.networks.unseen.data *= 100  # what is seen counts little before the training
-    one, two = batch_of(3), batch_of(3)._replace(mouths=batch_of(3, 1).mouths, faces=batch_of(3, 1).faces)
+    separator = VisualVoice(params_of("visualvoice", unseen_fraction=0.5, mouth_dropout=0.0), 0)
+    networks = separator.networks.eval()
+    networks.unseen.data *= 100  # what is seen counts little before the training
+    one, two = batch_of(4), batch_of(4)._replace(mouths=batch_of(4, 1).mouths, faces=batch_of(4, 1).faces)
     first, second = (separator._separated(batch, np.random.default_rng(0)) for batch in (one, two))
-    assert first.unseen.all()
-    torch.testing.assert_close(first.estimates, second.estimates, atol=0, rtol=0)
-    assert (first.estimates[:, 0] - first.estimates[:, 1]).abs().max() > 1e-6
-    mixture = first.spectra.sum(dim=1, keepdim=True)
-    errors = errors_by_order(first.estimates / mixture, first.spectra, mixture, separator.params)
+    assert first.unseen_errors.shape == (2,)
+    torch.testing.assert_close(first.unseen_errors, second.unseen_errors, atol=0, rtol=0)
+    assert not torch.equal(first.errors, second.errors)
+    stft, films = separator.params.stft, [torch.zeros(2, 2, 16, 28, 28), torch.zeros(2, 2, 3, 32, 32)]
+    sources = torch.from_numpy(one.sources[:2])
+    sources, _ = at_level(sources.sum(dim=1, keepdim=True), sources)
+    nothing = torch.ones(2, 2, dtype=torch.bool)
+    masks = networks(stft.analysis(sources.sum(dim=1)), *films, nothing, separator.params.mask_limit).masks
+    assert (masks[:, 0] - masks[:, 1]).abs().max() > 1e-6
+    spectra = stft.analysis(sources)[..., :-1, :]
+    errors = errors_by_order(masks, spectra, spectra.sum(dim=1, keepdim=True), separator.params)
     straight, crossed = errors[:, 0, 0] + errors[:, 1, 1], errors[:, 0, 1] + errors[:, 1, 0]
-    torch.testing.assert_close(first.errors, torch.minimum(straight, crossed) / 2, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(first.unseen_errors, torch.minimum(straight, crossed) / 2, atol=1e-5, rtol=1e-4)
+
+
+def test_masks_with_nothing_seen_change_none_of_the_others_and_count_by_their_weight() -> None:
+    batch, losses = batch_of(4), []
+    for changes in ({"lambda_unseen": 2.0}, {"lambda_unseen": 0.0}, {"unseen_fraction": 0.0}):
+        all_changes = {"unseen_fraction": 0.5, "lambda_match": 0.0, "lambda_consistency": 0.0} | changes
+        separator = VisualVoice(params_of("visualvoice", **all_changes), 0)
+        separator.networks.eval()
+        losses.append(separator._loss(batch, np.random.default_rng(0)).item())
+        unseen_errors = separator._separated(batch, np.random.default_rng(0)).unseen_errors
+        if "lambda_unseen" in changes:
+            expected = unseen_errors.mean().item()
+    assert losses[1] == pytest.approx(losses[2], abs=1e-6)
+    assert losses[0] - losses[1] == pytest.approx(2 * expected, abs=1e-5)
 
 
 def test_a_view_of_one_brightness_is_blank_and_gives_each_source_a_sound_of_its_own(
