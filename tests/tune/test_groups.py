@@ -1,4 +1,4 @@
-"""Where folds hold out too few groups nothing is chosen: of any model, whatever the seed, by clusters and by sources."""
+"""Where folds hold out too few groups nothing is chosen: of any model, with any seed, by clusters and by sources."""
 
 from collections.abc import Callable
 from pathlib import Path
