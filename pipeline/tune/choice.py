@@ -67,7 +67,7 @@ def why_too_few(n_groups: int) -> str:
     """Return in words why nothing is chosen by so few groups; empty where there are as many as ``FEWEST_GROUPS``.
 
     Args:
-        n_groups: that the folds hold out whole, such as voices, rooms or sources, and of which test clips have others.
+        n_groups: that the folds hold out whole, such as voices, places or sources, and of which test clips have others.
 
     Example:
         >>> why_too_few(2)

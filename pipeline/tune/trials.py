@@ -69,7 +69,7 @@ def check_search(features: AnyPath, sections: Mapping[str, str]) -> None:
 
 
 def why_not_searched(features: AnyPath, budget: Budget, clips: AnyPath | None = None) -> str:
-    """Return in words why trial 0 alone is run, the same for all models; empty where all trials are.
+    """Return in words why trial 0 alone is run, of any model; empty where folds hold out groups enough.
 
     Args:
         features: file of a feature table.
