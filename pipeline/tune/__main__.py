@@ -82,8 +82,8 @@ def tune(
     if why := why_not_searched(features, budget, clips):
         why, trials = f"trial 0, the values of params.yaml, stays, and no other is tried: {why}", 1
     for name, section in sections.items():
-        n_steps = n_fits(trials, folds * repeats)
-        print(f"{name}: {trials} trials, {n_steps} fits; {out / f'{name}.csv'} has a row for each trial", flush=True)
+        n_steps, tried = n_fits(trials, folds * repeats), "1 trial" if trials == 1 else f"{trials} trials"
+        print(f"{name}: {tried}, {n_steps} fits; {out / f'{name}.csv'} has a row for each trial", flush=True)
         found = search(features, name, section, budget, out, clips=clips, sampler=_sampler(sampler))
         chosen = chosen_trial(found, folds)
         print(f"{name}: {why or reason(found, folds)}")

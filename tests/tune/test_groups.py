@@ -76,7 +76,7 @@ def test_the_command_says_how_many_groups_there_are_and_how_many_are_needed(
     said = capsys.readouterr().out
     for name in ("c_cca", "label_probabilities"):
         map_of_0 = read_trials(project_of_models / f"out/{name}.csv")[0].validation_map
-        assert f"{name}: 1 trials, 2 fits; " in said
+        assert f"{name}: 1 trial, 2 fits; " in said
         assert (
             f"""
 {name}: trial 0, the values of params.yaml, stays, and no other is tried: folds hold out 2 groups of clips, and 5 are \
