@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.linalg
 from numpy.typing import NDArray
 from sklearn.cross_decomposition import CCA
 
@@ -49,6 +50,53 @@ def test_correlations_agree_with_scikit_learn() -> None:
     x_scores, y_scores = CCA(n_components=3, max_iter=5000, tol=1e-12).fit_transform(x, y)
     expected = [np.corrcoef(x_scores[:, k], y_scores[:, k])[0, 1] for k in range(3)]
     np.testing.assert_allclose(cca(x, y, 3, ridge=0).correlations, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("x_width", "y_width"), [(40, 70), (70, 40)])
+@pytest.mark.parametrize("n_components", [1, 12, 40])
+def test_the_leading_components_are_those_of_the_whole_decomposition(
+    x_width: int, y_width: int, n_components: int
+) -> None:
+    x, y = views(n=150, x_width=x_width, y_width=y_width)
+    white = [scipy.linalg.inv(scipy.linalg.sqrtm(np.cov(view, rowvar=False, bias=True))) for view in (x, y)]
+    between = (x - x.mean(axis=0)).T @ (y - y.mean(axis=0)) / len(x)
+    u, values, vt = scipy.linalg.svd(white[0] @ between @ white[1], lapack_driver="gesvd")
+    expected_x, expected_y = white[0] @ u[:, :n_components], white[1] @ vt[:n_components].T
+    signs = np.sign(expected_x[np.abs(expected_x).argmax(axis=0), np.arange(n_components)])
+    found = cca(x, y, n_components, ridge=0)
+    np.testing.assert_allclose(found.correlations, values[:n_components], atol=1e-12)
+    np.testing.assert_allclose(found.x_projection, expected_x * signs, atol=1e-8)
+    np.testing.assert_allclose(found.y_projection, expected_y * signs, atol=1e-8)
+
+
+@pytest.mark.parametrize("smallest", [1e-3, 1e-16])
+@pytest.mark.parametrize(("x_width", "y_width"), [(30, 50), (50, 30)])
+def test_correlations_that_are_nearly_nothing_keep_their_size_and_white_variates(
+    smallest: float, x_width: int, y_width: int
+) -> None:
+    rng = np.random.default_rng(0)
+    known = np.geomspace(1, smallest, 30)
+    turns = [np.linalg.qr(rng.standard_normal((width, width)))[0][:, :30] for width in (x_width, y_width)]
+    between = turns[0] * known @ turns[1].T
+    of_white = Covariances(np.zeros(x_width), np.zeros(y_width), np.eye(x_width), np.eye(y_width), between)
+    found = cca_from_covariances(of_white, 30, ridge=0)
+    np.testing.assert_allclose(found.correlations, known, atol=1e-12 if smallest > 1e-8 else 1e-8)
+    for projection in (found.x_projection, found.y_projection):
+        np.testing.assert_allclose(projection.T @ projection, np.eye(30), atol=1e-12)
+
+
+def test_more_components_than_rows_have_the_correlations_of_the_whole_decomposition() -> None:
+    x, y = views(n=12, x_width=60, y_width=50)
+    found = cca(x, y, 50, ridge=0.1)
+    ridged = [
+        of + 0.1 * np.diag(of).mean() * np.eye(len(of)) for of in (np.cov(v, rowvar=False, bias=True) for v in (x, y))
+    ]
+    white = [np.linalg.inv(np.linalg.cholesky(of)) for of in ridged]
+    between = white[0] @ ((x - x.mean(axis=0)).T @ (y - y.mean(axis=0)) / 12) @ white[1].T
+    np.testing.assert_allclose(found.correlations, np.linalg.svd(between, compute_uv=False), atol=1e-9)
+    assert found.correlations[11:].max() < 1e-9
+    for projection, of in zip((found.x_projection, found.y_projection), ridged, strict=True):
+        np.testing.assert_allclose(projection.T @ of @ projection, np.eye(50), atol=1e-9)
 
 
 def test_the_projected_views_correlate_as_stated() -> None:

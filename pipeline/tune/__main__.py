@@ -60,6 +60,9 @@ def tune(
     SECTION.KEY=VALUE of `dvc exp run`, which write them into params.yaml: with `epochs` and without `patience`, so that
     validation clips stop nothing. Where trial 0 stays, nothing changes, its epochs and its patience neither.
 
+    Nothing is tried but trial 0 where folds hold out fewer than 5 groups of clips, such as the clusters of
+    --by-cluster, or sources: they say too little of the other groups that test clips have.
+
     OUT/MODEL.csv has a row for each trial, OUT/MODEL.curves.csv one for each fit, with the MAP of its fold after each
     epoch. They grow as fits end, and the command started again goes on behind the last one. A trial whose training
     diverges has no score: nan.
@@ -67,7 +70,7 @@ def tune(
     from pipeline.settings.params import model_sections
     from pipeline.tune.choice import changes, chosen_trial, reason
     from pipeline.tune.halving import n_fits
-    from pipeline.tune.trials import Budget, check_search
+    from pipeline.tune.trials import Budget, check_search, why_not_searched
     from pipeline.tune.trials import tune as search
 
     budget = Budget(trials, folds, seed, by_cluster, repeats)
@@ -76,12 +79,14 @@ def tune(
     check_search(features, sections)
     beside = features.with_name(CLIPS)
     clips = clips or (beside if beside.exists() else None)
+    if why := why_not_searched(features, budget, clips):
+        why, trials = f"trial 0, the values of params.yaml, stays, and no other is tried: {why}", 1
     for name, section in sections.items():
-        n_steps = n_fits(trials, folds * repeats)
-        print(f"{name}: {trials} trials, {n_steps} fits; {out / f'{name}.csv'} has a row for each trial", flush=True)
+        n_steps, tried = n_fits(trials, folds * repeats), "1 trial" if trials == 1 else f"{trials} trials"
+        print(f"{name}: {tried}, {n_steps} fits; {out / f'{name}.csv'} has a row for each trial", flush=True)
         found = search(features, name, section, budget, out, clips=clips, sampler=_sampler(sampler))
         chosen = chosen_trial(found, folds)
-        print(f"{name}: {reason(found, folds)}")
+        print(f"{name}: {why or reason(found, folds)}")
         print(f"{name}: MAP {chosen.validation_map:.4f} in trial {chosen.number}: {_options(section, changes(chosen))}")
 
 

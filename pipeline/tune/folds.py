@@ -47,11 +47,7 @@ def folds(
             raise DataError("no clip is of the split 'validation'; expected some for 1 fold, or more folds")
         yield np.flatnonzero(splits == "train"), np.flatnonzero(splits == "validation")
         return
-    usable = np.flatnonzero(splits != "test")
-    known = {clip.clip_id: clip for clip in clips}
-    rows = [known.get(table.clip_ids[row]) for row in usable]
-    origins = ([getattr(clip, name, "") for clip in rows] for name in ("source_id", "sha256"))
-    groups = groups_of_equal(table.audio[usable], table.visual[usable], *origins)
+    usable, groups = _usable_groups(table, clips)
     parts = _clusters(table, usable, n_folds, seed) if by_cluster else _draws(table, usable, groups, n_folds, seed)
     for fold, held in enumerate(parts):
         is_fit = ~np.isin(groups, groups[held])
@@ -60,6 +56,16 @@ def folds(
                 f"fold {fold}: a class has no clip left to fit on; expected some that share no sound or picture"
             )
         yield usable[is_fit], usable[held]
+
+
+def n_groups(table: FeatureTable, clips: Iterable[Clip] = ()) -> int:
+    """Return into how many groups the rows fall that a fold holds out as a whole, or not at all.
+
+    Args:
+        table: whose rows of the split ``test`` are left alone.
+        clips: as for ``folds``.
+    """
+    return len(np.unique(_usable_groups(table, clips)[1]))
 
 
 def repeated_folds(
@@ -108,6 +114,15 @@ def groups_of_equal(
         relations: what else each of the n clips may share, such as its recording; an empty text is unknown.
     """
     return groups_of(row_hashes(audio), row_hashes(visual), *relations)
+
+
+def _usable_groups(table: FeatureTable, clips: Iterable[Clip]) -> tuple[Integers, Integers]:
+    """The rows that are not test, (n,), and the group of each."""
+    usable = np.flatnonzero(np.array(table.splits) != "test")
+    known = {clip.clip_id: clip for clip in clips}
+    rows = [known.get(table.clip_ids[row]) for row in usable]
+    origins = ([getattr(clip, name, "") for clip in rows] for name in ("source_id", "sha256"))
+    return usable, groups_of_equal(table.audio[usable], table.visual[usable], *origins)
 
 
 def _some(rows: Integers, seed: int) -> Integers:

@@ -3,21 +3,16 @@
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import DataError, DivergenceError, ParamsError
 from pipeline.formats.files import file_sha256
-from pipeline.settings.environment import chosen_workers
-from pipeline.settings.interrupt import held_back_interrupts, kill_workers
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import progress
-from pipeline.tune.choice import FoldCurve, Trial, scored
+from pipeline.tune.choice import FoldCurve, Trial, scored, why_too_few
 from pipeline.tune.halving import n_fits, rungs, survivors
 from pipeline.tune.samplers import RandomSampler, Sampler, Space
 from pipeline.tune.tables import (
@@ -29,10 +24,7 @@ from pipeline.tune.tables import (
     write_curves,
     write_trials,
 )
-
-FoldKey = tuple[int, int]  # a trial's number, a fold
-Outcome = tuple[FoldKey, FoldCurve, str]  # and what went wrong
-Workers = Callable[[Callable[[FoldKey], Outcome], Sequence[FoldKey]], Iterable[Outcome]]
+from pipeline.tune.workers import FoldKey, Outcome, Workers, workers_of_machine
 
 
 class Budget(NamedTuple):
@@ -76,6 +68,28 @@ def check_search(features: AnyPath, sections: Mapping[str, str]) -> None:
     FeatureTable.load(features)
 
 
+def why_not_searched(features: AnyPath, budget: Budget, clips: AnyPath | None = None) -> str:
+    """Return in words why trial 0 alone is run, of any model; empty where folds hold out groups enough.
+
+    Args:
+        features: file of a feature table.
+        budget: that is asked for. One fold is of the table's own validation rows, and no group is held out.
+        clips: as in ``tune``.
+
+    Raises:
+        DataError: the features or the clips cannot be read.
+    """
+    from pipeline.formats.clips import read_clips
+    from pipeline.formats.feature_table import FeatureTable
+    from pipeline.tune.folds import n_groups
+
+    if budget.n_folds == 1:
+        return ""
+    if budget.by_cluster:
+        return why_too_few(budget.n_folds)
+    return why_too_few(n_groups(FeatureTable.load(features), [] if clips is None else read_clips(clips)))
+
+
 def tune(
     features: AnyPath,
     name: str,
@@ -87,6 +101,8 @@ def tune(
     sampler: type[Sampler] = RandomSampler,
 ) -> list[Trial]:
     """Return the trials, after running the fits that the table of curves does not hold yet.
+
+    Where ``why_not_searched`` has a reason, trial 0 alone is run.
 
     Args:
         features: file of a feature table; rows of its split ``test`` are not looked at.
@@ -111,16 +127,17 @@ def tune(
     module = model_module(name)
     base = load_params(section, module.Params)
     parts, facts = _folds(features, budget, clips)
+    n_trials = 1 if why_not_searched(features, budget, clips) else budget.n_trials
     space_facts = {"base": base.model_dump(), "search": getattr(module, "SEARCH", {}), "sampler": sampler.name}
     made_with = json.dumps(facts | space_facts, sort_keys=True)
     search = _SearchState(name, made_with, out, "epochs" in module.Params.model_fields)
     drawn_by = sampler(Space(module, base, budget.seed, out / name, search.study))
-    n_steps = n_fits(budget.n_trials, len(parts))
-    with _workers() as workers, progress(f"tune, {name}", n_steps, "fit") as advance:
+    n_steps = n_fits(n_trials, len(parts))
+    with workers_of_machine() as workers, progress(f"tune, {name}", n_steps, "fit") as advance:
         fit = partial(_run, features, name, parts, budget.seed, base.model_dump(), search.drawn)
         run = partial(search.run, workers, fit, advance)
         first, *later = rungs(len(parts))
-        numbers = range(budget.n_trials)
+        numbers = range(n_trials)
         batches: list[Sequence[int]] = [[number] for number in numbers] if drawn_by.is_guided else [numbers]
         for batch in batches:
             search.drawn.update({number: drawn_by.draw(number) for number in batch})
@@ -230,26 +247,6 @@ class _SearchState:
     def _is_done(self, key: FoldKey) -> bool:
         """Whether a fit of these parameters is there."""
         return key in self.fits and self.fits[key].params == self.drawn[key[0]]
-
-
-@contextmanager
-def _workers() -> Iterator[Workers]:
-    """Give what runs fits, $AVR_WORKERS at a time (default: one a core), each on one thread; outcomes come in order."""
-    n_workers = chosen_workers()
-    if n_workers == 1:
-        yield map
-        return
-    with ProcessPoolExecutor(n_workers, get_context("spawn")) as pool:
-
-        def in_order(run: Callable[[FoldKey], Outcome], keys: Sequence[FoldKey]) -> Iterable[Outcome]:
-            with held_back_interrupts():
-                return pool.map(run, keys)
-
-        try:
-            yield in_order
-        except BaseException:
-            kill_workers()  # which a pool waits for, perhaps for minutes
-            raise
 
 
 def _run(

@@ -12,7 +12,7 @@ from pipeline.model_parts.base import model_module
 from pipeline.settings.params import load_params
 from pipeline.tune.choice import Trial, changes, chosen_trial
 from pipeline.tune.tables import read_trials
-from pipeline.tune.trials import Budget
+from pipeline.tune.trials import Budget, why_not_searched
 from studies.ablation import MODEL, PRESETS
 from studies.comparison import code, sets
 from studies.comparison.fits import Fit
@@ -57,6 +57,12 @@ class SetLines(NamedTuple):
     presets: list[Line]
 
     @property
+    def why_not_searched(self) -> str:
+        """In words why no trial but 0 was tried on the folds of the set; empty where others were."""
+        first = self.searches[0]
+        return why_not_searched(first.features, first.budget, first.clips)
+
+    @property
     def fits(self) -> list[Fit]:
         """All of them, each once."""
         lines = [*self.models, *self.presets]
@@ -78,10 +84,15 @@ def check_models(sections: Mapping[str, str]) -> None:
 
 
 def searches(features: Path, sections: Mapping[str, str], budget: Budget, work: Path) -> list[Search]:
-    """Return the searches for the parameters of every model on one table, each in a folder of its code."""
+    """Return the searches for the parameters of every model on one table, each in a folder of its code.
+
+    Where nothing can be chosen (``why_not_searched``) a search is of trial 0 alone, for its validation MAP.
+    """
     of_table = work / "tune" / features.stem
     folders = {model: of_table / code.code_hash(code.SEARCH, model)[:16] for model in sections}
     clips = sets.clips_file(features) if sets.clips_file(features).exists() else None
+    if why_not_searched(features, budget, clips):
+        budget = budget._replace(n_trials=1)
     return [Search(features, model, section, budget, folders[model], clips) for model, section in sections.items()]
 
 

@@ -15,7 +15,7 @@ from pipeline.retrieval.cosines import Array
 from pipeline.tune.trials import Budget
 from studies import tuning
 from studies.ablation import MODEL, PRESETS
-from studies.comparison import ensembles, orders, pictures, tables
+from studies.comparison import ensembles, orders, pictures, repeated, tables
 from studies.comparison.fits import Fit
 from studies.comparison.jobs import Search
 from studies.comparison.lines import FORMS, PRESET_FORMS, Form, Line, SetLines
@@ -26,6 +26,7 @@ from studies.comparison.tables import Lead, MeasuredLine
 PACKAGES = ("numpy", "scipy", "scikit-learn", "torch")  # whose versions the page names
 TEMPLATE = "page.md.jinja"
 NAME = "results"  # of the page, and of the folder of its pictures
+NOT_SEARCHED = "none, as shipped"  # where trial 0 alone can be chosen, whatever the seed
 NO_INTERVAL = "one group: no interval"
 UNIT = "groups of test clips"  # which the intervals and the tests move as a whole
 HEADS = (
@@ -88,7 +89,9 @@ def write(folder: Path, run: Study, of_sets: Sequence[SetLines], again: Sequence
     by_name = {lines.features.stem: lines for lines in of_sets}
     repeats = dict(zip(by_name, again, strict=True))
     presets = {name: _of_forms(lines.presets, "full", PRESET_FORMS) for name, lines in by_name.items()}
-    gains = {name: _gains(lines, repeats[name]) for name, lines in by_name.items()}
+    compared = {name: _compared(lines, repeats[name], run) for name, lines in by_name.items()}
+    gains = {name: _gains(lines, repeats[name], compared[name]) for name, lines in by_name.items()}
+    searched = [row for of_set in gains.values() for of, row in of_set if of != NOT_SEARCHED]
     correlations = {
         name: {model: tables.correlations(fit) for model, fit in shown(lines).items()}
         for name, lines in by_name.items()
@@ -103,18 +106,15 @@ def write(folder: Path, run: Study, of_sets: Sequence[SetLines], again: Sequence
             facts={name: tables.facts(lines) for name, lines in by_name.items()},
             models={name: _of_forms(lines.models, MODEL) for name, lines in by_name.items()},
             ensembles={name: _added_up(lines) for name, lines in by_name.items()},
+            not_searched={name: why for name, lines in by_name.items() if (why := lines.why_not_searched)},
             orders={
-                name: orders.orders(
-                    lines, repeats[name].lines, [job.model for job in next(iter(repeats[name].searches.values()))]
-                )
+                name: orders.orders(lines, repeats[name].lines, [job.model for job in compared[name]])
                 for name, lines in by_name.items()
-                if repeats[name].searches
+                if compared[name]
             },
             n_other_firsts=orders.n_other_firsts,
             gains=gains,
-            gain_in_words=tuning.summary([row for of_set in gains.values() for _, row in of_set])
-            if any(gains.values())
-            else "",
+            gain_in_words=tuning.summary(searched) if searched else "",
             presets=presets,
             preset_names=list(PRESETS),
             correlations=correlations,
@@ -137,14 +137,20 @@ def write_trials(folder: Path, searches: Sequence[Search]) -> None:
         write_atomically(folder / NAME / "trials" / job.features.stem / table.name, table.read_bytes())
 
 
-def _gains(lines: SetLines, of_set: Repeats) -> list[tuple[str, tuning.SearchRow]]:
+def _compared(lines: SetLines, of_set: Repeats, run: Study) -> list[Search]:
+    """The searches of the page that others are compared with, and those of a set that is not searched."""
+    name = lines.features.stem
+    return (
+        repeated.compared(lines.searches, run.again)
+        if name in run.again_on and (of_set.searches or lines.why_not_searched)
+        else []
+    )
+
+
+def _gains(lines: SetLines, of_set: Repeats, compared: Sequence[Search]) -> list[tuple[str, tuning.SearchRow]]:
     """What each search of the models that were searched again gained on test rows."""
-    if not of_set.searches:
-        return []
-    models = {job.model for jobs in of_set.searches.values() for job in jobs}
-    rows = [
-        ("this page", row) for row in tuning.measured([job for job in lines.searches if job.model in models], lines)
-    ]
+    of_page = NOT_SEARCHED if lines.why_not_searched else "this page"
+    rows = [(of_page, row) for row in tuning.measured(compared, lines)]
     for of, jobs in of_set.searches.items():
         rows += [(of, row) for row in tuning.measured(jobs, of_set.lines[of])]
     return rows

@@ -17,7 +17,7 @@ class Repeats(NamedTuple):
     """Further searches on one set, by what is other about them.
 
     Attributes:
-        searches: the searches of all models that were searched again.
+        searches: the searches of all models that were searched again; none where trial 0 alone can be chosen.
         lines: what each came to.
     """
 
@@ -36,13 +36,23 @@ def check_models(models: Sequence[str], sections: Mapping[str, str]) -> None:
             raise ParamsError(f"--again {name}: no such model; expected some of {', '.join(sections)}")
 
 
+def compared(of_set: Sequence[Search], models: Sequence[str]) -> list[Search]:
+    """Return those of the searches on a set, of all models, that others are compared with.
+
+    Args:
+        of_set: those of the page.
+        models: that are searched again. On a set of one fold there are none: nothing can be clearly ahead there.
+    """
+    return [job for job in of_set if job.model in models and job.budget.n_folds > 1]
+
+
 def searches(
     of_set: Sequence[Search], budget: Budget, n_searches: int, models: Sequence[str], work: Path
 ) -> dict[str, list[Search]]:
     """Return the searches on a set beside those of the page, by what is other about them.
 
-    A set of one fold has none, since nothing can be clearly ahead there. One whose folds are clusters has a search by
-    folds of rows.
+    A set of which trial 0 alone is tried has none, since any seed leaves it. One whose folds are clusters has a search
+    by folds of rows.
 
     Args:
         of_set: those of the page, of all models.
@@ -51,7 +61,7 @@ def searches(
         models: that are searched again.
         work: folder of the results; each search has a folder of its own there.
     """
-    some = [job for job in of_set if job.model in models and job.budget.n_folds > 1]
+    some = [job for job in compared(of_set, models) if job.budget.n_trials > 1]
     if not some:
         return {}
     others = {f"search {seed}": some[0].budget._replace(seed=seed) for seed in range(1, n_searches)}

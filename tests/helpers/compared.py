@@ -22,7 +22,7 @@ Rows = NDArray[np.floating]
 SECTIONS = {"dual_subspace": "model", "cca": "baselines.cca", "c_cca": "baselines.c_cca"}
 SHIPPED = "As shipped in params.yaml"
 SEEDS = (0, 1)
-BUDGET = Budget(n_trials=2, n_folds=2, seed=0, by_cluster=True)
+BUDGET = Budget(n_trials=2, n_folds=5, seed=0, by_cluster=True)
 
 
 def features(noise_in_test: bool = False) -> FeatureTable:
@@ -47,8 +47,9 @@ def features(noise_in_test: bool = False) -> FeatureTable:
     )
 
 
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["work", "tiny=features.safetensors", "--trials", "2", "--clusters", "tiny=2", "--seeds", *map(str, SEEDS)]
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, n_clusters: int = BUDGET.n_folds) -> None:
+    words = ["work", "tiny=features.safetensors", "--trials", "2", "--clusters", f"tiny={n_clusters}"]
+    words += ["--seeds", *map(str, SEEDS)]
     words += ["--searches", "2", "--again", "dual_subspace", "c_cca"]
     monkeypatch.chdir(folder)
     monkeypatch.setenv("AVR_WORKERS", "1")

@@ -81,7 +81,7 @@ def test_the_verdict_names_the_best_published_rival(
 
 def test_the_validation_map_and_the_tuned_params_are_those_of_the_chosen_trial(finished: Path) -> None:
     trials = read_trials(trial_table(finished / "work", "dual_subspace"))
-    best = chosen_trial(trials, 2)
+    best = chosen_trial(trials, BUDGET.n_folds)
     assert len(trials) == 2
     shown = cells(finished, "The tuned parameters", "`dual_subspace`")[2]
     assert cells(finished, "Tuned", "`dual_subspace`")[1] == f"{best.validation_map:.3f}"
@@ -118,6 +118,31 @@ def test_a_run_after_a_killed_one_computes_what_is_missing_alone_and_writes_the_
     assert f"score {len(missing)} of {len(missing)}" in capsys.readouterr().out
     assert page_bytes(folder) == page_before
     assert len(page_before) == 4 + len(SECTIONS)  # the page, three pictures, the trials
+
+
+def test_a_set_whose_folds_hold_out_two_groups_is_not_searched_and_tuned_is_as_shipped(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(finished, tmp_path / "copy"))
+    for kind in ("tune", "search-1", "folds-by-row"):
+        shutil.rmtree(folder / "work" / kind)
+    run(folder, monkeypatch, n_clusters=2)
+    assert "score" not in capsys.readouterr().out  # the tuned fits are the shipped ones, which are there
+    assert not (folder / "work/search-1").exists()
+    for name in SECTIONS:
+        assert [trial.number for trial in read_trials(folder / f"docs/results/trials/tiny/{name}.csv")] == [0]
+        assert cells(folder, "Tuned", f"`{name}`")[2:] == cells(folder, SHIPPED, f"`{name}`")[2:]
+    text = (folder / "docs/results.md").read_text()
+    why = (
+        "folds hold out 2 groups of clips, and 5 are needed: fewer say too little of the new ones that test clips have"
+    )
+    assert f"\n- **tiny is not searched**, with no seed and for no model: {why}. Tuned is as shipped there.\n" in text
+    assert "so below it in none of 2 searches of 2 models.\n" in text
+    for name in ("dual_subspace", "c_cca"):
+        test_map = cells(folder, SHIPPED, f"`{name}`")[4].partition(" ")[0]
+        assert f"| tiny | none, as shipped | `{name}` | 0 | +0.0 | {test_map} | {test_map} | +0.0 | " in text
+    assert "| seed 1 alone |" in text
+    assert not any(of in text for of in ("| search 1 |", "| folds by row |", " searches 0 chose another trial"))
 
 
 def test_after_an_edit_of_a_model_its_search_and_its_fits_are_missing_and_no_others(

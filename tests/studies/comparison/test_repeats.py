@@ -117,13 +117,13 @@ def test_orders_are_by_the_mean_of_the_seeds_by_each_seed_and_by_other_searches(
 def test_further_searches_have_other_seeds_and_folders_and_clusters_are_compared_with_folds_by_row() -> None:
     budget = Budget(12, 6, 0)
     of_set = [
-        Search(Path("a.safetensors"), name, "s", Budget(12, 2, 0, by_cluster=True), Path(f"work/tune/a/{name}"), None)
+        Search(Path("a.safetensors"), name, "s", Budget(12, 5, 0, by_cluster=True), Path(f"work/tune/a/{name}"), None)
         for name in ("cca", "dscmr")
     ]
     found = repeated.searches(of_set, budget, 3, ["dscmr"], Path("work"))
     assert {of: [job.budget for job in jobs] for of, jobs in found.items()} == {
-        "search 1": [Budget(12, 2, 1, by_cluster=True)],
-        "search 2": [Budget(12, 2, 2, by_cluster=True)],
+        "search 1": [Budget(12, 5, 1, by_cluster=True)],
+        "search 2": [Budget(12, 5, 2, by_cluster=True)],
         "folds by row": [budget],
     }
     jobs = [*of_set, *(job for jobs in found.values() for job in jobs)]

@@ -1,5 +1,6 @@
 """The test clips of a set: they choose nothing, come as they were published, and are counted by groups."""
 
+import json
 from pathlib import Path
 
 import h5py
@@ -10,8 +11,12 @@ from scipy import stats
 
 from pipeline.formats.clips import read_clips
 from pipeline.formats.feature_table import FeatureTable
+from pipeline.model_parts.base import Pairs
+from pipeline.models import dscmr
+from pipeline.settings.params import load_params
 from studies.comparison import fits, jobs, lines, sets, tables
 from tests.helpers.compared import BUDGET, SECTIONS, SEEDS, SHIPPED, cells, features, scores, trial_table
+from tests.helpers.project import ROOT
 
 
 def of_pictures(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -68,6 +73,23 @@ def test_test_rows_play_no_part_in_the_search(finished: Path, tmp_path: Path, mo
     for name in SECTIONS:
         noisy, clean = (trial_table(work, name).read_text().splitlines() for work in (tmp_path, finished / "work"))
         assert noisy[1:] == clean[1:]  # the first line names the features
+
+
+@pytest.mark.parametrize("patience", [None, 1])
+def test_a_fit_is_that_of_all_validation_rows_whether_they_stop_it_or_not(
+    patience: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features().save(tmp_path / "tiny.safetensors")
+    params = load_params("baselines.dscmr", dscmr.Params, ROOT / "params.yaml")
+    params = params.model_copy(update={"epochs": 30, "patience": patience})
+    text = json.dumps(params.model_dump(mode="json"))
+    fit = fits.Fit(tmp_path / "tiny.safetensors", "", "dscmr", text, 0, "", tmp_path)
+    fits.embed(fit)
+    model = dscmr.Model(params, 0)
+    history = model.fit(Pairs(*features().rows("train")), Pairs(*features().rows("validation")))
+    assert (len(history) < 30) == (patience is not None)
+    expected = model.embed_audio(features().rows("test")[0])
+    np.testing.assert_array_equal(tables.read(fit, "embeddings")["test_audio"], expected)
 
 
 def test_published_features_keep_their_test_rows_and_give_the_same_bytes_twice(
