@@ -49,9 +49,10 @@ repro: .venv/installed  # install, and run what has changed: demo videos -> metr
 	@echo "To share it by dvc push, name a remote first: .venv/bin/dvc remote add -d NAME URL"
 
 separation: .venv/installed  # the second pipeline: whose sound is it, on films of its own -> separation/*/metrics.json
-	.venv/bin/dvc repro $(TASKS:%=separation/dvc.yaml:evaluate@%)
+	.venv/bin/dvc repro $(TASKS:%=separation/dvc.yaml:report@%)
 	@echo
-	@echo "The numbers:  $(TASKS:%=$(CURDIR)/separation/%/metrics.json) (docs/separation.md says what they mean)"
+	@echo "The numbers:     $(TASKS:%=$(CURDIR)/separation/%/metrics.json) (docs/separation.md says what they mean)"
+	@echo "To listen to:    $(TASKS:%=$(CURDIR)/separation/%/report/index.html) (open it in a browser)"
 
 install: .venv/installed  # make the environment, .venv, and run nothing
 

@@ -8,7 +8,7 @@ import yaml
 from tests.helpers.project import Project, ran
 from tests.helpers.separation import SMALL, separation_params
 
-SPEECH = "separation/dvc.yaml:evaluate@speech"  # all that one task needs, as `make separation` asks for it
+SPEECH = "separation/dvc.yaml:report@speech"  # all that one task needs, as `make separation` asks for it
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,10 @@ def test_the_second_pipeline_runs_and_a_second_time_only_looks_for_clips(project
     stages = {name.partition(":")[2] for name in ran(first_output)}
     names = ("audio_only", "visualvoice")
     members = [f"{stage}@speech-{name}" for stage in ("train", "separate") for name in names]
-    once = [f"{stage}@speech" for stage in ("clips", "sounds", "views", "mixtures", "evaluate")]
+    once = [f"{stage}@speech" for stage in ("clips", "sounds", "views", "mixtures", "evaluate", "report")]
     assert stages == {*once, *members}
     assert (project.folder / "separation/speech/metrics.json").exists()
+    assert (project.folder / "separation/speech/report/index.html").exists()
     assert not (project.folder / "metrics.json").exists()
     again = project.dvc("repro", SPEECH)
     assert {name.partition(":")[2] for name in ran(again)} == {"clips@speech"}
@@ -56,6 +57,6 @@ def test_the_second_pipeline_runs_and_a_second_time_only_looks_for_clips(project
 def test_an_experiment_changes_one_number_and_runs_what_depends_on_it(project: Project) -> None:
     changed = "separation/speech/params.yaml:evaluate.bootstrap_draws=60"
     output = project.dvc("exp", "run", SPEECH, "-S", changed)
-    assert {name.partition(":")[2] for name in ran(output)} == {"clips@speech", "evaluate@speech"}
+    assert {name.partition(":")[2] for name in ran(output)} == {"clips@speech", "evaluate@speech", "report@speech"}
     params = yaml.safe_load(Path(project.folder / "separation/speech/params.yaml").read_text())
     assert params["evaluate"]["bootstrap_draws"] == 60

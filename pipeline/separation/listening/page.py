@@ -1,8 +1,8 @@
 """The page to listen to a run by: its rows with their intervals, and mixtures beside what was made of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.report.rendering import new_environment
 from pipeline.separation.listening.examples import Example
@@ -19,6 +19,47 @@ COLUMNS = {
     "pesq": "PESQ",
 }
 DIGITS = {"stoi": 2, "pesq": 2}  # of the others one
+
+
+class MeasureTable(NamedTuple):
+    """A section of metrics.json that is a table of the page.
+
+    Attributes:
+        title: of the table.
+        caption: what its numbers are.
+        columns: words of each number; the first one has an interval.
+        digits: of numbers that are no counts.
+    """
+
+    title: str
+    caption: str
+    columns: Mapping[str, str]
+    digits: int = 2
+
+
+MEASURES = {
+    "matching": MeasureTable(
+        "Faces and voices",
+        "Every test face with every test voice of another clip, by the cosine of their embeddings; chance has 0.5.",
+        {"auc": "AUC", "eer": "EER", "n_pairs": "pairs"},
+    ),
+    "silence": MeasureTable(
+        "Who is silent",
+        "What is made of a source that is not heard, and looks so: its level under the mixture. Lower is better.",
+        {"silent_target_db": "level, dB", "n_mixtures": "mixtures"},
+        digits=1,
+    ),
+    "localisation": MeasureTable(
+        "Where it sounds",
+        "The hottest pixels, as many as the true box has, and that box; cIoU is how often they overlap by half.",
+        {"ciou": "cIoU", "iou": "IoU", "auc": "AUC", "pointing": "pointing", "n_clips": "clips"},
+    ),
+    "synchrony": MeasureTable(
+        "Sound and film in time",
+        "How often a film is nearer to its own sound than to that of another time; 0.5 is chance.",
+        {"sync_accuracy": "right", "n_films": "films"},
+    ),
+}
 
 
 def page(task: str, metrics: Mapping[str, Any], examples: Mapping[str, Sequence[Example]]) -> str:
@@ -40,7 +81,7 @@ def page(task: str, metrics: Mapping[str, Any], examples: Mapping[str, Sequence[
         kinds=_kinds(rows),
         rows=[(name, row, {key: _in_words(row, key) for key in COLUMNS}) for name, row in rows.items()],
         ranked=sorted(played, key=lambda name: -rows[name]["si_sdr_improvement"]),
-        facts=dict(_facts(metrics)),
+        measures=[(measure, _table(measure, metrics[key])) for key, measure in MEASURES.items() if metrics.get(key)],
     )
 
 
@@ -60,15 +101,17 @@ def _kinds(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return kinds if len(kinds) > 1 else []
 
 
-def _facts(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What metrics.json says of other things than rows, as names with numbers in words."""
-    for section in ("matching", "silence", "localisation", "synchrony"):
-        for name, values in metrics.get(section, {}).items():
-            members = values.items() if isinstance(values, Mapping) else [("", values)]
-            numbers = [f"{key} {_number(value)}".strip() for key, value in members if isinstance(value, int | float)]
-            yield f"{section}, {name}", ", ".join(numbers)
+def _table(measure: MeasureTable, values: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """The rows of a table: a name, and a cell a column."""
+    return [[name, *(_cell(measure, key, of_name) for key in measure.columns)] for name, of_name in values.items()]
 
 
-def _number(value: float) -> str:
-    """A count as it is, another number with three digits."""
-    return str(value) if isinstance(value, int) else f"{value:.3g}"
+def _cell(measure: MeasureTable, key: str, values: Mapping[str, Any]) -> str:
+    """A count as it is, another number with its digits, the first one with half the width of its interval."""
+    if key not in values:
+        return "-"
+    if isinstance(values[key], int):
+        return str(values[key])
+    number = f"{values[key]:.{measure.digits}f}"
+    has_interval = key == next(iter(measure.columns)) and values.get("margin")
+    return f"{number} ± {values['margin']:.{measure.digits}f}" if has_interval else number

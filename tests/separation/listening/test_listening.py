@@ -142,7 +142,8 @@ def metrics() -> dict[str, Any]:
             "mixture": {"si_sdr_improvement": 0.0, "margin": 0.0, "by_kind": {}},
             "audio_only": own | {"permutation": "best"},
         },
-        "matching": {"visualvoice": {"auc": 0.741, "n_pairs": 12}},
+        "matching": {"visualvoice": {"auc": 0.741, "margin": 0.0601, "n_pairs": 12}},
+        "localisation": {"centre": {"ciou": 0.15, "margin": 0.0, "n_clips": 7}},
     }
 
 
@@ -163,7 +164,8 @@ def test_the_page_says_the_numbers(written: Written) -> None:
     assert heads == ["row", "SI-SDR over the mixture, dB", "SDR, dB", "STOI", "apart in pitch", "close pitch"]
     assert mixture == ["mixture", "0.0", "-", "-", "-", "-"]
     assert own == ["audio_only (in its best order)", "2.3 ± 0.6", "3.0", "0.88", "3.8", "1.2"]
-    assert "matching, visualvoice: auc 0.741, n pairs 12" in seen.text
+    assert seen.table("faces and voices")[1:] == [["visualvoice", "0.74 ± 0.06", "-", "12"]]
+    assert seen.table("where it sounds")[1:] == [["centre", "0.15", "-", "-", "-", "7"]]
     assert "audio_only gains +2.3 dB ± 0.6 of SI-SDR over the mixture." in " ".join(seen.text.split())
 
 
