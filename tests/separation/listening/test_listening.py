@@ -139,7 +139,11 @@ def metrics() -> dict[str, Any]:
         "dataset": {"n_test_people": 6},
         "mixtures": {"n_test": 5},
         "rows": {
-            "mixture": {"si_sdr_improvement": 0.0, "margin": 0.0, "by_kind": {}},
+            "mixture": {
+                "si_sdr_improvement": 0.0,
+                "margin": 0.0,
+                "by_kind": {"close_pitch": {"si_sdr_improvement": -0.02}},
+            },
             "audio_only": own | {"permutation": "best"},
         },
         "matching": {"visualvoice": {"auc": 0.741, "margin": 0.0601, "n_pairs": 12}},
@@ -162,7 +166,7 @@ def test_the_page_says_the_numbers(written: Written) -> None:
     seen = Page(page("speech", metrics(), {"audio_only": written.examples}))
     heads, mixture, own = seen.table("row")
     assert heads == ["row", "SI-SDR over the mixture, dB", "SDR, dB", "STOI", "apart in pitch", "close pitch"]
-    assert mixture == ["mixture", "0.0", "-", "-", "-", "-"]
+    assert mixture == ["mixture", "0.0", "-", "-", "-", "0.0"]  # zero has no sign
     assert own == ["audio_only (in its best order)", "2.3 ± 0.6", "3.0", "0.88", "3.8", "1.2"]
     assert seen.table("faces and voices")[1:] == [["visualvoice", "0.74 ± 0.06", "-", "12"]]
     assert seen.table("where it sounds")[1:] == [["centre", "0.15", "-", "-", "-", "7"]]
