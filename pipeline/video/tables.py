@@ -39,11 +39,11 @@ def check_tables(boxes: BoxFile) -> None:
 
 def _check_sizes(boxes: BoxFile, table: Box) -> None:
     """Refuse a table of sizes that declares too many packets, or too large ones; it has no entries if all are equal."""
-    are_equal, n_packets = (boxes.number_at(table.content + at) for at in (_COUNT_AT, _TABLE_AT))
-    n_held = _MOST_PACKETS_A_BYTE * boxes.n_bytes if are_equal else _n_held(boxes, table) // 4
+    size_of_all, n_packets = (boxes.number_at(table.content + at) for at in (_COUNT_AT, _TABLE_AT))
+    n_held = _MOST_PACKETS_A_BYTE * boxes.n_bytes if size_of_all else _n_held(boxes, table) // 4
     if n_packets > n_held:
         raise _refusal(boxes, table, f"{n_packets} entries of")
-    largest = 0 if are_equal else _largest_packet(boxes, table, n_packets)
+    largest = size_of_all or _largest_packet(boxes, table, n_packets)
     if largest > boxes.n_bytes:
         raise _refusal(boxes, table, f"a packet of {largest} bytes by")
 

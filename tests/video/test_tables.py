@@ -40,10 +40,13 @@ def test_more_packets_than_the_file_can_hold_are_refused(packet_bytes: int, tmp_
         sample_frames(path)
 
 
-@pytest.mark.parametrize("packet_bytes", [1 << 29, (1 << 32) - 1])
-def test_a_packet_that_is_larger_than_its_file_is_refused(packet_bytes: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("are_equal", [False, True])
+@pytest.mark.parametrize("packet_bytes", [1 << 29, (1 << 30) - 256, (1 << 32) - 1])
+def test_a_packet_that_is_larger_than_its_file_is_refused(packet_bytes: int, are_equal: bool, tmp_path: Path) -> None:
     path = write_media(tmp_path / "clip.mp4", B_PICTURES, Sound(), movflags="faststart")
-    declared(path, b"stsz", 0, len(B_PICTURES.times), 100, packet_bytes)
+    n_packets = len(B_PICTURES.times)
+    sizes = [packet_bytes, n_packets] if are_equal else [0, n_packets, 100, packet_bytes]
+    declared(path, b"stsz", *sizes)
     with pytest.raises(
         ClipError, match=rf"a packet of {packet_bytes} bytes by its index \(stsz\) in a file of \d+ bytes"
     ):
