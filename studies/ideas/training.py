@@ -32,7 +32,7 @@ class MixedPairs(Network):
         a, v = mixed(audio, partners, weight), mixed(visual, partners, weight)
         with torch.random.fork_rng():
             own = super().loss(a, v, labels_onehot)  # type: ignore[safe-super]  # of the network behind this class
-        others = super().loss(a, v, labels_onehot[partners])  # type: ignore[safe-super]
+        others = super().loss(a, v, labels_onehot[partners])  # type: ignore[safe-super]  # likewise
         return weight * own + (1 - weight) * others
 
 

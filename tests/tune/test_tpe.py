@@ -37,7 +37,7 @@ PICKY = SimpleNamespace(
 BASE = PickyParams(rate=50.0, n=3, kind="a")  # its rate lies in no range
 
 
-def sampler(folder: Path, seed: int = 0, study: str = "s", module: Any = PICKY) -> TpeSampler:  # noqa: ANN401
+def sampler(folder: Path, seed: int = 0, study: str = "s", module: Any = PICKY) -> TpeSampler:  # noqa: ANN401 - a module
     return TpeSampler(Space(module, BASE, seed, folder / "picky", study))
 
 
@@ -121,7 +121,7 @@ def test_a_kill_among_refused_draws_changes_no_other(tmp_path: Path, monkeypatch
 def killed_at_a_refusal(tell: Any) -> Any:  # noqa: ANN401 - Optuna's
     """A tell that ends the process, so to say, right after the first draw that was refused."""
 
-    def told(trial: Any, value: float) -> None:  # noqa: ANN401
+    def told(trial: Any, value: float) -> None:  # noqa: ANN401 - Optuna's
         tell(trial, value)
         if value == 0:
             raise KeyboardInterrupt
