@@ -6,23 +6,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.clip_jobs.cache import ClipCache
-from pipeline.clip_jobs.engines import prepare
 from pipeline.clip_jobs.loop import write_nothing
 from pipeline.formats import rejects
 from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256
 from tests.helpers.clip_folder import CONTENTS, SIZES, Folder
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _workers_start_warm() -> None:
-    prepare(["pipeline.clip_jobs.loop", "tests.helpers.clip_work"])
-
-
-@pytest.fixture(autouse=True)
-def _two_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AVR_WORKERS", "2")
-    monkeypatch.delenv("AVR_ENGINE", raising=False)
+pytestmark = pytest.mark.usefixtures("_workers_start_warm", "_two_workers")
 
 
 def test_every_clip_gets_its_result(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.clip_jobs.engines import prepare
 from pipeline.errors import DataError
 from pipeline.formats import rejects
 from pipeline.settings.limits import Limits
@@ -15,16 +14,7 @@ from tests.helpers.project import ROOT
 
 LIMITS = load_params("limits", Limits, ROOT / "params.yaml")
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _workers_start_warm() -> None:
-    prepare(["pipeline.clip_jobs.loop", "tests.helpers.clip_work"])
-
-
-@pytest.fixture(autouse=True)
-def _two_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AVR_WORKERS", "2")
-    monkeypatch.delenv("AVR_ENGINE", raising=False)
+pytestmark = pytest.mark.usefixtures("_workers_start_warm", "_two_workers")
 
 
 def test_a_refused_clip_is_noted_and_the_others_go_on(tmp_path: Path) -> None:
