@@ -18,7 +18,8 @@ class Muon(torch.optim.Optimizer):
     """Momentum (Nesterov's), made orthogonal; see `orthogonal`.
 
     Args:
-        weights: of any shape of two dimensions or more; rows are outputs, all else is flattened.
+        weights: of two dimensions or more. Rows are the first one, the outputs of a convolution or the inputs of a
+            transposed one; all else is flattened.
         lr: length of a step: every singular value of what is subtracted is about this, times the square root of rows
             over columns where there are more rows.
         momentum: how much of the mean of the gradients before is kept.
@@ -40,8 +41,9 @@ class Muon(torch.optim.Optimizer):
             for weights in group["params"]:
                 if weights.grad is None:
                     continue
-                mean = self.state[weights].setdefault("mean", torch.zeros_like(weights.grad))
-                mean.lerp_(weights.grad, 1 - group["momentum"])
+                if "mean" not in self.state[weights]:
+                    self.state[weights]["mean"] = torch.zeros_like(weights.grad)
+                mean = self.state[weights]["mean"].lerp_(weights.grad, 1 - group["momentum"])
                 ahead = weights.grad.lerp(mean, group["momentum"]).flatten(1)
                 n_rows, n_columns = ahead.shape
                 move = orthogonal(ahead) * max(1.0, n_rows / n_columns) ** 0.5

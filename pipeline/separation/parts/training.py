@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 
 from pipeline.errors import DivergenceError
 from pipeline.model_parts import distributed
@@ -173,13 +172,12 @@ def _step(training: _Training, loss: BatchLoss, step: int, seed: int) -> float:
 
 def _optimizers(network: nn.Module, params: StepsParams) -> list[torch.optim.Optimizer]:
     """What moves the weights of a network: Muon is for convolutions whose outputs other layers take."""
-    last = {id(unet.last) for unet in network.modules() if isinstance(unet, UNet)}
-    inner = [layer for layer in network.modules() if isinstance(layer, _ConvNd) and id(layer) not in last]
-    kernels = [weights for layer in inner for weights in layer.parameters() if weights.ndim >= 3]
-    if params.optimizer == "adamw":
-        kernels = []
-    taken = {id(weights) for weights in kernels}
-    others = [weights for weights in network.parameters() if id(weights) not in taken]
+    unets = [module for module in network.modules() if isinstance(module, UNet)]
+    last = {id(weights) for unet in unets for weights in unet.last.parameters()}
+    kernels, others = list[nn.Parameter](), list[nn.Parameter]()
+    for weights in network.parameters():
+        is_inner = weights.ndim >= 3 and id(weights) not in last
+        (kernels if is_inner and params.optimizer == "muon" else others).append(weights)
     adamw = torch.optim.AdamW(others, params.learning_rate, weight_decay=params.weight_decay, fused=True)
     return [adamw, Muon(kernels, params.kernel_rate)] if kernels else [adamw]
 
