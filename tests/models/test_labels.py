@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.model_parts.base import Pairs
+from pipeline.model_parts.base import Model, Pairs
+from pipeline.settings.params import load_params
 from tests.helpers.every_model import (
     MODALITIES,
+    PARAMS_FILE,
     TEST,
     TRAIN,
     VALIDATION,
@@ -32,6 +34,11 @@ BARE = without_labels(TRAIN, np.ones(80, bool))
 FEW = without_labels(TRAIN, np.arange(80) >= 20)  # four of each class have one
 
 
+def cosines(one: Array, other: Array) -> Array:
+    one, other = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (one, other))
+    return np.asarray(one @ other.T)
+
+
 @each_model
 def test_a_model_says_what_it_learns_from(name: str) -> None:
     assert module_of(name).Model.learns_from in ("pairs", "labels", "both")
@@ -47,8 +54,8 @@ def test_without_labels_a_model_of_labels_is_refused_and_another_ties_each_clip_
     model.fit(BARE, without_labels(VALIDATION, np.ones(20, bool)))
     audio, visual = (embed(model, modality, features(TRAIN, modality)) for modality in MODALITIES)
     assert np.isfinite(audio).all()
-    cosines = (audio / np.linalg.norm(audio, axis=1)[:, None]) @ (visual / np.linalg.norm(visual, axis=1)[:, None]).T
-    ranks = (cosines >= np.diag(cosines)[:, None]).sum(axis=1)
+    near = cosines(audio, visual)
+    ranks = (near >= np.diag(near)[:, None]).sum(axis=1)
     assert np.mean(1 / ranks) > 0.12  # chance is 0.062
 
 
@@ -85,10 +92,8 @@ def test_a_few_labels_are_enough_to_find_classes(name: str) -> None:
     scores = []
     for model in (few, bare):
         audio, visual = (embed(model, modality, features(TEST, modality)) for modality in MODALITIES)
-        cosines = (audio / np.linalg.norm(audio, axis=1)[:, None]) @ (
-            visual / np.linalg.norm(visual, axis=1)[:, None]
-        ).T
-        scores.append((TEST.labels[cosines.argmax(axis=1)] == TEST.labels).mean())
+        nearest = TEST.labels[cosines(audio, visual).argmax(axis=1)]
+        scores.append((nearest == TEST.labels).mean())
     assert scores[0] >= max(0.4, scores[1])  # chance is 0.2
 
 
@@ -103,3 +108,24 @@ def test_saved_without_labels_it_embeds_as_before(name: str, tmp_path: Path) -> 
     for modality in MODALITIES:
         expected = embed(model, modality, features(TEST, modality))
         np.testing.assert_array_equal(embed(again, modality, features(TEST, modality)), expected)
+
+
+def with_params(**changes: object) -> Model:
+    """The dual subspaces with other parameters, not fitted."""
+    module = module_of("dual_subspace")
+    params = load_params("model", module.Params, PARAMS_FILE).model_copy(update={"epochs": 20, **changes})
+    model: Model = module.Model(params, 0)
+    return model
+
+
+@pytest.mark.parametrize("changes", [{"fusion": "cluster_cca"}, {"lambda_corr": 0.0}])
+def test_what_needs_labels_of_the_dual_subspaces_is_refused_without_any(changes: dict[str, object]) -> None:
+    with pytest.raises(DataError, match="train: no clip has a label, and nothing to learn is left, or to fuse by"):
+        with_params(**changes).fit(BARE, BARE)
+
+
+def test_cluster_cca_fuses_by_the_clips_that_have_a_label() -> None:
+    model = with_params(fusion="cluster_cca")
+    model.fit(FEW, VALIDATION)
+    audio, visual = model.embed_audio(TEST.audio), model.embed_visual(TEST.visual)
+    assert (TEST.labels[cosines(audio, visual).argmax(axis=1)] == TEST.labels).mean() > 0.6  # chance is 0.2
