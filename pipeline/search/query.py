@@ -177,8 +177,9 @@ def within(
 
 
 def _touched(asked: Asked, rows: list[IndexRow]) -> list[IndexRow]:
-    """The rows of a clip that a query's span touches."""
-    return [row for row in rows if asked.is_whole or (row.start < asked.end and asked.start < row.end)]
+    """The rows of a clip that a query's span touches; of windows that overlap, the one that has that span."""
+    same = [row for row in rows if (row.start, row.end) == (asked.start, asked.end)]
+    return same or [row for row in rows if asked.is_whole or (row.start < asked.end and asked.start < row.end)]
 
 
 def compared(sides: QueryVectors, find: Find | None) -> list[Probe]:
