@@ -1,7 +1,7 @@
 """Long files as clips of some seconds each: which windows a file has, and how long it is."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +17,7 @@ from pipeline.clip_jobs.settle import Settler
 from pipeline.dataset.base import DatasetParams, Found, source_module
 from pipeline.errors import DataError, ParamsError
 from pipeline.extraction.decoding import bounds_of
-from pipeline.formats.clips import Clip
+from pipeline.formats.clips import Clip, whole_files
 from pipeline.formats.shards import Arrays
 from pipeline.settings.environment import cache_folder
 from pipeline.settings.fingerprint import fingerprint
@@ -97,18 +97,25 @@ def in_windows(found: Found, params: WindowedParams) -> Found:
     limits, window, hop = load_limits(), params.window_seconds, params.window_hop_seconds or params.window_seconds
     uncut = [clip for clip in found.clips if clip.sha256 and clip.start_seconds is None]
     ends = film_ends(found.root, uncut, params.clip_timeout_seconds, limits)
+    if (n_hops := sum(ends.values()) / hop) > limits.table_rows:
+        raise DataError(
+            f"{n_hops:.0f} windows; expected at most {limits.named('table_rows')}: a longer hop makes fewer"
+        )
     parts = {clip.clip_id: windows_of(ends.get(clip.clip_id, 0.0), window, hop) for clip in uncut}
-    if (n_windows := sum(map(len, parts.values()))) > limits.table_rows:
-        raise DataError(f"{n_windows} windows; expected at most {limits.named('table_rows')}: a longer hop makes fewer")
     clips = [
         part
         for clip in found.clips
         for part in ([clip.part(*times) for times in parts.get(clip.clip_id, ())] or [clip])
     ]
-    n_cut, n_events = sum(map(bool, parts.values())), sum(clip.start_seconds is not None for clip in found.clips)
-    events = f"; {n_events} clips with the times of an event stay whole" if n_events else ""
-    print(f"dataset: {n_cut} files cut into {n_windows} windows{events}")
+    print(_in_words(clips))
     return found._replace(clips=clips)
+
+
+def _in_words(clips: Sequence[Clip]) -> str:
+    """A line that says what was cut, and what was not though it is an event of a longer file."""
+    windows, n_events = [clip for clip in clips if clip.window], sum(clip.start_seconds is not None for clip in clips)
+    events = f"; {n_events} clips with the times of an event stay whole" if n_events else ""
+    return f"dataset: {len(whole_files(windows))} files cut into {len(windows)} windows{events}"
 
 
 def film_ends(root: AnyPath, clips: Iterable[Clip], timeout_seconds: float, limits: Limits) -> dict[str, float]:
