@@ -98,9 +98,8 @@ def in_windows(found: Found, params: WindowedParams) -> Found:
     uncut = [clip for clip in found.clips if clip.sha256 and clip.start_seconds is None]
     ends = film_ends(found.root, uncut, params.clip_timeout_seconds, limits)
     if (n_hops := sum(ends.values()) / hop) > limits.table_rows:
-        raise DataError(
-            f"{n_hops:.0f} windows; expected at most {limits.named('table_rows')}: a longer hop makes fewer"
-        )
+        problem = f"{n_hops:.0f} windows"
+        raise DataError(f"{problem}; expected at most {limits.named('table_rows')}: a longer hop makes fewer")
     parts = {clip.clip_id: windows_of(ends.get(clip.clip_id, 0.0), window, hop) for clip in uncut}
     clips = [
         part

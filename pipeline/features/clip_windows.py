@@ -41,12 +41,15 @@ def vectors_of_clip(clip: Clip, modality: Modality, arrays: Arrays) -> Arrays:
 
 
 def read_clip_vectors(folder: AnyPath, modality: Modality, clips: Iterable[Clip]) -> Iterator[tuple[Clip, Arrays]]:
-    """Yield clips and their vectors over time as `vectors_of_clip` does, in the order of the shards, each file once.
+    """Yield clips and their vectors over time, in the order of the shards; each file is read once.
 
     Args:
         folder: what the stage ``network`` wrote.
         modality: of the network.
         clips: those that are wanted.
+
+    Yields:
+        A clip and its arrays as `vectors_of_clip` returns them: ``embeddings`` (m, width) and ``seconds`` (m,).
 
     Raises:
         DataError: a shard is damaged.

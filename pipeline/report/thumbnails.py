@@ -21,7 +21,7 @@ SMALL_PIXELS = 112  # the longer side
 
 Half = Literal["audio", "visual"]
 """Which half of a clip is meant: its sound or its pictures."""
-Span: TypeAlias = tuple[float, float]  # start and end in a file, seconds
+TimeSpan: TypeAlias = tuple[float, float]  # start and end in a file, seconds
 _FAR_SECONDS = 1e9  # behind the end of any file
 
 
@@ -53,13 +53,13 @@ def thumbnails(clips_csv: AnyPath, clips: Mapping[str, Clip], wanted: Iterable[t
     }
 
 
-def shown_span(clip: Clip) -> Span:
+def shown_span(clip: Clip) -> TimeSpan:
     """Return the beginning of a clip in its file, at most 10 s."""
     start, end = clip.window or (0.0, LONGEST_SECONDS)
     return start, min(end, start + LONGEST_SECONDS)
 
 
-def sounds_at(path: AnyPath, spans: Iterable[Span]) -> dict[Span, NDArray[np.float32]]:
+def sounds_at(path: AnyPath, spans: Iterable[TimeSpan]) -> dict[TimeSpan, NDArray[np.float32]]:
     """Return the sound of a file in spans of time, each (n_samples,) float32 at 16 kHz.
 
     Args:
@@ -82,7 +82,7 @@ def sounds_at(path: AnyPath, spans: Iterable[Span]) -> dict[Span, NDArray[np.flo
     return {span: np.concatenate(parts) for span, parts in found.items()}
 
 
-def pictures_at(path: AnyPath, spans: Iterable[Span]) -> dict[Span, NDArray[np.uint8]]:
+def pictures_at(path: AnyPath, spans: Iterable[TimeSpan]) -> dict[TimeSpan, NDArray[np.uint8]]:
     """Return the picture of a file half a second after the start of each span, (height, width, 3) uint8 RGB.
 
     Args:
@@ -99,7 +99,7 @@ def pictures_at(path: AnyPath, spans: Iterable[Span]) -> dict[Span, NDArray[np.u
     return {span: picture for span, (_, picture) in zip(wanted, shown, strict=False)}
 
 
-def _thumbnails(path: Path, half: Half, spans: Sequence[Span]) -> dict[Span, str]:
+def _thumbnails(path: Path, half: Half, spans: Sequence[TimeSpan]) -> dict[TimeSpan, str]:
     """The small pictures of a file, if it can be read."""
     try:
         if half == "audio":

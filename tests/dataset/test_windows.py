@@ -109,9 +109,7 @@ def test_events_and_what_cannot_be_read_stay_whole(tmp_path: Path, capsys: pytes
 def test_more_windows_than_rows_of_a_table_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.dataset.windows.film_ends", lambda *_: {"film": 1e7})
     film = Clip(clip_id="film", path="film.mp4", label="x", sha256="0f")
-    with pytest.raises(
-        DataError, match=r"^\d+ windows; expected at most limits.table_rows=5000000: a longer hop makes"
-    ):
+    with pytest.raises(DataError, match=r"^10000000 windows; expected at most limits.table_rows=5000000: a long"):
         cut(tmp_path, [film], window_seconds=1.0)
 
 
@@ -126,11 +124,11 @@ def test_a_source_without_videos_refuses_windows() -> None:
     [
         (
             {"window_hop_seconds": 5.0},
-            r"window_hop_seconds=5.0, window_seconds=None; expected a hop of at most the win",
+            r"window_hop_seconds=5.0, window_seconds=None; expected a hop of at most",
         ),
         (
             {"window_seconds": 5.0, "window_hop_seconds": 6.0},
-            r"window_hop_seconds=6.0, window_seconds=5.0; expected a h",
+            r"window_hop_seconds=6.0, window_seconds=5.0; expected a",
         ),
         ({"window_seconds": 0.0}, r"window_seconds\n.*greater than or equal to 0.1"),
         ({"window_seconds": float("inf")}, r"window_seconds\n.*finite"),

@@ -68,9 +68,7 @@ def test_a_result_is_a_moment_that_is_a_query_again(searcher: Searcher) -> None:
     assert (found.clip_id, found.start, found.score) == ("clip 3", 1.0, pytest.approx(1.0, abs=1e-6))
 
 
-def test_windows_of_another_length_are_cut_from_whole_files(
-    finished: SearchRun, data: Path, searcher: Searcher
-) -> None:
+def test_windows_of_another_length_are_cut_from_whole_files(finished: SearchRun, data: Path) -> None:
     encoder = finished.encoder()
     own = [row for rows in rows_of_run(encoder, read_run(encoder, data), 1.0) for row in rows]
     whole = [row for rows in rows_of_run(encoder, read_run(encoder, finished.data), 1.0) for row in rows]
