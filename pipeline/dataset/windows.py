@@ -11,7 +11,6 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from pipeline.clip_jobs.cache import ClipCache
-from pipeline.clip_jobs.engines import prepare
 from pipeline.clip_jobs.loop import in_workers
 from pipeline.clip_jobs.settle import Settler
 from pipeline.dataset.base import DatasetParams, Found, source_module
@@ -106,15 +105,16 @@ def in_windows(found: Found, params: WindowedParams) -> Found:
         for clip in found.clips
         for part in ([clip.part(*times) for times in parts.get(clip.clip_id, ())] or [clip])
     ]
-    print(_in_words(clips))
+    print(f"dataset: {_in_words(clips, len(found.clips) - len(ends))}")
     return found._replace(clips=clips)
 
 
-def _in_words(clips: Sequence[Clip]) -> str:
-    """A line that says what was cut, and what was not though it is an event of a longer file."""
+def _in_words(clips: Sequence[Clip], n_unmeasured: int) -> str:
+    """What was cut, and what was not, however long it is."""
     windows, n_events = [clip for clip in clips if clip.window], sum(clip.start_seconds is not None for clip in clips)
-    events = f"; {n_events} clips with the times of an event stay whole" if n_events else ""
-    return f"dataset: {len(whole_files(windows))} files cut into {len(windows)} windows{events}"
+    reasons = {"have the times of an event": n_events, "have no length that can be read": n_unmeasured - n_events}
+    whole = [f"; {count} stay whole, as they {reason}" for reason, count in reasons.items() if count]
+    return f"{len(whole_files(windows))} files cut into {len(windows)} windows{''.join(whole)}"
 
 
 def film_ends(root: AnyPath, clips: Iterable[Clip], timeout_seconds: float, limits: Limits) -> dict[str, float]:
@@ -128,7 +128,6 @@ def film_ends(root: AnyPath, clips: Iterable[Clip], timeout_seconds: float, limi
         timeout_seconds: what one file may take.
         limits: what a file may ask for.
     """
-    prepare([__name__, _VIDEO])  # in the background, where workers are forked from
     by_id = {clip.clip_id: clip for clip in clips}
     cache = ClipCache(cache_folder() / "clips" / _STAGE, fingerprint({}, [_VIDEO]))
     function = partial(_film_end, bounds=bounds_of(limits))

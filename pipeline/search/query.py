@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.encoder.encoder import NO_TRACK
 from pipeline.encoder.inputs import is_still
 from pipeline.errors import ClipError, DataError, ParamsError, printable
+from pipeline.features.clip_windows import IN_WORDS
 from pipeline.network_parts.base import Modality
 from pipeline.search.index import Index, Probe
 from pipeline.search.rows import MODALITIES, Answer, IndexRow, Vector
@@ -34,7 +35,6 @@ WANTED: dict[str | None, tuple[Modality, ...]] = {
     "audio": ("audio",),
     "visual": ("visual",),
 }
-IN_WORDS: dict[Modality, str] = {"audio": "sound", "visual": "pictures"}
 
 
 class Searcher:

@@ -87,6 +87,8 @@ def test_a_long_film_of_joined_clips_becomes_windows_and_a_short_one_stays(tmp_p
     assert [clip.clip_id for clip in windows[:2]] == ["b/long.mp4#t=0,10", "b/long.mp4#t=10,20"]
     assert {clip.file_id for clip in windows} == {"b/long.mp4"}
     assert {(clip.path, clip.sha256, clip.label) for clip in windows} == {("b/long.mp4", whole.clips[1].sha256, "b")}
+    (tmp_path / "videos/b/long.mp4").unlink()
+    assert in_windows(whole, params).clips == [short, *windows]  # by the hash alone: no file is opened again
 
 
 @pytest.mark.usefixtures("_alone")
@@ -102,7 +104,8 @@ def test_events_and_what_cannot_be_read_stay_whole(tmp_path: Path, capsys: pytes
     (tmp_path / "damaged.mp4").write_bytes(b"no media")
     damaged = Clip(clip_id="damaged", path="damaged.mp4", label="x", sha256="0e")
     assert cut(tmp_path, [film, event, damaged]) == [film, event, damaged]
-    assert "0 files cut into 0 windows; 1 clips with the times of an event stay whole" in capsys.readouterr().out
+    said = "dataset: 0 files cut into 0 windows; 1 stay whole, as they have the times of an event; "
+    assert f"{said}2 stay whole, as they have no length that can be read\n" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("_alone")
