@@ -23,11 +23,19 @@ ENTRY_POINTS = ("find_clips", "import_table")
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
+LABELS_OF_SOURCE, NO_LABELS = "folders", "none"
+
+
 class DatasetParams(ClipLimits):
-    """Section ``dataset`` of params.yaml."""
+    """Section ``dataset`` of params.yaml.
+
+    Attributes:
+        labels: ``folders``: those of the source, such as the names of its folders; ``none``; or the path of a table.
+    """
 
     source: str
     path: Path | None
+    labels: str
     protocol: str | None
     seed: NonNegativeInt
     test_fraction: Fraction

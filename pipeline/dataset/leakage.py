@@ -49,7 +49,7 @@ def leakage_warnings(clips: Sequence[Clip]) -> list[str]:
 def untrained_warnings(clips: Sequence[Clip]) -> list[str]:
     """Return a line that names classes of test without a clip in train, as labels counted from 0 and from 1 give."""
     trained = {clip.label for clip in clips if clip.split == "train"}
-    untrained = sorted({clip.label for clip in clips if clip.split == "test"} - trained)
+    untrained = sorted({clip.label for clip in clips if clip.split == "test"} - trained - {""})
     if not untrained:
         return []
     return [

@@ -24,7 +24,8 @@ def assign_splits(clips: Sequence[Clip], params: DatasetParams) -> list[Clip]:
     """Return the clips with a stratified split in which clips of one source or of equal bytes stay together.
 
     Within a class, groups of such clips are ranked by a seeded hash of their names, so that one clip more moves few
-    others. A group of several classes counts for that of its first clip. A clip that has a split keeps it, but where
+    others. A group of several classes counts for that of its first clip. Clips without a label are split as those of a
+    class; one or two of them among others are trained on. A clip that has a split keeps it, but where
     a source names only train and test, validation is carved out of train.
 
     Args:
@@ -40,6 +41,8 @@ def assign_splits(clips: Sequence[Clip], params: DatasetParams) -> list[Clip]:
     side = {clip.clip_id: clip.split for group in groups for clip in _joined(group)}
     open_groups = [group for group in groups if not side[group[0].clip_id]]
     classes = _by_class(open_groups, params.seed)
+    if len(classes) > 1 and len(classes.get("", SPLITS)) < len(SPLITS):
+        side |= {clip.clip_id: "train" for group in classes.pop("") for clip in group}
     _check_sizes({label: len(ranked) for label, ranked in classes.items()})
     for label, ranked in classes.items():
         side |= _sides(label, ranked, params)
@@ -56,7 +59,11 @@ def assign_splits(clips: Sequence[Clip], params: DatasetParams) -> list[Clip]:
 
 def _check_sizes(n_groups: Mapping[str, int]) -> None:
     """Refuse classes that are too small to be split; all of them at once, as a user mends them at once."""
-    small = [f"{label!r} has {count}" for label, count in n_groups.items() if count < len(SPLITS)]
+    small = [
+        f"{repr(label) if label else 'no label'} has {count}"
+        for label, count in n_groups.items()
+        if count < len(SPLITS)
+    ]
     if small:
         raise DataError(
             f"{len(small)} of {len(n_groups)} classes are too small to be split: {', '.join(small[:N_NAMED])}"

@@ -21,10 +21,11 @@ def check_classes_left(clips: Sequence[Clip], refused: Sequence[Reject], file: A
         file: the rejected.csv that has been written already.
 
     Raises:
-        DataError: fewer than two classes are left.
+        DataError: no clip is left, or of those with labels one class.
     """
-    classes = sorted({clip.label for clip in clips})
-    if refused and len(classes) < 2:
+    classes = sorted({clip.label for clip in clips} - {""})
+    has_labels = bool(classes) or not clips
+    if refused and has_labels and len(classes) < 2:
         raise DataError(
             f"{len(clips)} clips of classes {classes} are left, and {len(refused)} were refused "
             f"({kinds_in_words(refused)}), such as {refused[0].kind}: {refused[0].reason}; expected two classes or "
@@ -34,7 +35,7 @@ def check_classes_left(clips: Sequence[Clip], refused: Sequence[Reject], file: A
 
 def report(clips: Sequence[Clip]) -> dict[str, Any]:
     """Return what metrics.json says about the split and the labels, after loud words about what is wrong with them."""
-    alike = similar_labels({clip.label for clip in clips})
+    alike = similar_labels({clip.label for clip in clips} - {""})
     spellings = [f"SIMILAR LABELS: {' and '.join(map(repr, labels))} count as different classes" for labels in alike]
     for line in [*leakage_warnings(clips), *untrained_warnings(clips), *spellings]:
         print(f"dataset: {line}", file=sys.stderr)
@@ -45,5 +46,8 @@ def summary(clips: Sequence[Clip], refused: Sequence[Reject]) -> str:
     """Return a line that says what was found."""
     splits = [clip.split for clip in clips]
     counts = ", ".join(f"{splits.count(split)} {split}" for split in SPLITS)
+    n_classes, n_bare = len({clip.label for clip in clips} - {""}), sum(not clip.label for clip in clips)
+    labelled = f"of {n_classes} classes" if n_classes else "without labels"
+    bare = f" ({n_bare} without a label)" if n_classes and n_bare else ""
     others = f"; {len({row.clip_id for row in refused})} more refused ({kinds_in_words(refused)})" if refused else ""
-    return f"dataset: {len(clips)} clips of {len({clip.label for clip in clips})} classes: {counts}{others}"
+    return f"dataset: {len(clips)} clips {labelled}{bare}: {counts}{others}"

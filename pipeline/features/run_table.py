@@ -16,7 +16,7 @@ from pipeline.features.clip_vectors import (
 from pipeline.features.pca import Pca, fit_pca
 from pipeline.formats import rejects
 from pipeline.formats.clips import Clip
-from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.feature_table import NO_LABEL, FeatureTable
 from pipeline.formats.provenance import read_provenance
 from pipeline.formats.shards import read_shards
 from pipeline.network_parts.base import network_lines
@@ -60,14 +60,14 @@ def table_of_networks(clips: Sequence[Clip], audio: AnyPath, visual: AnyPath) ->
     check_modalities(params, network_lines())
     networks = {params.audio: read_provenance(audio), params.visual: read_provenance(visual)}
     check_audio_scaling(params, networks[params.audio].get("postprocess"))
-    clip_ids, classes = [clip.clip_id for clip in clips], sorted({clip.label for clip in clips})
+    clip_ids, classes = [clip.clip_id for clip in clips], sorted({clip.label for clip in clips} - {""})
     audio_means, visual_means = _means(Path(audio), clip_ids), _means(Path(visual), clip_ids)
     train = np.array([clip.split == "train" for clip in clips])
     fitted = fit_pca(visual_means[train], params.visual_components)
     table = FeatureTable(
         clip_ids=clip_ids,
         splits=[clip.split for clip in clips],
-        labels=np.array([classes.index(clip.label) for clip in clips]),
+        labels=np.array([classes.index(clip.label) if clip.label else NO_LABEL for clip in clips]),
         classes=classes,
         audio=modality_features("audio", audio_means, params, fitted),
         visual=modality_features("visual", visual_means, params, fitted),

@@ -21,7 +21,7 @@ class Clip:
     Attributes:
         clip_id: unique name; for files in a folder the path itself.
         path: relative to the root of the data set, with forward slashes, so that clips.csv is the same everywhere.
-        label: name of the class.
+        label: name of the class; empty where it is not known.
         sha256: of the file's bytes, in hex; empty where the file cannot be read.
         split: ``train``, ``validation`` or ``test``; empty until it is assigned.
         source_id: the recording it was cut from; clips of one source stay on one side of the split. Empty: unknown.

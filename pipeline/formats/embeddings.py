@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError, ParamsError, in_words
+from pipeline.formats.feature_table import NO_LABEL
 from pipeline.formats.texts import pack_texts, unpack_texts
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
@@ -55,7 +56,7 @@ class EmbeddedClips:
     Attributes:
         audio: (n_seeds, n, k) float32.
         visual: (n_seeds, n, k) float32.
-        labels: (n,) int64 places in ``classes``.
+        labels: (n,) int64 places in ``classes``; -1 where the class is not known.
         classes: names of the classes.
         clip_ids: n names.
         splits: n times ``train``, ``validation`` or ``test``.
@@ -74,9 +75,10 @@ class EmbeddedClips:
         rows |= {name: len(getattr(self, name)) for name in _NAMES}
         if len(set(rows.values())) > 1:
             raise DataError(f"embeddings: rows {rows}; expected the same number everywhere")
-        if self.labels.dtype.kind != "i" or not np.isin(self.labels, np.arange(len(self.classes))).all():
+        if self.labels.dtype.kind != "i" or not np.isin(self.labels, np.arange(NO_LABEL, len(self.classes))).all():
             raise DataError(
-                f"embeddings: {self.labels.dtype} labels; expected places among {len(self.classes)} classes"
+                f"embeddings: {self.labels.dtype} labels; expected places among {len(self.classes)} classes, or "
+                f"{NO_LABEL} for none"
             )
 
     def save(self, path: AnyPath) -> None:

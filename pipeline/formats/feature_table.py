@@ -18,6 +18,7 @@ from pipeline.settings.paths import AnyPath
 METADATA_KEY = "provenance"
 NUMBERS = ("audio", "visual", "labels")
 TEXTS = ("clip_ids", "splits", "classes")
+NO_LABEL = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +28,8 @@ class FeatureTable:
     Attributes:
         clip_ids: n names.
         splits: n times ``train``, ``validation`` or ``test``.
-        labels: (n,) int64 places in ``classes``.
-        classes: names of the classes, sorted.
+        labels: (n,) int64 places in ``classes``; -1 (``NO_LABEL``) where the class is not known.
+        classes: names of the classes, sorted; none where no clip has a label.
         audio: (n, audio width) float32.
         visual: (n, visual width) float32.
         provenance: what made the features, as JSON can hold it.
@@ -51,10 +52,10 @@ class FeatureTable:
         rows = {name: len(getattr(self, name)) for name in ("clip_ids", "splits", "labels", "audio", "visual")}
         if len(set(rows.values())) != 1:
             raise DataError(f"feature table: rows {rows}; expected the same number everywhere")
-        if self.labels.dtype.kind != "i" or not np.isin(self.labels, np.arange(len(self.classes))).all():
+        if self.labels.dtype.kind != "i" or not np.isin(self.labels, np.arange(NO_LABEL, len(self.classes))).all():
             raise DataError(
                 f"feature table: {self.labels.dtype} labels; expected whole numbers in 0..{len(self.classes) - 1}, "
-                f"places among the {len(self.classes)} classes"
+                f"places among the {len(self.classes)} classes, or {NO_LABEL} for none"
             )
         for name in ("audio", "visual"):
             if (features := getattr(self, name)).ndim != 2:

@@ -276,3 +276,24 @@ def test_a_source_without_train_or_test_is_refused(given_split: str, missing: st
     clips = [replace(clip, split=given_split) for clip in make_clips(2, 5)]
     with pytest.raises(DataError, match=rf"split '{missing}': none of 10 clips; expected at least one"):
         split(clips)
+
+
+def without_labels(clips: list[Clip], *names: str) -> list[Clip]:
+    """The clips, of which those whose names start so have no label."""
+    return [replace(clip, label="" if clip.clip_id.startswith(names) else clip.label) for clip in clips]
+
+
+def test_clips_without_labels_are_split_by_the_fractions_of_a_class() -> None:
+    clips = split(without_labels(make_clips(1, 40), "c0"), test_fraction=0.25, validation_fraction=0.2)
+    assert Counter(clip.split for clip in clips) == {"test": 10, "validation": 6, "train": 24}
+
+
+def test_one_or_two_clips_without_a_label_among_others_are_trained_on() -> None:
+    clips = split(without_labels(make_clips(2, 12), "c0/000", "c1/003"))
+    assert {clip.split for clip in clips if not clip.label} == {"train"}
+    assert {clip.split for clip in clips if clip.label} == set(SPLITS)
+
+
+def test_too_few_clips_without_labels_are_told_so() -> None:
+    with pytest.raises(DataError, match=r"1 of 1 classes are too small to be split: no label has 2"):
+        split(without_labels(make_clips(1, 2), "c0"))

@@ -74,9 +74,11 @@ def test_a_modality_that_is_no_matrix_is_refused() -> None:
         replace(make(), audio=np.zeros(3, np.float32))
 
 
-@pytest.mark.parametrize("labels", [[0, 1, 2], [0, -1, 1], [0.0, 1.0, 1.0]])
+@pytest.mark.parametrize("labels", [[0, 1, 2], [0, -2, 1], [0.0, 1.0, 1.0]])
 def test_labels_that_are_no_places_among_the_classes_are_refused(labels: list[float]) -> None:
-    with pytest.raises(DataError, match=r"labels; expected whole numbers in 0\.\.1, places among the 2 classes"):
+    with pytest.raises(
+        DataError, match=r"labels; expected whole numbers in 0\.\.1, places among the 2 classes, or -1 for none"
+    ):
         replace(make(), labels=np.array(labels))
 
 

@@ -1,5 +1,6 @@
-"""A folder a class: ROOT/CLASS/*.mp4. What looks like a video and cannot be a clip is refused by name."""
+"""Folders of videos: one a class, or of any depth. What looks like a video and cannot be a clip is refused by name."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.dataset.base import refusal
@@ -24,6 +25,38 @@ def list_videos(root: AnyPath) -> tuple[list[str], list[Reject]]:
     paths = [path for path in visible if path.is_symlink() and not path.exists()]
     for folder in filter(Path.is_dir, visible):
         paths += [path for path in _visible(folder) if path.suffix.lower() in SUFFIXES]
+    return _told_apart(root, paths)
+
+
+def list_all_videos(root: AnyPath) -> tuple[list[str], list[Reject]]:
+    """Return the videos of a folder and of all folders in it, as sorted paths from there, and what only looks like one.
+
+    Hidden files and folders and files of other kinds are passed over. Links are followed; a folder that is reached
+    twice, as by a link to one above it, is read once.
+
+    Args:
+        root: the folder.
+    """
+    root = Path(root)
+    return _told_apart(root, _videos_below(root, set()))
+
+
+def _videos_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    """The files of a video's name in a folder and in those below it, but for folders that were seen."""
+    status = folder.stat()
+    place = (status.st_dev, status.st_ino)
+    if place in seen:
+        return
+    seen.add(place)
+    for path in sorted(_visible(folder)):
+        if path.is_dir():
+            yield from _videos_below(path, seen)
+        elif path.suffix.lower() in SUFFIXES:
+            yield path
+
+
+def _told_apart(root: Path, paths: Iterable[Path]) -> tuple[list[str], list[Reject]]:
+    """The names of videos from ``root`` on, and what has such a name but is no file; both sorted."""
     videos, refused = [], []
     for path in paths:
         name = path.relative_to(root).as_posix()

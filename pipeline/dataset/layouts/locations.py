@@ -146,19 +146,22 @@ def refuse_fold(params: DatasetParams) -> None:
 
 
 def check_classes(place: AnyPath, labels: Iterable[str], layout: str, refused: Sequence[Reject] = ()) -> None:
-    """Refuse a data set in which nothing can be told apart; where clips were refused, the stage says it, with why.
+    """Refuse a data set of one class, or of no clip; where clips were refused, the stage says it, with why.
+
+    Clips without a label are welcome: each is its own pair.
 
     Args:
         place: what the labels come from, for the message.
-        labels: of every clip.
+        labels: of every clip; an empty one is none.
         layout: what the source expects, for the message.
         refused: what is not among the labels for another reason.
 
     Raises:
-        DataError: there are fewer than two classes, and nothing was refused.
+        DataError: there is no clip, or one class, and nothing was refused.
     """
     place = Path(place)
     labels = list(labels)
-    classes = sorted(set(labels))
-    if len(classes) < 2 and not refused:
+    classes = sorted(set(labels) - {""})
+    has_labels = bool(classes) or not labels
+    if has_labels and len(classes) < 2 and not refused:
         raise DataError(f"dataset.path={place}: {len(labels)} videos of classes {classes}; expected {layout}")

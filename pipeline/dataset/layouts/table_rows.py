@@ -19,8 +19,9 @@ from pipeline.settings.limits import Limits, load_limits
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import LARGEST_TEXT_BYTES, check_regular, open_regular_text
 
-REQUIRED = ("path", "label")
-COLUMNS = (*REQUIRED, "clip_id", "split", "source_id", "start", "end")
+REQUIRED = ("path",)
+COLUMNS = (*REQUIRED, "label", "clip_id", "split", "source_id", "start", "end")
+LIKE_LABEL = ("category", "class", "tag", "target")  # which would be passed over in silence, and all labels with them
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 PARQUET = ".parquet"
 SUFFIXES = (*DELIMITERS, PARQUET)
@@ -89,8 +90,10 @@ def check_columns(path: AnyPath, names: Sequence[str]) -> None:
 
 
 def _meant(name: str, absent: Sequence[str]) -> list[str]:
-    """The absent column that an unknown one may stand for: ``Label``, ``lable``, ``start_seconds``."""
+    """The absent column that an unknown one may stand for: ``Label``, ``lable``, ``class``, ``start_seconds``."""
     plain = name.strip().casefold()
+    if plain in LIKE_LABEL:
+        return [known for known in absent if known == "label"]
     longer = [known for known in absent if plain.startswith(f"{known}_")]
     return longer or get_close_matches(plain, absent, n=1, cutoff=0.75)
 

@@ -16,9 +16,8 @@ from pipeline.errors import DataError
 from pipeline.formats.clips import Clip
 from pipeline.formats.rejects import Reject
 
-LAYOUT = (
-    f"FILE{'|'.join(SUFFIXES)} with columns {list(REQUIRED)}, optional {list(COLUMNS[len(REQUIRED) :])}, two classes"
-)
+OPTIONAL = list(COLUMNS[len(REQUIRED) :])
+LAYOUT = f"FILE{'|'.join(SUFFIXES)} with columns {list(REQUIRED)}, optional {OPTIONAL}, two classes or none"
 SPLIT_WORDS = {"": "", "train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "validation"), "validation")
 SEVERAL_CLASSES = "|;"
 NO_TIMES = (None, None)
@@ -61,7 +60,7 @@ def find_clips(params: DatasetParams) -> Found:
 def _entry(row: TableRow) -> _PlacedClip:
     """What one row says by itself."""
     place, cells = row
-    path, label, split = cells["path"], cells["label"], cells.get("split", "")
+    path, label, split = cells["path"], cells.get("label", ""), cells.get("split", "")
     if not path:
         raise DataError(f"{place}: path {path!r}; expected the path of a video")
     if set(SEVERAL_CLASSES) & set(label):
@@ -104,7 +103,7 @@ def _reject(root: str, clip: Clip) -> Reject | None:
         return refusal(
             clip_id, "outside_root", f"path {clip.path!r} leads out of the table's folder", "a path that starts there"
         )
-    if not clip.label.strip():
+    if clip.label and not clip.label.strip():
         return refusal(clip_id, "bad_label", f"label {clip.label!r}", "the name of a class")
     return None
 

@@ -132,6 +132,39 @@ def test_one_class_is_not_enough(tmp_path: Path) -> None:
         find_clips(params(make(tmp_path, "cat/1.mp4", "cat/2.mp4")))
 
 
+def test_without_labels_clips_lie_at_any_depth(tmp_path: Path) -> None:
+    names = ["1.mp4", "cat/2.mov", "cat/deep/er/3.mkv", "cat/notes.txt", ".old/4.mp4", "z/.5.mp4"]
+    _, clips, refused = find_clips(dataset_params(source="folder", path=make(tmp_path, *names), labels="none"))
+    assert [(clip.clip_id, clip.label) for clip in clips] == [(name, "") for name in names[:3]]
+    assert refused == []
+
+
+def test_a_link_to_a_folder_above_is_read_once(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.mp4", "b/2.mp4")
+    (tmp_path / "a/loop").symlink_to(tmp_path)
+    (tmp_path / "c").symlink_to("b")
+    _, clips, _ = find_clips(dataset_params(source="folder", path=tmp_path, labels="none"))
+    assert [clip.clip_id for clip in clips] == ["a/1.mp4", "b/2.mp4"]
+
+
+def test_what_only_looks_like_a_video_is_refused_without_labels_too(tmp_path: Path) -> None:
+    make(tmp_path, "deep/1.mp4")
+    (tmp_path / "deep/2.mp4").symlink_to("nowhere.mp4")
+    _, clips, refused = find_clips(dataset_params(source="folder", path=tmp_path, labels="none"))
+    assert [(row.clip_id, row.kind) for row in refused] == [("deep/2.mp4", "missing")]
+    assert [clip.clip_id for clip in clips] == ["deep/1.mp4"]
+
+
+def test_a_folder_without_a_video_is_refused_without_labels_too(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no video; expected files \*\.mp4 .*, at any depth"):
+        find_clips(dataset_params(source="folder", path=make(tmp_path, "notes.txt"), labels="none"))
+
+
+def test_videos_without_a_class_are_told_of_the_way_without_labels(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"0 videos of classes \[\]; expected .* -S dataset.labels=none"):
+        find_clips(params(make(tmp_path, "1.mp4", "2.mp4")))
+
+
 def test_an_unknown_source_lists_the_known_ones() -> None:
     with pytest.raises(ParamsError, match=r"dataset.source='tape'; expected one of \[.*'demo',.* 'folder'"):
         source_module("tape")

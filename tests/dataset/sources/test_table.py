@@ -89,9 +89,24 @@ def test_a_path_that_comes_back_or_a_link_inside_is_fine(tmp_path: Path) -> None
     assert [clip.path for clip in clips] == ["a.mp4", "b.mp4", "c.mp4", "link.mp4"]
 
 
-def test_a_row_without_a_label_is_refused(tmp_path: Path) -> None:
+def test_a_row_whose_label_is_blank_is_refused(tmp_path: Path) -> None:
     refused = found(write(tmp_path / "videos.csv", [*PLAIN, ["c.mp4", " "]])).refused
     assert [(row.clip_id, row.stage, row.kind) for row in refused] == [("c.mp4", "dataset", "bad_label")]
+
+
+def test_empty_cells_are_clips_without_a_label(tmp_path: Path) -> None:
+    clips = clips_of(tmp_path, *PLAIN, ["c.mp4", ""])
+    assert [clip.label for clip in clips] == ["cat", "dog", ""]
+
+
+def test_a_table_without_labels_is_one_of_clips_that_are_their_own_pairs(tmp_path: Path) -> None:
+    assert [clip.label for clip in clips_of(tmp_path, ["path"], ["a.mp4"], ["b.mp4"])] == ["", ""]
+
+
+@pytest.mark.parametrize("column", ["class", "Category", "lable"])
+def test_a_column_that_may_be_meant_as_labels_is_not_passed_over(column: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"like a known one: '{column}' \(is it 'label'\?\); expected \['path'\]"):
+        clips_of(tmp_path, ["path", column], ["a.mp4", "cat"], ["b.mp4", "dog"])
 
 
 @pytest.mark.parametrize("label", ["cat|dog", "cat;dog"])
@@ -152,7 +167,7 @@ def test_times_that_are_no_event_are_named(times: list[str], tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["Split", "SPLIT", "spilt", " split", "   split   ", "splits", "split_name"])
 def test_a_misspelt_column_is_an_error_not_a_split_forgotten(name: str, tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=rf"like a known one: '{name}' \(is it 'split'\?\); expected \['path', 'label'\]"
+        DataError, match=rf"like a known one: '{name}' \(is it 'split'\?\); expected \['path'\], optional \['label', "
     ):
         clips_of(tmp_path, ["path", "label", name], ["a", "cat", "train"], ["b", "dog", "test"])
 
@@ -164,8 +179,8 @@ def test_a_column_with_a_name_of_its_own_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"columns \['path', 'class'\], missing \['label'\], like a known one: none"):
-        clips_of(tmp_path, ["path", "class"], ["a", "cat"], ["b", "dog"])
+    with pytest.raises(DataError, match=r"columns \['film', 'label'\], missing \['path'\], like a known one: none"):
+        clips_of(tmp_path, ["film", "label"], ["a", "cat"], ["b", "dog"])
 
 
 def test_a_column_that_comes_twice_is_named(tmp_path: Path) -> None:
