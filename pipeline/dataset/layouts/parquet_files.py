@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
 from pipeline.dataset.layouts.hub_splits import split_named
-from pipeline.dataset.layouts.table_rows import KINDS, ONE_CLASS, PARQUET
+from pipeline.dataset.layouts.table_rows import KINDS, LIKE_LABEL, ONE_CLASS, PARQUET
 from pipeline.errors import DataError, in_words
 from pipeline.settings.limits import Limits
 from pipeline.settings.paths import AnyPath
@@ -93,13 +93,12 @@ def _check_parts(root: Path, shards: Iterable[Shard]) -> None:
             )
 
 
-def open_shard(path: AnyPath, limits: Limits, needs_label: bool) -> pq.ParquetFile:
+def open_shard(path: AnyPath, limits: Limits) -> pq.ParquetFile:
     """Return an open Parquet file that has the columns of films.
 
     Args:
         path: of the file.
         limits: section ``limits``.
-        needs_label: whether a column ``label`` must be there.
 
     Raises:
         DataError: it is no Parquet file, has too many rows, or a column is missing, comes twice or is of another kind.
@@ -112,7 +111,7 @@ def open_shard(path: AnyPath, limits: Limits, needs_label: bool) -> pq.ParquetFi
         raise DataError(f"{path}: {in_words(error)}; expected a Parquet file") from error
     if file.metadata.num_rows > limits.table_rows:
         raise DataError(f"{path}: {file.metadata.num_rows} rows; expected at most {limits.named('table_rows')}")
-    _check_columns(path, file.schema_arrow, needs_label)
+    _check_columns(path, file.schema_arrow)
     return file
 
 
@@ -130,11 +129,12 @@ def class_names(schema: pa.Schema) -> list[str]:
         return []
 
 
-def _check_columns(path: Path, schema: pa.Schema, needs_label: bool) -> None:
-    """Refuse a file without videos or labels, or with columns of other kinds."""
-    needed = {"video", *(["label"] if needs_label else [])}
-    if missing := sorted(needed - set(schema.names)):
-        raise DataError(f"{path}: columns {schema.names}, missing {missing}; expected video and label, optional audio")
+def _check_columns(path: Path, schema: pa.Schema) -> None:
+    """Refuse a file without videos, or with columns of other kinds; labels may be missing, but not by another name."""
+    like_label = [name for name in schema.names if name.casefold() in ("label", *LIKE_LABEL)]
+    if "video" not in schema.names or (like_label and "label" not in schema.names):
+        like = f", like label: {like_label}" if like_label else ""
+        raise DataError(f"{path}: columns {schema.names}{like}; expected video, optional label and audio")
     if doubled := sorted(name for name in columns_of(schema) if Counter(schema.names)[name] > 1):
         raise DataError(f"{path}: columns {doubled} come twice; expected each once")
     for name in columns_of(schema):

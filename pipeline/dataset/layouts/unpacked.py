@@ -43,7 +43,7 @@ def video_path(key: str, row: int) -> str:
     return f"{FILMS}/{key}/{row:06d}.mp4"
 
 
-def unpack(path: AnyPath, folder: AnyPath, key: str, limits: Limits, *, needs_label: bool = True) -> list[UnpackedRow]:
+def unpack(path: AnyPath, folder: AnyPath, key: str, limits: Limits) -> list[UnpackedRow]:
     """Return the rows of a Parquet file, after writing the files that the folder does not hold yet.
 
     Args:
@@ -51,7 +51,6 @@ def unpack(path: AnyPath, folder: AnyPath, key: str, limits: Limits, *, needs_la
         folder: of all unpacked files.
         key: names the bytes of the Parquet file, such as their hash.
         limits: section ``limits``: the files may be ``expansion_factor`` times as large as the Parquet file.
-        needs_label: whether a column ``label`` must be there.
 
     Raises:
         DataError: the Parquet file is damaged, lacks a column or holds too much.
@@ -61,7 +60,7 @@ def unpack(path: AnyPath, folder: AnyPath, key: str, limits: Limits, *, needs_la
     note = folder / "rows" / f"{key}.json"
     rows = recall(note, _ROWS)
     if not rows or not all(_is_there(folder, row) for row in rows.values()):
-        rows = {str(number): row for number, row in enumerate(_written(path, folder, key, limits, needs_label))}
+        rows = {str(number): row for number, row in enumerate(_written(path, folder, key, limits))}
         remember(note, _ROWS, rows)
     return list(rows.values())
 
@@ -76,11 +75,16 @@ def _has_size(file: Path, n_bytes: int) -> bool:
     return file.is_file() and file.stat().st_size == n_bytes
 
 
-def _written(path: Path, folder: Path, key: str, limits: Limits, needs_label: bool) -> Iterator[UnpackedRow]:
+def _written(path: Path, folder: Path, key: str, limits: Limits) -> Iterator[UnpackedRow]:
     """The rows, each after its files."""
-    file = open_shard(path, limits, needs_label)
+    file = open_shard(path, limits)
     names = class_names(file.schema_arrow)
     for number, cells in enumerate(_cells(path, file, limits)):
+        label = cells.get("label")
+        if names and isinstance(label, int) and label >= len(names):
+            raise DataError(
+                f"{path}: row {number}: label {label}; expected one of the {len(names)} that the file names"
+            )
         yield _row(folder, video_path(key, number), cells, names)
 
 
@@ -122,9 +126,7 @@ def _data(cell: dict[str, Any] | bytes | None) -> bytes:
 
 
 def _label(cell: object, names: list[str]) -> str:
-    """The name of a class; "" for none, and for a number that no name stands for."""
-    if cell is None or cell != cell:  # NaN
+    """The name of a class; "" for none, which as a number is null, NaN, or where there are names -1."""
+    if cell is None or cell != cell or (names and isinstance(cell, int) and cell < 0):
         return ""
-    if names and isinstance(cell, int):
-        return names[cell] if 0 <= cell < len(names) else ""
-    return str(cell)
+    return names[cell] if names and isinstance(cell, int) else str(cell)

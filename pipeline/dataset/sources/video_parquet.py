@@ -15,7 +15,7 @@ from pipeline.settings.environment import cache_folder
 from pipeline.settings.limits import load_limits
 from pipeline.settings.progress import track
 
-LAYOUT = "DIR/*.parquet or DIR/*/*.parquet with columns video, label and, if there is one, audio; two classes or more"
+LAYOUT = "DIR/*.parquet or DIR/*/*.parquet with columns video, optional label and audio; two classes or none"
 KEY_LETTERS = 16  # of the hash of a file, in the names of what was in it
 
 
@@ -61,7 +61,7 @@ def _clip(shard: Shard, key: str, number: int, row: UnpackedRow) -> Clip | Rejec
     clip_id = f"{shard.name}#{number}"
     if not row.n_bytes:
         return refusal(clip_id, "missing", "no bytes in its column 'video'", "the bytes of a video file")
-    if not row.label.strip():
+    if row.label and not row.label.strip():
         return refusal(clip_id, "bad_label", f"label {row.label!r}", "the name of a class")
     path = video_path(key, number)
     return Clip(clip_id=clip_id, path=path, label=row.label, split=shard.split, source_id=row.source_id)

@@ -124,19 +124,41 @@ def test_bytes_without_a_path_are_videos_too(tmp_path: Path) -> None:
     ]
 
 
-def test_a_row_without_a_video_or_a_class_is_refused(tmp_path: Path) -> None:
-    films = [media("1"), {"bytes": None, "path": "gone.mp4"}, media("3", b""), media("4"), media("5"), media("6")]
-    write_films(tmp_path / "all.parquet", ["cat", "dog"], video=films, label=[0, 0, 1, None, -1, 1])
+def test_a_row_without_a_video_is_refused(tmp_path: Path) -> None:
+    films = [media("1"), {"bytes": None, "path": "gone.mp4"}, media("3", b""), media("4")]
+    write_films(tmp_path / "all.parquet", ["cat", "dog"], video=films, label=[0, 0, 1, 1])
     found = find_clips(params(tmp_path))
-    assert [clip.clip_id for clip in found.clips] == ["all#0", "all#5"]
-    assert [(row.clip_id, row.kind) for row in found.refused] == [
-        ("all#1", "missing"),
-        ("all#2", "missing"),
-        ("all#3", "bad_label"),
-        ("all#4", "bad_label"),
-    ]
+    assert [clip.clip_id for clip in found.clips] == ["all#0", "all#3"]
+    assert [(row.clip_id, row.kind) for row in found.refused] == [("all#1", "missing"), ("all#2", "missing")]
     assert found.refused[0].reason == "clip 'all#1': no bytes in its column 'video'; expected the bytes of a video file"
-    assert found.refused[2].reason == "clip 'all#3': label ''; expected the name of a class"
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [(["cat", "dog"], [0, None, -1, 1]), ([], [0.0, None, float("nan"), 1.0]), ([], ["a", None, "", "b"])],
+)
+def test_a_row_without_a_class_is_a_clip_without_a_label(
+    names: list[str], labels: list[object], tmp_path: Path
+) -> None:
+    write_films(tmp_path / "all.parquet", names, video=[b"1", b"2", b"3", b"4"], label=labels)
+    assert [bool(clip.label) for clip in find_clips(params(tmp_path)).clips] == [True, False, False, True]
+
+
+def test_videos_without_a_column_of_labels_are_clips_without_one(tmp_path: Path) -> None:
+    write_films(tmp_path / "all.parquet", video=[b"1", b"2"])
+    assert [clip.label for clip in find_clips(params(tmp_path)).clips] == ["", ""]
+
+
+def test_a_label_that_is_blank_is_refused(tmp_path: Path) -> None:
+    write_films(tmp_path / "all.parquet", video=[b"1", b"2", b"3"], label=["cat", " ", "dog"])
+    (refused,) = find_clips(params(tmp_path)).refused
+    assert (refused.kind, refused.reason) == ("bad_label", "clip 'all#1': label ' '; expected the name of a class")
+
+
+def test_a_number_of_no_class_is_refused(tmp_path: Path) -> None:
+    write_films(tmp_path / "all.parquet", ["cat", "dog"], video=[b"1", b"2"], label=[0, 2])
+    with pytest.raises(DataError, match=r"row 1: label 2; expected one of the 2 that the file names"):
+        find_clips(params(tmp_path))
 
 
 CELLS = {"video": [b"1", b"2"], "label": ["cat", "dog"]}
@@ -145,8 +167,11 @@ CELLS = {"video": [b"1", b"2"], "label": ["cat", "dog"]}
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"label": [1, 2]}, r"columns \['label'\], missing \['video'\]; expected video and label, optional audio"),
-        ({"video": [b"1", b"2"]}, r"missing \['label'\]"),
+        ({"film": [b"1", b"2"]}, r"columns \['film'\]; expected video, optional label and audio"),
+        (
+            {"video": [b"1", b"2"], "Class": [1, 2]},
+            r"columns .*, like label: \['Class'\]; expected video, optional label",
+        ),
         (CELLS | {"video": ["1.mp4", "2.mp4"]}, r"column 'video' holds string; expected the bytes of files"),
         (CELLS | {"audio": [[0.0], [0.1]]}, r"column 'audio' holds list.*; expected the bytes of files"),
         (CELLS | {"label": [[1], [1, 2]]}, r"column 'label' holds list.*; expected one class a clip"),
