@@ -1,4 +1,4 @@
-"""Rows of a table as clips: what each says by itself, and together with those of the same file."""
+"""Rows of a table as clips: what a row says by itself, and what rows of one file say together."""
 
 import math
 import os
