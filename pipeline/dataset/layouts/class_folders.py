@@ -12,8 +12,10 @@ from pipeline.settings.limits import load_limits
 from pipeline.settings.notices import tell_once
 from pipeline.settings.paths import AnyPath
 
-SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".ogv", ".3gp")
-SUFFIXES += (".flv", ".wmv")
+SUFFIXES = (
+    *(".mp4", ".mov", ".mkv", ".webm", ".avi"),
+    *(".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".ogv", ".3gp", ".flv", ".wmv"),
+)
 N_NAMED = 5  # kinds of files that a line counts
 
 
@@ -96,7 +98,8 @@ def _kind(name: str) -> str:
 def _entries(root: Path) -> Iterator[tuple[Path, Literal["video", "other", "known"]]]:
     """The files below a folder, and the folders that were seen before; folders are read before links to folders."""
     limits, n_entries = load_limits(), 0
-    folders, links = [root], []
+    folders: list[Path] = [root]
+    links: list[Path] = []
     seen: set[tuple[int, int]] = set()
     while folders or links:
         folder = (folders or links).pop()
