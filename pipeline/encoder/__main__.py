@@ -52,6 +52,7 @@ def show(encoder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder 
     """Say what an encoder is made of, after checking that it is whole."""
     from pipeline.encoder import Encoder
     from pipeline.encoder.card import interval
+    from pipeline.formats.headlines import headline_of_report
 
     loaded = Encoder.load(encoder)
     config = loaded.config
@@ -59,8 +60,9 @@ def show(encoder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder 
     for modality, network in config.networks.items():
         facts = network.facts
         print(f"  {modality}: {network.name}, weights {facts['weights']}, SHA-256 {str(facts['sha256'])[:12]}")
-    chance = config.metrics["chance"]["map"]
-    print(f"  MAP {interval(config.metrics['model']['average'])}, chance {chance:.3f}")
+    headline = headline_of_report(config.provenance)
+    chance = config.metrics["chance"][headline]
+    print(f"  {headline.upper()} {interval(config.metrics['model']['average'], headline)}, chance {chance:.3f}")
     print(f"  fingerprint {loaded.fingerprint}")
 
 

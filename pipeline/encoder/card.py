@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.encoder.config import EncoderConfig
 from pipeline.errors import printable
+from pipeline.formats.headlines import headline_of_report
 from pipeline.weights.sources import RANDOM
 
 TEMPLATE = "card.md.jinja"
@@ -41,20 +42,25 @@ def card_text(config: EncoderConfig, has_weights: bool = False) -> str:
         licence="other" if has_weights and _published(config) else "mit",
         has_weights=has_weights,
         is_random=[network.name for network in config.networks.values() if network.facts["weights"] == RANDOM],
-        interval=interval(config.metrics["model"]["average"]),
+        headline=(headline := headline_of_report(config.provenance)),
+        interval=interval(config.metrics["model"]["average"], headline),
         number=number,
     )
 
 
-def interval(average: Mapping[str, Any]) -> str:
+def interval(average: Mapping[str, Any], headline: str = "map") -> str:
     """Return half the width of the 95 % interval of a MAP over the seeds, in words.
 
+    Args:
+        average: the numbers of a model.
+        headline: another one of them than the MAP.
+
     Example:
-        >>> interval({"map": 0.7253, "map_margin": 0.0311}), interval({"map": 0.7253})
+        >>> interval({"map": 0.7253, "map_margin": 0.0311}), interval({"mrr": 0.7253}, "mrr")
         ('0.725 ± 0.031', '0.725')
     """
-    margin = f" ± {number(average['map_margin'])}" if "map_margin" in average else ""
-    return f"{number(average['map'])}{margin}"
+    margin = average.get(f"{headline}_margin")
+    return number(average[headline]) + (f" ± {number(margin)}" if margin is not None else "")
 
 
 def plain(name: object) -> str:

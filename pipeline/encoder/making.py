@@ -64,13 +64,14 @@ def write_encoder(run: RunFiles, out: AnyPath) -> EncoderConfig:
         DataError: a part is missing or damaged.
         ParamsError: params.yaml is wrong.
     """
-    name = next(iter(model_sections()))
+    metrics = _read_metrics(run.metrics)
+    name = _first_measured(run.metrics, metrics)
     table, pca, fits = FeatureTable.load(run.features), load_pca(run.pca), read_fits(run.models / name)
     with replacing_folder(out) as folder:
         write_tensors(folder / TENSORS, pca, fits)
         width = joint_width(run.embeddings / f"{name}.npz")
         model = _noted_model(name, fits, width)
-        config = _config(model, table, _read_metrics(run.metrics, name), file_sha256(folder / TENSORS))
+        config = _config(model, table, metrics, file_sha256(folder / TENSORS))
         (folder / CONFIG).write_text(config_text(config), encoding="utf-8")
         (folder / CARD).write_text(card_text(config), encoding="utf-8")
     return config
@@ -137,12 +138,21 @@ def _section(name: str) -> Mapping[str, Any]:
     return section
 
 
-def _read_metrics(path: Path, name: str) -> Mapping[str, Any]:
-    """The content of metrics.json, which knows the model."""
+def _first_measured(path: Path, metrics: Mapping[str, Any]) -> str:
+    """The first model of params.yaml that was measured; those that need labels are left out where there are none."""
+    names = list(model_sections())
+    name = next((name for name in names if name in metrics["models"]), None)
+    if name is None:
+        raise DataError(f"{path}: models {[*metrics['models']]}; expected one of {', '.join(names)}")
+    return name
+
+
+def _read_metrics(path: Path) -> Mapping[str, Any]:
+    """The content of metrics.json."""
     expected = "expected what the stage `evaluate` wrote"
     try:
         metrics = dict(parse_json(read_regular(path)))
-        _ = metrics["models"][name], metrics["chance"], metrics["dataset"], metrics["provenance"], metrics["rejected"]
-    except (ValueError, TypeError, KeyError) as error:
+        _ = metrics["models"].keys(), metrics["chance"], metrics["dataset"], metrics["provenance"], metrics["rejected"]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{path}: {in_words(error)}; {expected}") from error
     return metrics

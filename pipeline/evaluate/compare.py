@@ -71,13 +71,14 @@ def _blocks(of: "SideBySide", top: int) -> Iterator[Block]:
     heads = ("before", "after", "change")
     maps = [
         (
-            row.key.removesuffix(".average.map"),
+            row.key.partition(".average.")[0],
             *_cells(row.before, row.after),
             NONE if row.p is None else f"{row.p:#.2g}",
         )
         for row in of.models
     ]
-    yield Block("MAP of each model, the average of both directions", ("model", *heads, "p"), maps, 1)
+    metric = of.models[0].key.rpartition(".")[2] if of.models else "map"
+    yield Block(f"{metric.upper()} of each model, the average of both directions", ("model", *heads, "p"), maps, 1)
     if not of.classes:
         return
     classes = [(row.label, *_cells(row.before, row.after)) for row in of.classes]

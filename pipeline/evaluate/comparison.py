@@ -13,6 +13,7 @@ from pipeline.evaluate.independence import Groups
 from pipeline.evaluate.runs import Run, Scores
 from pipeline.evaluate.significance import holm, sign_flip_test
 from pipeline.evaluate.writing import six_digits
+from pipeline.formats.headlines import headline_of_report
 from pipeline.retrieval.cosines import Array
 
 WAYS = {
@@ -20,7 +21,7 @@ WAYS = {
     "visual_to_audio": ("visual_to_audio",),
     "average": ("audio_to_visual", "visual_to_audio"),
 }
-TEST_SET = ("name", "n_test", "n_test_classes", "n_queries")  # of `dataset` in metrics.json
+TEST_SET = ("name", "n_test", "n_test_classes", "n_queries", "relevance")  # of `dataset` in metrics.json
 N_PERMUTATIONS = 10_000
 SEED = 0  # of the permutations
 NONE = "-"
@@ -156,7 +157,9 @@ def paired_test(pairs: Sequence[tuple[Scores, Scores]], directions: Sequence[str
 
 def _paired_tests(before: Run, after: Run, keys: Sequence[str]) -> tuple[dict[str, float], list[str]]:
     """The p-values of the MAPs that both runs have, and how they were made or why they could not be."""
-    words = {key: key.split(".") for key in keys if key.endswith(".map") and _value_before(before, key) is not None}
+    ranked_by = headline_of_report(after.report)
+    in_both = [key for key in keys if key.endswith(f".{ranked_by}") and _value_before(before, key) is not None]
+    words = {key: key.split(".") for key in in_both}
     if not words:
         return {}, []
     try:
@@ -165,7 +168,7 @@ def _paired_tests(before: Run, after: Run, keys: Sequence[str]) -> tuple[dict[st
         p_values = paired_test(scores, [direction for _, direction, _ in words.values()], groups)
     except DataError as error:
         return {}, [f"No paired test: {error}."]
-    note = f"p: paired permutation test of the MAP over {len(groups.numbers)} test clips {independent}"
+    note = f"p: paired permutation test of the {ranked_by.upper()} over {len(groups.numbers)} test clips {independent}"
     corrected = "corrected by Holm's procedure for the models whose scores changed"
     return dict(zip(words, p_values.tolist(), strict=True)), [f"{note}, {corrected}."]
 

@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.formats.headlines import CLIP_PREFIX, Relevance, headline_of, headline_of_report
 from pipeline.settings.paths import AnyPath
 
 if TYPE_CHECKING:
@@ -16,57 +17,80 @@ ByDirection = Mapping[str, Mapping[str, float]]
 PROJECT = "dual-subspace-retrieval"
 PACKAGES = ("av", "numpy", "scipy", "torch", "torchvision")
 DIRECTIONS = ("audio_to_visual", "visual_to_audio", "average")
-SPREADS = ("map_margin", "map_sampling_margin", "map_std", "map_within_std")  # of the average, where there are any
 
 
-def of_model(metrics: ByDirection) -> dict[str, dict[str, float]]:
-    """Return what metrics.json says of a model, at most 16 numbers; all others stand in plots/metrics.csv.
+def of_model(metrics: ByDirection, relevance: Relevance = "class") -> dict[str, dict[str, float]]:
+    """Return what metrics.json says of a model, few numbers; all others stand in plots/metrics.csv.
 
     Of each direction and their average it is the MAP, the mean reciprocal rank and the recall at the smallest and the
     largest cut-off; of the average also how far its MAP may be off, and its spread between the seeds and within one.
+    Where relevant is the own clip, it is the mean reciprocal rank with its spread, all recalls and the median rank, and
+    no MAP.
 
     Args:
-        metrics: every metric by direction, and of their ``average``.
+        metrics: every metric by direction, and of their ``average``; those of the own clip beside those of the class
+            have a prefix.
+        relevance: what is relevant to a query.
     """
-    recalls = [name for name in metrics["average"] if name.startswith("recall_at_")]
-    names = ["map", *SPREADS, "mrr", *dict.fromkeys((recalls[0], recalls[-1]))]
-    chosen = {way: [name for name in names if way == "average" or name not in SPREADS] for way in DIRECTIONS}
+    spreads, cutoffs = spreads_of(relevance), [name for name in metrics["average"] if name.startswith("recall_at_")]
+    of_clip = ["mrr", *cutoffs, "median_rank"]
+    if relevance == "clip":
+        names = ["mrr", *spreads, *of_clip[1:]]
+    else:
+        of_class = ["map", *spreads, "mrr", *dict.fromkeys((cutoffs[0], cutoffs[-1]))]
+        names = [*of_class, *(f"{CLIP_PREFIX}{name}" for name in of_clip)]
+    chosen = {way: [name for name in names if way == "average" or name not in spreads] for way in DIRECTIONS}
     return {way: {name: metrics[way][name] for name in chosen[way] if name in metrics[way]} for way in DIRECTIONS}
+
+
+def spreads_of(relevance: Relevance) -> tuple[str, ...]:
+    """Return what is said of the spread of the number that models are ranked by, where there is any."""
+    return tuple(f"{headline_of(relevance)}_{spread}" for spread in ("margin", "sampling_margin", "std", "within_std"))
 
 
 def summary(report: Report) -> Report:
     """Return the row that `dvc metrics show` shows: the first model, the best other one, chance, rejected clips."""
-    maps = {name: of["average"]["map"] for name, of in report["models"].items()}
-    first, *others = maps
-    row = {"model": first, "map": maps[first]}
-    if "map_margin" in (average := report["models"][first]["average"]):
-        row["map_margin"] = average["map_margin"]
+    headline = headline_of_report(report)
+    values = {name: of["average"][headline] for name, of in report["models"].items()}
+    first, *others = values
+    row = {"model": first, headline: values[first]}
+    if (margin := f"{headline}_margin") in (average := report["models"][first]["average"]):
+        row[margin] = average[margin]
     if others:
-        best = max(others, key=maps.__getitem__)
-        row |= {"best_other": best, "best_other_map": maps[best]}
-    return {**row, "chance_map": report["chance"]["map"], "rejected": report["rejected"]}
+        best = max(others, key=values.__getitem__)
+        row |= {"best_other": best, f"best_other_{headline}": values[best]}
+    return {**row, f"chance_{headline}": report["chance"][headline], "rejected": report["rejected"]}
 
 
 def in_words(report: Report, metrics: AnyPath) -> str:
     """Return a line a model, best first: its MAP, the mean of both directions; and what chance gets."""
-    maps = {name: of["average"]["map"] for name, of in report["models"].items()}
-    maps["chance"] = report["chance"]["map"]
+    headline = headline_of_report(report)
+    maps = {name: of["average"][headline] for name, of in report["models"].items()}
+    maps["chance"] = report["chance"][headline]
     lines = [f"  {name:20} {maps[name]:.3f}" for name in sorted(maps, key=lambda name: -maps[name])]
     clips = f"{report['dataset']['n_test']} test clips of {report['dataset']['n_test_classes']} classes"
     groups = report["dataset"]["query_groups"]
     independent = (
         f"{groups['n_groups']} groups that share a sound, picture or source, effectively {groups['n_effective']:.4g}"
     )
-    return "\n".join([f"evaluate: MAP over {clips} ({independent}); all else stands in {metrics}", *lines])
+    words = f"MAP over {clips}" if headline == "map" else f"mean reciprocal rank of the own clip among {clips}"
+    return "\n".join([f"evaluate: {words} ({independent}); all else stands in {metrics}", *lines])
 
 
-def dataset_facts(table: "FeatureTable") -> dict[str, Any]:
-    """Return what the numbers were measured on: the data set's name and source, how many clips, how wide features."""
+def dataset_facts(table: "FeatureTable", relevance: Relevance = "class") -> dict[str, Any]:
+    """Return what the numbers were measured on: the data set's name and source, how many clips, how wide features.
+
+    Args:
+        table: of all clips.
+        relevance: what is relevant to a query; it is said where it is not the class.
+    """
     from pipeline.formats.clips import SPLITS
+    from pipeline.formats.feature_table import NO_LABEL
     from pipeline.settings.params import read_section
 
     n_clips = {f"n_{split}": table.splits.count(split) for split in SPLITS}
-    tested = {label for label, split in zip(table.labels.tolist(), table.splits, strict=True) if split == "test"}
+    of_test = [label for label, split in zip(table.labels.tolist(), table.splits, strict=True) if split == "test"]
+    n_unlabelled = {"n_unlabelled": int((table.labels < 0).sum()), "n_unlabelled_test": of_test.count(NO_LABEL)}
     source, path = (read_section(f"dataset.{key}") for key in ("source", "path"))
     return {
         "name": Path(str(path)).name if path else source,
@@ -75,9 +99,11 @@ def dataset_facts(table: "FeatureTable") -> dict[str, Any]:
         "n_clips": len(table.clip_ids),
         "n_classes": len(table.classes),
         **n_clips,
-        "n_test_classes": len(tested),
+        "n_test_classes": len({*of_test} - {NO_LABEL}),
         "audio_width": table.audio.shape[1],
         "visual_width": table.visual.shape[1],
+        **(n_unlabelled if n_unlabelled["n_unlabelled"] else {}),
+        **({"relevance": relevance} if relevance != "class" else {}),
     }
 
 

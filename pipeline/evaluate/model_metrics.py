@@ -14,6 +14,7 @@ from pipeline.evaluate.independence import Groups, standard_error
 from pipeline.evaluate.metrics import over_queries
 from pipeline.evaluate.query_metrics import query_metrics
 from pipeline.evaluate.query_sample import QuerySample, sample_queries
+from pipeline.evaluate.relevance import Asked
 from pipeline.evaluate.significance import holm, sign_flip_test
 from pipeline.formats.embeddings import Embeddings
 from pipeline.retrieval.cosines import Array
@@ -29,6 +30,7 @@ WITHIN_MODALITY = ("audio_to_audio", "visual_to_visual")
 class EvaluateParams(StageParams):
     """Section ``evaluate`` of params.yaml."""
 
+    relevance: Asked
     recall_at: Cutoffs
     scope_sizes: Cutoffs
     max_queries: PositiveInt | None
@@ -62,7 +64,7 @@ def measure(embeddings: Embeddings, params: EvaluateParams) -> dict[str, Directi
     """Return what is measured across the modalities and within each, by direction.
 
     Within a modality a query is not searched for itself, and clips that are alone in their class are no queries; a test
-    split of nothing else has no such direction.
+    split of nothing else has no such direction, nor has one where relevant is the own clip.
 
     Raises:
         DataError: an embedding is not finite.
@@ -71,16 +73,16 @@ def measure(embeddings: Embeddings, params: EvaluateParams) -> dict[str, Directi
     numbers = embeddings.labels
     not_alone = np.flatnonzero(np.bincount(numbers)[numbers] > 1)
     measured = {name: _measure(embeddings, name, np.arange(len(numbers)), params) for name in CROSS_MODAL}
-    if not_alone.size:
+    if not_alone.size and embeddings.own is None:
         measured |= {name: _measure(embeddings, name, not_alone, params) for name in WITHIN_MODALITY}
     return measured
 
 
 def _measure(embeddings: Embeddings, name: str, usable: NDArray[np.int64], params: EvaluateParams) -> Direction:
     """One direction, with the usable clips as queries."""
-    numbers = embeddings.labels
+    numbers = embeddings.relevant
     queries, galleries = (getattr(embeddings, modality) for modality in name.split("_to_"))
-    sample = sample_queries(numbers[usable], params.max_queries, params.seed)
+    sample = sample_queries(embeddings.labels[usable], params.max_queries, params.seed)
     rows = usable[sample.rows]
     own = rows if name in WITHIN_MODALITY else None
     scopes = embeddings.scopes(params.scope_sizes)
@@ -96,7 +98,7 @@ def _measure(embeddings: Embeddings, name: str, usable: NDArray[np.int64], param
     )
 
 
-def model_metrics(measured: Measured, groups: Groups) -> dict[str, dict[str, float]]:
+def model_metrics(measured: Measured, groups: Groups, headline: str = "map") -> dict[str, dict[str, float]]:
     """Return scalars by direction, and their ``average`` over the two directions across the modalities.
 
     Every number is the mean over the seeds. The MAP of one fit spreads in two parts: ``map_std`` between the seeds, the
@@ -108,17 +110,18 @@ def model_metrics(measured: Measured, groups: Groups) -> dict[str, dict[str, flo
     Args:
         measured: of one model.
         groups: of the test clips.
+        headline: the metric whose spread is looked at, in place of the MAP.
     """
     by_seed = {name: _seed_values(direction) for name, direction in measured.items()}
     one, other = (by_seed[name] for name in CROSS_MODAL)
     by_seed["average"] = {metric: (one[metric] + other[metric]) / 2 for metric in one}
-    report = {name: _over_seeds(values) for name, values in by_seed.items()}
+    report = {name: _over_seeds(values, headline) for name, values in by_seed.items()}
     for name in by_seed:
         sources = CROSS_MODAL if name == "average" else (name,)
         sample = measured[sources[0]].sample
-        report[name] |= _within_seeds(seed_scores(measured, sources), sample, groups)
+        report[name] |= _within_seeds(seed_scores(measured, sources, headline), sample, groups, headline)
         if len(sample.rows) < sample.class_sizes.sum():
-            report[name]["map_sampling_margin"] = sample.margin(clip_scores(measured, sources))
+            report[name][f"{headline}_sampling_margin"] = sample.margin(clip_scores(measured, sources, headline))
     return report
 
 
@@ -140,7 +143,9 @@ def chance(embeddings: Embeddings, params: EvaluateParams) -> dict[str, float]:
     }
 
 
-def significance_rows(models: Mapping[str, Measured], groups: Groups, params: EvaluateParams) -> Table:
+def significance_rows(
+    models: Mapping[str, Measured], groups: Groups, params: EvaluateParams, headline: str = "map"
+) -> Table:
     """Return a row for each pair of models: how far their MAP is apart, and whether the test clips' luck explains it.
 
     ``difference`` is the MAP of ``model`` minus that of ``other``, the average of both directions across the modalities
@@ -151,11 +156,12 @@ def significance_rows(models: Mapping[str, Measured], groups: Groups, params: Ev
         models: what was measured, by model.
         groups: of the test clips.
         params: how many permutations, and their seed.
+        headline: the metric that is compared, in place of the MAP.
     """
     pairs = list(combinations(models, 2))
     if not pairs:
         return []
-    scores = {name: clip_scores(measured, CROSS_MODAL) for name, measured in models.items()}
+    scores = {name: clip_scores(measured, CROSS_MODAL, headline) for name, measured in models.items()}
     sample = next(iter(models.values()))[CROSS_MODAL[0]].sample
     differences = np.stack([(scores[one] - scores[other]) * sample.weights for one, other in pairs])
     of_groups = groups.of_rows(sample.rows).sums(differences)
@@ -167,30 +173,32 @@ def significance_rows(models: Mapping[str, Measured], groups: Groups, params: Ev
     ]
 
 
-def clip_scores(measured: Measured, names: Sequence[str]) -> Array:
+def clip_scores(measured: Measured, names: Sequence[str], metric: str = "map") -> Array:
     """Return each query's average precision, the mean over seeds and directions: (n_queries,).
 
     Args:
         measured: of one model.
         names: the directions.
+        metric: another one than the average precision.
     """
-    return np.asarray(np.mean([measured[name].scalars["map"] for name in names], axis=(0, 1)))
+    return np.asarray(np.mean([measured[name].scalars[metric] for name in names], axis=(0, 1)))
 
 
-def seed_scores(measured: Measured, names: Sequence[str]) -> Array:
+def seed_scores(measured: Measured, names: Sequence[str], metric: str = "map") -> Array:
     """Return each query's average precision with each seed, the mean over directions: (n_seeds, n_queries).
 
     Args:
         measured: of one model.
         names: the directions.
+        metric: another one than the average precision.
     """
-    return np.asarray(np.mean([measured[name].scalars["map"] for name in names], axis=0))
+    return np.asarray(np.mean([measured[name].scalars[metric] for name in names], axis=0))
 
 
-def _within_seeds(scores: Array, sample: QuerySample, groups: Groups) -> dict[str, float]:
-    """The spread of the MAP that one fit has by the luck of the test clips; nothing for one group of them."""
+def _within_seeds(scores: Array, sample: QuerySample, groups: Groups, headline: str) -> dict[str, float]:
+    """The spread that one fit has by the luck of the test clips; nothing for one group of them."""
     errors = standard_error(scores, sample.weights, groups.of_rows(sample.rows))
-    return {"map_within_std": float(np.sqrt((errors**2).mean()))} if np.isfinite(errors).all() else {}
+    return {f"{headline}_within_std": float(np.sqrt((errors**2).mean()))} if np.isfinite(errors).all() else {}
 
 
 def _seed_values(direction: Direction) -> dict[str, Array]:
@@ -199,11 +207,12 @@ def _seed_values(direction: Direction) -> dict[str, Array]:
     return {metric: over_queries(metric, values, weights) for metric, values in direction.scalars.items()}
 
 
-def _over_seeds(values: Mapping[str, Array]) -> dict[str, float]:
-    """Mean of every metric, and the spread of the MAP."""
+def _over_seeds(values: Mapping[str, Array], headline: str) -> dict[str, float]:
+    """Mean of every metric, and the spread of one."""
     means = {metric: float(by_seed.mean()) for metric, by_seed in values.items()}
-    n_seeds = len(values["map"])
+    n_seeds = len(values[headline])
     if n_seeds == 1:
-        return {**means, "map_std": 0.0}
-    spread = float(values["map"].std(ddof=1))
-    return {**means, "map_std": spread, "map_margin": float(stats.t.ppf(0.975, n_seeds - 1) * spread / n_seeds**0.5)}
+        return {**means, f"{headline}_std": 0.0}
+    spread = float(values[headline].std(ddof=1))
+    margin = float(stats.t.ppf(0.975, n_seeds - 1) * spread / n_seeds**0.5)
+    return {**means, f"{headline}_std": spread, f"{headline}_margin": margin}

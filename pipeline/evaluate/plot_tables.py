@@ -11,6 +11,8 @@ from pipeline.evaluate.query_sample import QuerySample
 from pipeline.formats.embeddings import Embeddings
 from pipeline.retrieval.cosines import Array
 
+OWN = "own clip"
+
 
 def metric_rows(models: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
     """Return a row a model and direction with every metric there is.
@@ -70,7 +72,12 @@ def class_map_rows(embeddings: Embeddings, measured: Measured) -> Table:
 
 
 def confusion_rows(embeddings: Embeddings, measured: Measured) -> Table:
-    """Return a row a query, of both directions and all seeds: its class, and the class of its nearest item."""
+    """Return a row a query, of both directions and all seeds: its class, and the class of its nearest item.
+
+    Where relevant is the own clip, it is whether that is the nearest.
+    """
+    if embeddings.own is not None:
+        return _own_clip_rows(measured)
     classes, labels = embeddings.classes, embeddings.labels
     rows: Table = []
     for name in CROSS_MODAL:
@@ -81,6 +88,12 @@ def confusion_rows(embeddings: Embeddings, measured: Measured) -> Table:
             pairs = zip(labels[drawn].tolist(), nearest.tolist(), strict=True)
             rows += [{"actual": classes[actual], "predicted": classes[predicted]} for actual, predicted in pairs]
     return rows
+
+
+def _own_clip_rows(measured: Measured) -> Table:
+    """A row a query, of both directions and all seeds: whether its own clip is the nearest."""
+    ranks = np.concatenate([measured[name].scalars["median_rank"].ravel() for name in CROSS_MODAL])
+    return [{"actual": OWN, "predicted": OWN if rank == 1 else "another clip"} for rank in ranks.tolist()]
 
 
 def _mean(sample: QuerySample, values: Array) -> Array:

@@ -82,7 +82,7 @@ def write_results(
     path.parent.mkdir(parents=True, exist_ok=True)
     with disk_errors(path), pq.ParquetWriter(path, SCHEMA, compression="zstd", store_schema=False) as writer:
         for found in answers(embeddings, measured, n_kept):
-            writer.write_table(_rows(found, names, embeddings.labels))
+            writer.write_table(_rows(found, names, embeddings.relevant))
 
 
 def _rows(found: Answers, names: "pa.Array", labels: Counts) -> "pa.Table":

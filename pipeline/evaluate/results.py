@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import DataError, in_words
 from pipeline.evaluate import metrics_json, plot_tables, trec
 from pipeline.evaluate.independence import Groups, group_rows
+from pipeline.evaluate.metrics_json import ByDirection
 from pipeline.evaluate.model_metrics import (
     CROSS_MODAL,
     EvaluateParams,
@@ -22,10 +24,12 @@ from pipeline.evaluate.model_metrics import (
 )
 from pipeline.evaluate.planes import plane, plane_rows
 from pipeline.evaluate.query_results import write_results
+from pipeline.evaluate.relevance import by_class, by_clip, chosen_relevance, clip_chance, labelled_rows, prefixed
 from pipeline.evaluate.writing import write_csv
 from pipeline.formats import rejects
 from pipeline.formats.embeddings import Embeddings
 from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.headlines import Relevance, headline_of
 from pipeline.formats.provenance import read_provenance
 from pipeline.settings.json_text import parse_json
 from pipeline.settings.paths import AnyPath
@@ -38,14 +42,19 @@ class Results(NamedTuple):
     """What was measured of the models on the test clips.
 
     Attributes:
-        groups: of the test clips, which chance moves as a whole.
-        embeddings: by model.
+        relevance: what is relevant to a query in all that follows; where ``metrics`` and ``chance`` have other numbers
+            too, these have a prefix.
+        rows: (n,) which of the test clips were measured: those with a label, or all.
+        groups: of these, which chance moves as a whole.
+        embeddings: of these, by model.
         measured: of every query, by model and direction.
         metrics: over the queries, by model, direction and name.
         significance: a row a pair of models.
         chance: what rankings get that know nothing.
     """
 
+    relevance: Relevance
+    rows: NDArray[np.int64]
     groups: Groups
     embeddings: Mapping[str, Embeddings]
     measured: Mapping[str, Measured]
@@ -57,6 +66,8 @@ class Results(NamedTuple):
 def measure_all(folder: AnyPath, names: Iterable[str], groups: Groups, params: EvaluateParams) -> Results:
     """Return what is measured of the models whose embeddings a folder holds; the first name is the main model.
 
+    Models that the stage ``train`` left out are left out here.
+
     Args:
         folder: of the embeddings.
         names: of the models.
@@ -64,20 +75,55 @@ def measure_all(folder: AnyPath, names: Iterable[str], groups: Groups, params: E
         params: section ``evaluate``.
 
     Raises:
-        DataError: embeddings are missing, are none, or hold no test clip.
-        ParamsError: as ``measure``.
+        DataError: embeddings are missing, are none, or hold no test clip; or all models were left out.
+        ParamsError: as ``measure`` and ``chosen_relevance``.
     """
-    folder = Path(folder)
-    embeddings = {name: Embeddings.load(folder / f"{name}.npz") for name in names}
+    folder, names = Path(folder), list(names)
+    loaded = {name: Embeddings.load(folder / f"{name}.npz") for name in names}
+    loaded = {name: embeddings for name, embeddings in loaded.items() if len(embeddings.audio)}
+    if not loaded:
+        raise DataError(f"models {', '.join(names)}: all learn from labels, and none is there; expected one of pairs")
+    first, *others = chosen_relevance(params.relevance, next(iter(loaded.values())))
+    results = _measured(loaded, first, groups, params)
+    for other in others:
+        beside = _measured(loaded, other, groups, params)
+        results = results._replace(
+            metrics={name: _beside(of, beside.metrics[name]) for name, of in results.metrics.items()},
+            chance={**results.chance, **prefixed(beside.chance)},
+        )
+    return results
+
+
+def _measured(
+    loaded: Mapping[str, Embeddings], relevance: Relevance, groups: Groups, params: EvaluateParams
+) -> Results:
+    """What is measured of the models where relevant are the clips of a class, or the own clip."""
+    first, headline = next(iter(loaded.values())), headline_of(relevance)
+    if relevance == "class":
+        rows = labelled_rows(first)
+        embeddings = {name: by_class(of_model) for name, of_model in loaded.items()}
+        groups = groups.of_rows(rows)
+        of_chance = chance(next(iter(embeddings.values())), params)
+    else:
+        rows = np.arange(len(first.labels))
+        embeddings = {name: by_clip(of_model, groups) for name, of_model in loaded.items()}
+        of_chance = clip_chance(next(iter(embeddings.values())), params.recall_at)
     measured = {name: measure(of_model, params) for name, of_model in track(embeddings.items(), "evaluate", "model")}
     return Results(
+        relevance,
+        rows,
         groups,
         embeddings,
         measured,
-        {name: model_metrics(of_model, groups) for name, of_model in measured.items()},
-        significance_rows(measured, groups, params),
-        chance(next(iter(embeddings.values())), params),
+        {name: model_metrics(of_model, groups, headline) for name, of_model in measured.items()},
+        significance_rows(measured, groups, params, headline),
+        of_chance,
     )
+
+
+def _beside(metrics: ByDirection, others: ByDirection) -> dict[str, dict[str, float]]:
+    """Numbers of each direction, and others with a prefix."""
+    return {way: {**of_way, **prefixed(others.get(way, {}))} for way, of_way in metrics.items()}
 
 
 def read_checks(path: AnyPath) -> dict[str, Any]:
@@ -115,8 +161,8 @@ def report(
     queries = next(iter(results.measured.values()))[CROSS_MODAL[0]].sample.rows
     of_queries = {"n_queries": len(queries), "query_groups": results.groups.of_rows(queries).counts()}
     return {
-        "dataset": {**metrics_json.dataset_facts(table), **of_queries, **checks},
-        "models": {name: metrics_json.of_model(metrics) for name, metrics in results.metrics.items()},
+        "dataset": {**metrics_json.dataset_facts(table, results.relevance), **of_queries, **checks},
+        "models": {name: metrics_json.of_model(of, results.relevance) for name, of in results.metrics.items()},
         "chance": dict(results.chance),
         "rejected": len({row.clip_id for row in refused}),
         "provenance": metrics_json.provenance(table.provenance, [_device(models / name) for name in results.metrics]),
@@ -133,7 +179,8 @@ def write_tables(folder: AnyPath, results: Results, table: FeatureTable, params:
     write_csv(folder / "metrics.csv", plot_tables.metric_rows(results.metrics))
     write_csv(folder / "significance.csv", results.significance, PAIR_COLUMNS)
     write_csv(folder / "machine.csv", [{"key": key, "value": value} for key, value in machine().items()])
-    clip_ids = [clip_id for clip_id, split in zip(table.clip_ids, table.splits, strict=True) if split == "test"]
+    tested = [clip_id for clip_id, split in zip(table.clip_ids, table.splits, strict=True) if split == "test"]
+    clip_ids = [tested[row] for row in results.rows.tolist()]
     write_csv(folder / "groups.csv", group_rows(clip_ids, results.groups))
     planes = {name: plane(embeddings) for name, embeddings in results.embeddings.items()}
     for name, embeddings in results.embeddings.items():

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.errors import DataError, in_words
 from pipeline.formats.csv_rows import parse_rows
+from pipeline.formats.headlines import headline_of_report
 from pipeline.settings.json_text import parse_json
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import read_regular
@@ -35,8 +36,8 @@ class Run:
     read: Callable[[str], str]
 
     def map_keys(self) -> list[str]:
-        """Return the average MAP of every model, as MODEL.average.map."""
-        return [f"{model}.average.map" for model in self.report["models"]]
+        """Return the number that every model is ranked by, as MODEL.average.map; of clips without labels it is mrr."""
+        return [f"{model}.average.{headline_of_report(self.report)}" for model in self.report["models"]]
 
     def value(self, key: str) -> float:
         """Return a number of metrics.json.
@@ -167,7 +168,7 @@ def _report(name: str, text: str) -> Mapping[str, Any]:
     """The content of a metrics.json, whose numbers by model are at least in their places."""
     try:
         report = parse_json(text)
-        numbers = [of_model["average"]["map"] for of_model in report["models"].values()]
+        numbers = [of_model["average"][headline_of_report(report)] for of_model in report["models"].values()]
         if not numbers or any(type(number) not in (int, float) for number in numbers):
             raise ValueError(f"average MAPs of its models: {numbers}")
     except (ValueError, LookupError, TypeError, AttributeError) as error:

@@ -8,7 +8,6 @@ from pipeline.evaluate.comparison import ComparedNumber, MetricBounds, compare
 from pipeline.evaluate.runs import Run
 from pipeline.evaluate.writing import six_digits
 
-MAP = ".average.map"  # ends the key of a model's number
 WAYS = ("audio_to_visual", "visual_to_audio")
 QUERY_COLUMNS = (("clip_id", "direction"), ("average_precision", "first_rank"))
 
@@ -103,7 +102,9 @@ def side_by_side(before: Run, after: Run, model: str | None = None) -> SideBySid
 
 def as_json(of: SideBySide) -> dict[str, Any]:
     """Return all of it as JSON can hold it, floats with six significant digits."""
-    maps = {row.key.removesuffix(MAP): {"before": row.before, "after": row.after, "p": row.p} for row in of.models}
+    maps = {
+        row.key.partition(".average.")[0]: {"before": row.before, "after": row.after, "p": row.p} for row in of.models
+    }
     lists = {name: [row._asdict() for row in getattr(of, name)] for name in ("classes", "became_wrong", "became_right")}
     rounded: dict[str, Any] = six_digits(of._asdict() | lists | {"models": maps, "notes": list(of.notes)})
     return rounded

@@ -47,7 +47,7 @@ def write_qrels(folder: AnyPath, clip_ids: Sequence[str], embeddings: Embeddings
         embeddings: of any model.
         measured: of that model.
     """
-    names, labels = [*map(trec_name, clip_ids)], embeddings.labels
+    names, labels = [*map(trec_name, clip_ids)], embeddings.relevant
     lines = (
         f"{names[query]} 0 {names[item]} 1"
         for query in measured[CROSS_MODAL[0]].sample.rows.tolist()

@@ -10,7 +10,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from pipeline.formats.texts import pack_texts, unpack_texts
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
 
+UNLABELLED = ""  # in place of the name of a class
 _AXES = {"audio": 1, "visual": 1, "labels": 0}  # which axis of the numbers is that of the clips
 _NAMES = ("clip_ids", "splits")  # texts of every clip
 _TEXTS = (*_NAMES, "classes")
@@ -116,13 +117,20 @@ class Embeddings:
         audio: (n_seeds, n, k).
         visual: (n_seeds, n, k).
         labels: (n,) int64 places in ``classes``.
-        classes: names of the classes that occur, sorted.
+        classes: names of the classes that occur, sorted; ``UNLABELLED`` behind them for clips without a label.
+        own: (n,) where relevant is the own clip, not the class: rows of one number are one clip under several names.
     """
 
     audio: NDArray[np.float32]
     visual: NDArray[np.float32]
     labels: NDArray[np.int64]
     classes: list[str]
+    own: NDArray[np.int64] | None = None
+
+    @property
+    def relevant(self) -> NDArray[np.int64]:
+        """What makes an item relevant to a query, (n,): both have the same number."""
+        return self.labels if self.own is None else self.own
 
     @classmethod
     def load(cls, path: AnyPath) -> Embeddings:
@@ -135,11 +143,21 @@ class Embeddings:
         test = np.flatnonzero([split == "test" for split in clips.splits])
         if not test.size:
             raise DataError(f"{path}: no clip of the split 'test'; expected at least one")
-        names = [clips.classes[label] for label in clips.labels[test].tolist()]
-        classes = sorted(set(names))
+        names = [clips.classes[label] if label >= 0 else UNLABELLED for label in clips.labels[test].tolist()]
+        classes = sorted(set(names) - {UNLABELLED}) + [UNLABELLED] * (UNLABELLED in names)
         place = {name: i for i, name in enumerate(classes)}
         labels = np.array([place[name] for name in names])
         return cls(clips.audio[:, test], clips.visual[:, test], labels, classes)
+
+    def rows(self, places: NDArray[np.int64]) -> Embeddings:
+        """Return those of some of the clips, with the classes of all.
+
+        Args:
+            places: (m,) of the clips.
+        """
+        own = None if self.own is None else self.own[places]
+        audio, visual, labels = self.audio[:, places], self.visual[:, places], self.labels[places]
+        return replace(self, audio=audio, visual=visual, labels=labels, own=own)
 
     def scopes(self, sizes: Sequence[int]) -> list[int]:
         """Return the scopes that are no larger than the gallery.

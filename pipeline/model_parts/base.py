@@ -3,7 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal, NamedTuple, Protocol, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from pipeline.settings.paths import AnyPath
 History = list[dict[str, float]]
 """One dict a training epoch, such as ``{"epoch": 0, "loss": 1.2, "validation_map": 0.4}``; empty for a closed form."""
 
+LearnsFrom = Literal["pairs", "labels", "both"]
+"""What a model learns from: ``pairs`` alone; ``labels``, without which it cannot be fitted; or whichever is there."""
+
 Params = TypeVar("Params", bound=StageParams)
 Seed = Annotated[int, Field(ge=0, lt=2**64)]  # as torch takes them
 
@@ -26,19 +29,30 @@ class Pairs(NamedTuple):
     Attributes:
         audio: (n, audio width) float32.
         visual: (n, visual width) float32.
-        labels: (n,) int64 in 0..n_classes - 1.
+        labels: (n,) int64 in 0..n_classes - 1; -1 where the class is not known.
     """
 
     audio: NDArray[np.float32]
     visual: NDArray[np.float32]
     labels: NDArray[np.int64]
 
+    def labelled(self) -> "Pairs":
+        """Return the clips whose class is known."""
+        known = self.labels >= 0
+        return self if known.all() else Pairs(self.audio[known], self.visual[known], self.labels[known])
+
 
 class Model(Protocol):
     """Two encoders into one space in which cosine similarity compares audio with visual.
 
     A clip's embedding of one modality depends on that clip's features of that modality and on nothing else.
+
+    Attributes:
+        learns_from: what of the train clips it learns from; clips without a label are passed over by one of ``labels``,
+            and by the losses that need one in a model of ``both``.
     """
+
+    learns_from: ClassVar[LearnsFrom]
 
     def __init__(self, params: Any, seed: int) -> None:  # noqa: ANN401 - each model has Params of its own
         """Hold the model's own ``Params``, and the seed of every random choice in ``fit``."""
@@ -95,7 +109,7 @@ def check_pairs(pairs: Pairs, name: str) -> None:
 
     Raises:
         DataError: a modality is not a finite matrix, there is not one label and one row of each modality a clip, or a
-            label is no whole number from 0.
+            label is no whole number from 0, nor -1 for none.
     """
     check_features(pairs.audio, None, f"{name} audio")
     check_features(pairs.visual, None, f"{name} visual")
@@ -103,11 +117,30 @@ def check_pairs(pairs: Pairs, name: str) -> None:
     if len(set(n_rows)) > 1 or 0 in n_rows:
         raise DataError(f"{name}: {n_rows} rows of audio, visual and labels; expected the same number, at least 1")
     labels = pairs.labels
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < 0:
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.min() < -1:
         raise DataError(
             f"{name} labels: {labels.dtype} of shape {labels.shape}, the lowest {labels.min()}; "
-            "expected (n,) whole numbers from 0"
+            "expected (n,) whole numbers from 0, or -1 for none"
         )
+
+
+def learnt_pairs(train: Pairs, learns_from: LearnsFrom) -> Pairs:
+    """Return the train clips that a model learns from: all, or those with a label.
+
+    Args:
+        train: what ``fit`` received.
+        learns_from: of the model.
+
+    Raises:
+        DataError: the pairs cannot be used, or the model learns from labels and there is none.
+    """
+    check_pairs(train, "train")
+    if learns_from != "labels":
+        return train
+    labelled = train.labelled()
+    if not len(labelled.labels):
+        raise DataError(f"train: none of {len(train.labels)} clips has a label; expected some, as the model needs them")
+    return labelled
 
 
 def check_features(features: NDArray[Any], width: int | None, name: str) -> None:

@@ -9,7 +9,7 @@ from pydantic import PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from pipeline import linalg
-from pipeline.model_parts.deep import DEEP_SEARCH, DeepParams, Network
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepParams, Network, class_numbers
 from pipeline.model_parts.layers import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
 from pipeline.model_parts.search_space import SearchSpace
 
@@ -82,7 +82,7 @@ class CcaNetwork(Network):
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
         """Prepare all train features (n, width), and note the classes of their rows."""
         prepared = super().prepare(audio, visual, labels_onehot)
-        self._train_labels = labels_onehot.argmax(dim=1).cpu().numpy()
+        self._train_labels = class_numbers(labels_onehot)
         return prepared
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:

@@ -73,7 +73,7 @@ def collapsed(before: Mapping[str, BranchExtent], after: Mapping[str, BranchExte
     Args:
         before: of the branches with their initial weights, by name.
         after: of the same branches once trained.
-        n_classes: of the train rows; two of them fit on a line.
+        n_classes: of the train rows, or how many of them where they have no labels; two fit on a line.
     """
     found = {}
     for name, extent_after in after.items():

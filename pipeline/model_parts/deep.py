@@ -12,7 +12,15 @@ from torch.nn import functional
 
 from pipeline.errors import DataError
 from pipeline.model_parts import distributed, training
-from pipeline.model_parts.base import History, Pairs, SeededParams, check_features, check_pairs
+from pipeline.model_parts.base import (
+    History,
+    LearnsFrom,
+    Pairs,
+    SeededParams,
+    check_features,
+    check_pairs,
+    learnt_pairs,
+)
 from pipeline.model_parts.collapse import BranchExtent, collapsed, extent
 from pipeline.model_parts.layers import INPUT_SEARCH, FeatureEncoder, InputParams
 from pipeline.model_parts.saving import load_model, save_model
@@ -59,11 +67,13 @@ class Network(nn.Module, ABC):
         super().__init__()
         self.register_buffer("sizes", torch.tensor([audio_width, visual_width, n_classes]))
         self.n_epochs_done = 0
+        self._all_labelled = True  # of the train rows
 
     @abstractmethod
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
         """Return the training loss, a scalar, of (n, audio width), (n, visual width) and (n, n_classes).
 
+        A clip without a label has a row of zeros; where none has one, there are no classes.
         In training mode the features are those that ``prepare`` returned.
         """
 
@@ -79,10 +89,22 @@ class Network(nn.Module, ABC):
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
         """Return all train features prepared, (n, width) each, after the encoders took their statistics from them."""
+        self._all_labelled = bool(labels_onehot.any(dim=1).all())
         with one_thread():
             self.audio.prepare_by(audio, labels_onehot)
             self.visual.prepare_by(visual, labels_onehot)
             return self.audio.prepared(audio), self.visual.prepared(visual)
+
+    def of_labelled(
+        self, loss: Callable[[Tensor, Tensor, Tensor], Tensor], audio: Tensor, visual: Tensor, labels_onehot: Tensor
+    ) -> Tensor:
+        """Return a loss of those rows (n, width) of a minibatch that have a label, a scalar; of none it is 0."""
+        if self._all_labelled:
+            return loss(audio, visual, labels_onehot)
+        is_labelled = labels_onehot.any(dim=1)
+        if not is_labelled.any():
+            return audio.new_zeros(())
+        return loss(audio[is_labelled], visual[is_labelled], labels_onehot[is_labelled])
 
     def extents(self, audio: Tensor, visual: Tensor) -> dict[str, BranchExtent]:
         """Return how each branch embeds (n, width) features, by modality and branch; called in eval mode."""
@@ -101,9 +123,10 @@ class Network(nn.Module, ABC):
 class DeepModel:
     """A network that learns from the train pairs; the validation MAP, average of both directions, chooses its epoch.
 
-    A subclass names its ``params_class`` and its ``network_class``.
+    A subclass names its ``params_class``, its ``network_class`` and what it learns from.
     """
 
+    learns_from: ClassVar[LearnsFrom]
     params_class: type[DeepParams]
     network_class: type[Network]
 
@@ -125,7 +148,7 @@ class DeepModel:
         Raises:
             DataError: the pairs cannot be used, or the loss is no longer finite.
         """
-        check_pairs(train, "train")
+        train = learnt_pairs(train, self.learns_from)
         check_pairs(validation, "validation")
         audio, visual, labels_onehot = self._on_device(train)
         network = self._new_network([audio.shape[1], visual.shape[1], labels_onehot.shape[1]])
@@ -143,7 +166,7 @@ class DeepModel:
         with distributed.shared_loss(network, network.loss, [network.audio, network.visual]) as loss:
             history = training.fit(network, loss, data, validation_map, self._params, self._seed)
         with torch.inference_mode():
-            found = collapsed(before, network.extents(audio, visual), len(np.unique(train.labels)))
+            found = collapsed(before, network.extents(audio, visual), _n_points(train))
         if found and distributed.rank() == 0:
             tell_once(self._collapse_in_words(found))
         return history
@@ -204,10 +227,10 @@ class DeepModel:
         return average_map(self.embed_audio(pairs.audio), self.embed_visual(pairs.visual), pairs.labels)
 
     def _on_device(self, pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
-        """Audio, visual and one-hot labels (n, n_classes) of pairs, float32 on the device."""
+        """Audio, visual and one-hot labels (n, n_classes), zeros for no label, of pairs: float32 on the device."""
         audio, visual = (_tensor(features).to(self._device) for features in (pairs.audio, pairs.visual))
         labels = torch.from_numpy(np.ascontiguousarray(pairs.labels, np.int64))
-        return audio, visual, functional.one_hot(labels).to(audio)
+        return audio, visual, functional.one_hot(labels + 1)[:, 1:].to(audio)
 
     def _new_network(self, sizes: list[int]) -> Network:
         """A network with initial weights of the seed, on the device."""
@@ -229,9 +252,22 @@ class DeepModel:
         return self._network
 
 
+def class_numbers(labels_onehot: Tensor) -> NDArray[np.int64]:
+    """Return the classes (n,) of one-hot labels (n, n_classes), -1 for a row of zeros."""
+    has_none = 1 - labels_onehot.sum(dim=1, keepdim=True)
+    numbers: NDArray[np.int64] = torch.cat([has_none, labels_onehot], dim=1).argmax(dim=1).cpu().numpy() - 1
+    return numbers
+
+
 def _tensor(features: NDArray[np.floating]) -> Tensor:
     """Features as torch takes them: float32, in the order of memory."""
     return torch.from_numpy(np.ascontiguousarray(features, np.float32))
+
+
+def _n_points(train: Pairs) -> int:
+    """How many points a branch may bring its rows to: one a class, or of rows without labels one each."""
+    labelled = train.labelled().labels
+    return len(np.unique(labelled)) if len(labelled) else len(train.labels)
 
 
 def _some(pairs: Pairs, seed: int) -> Pairs:

@@ -9,11 +9,14 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.model_parts.base import with_equal_norms
 from pipeline.model_parts.search_space import SearchSpace
 from pipeline.settings.params import StageParams
 
 _VARIANCE_FLOOR = 1e-9  # keeps the covariance of features invertible that do not vary within a class
 
+Branch = Literal["perceptron", "fourier"]
+"""What a branch is: a perceptron, or a linear map of random Fourier features, which is a kernel machine."""
 
 INPUT_SEARCH: SearchSpace = {
     "inputs": ["standardised", "whitened", "unit"],
@@ -53,6 +56,19 @@ class HiddenParams(StageParams):
     dropout: float = Field(ge=0, lt=1)
 
 
+class BranchParams(HiddenParams):
+    """The branches of an encoder that has several.
+
+    Attributes:
+        n_fourier_features: of a branch that is a kernel machine.
+        n_heads: copies of each branch, with weights and Fourier features of their own; losses and similarities are
+            the means over them.
+    """
+
+    n_fourier_features: PositiveInt
+    n_heads: PositiveInt
+
+
 class FeatureEncoder(nn.Module):
     """An encoder of features that are prepared by the train rows, as ``InputParams`` says.
 
@@ -76,7 +92,7 @@ class FeatureEncoder(nn.Module):
         """Take the statistics from (n, width) train features of (n, n_classes) labels.
 
         A feature that is constant there keeps deviation 1, and so do all of ``unit`` inputs. Labels only count for the
-        whitening.
+        whitening, which is by the rows that have one, where some do.
         """
         deviation = features.std(dim=0, correction=0)
         self.mean.copy_(features.mean(dim=0))
@@ -110,7 +126,8 @@ def whitening_within_classes(standard: Tensor, labels_onehot: Tensor, ridge: flo
 
     Args:
         standard: (n, width) float64 train features, standardised or only centred.
-        labels_onehot: (n, n_classes) float64; a class may have no row.
+        labels_onehot: (n, n_classes) float64; a class may have no row. Rows of zeros have no label, and count where
+            there is no other: then the covariance is that of all rows.
         ridge: above 0.
 
     Returns:
@@ -120,13 +137,22 @@ def whitening_within_classes(standard: Tensor, labels_onehot: Tensor, ridge: flo
         Hatch, Kajarekar & Stolcke (2006), Within-Class Covariance Normalization for SVM-based Speaker Recognition,
         Interspeech.
     """
-    class_means = labels_onehot.T @ standard / labels_onehot.sum(dim=0).clamp(min=1)[:, None]  # (n_classes, width)
-    within = standard - labels_onehot @ class_means  # (n, width)
+    rows, onehot = _labelled_rows(standard, labels_onehot)
+    class_means = onehot.T @ rows / onehot.sum(dim=0).clamp(min=1)[:, None]  # (n_classes, width)
+    within = rows - onehot @ class_means  # (n, width)
     covariance = within.T @ within / len(within)  # (width, width)
     covariance.diagonal().add_(ridge * covariance.diagonal().mean() + _VARIANCE_FLOOR)
     variances, directions = torch.linalg.eigh(covariance)
     whitening: Tensor = directions * variances.rsqrt() @ directions.T
     return whitening / (standard @ whitening).square().mean().sqrt().clamp(min=_VARIANCE_FLOOR)
+
+
+def _labelled_rows(rows: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows that have a label and their labels, or all rows where either all or none have one."""
+    is_labelled = labels_onehot.any(dim=1)
+    if is_labelled.all() or not is_labelled.any():
+        return rows, labels_onehot
+    return rows[is_labelled], labels_onehot[is_labelled]
 
 
 def hidden_blocks(width: int, params: HiddenParams) -> list[nn.Module]:
@@ -231,3 +257,24 @@ class GaussianEncoder(FeatureEncoder):
 def sampled(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Return one draw (n, latent_width) of each row's distribution, through which gradients reach both arguments."""
     return mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
+
+
+def branch_of_heads(width: int, output_width: int, kind: Branch, params: BranchParams) -> Heads:
+    """Return the heads of a branch from ``width`` inputs to ``output_width`` outputs each."""
+    if kind == "perceptron":
+        return Heads(perceptron(width, output_width, params) for _ in range(params.n_heads))
+    sizes = width, output_width, params.n_fourier_features, params.dropout
+    return Heads(kernel_machine(*sizes) for _ in range(params.n_heads))
+
+
+def agreeing(logits: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
+    """Return unit rows (n, k + 2) whose cosine across modalities is the dot product of probabilities.
+
+    That is the chance that a draw of either gives the same; no probabilities have a norm above 1.
+
+    Args:
+        logits: (n, k) of the probabilities.
+        modality: whose they are.
+    """
+    probabilities = functional.softmax(logits, dim=1).cpu().numpy()
+    return torch.from_numpy(with_equal_norms(probabilities, 1.0, modality)).to(logits.device)

@@ -1,7 +1,7 @@
 """What the models in closed form share."""
 
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 
 from pipeline import linalg
 from pipeline.errors import DataError
-from pipeline.model_parts.base import History, Pairs, check_features, check_pairs
+from pipeline.model_parts.base import History, LearnsFrom, Pairs, check_features, learnt_pairs
 from pipeline.model_parts.saving import load_model, save_model
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
@@ -30,10 +30,11 @@ class LinearParams(StageParams):
 class LinearModel(ABC):
     """A model in closed form: canonical variates as embeddings, each of unit variance on train.
 
-    The correlations do not weigh them. A subclass names its ``Params`` and solves.
+    The correlations do not weigh them. A subclass names its ``Params`` and what it learns from, and solves.
     """
 
     params_class: type[LinearParams]
+    learns_from: ClassVar[LearnsFrom]
 
     def __init__(self, params: LinearParams, seed: int) -> None:
         """Hold params; a closed form draws no random number, so the seed is only kept beside the arrays."""
@@ -50,8 +51,7 @@ class LinearModel(ABC):
         Raises:
             DataError: the pairs cannot be used, or a covariance is singular with this ridge.
         """
-        check_pairs(train, "train")
-        self._cca = self._solve(train)
+        self._cca = self._solve(learnt_pairs(train, self.learns_from))
         return []
 
     def embed_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -40,7 +40,7 @@ def likelihood_loss(audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Ten
     Args:
         audio: (n, width) float.
         visual: (n, width) float.
-        labels_onehot: (n, n_classes), one 1 a row.
+        labels_onehot: (n, n_classes), one 1 a row; a row of zeros is a clip of its own class.
 
     Returns:
         scalar, above 0: no cosine brings it there.
@@ -49,7 +49,7 @@ def likelihood_loss(audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Ten
         Zhen et al. (2019), Deep Supervised Cross-Modal Retrieval, CVPR.
     """
     audio, visual = _unit_rows(audio), _unit_rows(visual)
-    same_class = labels_onehot @ labels_onehot.T  # (n, n)
+    same_class = _same_class(labels_onehot)  # (n, n)
     total = audio.new_zeros(())
     for left, right in ((audio, visual), (audio, audio), (visual, visual)):
         half_cosine = left @ right.T / 2  # (n, n)
@@ -67,15 +67,17 @@ def agreement_loss(audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tens
     Args:
         audio: (n, n_states) float.
         visual: (n, n_states) float.
-        labels_onehot: (n, n_classes), one 1 a row.
+        labels_onehot: (n, n_classes), one 1 a row; a row of zeros is a clip of its own class, whose picks are itself.
 
     Returns:
         scalar, at least 0.
 
     References:
         Khosla et al. (2020), Supervised Contrastive Learning, NeurIPS, for the likelihood over all rows of a class.
+        van den Oord, Li & Vinyals (2018), Representation Learning with Contrastive Predictive Coding, for that of a
+        clip's own partner among others, which it is without labels.
     """
-    same_class = labels_onehot @ labels_onehot.T  # (n, n)
+    same_class = _same_class(labels_onehot)  # (n, n)
     targets = same_class / same_class.sum(dim=1, keepdim=True)  # (n, n), symmetric
     agreement = functional.softmax(audio.double(), dim=1) @ functional.softmax(visual.double(), dim=1).T  # (n, n)
     log_agreement = agreement.clamp(min=_PROBABILITY_FLOOR).log().to(audio.dtype)
@@ -153,6 +155,11 @@ def constraint_loss(explicit: Tensor, implicit: Tensor) -> Tensor:
     """
     overlap = _unit_rows(_centred(explicit)).T @ _unit_rows(_centred(implicit)) / len(explicit)
     return overlap.square().sum()
+
+
+def _same_class(labels_onehot: Tensor) -> Tensor:
+    """1 where two clips share their class, else 0, (n, n); a clip without a label shares its with itself alone."""
+    return (labels_onehot @ labels_onehot.T).fill_diagonal_(1)
 
 
 def _unit_rows(rows: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """A model's fits, one for each of its seeds: made, saved as a folder, and read back to embed clips."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,12 +10,13 @@ from numpy.typing import NDArray
 from pipeline.errors import DataError
 from pipeline.formats.csv_rows import write_rows
 from pipeline.formats.feature_table import FeatureTable
-from pipeline.formats.provenance import write_provenance
+from pipeline.formats.provenance import read_provenance, write_provenance
 from pipeline.model_parts import distributed
 from pipeline.model_parts.base import History, Model, Pairs, model_module
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
 
+LEFT_OUT = "left_out"  # key of provenance.json, whose value says why
 CLOSED_FORM_DEVICE = "cpu"  # NumPy and scikit-learn compute there
 
 
@@ -22,7 +24,8 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: AnyPath)
     """Fit a model once for each of its seeds, on train, stopped early on validation, and write the folder.
 
     It holds ``seed-N.safetensors`` for each, history.csv with a row an epoch and provenance.json with the kind of
-    device. Of torchrun's ranks the first one writes.
+    device. A model that learns from labels is left out where no train clip has one: history.csv has no row then, and
+    provenance.json says why. Of torchrun's ranks the first one writes.
 
     Args:
         name: of the model.
@@ -35,10 +38,14 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: AnyPath)
     """
     out = Path(out)
     train, validation = Pairs(*table.rows("train")), Pairs(*table.rows("validation"))
+    layout: type[Model] = model_module(name).Model
+    if layout.learns_from == "labels" and not len(train.labelled().labels):
+        _leave_out(name, out)
+        return
     history: History = []
     with distributed.joined():
         for seed in getattr(params, "seeds", [0]):
-            model: Model = model_module(name).Model(params, seed)
+            model = layout(params, seed)
             history += [{"seed": seed, **epoch} for epoch in model.fit(train, validation)]
             if distributed.rank() == 0:
                 out.mkdir(parents=True, exist_ok=True)
@@ -46,6 +53,18 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: AnyPath)
         if distributed.rank() == 0:
             _write_history(out / "history.csv", history)
             write_provenance(out, {"device": getattr(model, "device", CLOSED_FORM_DEVICE)})
+
+
+def is_left_out(folder: AnyPath) -> bool:
+    """Return whether ``fit_seeds`` left a model out.
+
+    Args:
+        folder: that it wrote.
+
+    Raises:
+        DataError: its provenance.json is missing or damaged.
+    """
+    return LEFT_OUT in read_provenance(folder)
 
 
 def load_seeds(name: str, folder: AnyPath) -> list[Model]:
@@ -66,11 +85,24 @@ def embed_table(models: Iterable[Model], table: FeatureTable) -> tuple[NDArray[n
     """Return audio and visual of every clip in the models' spaces, (n_seeds, n, k) each, from its own features alone.
 
     Args:
-        models: n_seeds fits of one model.
+        models: n_seeds fits of one model; without any, the spaces are 0 wide.
         table: features of n clips.
     """
-    audio, visual = zip(*((of.embed_audio(table.audio), of.embed_visual(table.visual)) for of in models), strict=True)
+    embedded = [(of.embed_audio(table.audio), of.embed_visual(table.visual)) for of in models]
+    if not embedded:
+        nothing = np.zeros((0, len(table.clip_ids), 0), np.float32)
+        return nothing, nothing
+    audio, visual = zip(*embedded, strict=True)
     return np.stack(audio), np.stack(visual)
+
+
+def _leave_out(name: str, out: Path) -> None:
+    """Say that a model is not fitted, and write the folder that says so."""
+    why = "it learns from labels, and no train clip has one"
+    out.mkdir(parents=True, exist_ok=True)
+    _write_history(out / "history.csv", [])
+    write_provenance(out, {LEFT_OUT: why})
+    print(f"train: {name} is left out: {why}", file=sys.stderr)
 
 
 def _write_history(path: Path, history: History) -> None:

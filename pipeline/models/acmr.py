@@ -116,6 +116,7 @@ class Model(DeepModel):
         Ganin & Lempitsky (2015), Unsupervised Domain Adaptation by Backpropagation, ICML, for the reversal.
     """
 
+    learns_from = "labels"
     params_class = Params
     network_class = AcmrNetwork
 

@@ -19,7 +19,7 @@ class Model(LinearModel):
         Rasiwasia, Mahajan, Mahadevan & Aggarwal (2014), Cluster canonical correlation analysis, AISTATS.
     """
 
-    params_class = Params
+    params_class, learns_from = Params, "labels"
 
     def _solve(self, train: Pairs) -> linalg.Cca:
         n_components, ridge = self._params.n_components, self._params.ridge

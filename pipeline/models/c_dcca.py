@@ -49,5 +49,6 @@ class Model(DeepModel):
         Rasiwasia, Mahajan, Mahadevan & Aggarwal (2014), Cluster canonical correlation analysis, AISTATS.
     """
 
+    learns_from = "labels"
     params_class = Params
     network_class = ClusterDccaNetwork

@@ -29,7 +29,7 @@ class Model(LinearModel):
         True
     """
 
-    params_class = Params
+    params_class, learns_from = Params, "pairs"
 
     def _solve(self, train: Pairs) -> linalg.Cca:
         n_directions = min(train.audio.shape[1], train.visual.shape[1])

@@ -63,6 +63,7 @@ class Model(DeepModel):
         IEEE International Symposium on Multimedia.
     """
 
+    learns_from = "labels"
     params_class = Params
     network_class = CctlNetwork
 

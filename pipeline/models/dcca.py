@@ -58,5 +58,6 @@ class Model(DeepModel):
         analysis, ICASSP, for minibatches in place of the full batch.
     """
 
+    learns_from = "pairs"
     params_class = Params
     network_class = DccaNetwork

@@ -93,5 +93,6 @@ class Model(DeepModel):
         Zhen, Hu, Wang & Peng (2019), Deep Supervised Cross-Modal Retrieval, CVPR.
     """
 
+    learns_from = "labels"
     params_class = Params
     network_class = DscmrNetwork

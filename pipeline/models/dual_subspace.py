@@ -5,6 +5,7 @@ choices, and docs/models.md says which ones go beyond them.
 """
 
 import math
+from functools import partial
 from typing import Annotated, Literal, Self
 
 import torch
@@ -13,14 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline import linalg
+from pipeline.errors import DataError
 from pipeline.model_parts import losses
-from pipeline.model_parts.base import with_equal_norms
 from pipeline.model_parts.cca_layer import CcaLayer
-from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
-from pipeline.model_parts.layers import HIDDEN_SEARCH, FeatureEncoder, Heads, HiddenParams, kernel_machine, perceptron
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network, class_numbers
+from pipeline.model_parts.layers import HIDDEN_SEARCH, Branch, BranchParams, FeatureEncoder, agreeing, branch_of_heads
 from pipeline.model_parts.search_space import SearchSpace
-
-Branch = Literal["perceptron", "fourier"]
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,
@@ -36,7 +35,7 @@ SEARCH: SearchSpace = {
 }
 
 
-class Params(DeepParams, HiddenParams):
+class Params(DeepParams, BranchParams):
     """Section ``model`` of params.yaml.
 
     Attributes:
@@ -48,12 +47,8 @@ class Params(DeepParams, HiddenParams):
         discriminative: form of the discriminative loss.
         n_subspaces: 2, or 1 as a control: one branch a modality, the explicit one, that both losses train. There is
             nothing for the constraint to keep apart then, and for a CCA nothing to fuse.
-        explicit_branch: what an explicit branch is: a perceptron, or a linear map of random Fourier features, which is
-            a kernel machine.
+        explicit_branch: what an explicit branch is.
         implicit_branch: likewise of an implicit branch; branches of different kind err differently.
-        n_fourier_features: of the form ``fourier``.
-        n_heads: copies of each branch, with weights and Fourier features of their own; losses and similarities are
-            the means over them.
         explicit_width: outputs of an explicit branch; for ``agreement``, its latent states.
         implicit_width: outputs of an implicit branch.
         fusion: what makes the joint embedding of both: CCA on the pairs, or on all pairs of one class, of the
@@ -73,8 +68,6 @@ class Params(DeepParams, HiddenParams):
     n_subspaces: Literal[1, 2]
     explicit_branch: Branch
     implicit_branch: Branch
-    n_fourier_features: PositiveInt
-    n_heads: PositiveInt
     explicit_width: PositiveInt
     implicit_width: PositiveInt
     fusion: Literal["cca", "cluster_cca", "weighted", "none"]
@@ -123,17 +116,9 @@ class DualEncoder(FeatureEncoder):
     def __init__(self, width: int, params: Params) -> None:
         """Lay out the branches for features of ``width``."""
         super().__init__(width, params)
-        self.explicit = self._branch(width, params.explicit_width, params.explicit_branch, params)
+        self.explicit = branch_of_heads(width, params.explicit_width, params.explicit_branch, params)
         if params.n_subspaces == 2:
-            self.implicit = self._branch(width, params.implicit_width, params.implicit_branch, params)
-
-    @staticmethod
-    def _branch(width: int, output_width: int, kind: Branch, params: Params) -> Heads:
-        """The heads of a branch from ``width`` inputs to ``output_width`` outputs each."""
-        if kind == "perceptron":
-            return Heads(perceptron(width, output_width, params) for _ in range(params.n_heads))
-        sizes = width, output_width, params.n_fourier_features, params.dropout
-        return Heads(kernel_machine(*sizes) for _ in range(params.n_heads))
+            self.implicit = branch_of_heads(width, params.implicit_width, params.implicit_branch, params)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return explicit and implicit embeddings of (n, width) features, those of all heads side by side.
@@ -162,29 +147,43 @@ class DualSubspaceNetwork(Network):
         self.audio = DualEncoder(audio_width, params)
         self.visual = DualEncoder(visual_width, params)
         self.classifiers = nn.ModuleList(
-            nn.Linear(params.classified_width, n_classes, bias=False) for _ in range(params.n_heads)
+            nn.Linear(params.classified_width, n_classes, bias=False) for _ in range(params.n_heads if n_classes else 0)
         )
         self.params = params
         if params.fusion in ("cca", "cluster_cca"):
-            n_most = max(n_classes - 1, 1) if params.fusion == "cluster_cca" else params.joint_width
-            self.cca = CcaLayer(params.joint_width, min(params.fusion_components, n_most), torch.float64)
+            width = params.joint_width if n_classes else params.n_heads * params.explicit_width
+            n_most = max(n_classes - 1, 1) if params.fusion == "cluster_cca" else width
+            self.cca = CcaLayer(width, min(params.fusion_components, n_most), torch.float64)
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
-        """Prepare all train features (n, width), and note the classes of their rows."""
+        """Prepare all train features (n, width), and note the classes of their rows.
+
+        Raises:
+            DataError: no row has a label, and what the parameters ask for needs one.
+        """
+        if not self.classifiers and (self.params.lambda_corr == 0 or self.params.fusion == "cluster_cca"):
+            expected = "expected lambda_corr above 0, and another fusion than cluster_cca"
+            raise DataError(f"train: no clip has a label, and nothing to learn is left, or to fuse by; {expected}")
         prepared = super().prepare(audio, visual, labels_onehot)
-        self._train_labels = labels_onehot.argmax(dim=1).cpu().numpy()
+        self._train_labels = class_numbers(labels_onehot)
         return prepared
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the weighted sum of the losses of a minibatch, a scalar; a loss of weight 0 is not computed."""
-        audio_heads, visual_heads = (self._heads_of(*branches) for branches in (self.audio(audio), self.visual(visual)))
-        total = audio.new_zeros(())
-        for classes, audio_head, visual_head in zip(self.classifiers, audio_heads, visual_heads, strict=True):
-            total = total + self._loss_of_head(audio_head, visual_head, labels_onehot, classes.get_parameter("weight"))
-        return total / self.params.n_heads
+        """Return the weighted sum of the losses of a minibatch, a scalar; a loss of weight 0 is not computed.
+
+        The discriminative loss is of the rows with a label. Where none has one, the correlation loss is all there is.
+        """
+        n_heads, total = self.params.n_heads, audio.new_zeros(())
+        of_classes: list[Tensor | None] = [classifier.get_parameter("weight") for classifier in self.classifiers]
+        of_classes = of_classes or [None] * n_heads
+        branches = (map(self._heads, embedded) for embedded in (self.audio(audio), self.visual(visual)))
+        audio_heads, visual_heads = (zip(*of_modality, strict=True) for of_modality in branches)
+        for classes, audio_head, visual_head in zip(of_classes, audio_heads, visual_heads, strict=True):
+            total = total + self._loss_of_head(audio_head, visual_head, labels_onehot, classes)
+        return total / n_heads
 
     def _loss_of_head(
-        self, audio: tuple[Tensor, Tensor], visual: tuple[Tensor, Tensor], labels_onehot: Tensor, classes: Tensor
+        self, audio: tuple[Tensor, Tensor], visual: tuple[Tensor, Tensor], labels_onehot: Tensor, classes: Tensor | None
     ) -> Tensor:
         """The weighted sum of the losses of one head, of its explicit and implicit embeddings (n, width)."""
         params = self.params
@@ -192,18 +191,17 @@ class DualSubspaceNetwork(Network):
         total = audio_explicit.new_zeros(())
         if params.lambda_corr:
             total = total + params.lambda_corr * self._correlation(audio_explicit, visual_explicit, labels_onehot)
+        if classes is None:
+            return total
         if params.lambda_disc:
-            loss = self._discriminative(audio_implicit, visual_implicit, labels_onehot, classes)
+            to_classes = partial(self._discriminative, classes=classes)
+            loss = self.of_labelled(to_classes, audio_implicit, visual_implicit, labels_onehot)
             total = total + params.lambda_disc * loss
         if params.lambda_constraint:
             overlap = losses.constraint_loss(audio_explicit, audio_implicit)
             overlap = overlap + losses.constraint_loss(visual_explicit, visual_implicit)
             total = total + params.lambda_constraint * overlap
         return total
-
-    def _heads_of(self, explicit: Tensor, implicit: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """The explicit and the implicit outputs of each head."""
-        return list(zip(self._heads(explicit), self._heads(implicit), strict=True))
 
     def _heads(self, branch: Tensor) -> tuple[Tensor, ...]:
         """The outputs of each head, (n, width), of a branch (n, n_heads * width)."""
@@ -229,15 +227,17 @@ class DualSubspaceNetwork(Network):
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
         """Fit the linear CCA on the concatenations of all train rows (n, width), if it is what fuses."""
         super().finish_epoch(audio, visual)
-        params = self.params
-        if params.fusion not in ("cca", "cluster_cca"):
+        if (params := self.params).fusion not in ("cca", "cluster_cca"):
             return
         x, y = (self._concatenation(*view).cpu().numpy() for view in ((self.audio, audio), (self.visual, visual)))
         if params.fusion == "cca":
             fitted = linalg.cca(x, y, params.fusion_components, params.fusion_ridge)
         else:
-            labels = self._train_labels
-            fitted = linalg.cluster_cca(x, y, labels, labels, params.fusion_components, params.fusion_ridge)
+            known = self._train_labels >= 0
+            labels = self._train_labels[known]
+            fitted = linalg.cluster_cca(
+                x[known], y[known], labels, labels, params.fusion_components, params.fusion_ridge
+            )
         self.cca.keep(fitted)
 
     def embed_audio(self, audio: Tensor) -> Tensor:
@@ -256,19 +256,25 @@ class DualSubspaceNetwork(Network):
         return concatenation if self.params.fusion == "none" else self.cca.variates(concatenation, modality)
 
     def _concatenation(self, encoder: DualEncoder, features: Tensor) -> Tensor:
-        """Explicit and implicit embeddings side by side, those of a head of one length: (n, joint_width)."""
-        heads = [functional.normalize(head) for branch in encoder(features) for head in self._heads(branch)]
+        """Explicit and implicit embeddings side by side, those of a head of one length: (n, joint_width).
+
+        Without classes the implicit ones have learnt nothing, and are left out.
+        """
+        branches = encoder(features) if self.classifiers else encoder(features)[:1]
+        heads = [functional.normalize(head) for branch in branches for head in self._heads(branch)]
         return torch.cat(heads, dim=1) / math.sqrt(self.params.n_heads)
 
     def _weighted(self, encoder: DualEncoder, features: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
         """Both subspaces as unit rows, so weighted that the cosine is the weighted mean of their similarities."""
         explicit, implicit = map(self._heads, encoder(features))
         if self.params.correlation == "agreement":
-            explicit = tuple(_agreeing(head, modality) for head in explicit)
-        if self.params.discriminative == "cross_entropy":
+            explicit = tuple(agreeing(head, modality) for head in explicit)
+        if self.params.discriminative == "cross_entropy" and self.classifiers:
             heads = zip(self.classifiers, implicit, strict=True)
-            implicit = tuple(_agreeing(classifier(head), modality) for classifier, head in heads)
+            implicit = tuple(agreeing(classifier(head), modality) for classifier, head in heads)
         share, n_heads = self.params.explicit_share, self.params.n_heads
+        if not self.classifiers:
+            share, implicit = 1.0, ()
         weighted = [((share / n_heads) ** 0.5, explicit), (((1 - share) / n_heads) ** 0.5, implicit)]
         return torch.cat([weight * functional.normalize(head) for weight, heads in weighted for head in heads], dim=1)
 
@@ -283,14 +289,6 @@ class Model(DeepModel):
         Retrieval, ACM TOMM 19(2s).
     """
 
+    learns_from = "both"
     params_class = Params
     network_class = DualSubspaceNetwork
-
-
-def _agreeing(logits: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
-    """Unit rows (n, k + 2) whose cosine across modalities is the dot product of the probabilities of logits (n, k).
-
-    That is the chance that a draw of either gives the same; no probabilities have a norm above 1.
-    """
-    probabilities = functional.softmax(logits, dim=1).cpu().numpy()
-    return torch.from_numpy(with_equal_norms(probabilities, 1.0, modality)).to(logits.device)

@@ -1,7 +1,7 @@
 """Kernel CCA: CCA in the feature spaces of two kernels, exact or through landmarks (Nystrom)."""
 
 import math
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from sklearn.metrics.pairwise import pairwise_kernels
 from pipeline import linalg
 from pipeline.errors import DataError
 from pipeline.linalg import FloatArray
-from pipeline.model_parts.base import History, Pairs, SeededParams, check_features, check_pairs
+from pipeline.model_parts.base import History, LearnsFrom, Pairs, SeededParams, check_features, check_pairs
 from pipeline.model_parts.layers import INPUT_SEARCH, InputParams, whitening_within_classes
 from pipeline.model_parts.saving import load_model, save_model
 from pipeline.model_parts.search_space import SearchSpace
@@ -89,6 +89,8 @@ class Model:
         Methods, Neural Computation 16.
         Williams & Seeger (2001), Using the Nystrom Method to Speed Up Kernel Machines, NeurIPS, for the landmarks.
     """
+
+    learns_from: ClassVar[LearnsFrom] = "pairs"
 
     def __init__(self, params: Params, seed: int) -> None:
         """Hold the parameters, and the seed that draws the landmarks."""
@@ -172,7 +174,7 @@ def fit_kernel_map(features: NDArray[np.floating], labels: NDArray[np.int64], pa
 
     Args:
         features: (n, width) train features in random order.
-        labels: (n,) their classes; only whitening looks at them.
+        labels: (n,) their classes, -1 for none; only whitening looks at them.
         params: the inputs, the kernel, its width and the number of landmarks.
         name: which features they are, for the message.
 
@@ -200,7 +202,7 @@ def _scaling(centred: FloatArray, labels: NDArray[np.int64], params: Params) -> 
     scaling = np.diag(1 / np.where(deviation > 0, deviation, 1.0))
     if params.inputs == "standardised":
         return scaling
-    labels_onehot = torch.from_numpy(np.eye(labels.max() + 1)[labels])  # (n, n_classes)
+    labels_onehot = torch.from_numpy(np.eye(labels.max() + 2)[labels + 1, 1:])  # (n, n_classes), zeros for no label
     standard = torch.from_numpy(centred @ scaling)
     whitening: FloatArray = whitening_within_classes(standard, labels_onehot, params.whitening_ridge).numpy()
     return scaling @ whitening

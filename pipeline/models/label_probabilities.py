@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.errors import DataError
-from pipeline.model_parts.base import History, Pairs, check_pairs, with_equal_norms
+from pipeline.model_parts.base import History, Pairs, learnt_pairs, with_equal_norms
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
 from pipeline.model_parts.layers import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
 from pipeline.model_parts.search_space import SearchSpace
@@ -96,6 +96,7 @@ class Model(DeepModel):
         Multimedia Retrieval, ACM Multimedia.
     """
 
+    learns_from = "labels"
     params_class = Params
     network_class = ProbabilityNetwork
     _params: Params
@@ -108,7 +109,7 @@ class Model(DeepModel):
         """
         if self._params.classifier == "mlp":
             return super().fit(train, validation)
-        check_pairs(train, "train")
+        train = learnt_pairs(train, self.learns_from)
         if len(np.unique(train.labels)) < 2:
             raise DataError(f"train: one class, {train.labels[0]}; expected at least 2")
         audio, visual, labels_onehot = self._on_device(train)

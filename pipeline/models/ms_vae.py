@@ -108,6 +108,7 @@ class Model(DeepModel):
         ICASSP.
     """
 
+    learns_from = "pairs"
     params_class = Params
     network_class = MsVaeNetwork
 

@@ -54,5 +54,6 @@ class Model(DeepModel):
         ACM TOMM 16(3).
     """
 
+    learns_from = "labels"
     params_class = Params
     network_class = TripletNetwork

@@ -1,5 +1,6 @@
 """VAE-CCA: an autoencoder a modality, latents tied by pair and by class, and a linear CCA of the latent means."""
 
+from functools import partial
 from typing import Self
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
@@ -63,12 +64,15 @@ class VaeCcaNetwork(Network):
         self.audio, self.visual = _encoder(audio_width, params), _encoder(visual_width, params)
         self.audio_decoder = perceptron(params.latent_width, audio_width, params)
         self.visual_decoder = perceptron(params.latent_width, visual_width, params)
-        self.classifier = nn.Linear(params.latent_width, n_classes, bias=False)
+        self.classifier = nn.Linear(params.latent_width, n_classes, bias=False) if n_classes else None
         self.cca = CcaLayer(params.latent_width, params.n_components)
         self.params = params
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return both autoencoders' losses plus the weighted correlation and category losses, a scalar."""
+        """Return both autoencoders' losses plus the weighted correlation and category losses, a scalar.
+
+        The category loss is of the rows with a label; where none has one there is no classifier.
+        """
         params = self.params
         (a, a_log_variance), (v, v_log_variance) = self.audio(audio), self.visual(visual)  # (n, latent_width)
         a_decoded = self.audio_decoder(sampled(a, a_log_variance))  # (n, audio width)
@@ -78,8 +82,10 @@ class VaeCcaNetwork(Network):
         divergence = losses.standard_normal_divergence(a, a_log_variance)
         divergence = divergence + losses.standard_normal_divergence(v, v_log_variance)
         correlation = losses.pairwise_correlation_loss(a, v)
-        category = losses.discriminative_loss(a, v, labels_onehot, self.classifier.weight)
-        tied = params.lambda_correlation * correlation + params.lambda_category * category
+        tied = params.lambda_correlation * correlation
+        if self.classifier is not None:
+            to_labels = partial(losses.discriminative_loss, projection=self.classifier.weight)
+            tied = tied + params.lambda_category * self.of_labelled(to_labels, a, v, labels_onehot)
         return error + params.kl_weight * divergence + tied
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
@@ -113,6 +119,7 @@ class Model(DeepModel):
         Kingma & Welling (2014), Auto-Encoding Variational Bayes, ICLR.
     """
 
+    learns_from = "both"
     params_class = Params
     network_class = VaeCcaNetwork
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pipeline.errors import DataError, in_words
 from pipeline.evaluate.runs import PLOTS, Run
 from pipeline.formats.csv_rows import parse_rows
+from pipeline.formats.headlines import headline_of_report
 
 DIRECTIONS = ("audio_to_visual", "visual_to_audio", "average")
 METRICS_TABLE = f"{PLOTS}/metrics.csv"
@@ -92,6 +93,10 @@ def paper_table(run: Run) -> PaperTable:
 def _table(run: Run, errors: Mapping[str, Mapping[str, float]] | None) -> PaperTable:
     """The table, by the standard errors of the directions where they are known."""
     facts, models = run.report["dataset"], run.report["models"]
+    if headline_of_report(run.report) != "map":
+        raise DataError(
+            f"{run.name}: relevant is the own clip, and there is no MAP; expected a run of clips with labels"
+        )
     groups = facts["query_groups"]
     n_groups = int(groups["n_groups"])
     return PaperTable(

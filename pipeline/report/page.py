@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline.formats.headlines import headline_of_report
 from pipeline.formats.rejects import Reject, count_kinds, kinds_in_words
 from pipeline.report import pictures
 from pipeline.report.inputs import Inputs, Tables
@@ -16,6 +17,7 @@ SHARED = {"clip_id": "name", "sha256": "bytes", "source_id": "source video"}
 KINDS = {"sound": "sounds", "picture": "pictures", "source": "sources, such as recordings or voices"}
 N_CURVES = len(pictures.COLOURS)
 N_MISTAKES = 20
+METRIC = {"map": "MAP", "mrr": "MRR"}  # what models are ranked by, as the page calls it
 
 
 def page(inputs: Inputs) -> str:
@@ -28,7 +30,9 @@ def page(inputs: Inputs) -> str:
         {
             **metrics,
             "of_run": inputs,
-            "there": [(name, heading) for name, heading in SECTIONS if name != "clips" or inputs.shown],
+            "headline": (headline := headline_of_report(metrics)),
+            "metric": METRIC[headline],
+            "there": [(name, heading) for name, heading in SECTIONS if name not in _left_out(headline, inputs)],
             "thumb_numbers": {place: number for number, place in enumerate(inputs.thumbnails)},
             "of_device": metrics["provenance"].get("device", "not known"),
             "first": first,
@@ -84,19 +88,26 @@ def one_of_a_kind(groups: Mapping[str, float]) -> list[str]:
     return [kind for kind in KINDS if groups[f"n_{kind}s"] == 1]
 
 
+def _left_out(headline: str, inputs: Inputs) -> set[str]:
+    """The sections of which there is nothing to show: no clips, or no classes."""
+    return ({"clips"} if not inputs.shown else set()) | ({"classes", "confusion"} if headline != "map" else set())
+
+
 def _ranked(metrics: Row) -> list[str]:
     """The models, the best one first."""
-    return sorted(metrics["models"], key=lambda name: -metrics["models"][name]["average"]["map"])
+    headline = headline_of_report(metrics)
+    return sorted(metrics["models"], key=lambda name: -metrics["models"][name]["average"][headline])
 
 
 def _pictures(metrics: Row, tables: Tables, ranked: Sequence[str], shown: Sequence[str]) -> dict[str, Any]:
     """Bars of all models, curves of some."""
     averages, chance = {name: metrics["models"][name]["average"] for name in ranked}, metrics["chance"]
-    maps = {name: of["map"] for name, of in averages.items()}
-    margins = {name: of.get("map_margin", 0.0) for name, of in averages.items()}
+    headline = headline_of_report(metrics)
+    maps = {name: of[headline] for name, of in averages.items()}
+    margins = {name: of.get(f"{headline}_margin", 0.0) for name, of in averages.items()}
     level, scope = chance["precision"], "K, how many results are looked at"
     return {
-        "bars": pictures.bars(maps, margins, shown[0], chance["map"]),
+        "bars": pictures.bars(maps, margins, shown[0], chance[headline]),
         "scope": _curves("precision_scope", tables, shown, scope, level, "chance"),
         "recall": _curves("precision_recall", tables, shown, "recall", level, "relevant clips"),
     }
@@ -116,12 +127,15 @@ def _point(row: Mapping[str, str], direction: str) -> tuple[float, float]:
 
 def _training(inputs: Inputs, shown: Sequence[str]) -> dict[str, Any]:
     """The curves of the training of the shown models that have epochs: the loss of the first, the MAP of all."""
+    metric = METRIC[headline_of_report(inputs.metrics)]
     losses = {name: inputs.histories[name].get("loss", {}) for name in shown[:1]}
     maps = {name: inputs.histories[name].get("validation_map", {}) for name in shown}
     return {
         "trained": [name for name, of_seeds in maps.items() if of_seeds],
         "loss": pictures.training("loss", losses, "loss") if losses[shown[0]] else None,
-        "validation": pictures.training("validation", maps, "MAP, validation split") if any(maps.values()) else None,
+        "validation": pictures.training("validation", maps, f"{metric}, validation split")
+        if any(maps.values())
+        else None,
     }
 
 

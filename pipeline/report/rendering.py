@@ -88,7 +88,7 @@ def _finalize(value: object) -> object:
     return printable(value) if type(value) is str else value
 
 
-def _numbered(average: Mapping[str, float]) -> str:
-    """A MAP, and half the width of its interval where there is one."""
-    margin = average.get("map_margin", 0.0)
-    return f"{average['map']:.3f}" + (f" ± {margin:.3f}" if margin else "")
+def _numbered(average: Mapping[str, float], headline: str = "map") -> str:
+    """A MAP or another number, and half the width of its interval where there is one."""
+    margin = average.get(f"{headline}_margin", 0.0)
+    return f"{average[headline]:.3f}" + (f" ± {margin:.3f}" if margin else "")

@@ -38,14 +38,22 @@ def mean_average_precision(query: Embedding, gallery: Embedding, query_labels: L
 def average_map(audio: Embedding, visual: Embedding, labels: Labels) -> float:
     """Return the MAP of paired embeddings, the average of audio to visual and visual to audio, in (0, 1].
 
+    It is that of the clips with a label among themselves. Where none has one, relevant is the own clip alone, and the
+    average precision of a query is the reciprocal rank of its partner.
+
     Args:
         audio: (n, d), row i of clip i.
         visual: (n, d), of the clips of ``audio``.
-        labels: (n,) classes of the clips.
+        labels: (n,) classes of the clips, -1 for none.
 
     Raises:
         DataError: an array is empty or not finite, or widths or lengths do not match.
     """
+    if len(labels) == len(audio) == len(visual) and (is_bare := labels < 0).any():
+        if is_bare.all():
+            labels = np.arange(len(labels))
+        else:
+            audio, visual, labels = audio[~is_bare], visual[~is_bare], labels[~is_bare]
     audio_to_visual = mean_average_precision(audio, visual, labels, labels)
     return (audio_to_visual + mean_average_precision(visual, audio, labels, labels)) / 2
 

@@ -84,7 +84,12 @@ def by_query(
     items, item_labels = unit_rows(gallery[by_class]), gallery_labels[by_class]
     own_place = None if own is None else np.argsort(by_class)[own]
     order, measured = [], []
-    for label in np.unique(query_labels):
+    lone = _lone_items(item_labels) if own is None else item_labels[:0]
+    for rows in blocks(np.flatnonzero(np.isin(query_labels, lone)), len(items)):
+        scores = cosine_steps(query[rows], items)  # (n_rows, n_gallery)
+        order.append(rows)
+        measured.append(measure(_lone_hits(scores, np.searchsorted(item_labels, query_labels[rows]))))
+    for label in np.setdiff1d(query_labels, lone):
         first, last = (int(np.searchsorted(item_labels, label, side)) for side in ("left", "right"))
         if own is not None and last - first < 2:
             lone = np.flatnonzero(query_labels == label)[0]
@@ -97,6 +102,19 @@ def by_query(
             order.append(rows)
             measured.append(measure(hits if own is None else Hits(*(counts[:, :-1] for counts in hits))))
     return np.concatenate(measured)[np.argsort(np.concatenate(order))]
+
+
+def _lone_items(item_labels: Labels) -> Labels:
+    """The classes of one item, sorted."""
+    labels, counts = np.unique(item_labels, return_counts=True)
+    return np.asarray(labels[counts == 1])
+
+
+def _lone_hits(scores: Array, places: Counts) -> Hits:
+    """The standing of one relevant item a query, (n_queries, 1): to count is quicker than to sort."""
+    own = scores[np.arange(len(scores)), places][:, None]
+    n_above, n_up_to = ((compare(scores, own)).sum(axis=1)[:, None] for compare in (np.greater, np.greater_equal))
+    return Hits(n_above, n_up_to, np.zeros_like(n_above), np.ones_like(n_above))
 
 
 def find_hits(scores: Array, relevant: slice) -> Hits:

@@ -76,7 +76,7 @@ def test_a_part_that_is_damaged_leaves_no_folder_or_the_one_that_was_there(
 def test_metrics_without_the_model_are_refused(made: MadeEncoder, tmp_path: Path) -> None:
     metrics = json.loads(made.run.metrics.read_text())
     made.run.metrics.write_text(json.dumps(metrics | {"models": {}}))
-    with pytest.raises(DataError, match=r"m\.json: no 'cca' in it; expected what the stage `evaluate` wrote"):
+    with pytest.raises(DataError, match=r"m\.json: models \[\]; expected one of cca"):
         write_encoder(made.run, tmp_path / "new")
 
 

@@ -14,6 +14,7 @@ from pipeline.formats.embeddings import EmbeddedClips, Embeddings, write_arrays
 from tests.helpers.cosines import exact_cosines
 
 PARAMS = EvaluateParams(
+    relevance="auto",
     recall_at=(1, 5),
     scope_sizes=(1, 3, 500),
     max_queries=None,

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from scipy.linalg import sqrtm
 
 from pipeline.model_parts.base import Model, Pairs, model_module, model_names
+from pipeline.model_parts.layers import whitening_within_classes
 from pipeline.settings.params import load_params, model_sections
 
 Array = NDArray[Any]
@@ -75,3 +77,15 @@ def test_how_far_a_clip_is_from_the_train_mean_does_not_count_with_rows_of_one_l
         model = fitted(name, clips, inputs=inputs)
         found, expected = model.embed_audio(farther), model.embed_audio(audio)
         assert np.allclose(found, expected, rtol=1e-3, atol=1e-3) == is_alike
+
+
+def test_whitening_is_by_the_rows_that_have_a_label_or_by_all_where_none_has() -> None:
+    rows = torch.from_numpy(np.random.default_rng(0).standard_normal((40, 3)) @ np.diag([1.0, 2.0, 3.0]))
+    onehot = torch.eye(4, dtype=torch.float64)[torch.arange(40) % 4]
+    some = onehot.clone()
+    some[12:] = 0
+    by_some, by_twelve = (whitening_within_classes(*of, 0.5) for of in ((rows, some), (rows[:12], onehot[:12])))
+    assert torch.allclose(by_some / by_some[0, 0], by_twelve / by_twelve[0, 0])
+    centred, one_class = rows - rows.mean(dim=0), torch.ones(40, 1, dtype=torch.float64)
+    by_none, by_one = (whitening_within_classes(centred, labels, 0.5) for labels in (onehot[:, :0], one_class))
+    assert torch.allclose(by_none, by_one)

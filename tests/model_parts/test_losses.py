@@ -105,6 +105,17 @@ def test_agreement_agrees_with_a_loop_over_all_picks() -> None:
     assert agreement_loss(audio, visual, LABELS_ONEHOT).item() == pytest.approx(total)
 
 
+@pytest.mark.parametrize("loss", [agreement_loss, likelihood_loss])
+def test_a_clip_without_a_label_is_a_class_of_its_own(loss: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+    audio, visual = embeddings(0), embeddings(1)
+    some = LABELS_ONEHOT.clone()
+    some[[1, 4]] = 0
+    own = torch.cat([some, torch.zeros(8, 2)], dim=1)
+    own[1, -2] = own[4, -1] = 1
+    assert loss(audio, visual, some).item() == loss(audio, visual, own).item()
+    assert loss(audio, visual, LABELS_ONEHOT[:, :0]).item() == loss(audio, visual, torch.eye(8)).item()
+
+
 def test_discriminative_agrees_with_a_loop_over_clips() -> None:
     audio, visual = embeddings(0), embeddings(1)
     distances = [

@@ -1,6 +1,7 @@
 """The folder of a model: a file a seed, its history, and on which kind of device it was trained."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from pipeline.errors import DataError
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.provenance import read_provenance
 from pipeline.model_parts.base import model_module
-from pipeline.model_parts.seeds import embed_table, fit_seeds, load_seeds
+from pipeline.model_parts.seeds import embed_table, fit_seeds, is_left_out, load_seeds
 from pipeline.settings.params import load_params
 from tests.helpers.project import ROOT
 
@@ -81,3 +82,25 @@ def test_a_split_without_clips_stops_before_anything_is_written(tmp_path: Path) 
 def test_a_folder_without_models_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no seed-N.safetensors; expected a folder that the stage `train` wrote"):
         load_seeds("c_cca", tmp_path)
+
+
+def test_a_model_of_labels_is_left_out_where_no_train_clip_has_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = features()
+    bare = replace(table, labels=np.where(np.arange(N) < 20, -1, table.labels))
+    params = load_params("baselines.c_cca", model_module("c_cca").Params, ROOT / "params.yaml")
+    fit_seeds("c_cca", params, bare, tmp_path / "c_cca")
+    why = "it learns from labels, and no train clip has one"
+    assert capsys.readouterr().err == f"train: c_cca is left out: {why}\n"
+    assert read_provenance(tmp_path / "c_cca") == {"left_out": why}
+    assert is_left_out(tmp_path / "c_cca")
+    assert (tmp_path / "c_cca" / "history.csv").read_text() == "seed\n"
+    assert [rows.shape for rows in embed_table([], bare)] == [(0, N, 0)] * 2
+
+
+def test_a_model_of_pairs_is_fitted_all_the_same(tmp_path: Path) -> None:
+    bare = replace(features(), labels=np.full(N, -1), classes=[])
+    params = load_params("baselines.cca", model_module("cca").Params, ROOT / "params.yaml")
+    fit_seeds("cca", params, bare, tmp_path / "cca")
+    assert not is_left_out(tmp_path / "cca")

@@ -13,7 +13,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from pipeline.errors import DataError
 from pipeline.evaluate.chance import chance_map, expected_average_precision
 from pipeline.evaluate.query_metrics import evaluate_retrieval, nearest_class, query_metrics
-from pipeline.retrieval import average_precision, mean_average_precision
+from pipeline.retrieval import average_map, average_precision, mean_average_precision
 from pipeline.retrieval.average_precision import average_precisions
 from pipeline.retrieval.hits import by_query
 from studies.protocols.few_queries import expected_reciprocal_rank
@@ -57,6 +57,28 @@ def with_scores(scores: list[float]) -> tuple[Array, Array]:
 @pytest.mark.parametrize("make", [problem, tied_problem], ids=["no ties", "many ties"])
 def test_map_agrees_with_scikit_learn(make: Callable[[], Problem]) -> None:
     assert mean_average_precision(*make()) == pytest.approx(scikit_learn_map(*make()), abs=1e-12)
+
+
+@pytest.mark.parametrize("decimals", [1, 9], ids=["many ties", "no ties"])
+def test_a_query_with_one_relevant_item_is_counted_as_scikit_learn_does(decimals: int) -> None:
+    rng = np.random.default_rng(decimals)
+    query, gallery = rng.standard_normal((30, 2)).round(decimals), rng.standard_normal((45, 2)).round(decimals)
+    labels = np.concatenate([np.arange(30), rng.integers(0, 8, 15)])  # of eight classes several items, of others one
+    lone = (query, gallery, labels[:30], labels)
+    assert mean_average_precision(*lone) == pytest.approx(scikit_learn_map(*lone), abs=1e-12)
+
+
+def test_without_labels_the_map_is_the_mean_reciprocal_rank_of_each_clip_s_partner() -> None:
+    audio, visual, *_ = problem(40, 40)
+    cosines = cosine_similarity(audio, visual)
+    ranks = [1 + (scores > np.diag(scores)[:, None]).sum(axis=1) for scores in (cosines, cosines.T)]
+    assert average_map(audio, visual, np.full(40, -1)) == pytest.approx(np.mean(1 / np.array(ranks)))
+
+
+def test_clips_without_a_label_are_neither_queries_nor_items_beside_others() -> None:
+    audio, visual, _, labels = problem(40, 40)
+    some = np.where(np.arange(40) < 25, labels, -1)
+    assert average_map(audio, visual, some) == average_map(audio[:25], visual[:25], labels[:25])
 
 
 def test_map_agrees_with_scikit_learn_where_the_queries_of_a_class_fill_several_blocks() -> None:
