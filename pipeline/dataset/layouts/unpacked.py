@@ -1,23 +1,24 @@
 """Videos and sounds that lie in the rows of Parquet files, as files: written once, below a folder of the cache."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
+from pipeline.dataset.layouts.class_folders import SUFFIXES
 from pipeline.dataset.layouts.parquet_files import MEDIA, SOURCE_IDS, class_names, columns_of, open_shard
 from pipeline.errors import DataError, in_words
-from pipeline.formats.clip_files import FILMS, SOUNDS, beside
 from pipeline.formats.files import write_atomically
 from pipeline.formats.memory import recall, remember
 from pipeline.settings.limits import Limits
 from pipeline.settings.paths import AnyPath
+from pipeline.video.joining import join, lacks_sound
 
 BATCH_ROWS = 8  # of some megabytes each
-SOUND_FOLDER, SOUND_ENDING = SOUNDS[0]
+JOINED_ENDING = ".mkv"
 
 
 class UnpackedRow(NamedTuple):
@@ -26,31 +27,29 @@ class UnpackedRow(NamedTuple):
     Attributes:
         label: name of the class; empty: none.
         source_id: the recording; empty: unknown.
-        n_bytes: size of each file by its path: the video, and the sound where it lies in a column of its own. Without
-            a video there is neither.
+        path: of the video, from the folder of unpacked files; empty: the row has no bytes of one.
+        n_bytes: its size.
     """
 
     label: str
     source_id: str
-    n_bytes: dict[str, int]
+    path: str
+    n_bytes: int
 
 
 _ROWS = TypeAdapter(dict[str, UnpackedRow])
 
 
-def video_path(key: str, row: int) -> str:
-    """Return where the video of a row goes: in the tree beside which a sound is looked for."""
-    return f"{FILMS}/{key}/{row:06d}.mp4"
-
-
 def unpack(path: AnyPath, folder: AnyPath, key: str, limits: Limits) -> list[UnpackedRow]:
-    """Return the rows of a Parquet file, after writing the files that the folder does not hold yet.
+    """Return the rows of a Parquet file, after writing the videos that the folder does not hold yet.
+
+    A video without sound beside a sound in a column of its own becomes one file with both.
 
     Args:
         path: of the Parquet file.
         folder: of all unpacked files.
         key: names the bytes of the Parquet file, such as their hash.
-        limits: section ``limits``: the files may be ``expansion_factor`` times as large as the Parquet file.
+        limits: section ``limits``: the rows may be ``expansion_factor`` times as large as the Parquet file.
 
     Raises:
         DataError: the Parquet file is damaged, lacks a column or holds too much.
@@ -66,13 +65,9 @@ def unpack(path: AnyPath, folder: AnyPath, key: str, limits: Limits) -> list[Unp
 
 
 def _is_there(folder: Path, row: UnpackedRow) -> bool:
-    """Whether all files of a row are there in their size."""
-    return all(_has_size(folder / path, n_bytes) for path, n_bytes in row.n_bytes.items())
-
-
-def _has_size(file: Path, n_bytes: int) -> bool:
-    """Whether there is a file of that size; one is written whole or not at all."""
-    return file.is_file() and file.stat().st_size == n_bytes
+    """Whether the video of a row is there in its size, or there is none; it is written whole or not at all."""
+    file = folder / row.path
+    return not row.path or (file.is_file() and file.stat().st_size == row.n_bytes)
 
 
 def _written(path: Path, folder: Path, key: str, limits: Limits) -> Iterator[UnpackedRow]:
@@ -85,7 +80,7 @@ def _written(path: Path, folder: Path, key: str, limits: Limits) -> Iterator[Unp
             raise DataError(
                 f"{path}: row {number}: label {label}; expected one of the {len(names)} that the file names"
             )
-        yield _row(folder, video_path(key, number), cells, names)
+        yield _row(folder, f"{key}/{number:06d}", cells, names)
 
 
 def _cells(path: Path, file: pq.ParquetFile, limits: Limits) -> Iterator[dict[str, Any]]:
@@ -103,20 +98,24 @@ def _cells(path: Path, file: pq.ParquetFile, limits: Limits) -> Iterator[dict[st
         raise DataError(f"{path}: {in_words(error)}; expected a Parquet file that is whole") from error
 
 
-def _row(folder: Path, video: str, cells: dict[str, Any], names: list[str]) -> UnpackedRow:
-    """One row, its files written."""
-    paths = video, beside(video, SOUND_FOLDER, SOUND_ENDING)
-    media = {path: _data(cells.get(name)) for path, name in zip(paths, MEDIA, strict=True)}
-    files = {path: data for path, data in media.items() if data and media[video]}
-    row = UnpackedRow(
-        label=_label(cells.get("label"), names),
-        source_id=next((str(cells[name]) for name in SOURCE_IDS if cells.get(name) is not None), ""),
-        n_bytes={path: len(data) for path, data in files.items()},
-    )
-    for path, data in files.items():
-        if not _has_size(folder / path, len(data)):
-            write_atomically(folder / path, data)
+def _row(folder: Path, stem: str, cells: dict[str, Any], names: list[str]) -> UnpackedRow:
+    """One row, its video written."""
+    film, sound = (_data(cells.get(name)) for name in MEDIA)
+    source_id = next((str(cells[name]) for name in SOURCE_IDS if cells.get(name) is not None), "")
+    row = UnpackedRow(_label(cells.get("label"), names), source_id, "", 0)
+    if not film:
+        return row
+    joined = join(film, sound) if sound and lacks_sound(film) else None
+    row = row._replace(path=stem + (JOINED_ENDING if joined else _suffix(cells["video"])), n_bytes=len(joined or film))
+    if not _is_there(folder, row):
+        write_atomically(folder / row.path, joined or film)
     return row
+
+
+def _suffix(cell: dict[str, Any] | bytes) -> str:
+    """The ending of a video's name, where the row has one."""
+    suffix = PurePosixPath(str(cell.get("path") or "")).suffix.lower() if isinstance(cell, dict) else ""
+    return suffix if suffix in SUFFIXES else SUFFIXES[0]
 
 
 def _data(cell: dict[str, Any] | bytes | None) -> bytes:

@@ -7,7 +7,7 @@ from pipeline.dataset.file_hashes import with_hashes
 from pipeline.dataset.layouts.hub_splits import with_published_split
 from pipeline.dataset.layouts.locations import check_classes, given_folder, refuse_protocol
 from pipeline.dataset.layouts.parquet_files import Shard, shards_of
-from pipeline.dataset.layouts.unpacked import UnpackedRow, unpack, video_path
+from pipeline.dataset.layouts.unpacked import UnpackedRow, unpack
 from pipeline.errors import DataError
 from pipeline.formats.clips import Clip
 from pipeline.formats.rejects import Reject
@@ -22,8 +22,8 @@ KEY_LETTERS = 16  # of the hash of a file, in the names of what was in it
 def find_clips(params: DatasetParams) -> Found:
     """Return the folder of the unpacked videos, in the cache, and a clip for each row, called ``FILE#ROW``.
 
-    The split is the one that the name of a file or of its folder says. Where there is a column ``audio``, it is the
-    clip's sound, in place of what the video has; ``youtube_id`` or ``source_id`` is the recording.
+    The split is the one that the name of a file or of its folder says. A video without sound has that of the column
+    ``audio``; ``source_id`` or ``youtube_id`` is the recording.
 
     Args:
         params: ``path`` is DIR.
@@ -39,7 +39,7 @@ def find_clips(params: DatasetParams) -> Found:
     refused: list[Reject] = []
     for shard, key in track(_keyed(root), "unpack", "file"):
         for number, row in enumerate(unpack(shard.path, folder, key, limits)):
-            found = _clip(shard, key, number, row)
+            found = _clip(shard, number, row)
             clips.append(found) if isinstance(found, Clip) else refused.append(found)
     check_classes(root, (clip.label for clip in clips), LAYOUT, refused)
     return Found(folder, with_published_split(root, clips, params), refused)
@@ -56,12 +56,11 @@ def _keyed(root: Path) -> list[tuple[Shard, str]]:
     return [(shard, clip.sha256[:KEY_LETTERS]) for shard, clip in zip(shards, hashed, strict=True)]
 
 
-def _clip(shard: Shard, key: str, number: int, row: UnpackedRow) -> Clip | Reject:
+def _clip(shard: Shard, number: int, row: UnpackedRow) -> Clip | Reject:
     """One row, or why it is no clip."""
     clip_id = f"{shard.name}#{number}"
-    if not row.n_bytes:
+    if not row.path:
         return refusal(clip_id, "missing", "no bytes in its column 'video'", "the bytes of a video file")
     if row.label and not row.label.strip():
         return refusal(clip_id, "bad_label", f"label {row.label!r}", "the name of a class")
-    path = video_path(key, number)
-    return Clip(clip_id=clip_id, path=path, label=row.label, split=shard.split, source_id=row.source_id)
+    return Clip(clip_id=clip_id, path=row.path, label=row.label, split=shard.split, source_id=row.source_id)

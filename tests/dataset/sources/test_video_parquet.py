@@ -11,12 +11,13 @@ from pipeline.dataset.scan import scan
 from pipeline.dataset.sources import video_parquet
 from pipeline.dataset.sources.video_parquet import find_clips
 from pipeline.errors import DataError, ParamsError
-from pipeline.formats.clip_files import files_of
 from pipeline.settings.limits import load_limits
 from pipeline.video import iter_frames, read_waveform
+from pipeline.video.joining import join
 from tests.helpers.dataset_params import dataset_params
 from tests.helpers.film_table import media, write_films
 from tests.helpers.media import Sight, Sound, tone, write_media
+from tests.helpers.synthetic import number_of
 
 
 @pytest.fixture(autouse=True)
@@ -37,12 +38,10 @@ def make(root: Path) -> Path:
     return root
 
 
-def text_of(found: Found, clip_id: str) -> list[bytes]:
-    """The bytes of a clip's video and sound."""
+def bytes_of(found: Found, clip_id: str) -> bytes:
+    """The bytes of a clip's file."""
     (clip,) = (clip for clip in found.clips if clip.clip_id == clip_id)
-    files = files_of(found.root, clip.path)
-    assert files.pictures is not None
-    return [files.pictures.read_bytes(), files.sound.read_bytes()]
+    return (found.root / clip.path).read_bytes()
 
 
 def test_a_row_is_a_clip_with_the_split_of_its_file_and_the_name_of_its_class(tmp_path: Path) -> None:
@@ -55,22 +54,49 @@ def test_a_row_is_a_clip_with_the_split_of_its_file_and_the_name_of_its_class(tm
         ("data/train-00001-of-00002#0", "Bus", "train", "c"),
         ("data/train-00001-of-00002#1", "Bark", "train", "d"),
     ]
-    assert text_of(found, "data/train-00001-of-00002#1") == [b"d.video", b"d.audio"]
+    assert bytes_of(found, "data/train-00001-of-00002#1") == b"d.video"
 
 
-def test_the_sound_of_a_row_is_heard_in_place_of_that_of_its_video(tmp_path: Path) -> None:
-    film = write_media(tmp_path / "film.mp4", Sight(), Sound(waveform=0 * tone(2.5, 44100))).read_bytes()
-    sound = write_media(tmp_path / "sound.wav", Sound(codec="pcm_s16le")).read_bytes()
-    cells = {"label": ["dog", "cat"], "video": [media("1", film)] * 2}
-    write_films(tmp_path / "with/all.parquet", audio=[media("1", sound)] * 2, **cells)
-    write_films(tmp_path / "without/all.parquet", **cells)
-    for folder, level in (("with", 0.3), ("without", 0.0)):
-        root, clips, _ = find_clips(params(tmp_path / folder))
-        files = files_of(root, clips[0].path)
-        assert files.pictures is not None
-        assert len(list(iter_frames(files.pictures, 5.0, lambda _: 0.05))) == 13
-        inside = read_waveform(files.sound, 16000)[2000:-2000]
-        assert np.sqrt(2 * np.mean(inside**2)) == pytest.approx(level, abs=0.01)
+FILM, SOUND = Sight(), Sound(codec="pcm_s16le")
+QUIET, LOUD = Sound(waveform=tone(2.5, 44100) / 3), 0.3
+
+
+@pytest.mark.parametrize(
+    ("tracks", "level", "ending"),
+    [((FILM,), LOUD, ".mkv"), ((FILM, QUIET), LOUD / 3, ".mp4")],
+    ids=["without sound", "with its own"],
+)
+def test_the_sound_of_a_row_is_that_of_a_video_without_one(
+    tracks: tuple[Sight | Sound, ...], level: float, ending: str, tmp_path: Path
+) -> None:
+    film = write_media(tmp_path / "film.mp4", *tracks).read_bytes()
+    sound = write_media(tmp_path / "sound.wav", SOUND).read_bytes()
+    cells = {"label": ["dog", "cat"], "video": [media("1.mp4", film)] * 2, "audio": [media("1.wav", sound)] * 2}
+    write_films(tmp_path / "films/all.parquet", **cells)
+    root, clips, _ = find_clips(params(tmp_path / "films"))
+    path = root / clips[0].path
+    assert path.suffix == ending
+    assert [number_of(picture) for _, picture in iter_frames(path, 5.0, lambda _: 0.05)] == list(range(0, 25, 2))
+    waveform = read_waveform(path, 16000)
+    assert len(waveform) == pytest.approx(40000, abs=16)
+    assert np.sqrt(2 * np.mean(waveform[2000:-2000] ** 2)) == pytest.approx(level, rel=0.05)
+
+
+def test_a_joined_file_has_the_same_bytes_each_time(tmp_path: Path) -> None:
+    film = write_media(tmp_path / "film.mp4", FILM).read_bytes()
+    sound = write_media(tmp_path / "sound.wav", SOUND).read_bytes()
+    assert join(film, sound) == join(film, sound)
+    assert join(film, film) is None
+    assert join(film, b"noise") is None
+
+
+def test_a_video_beside_a_sound_that_cannot_be_read_stays_as_it_is(tmp_path: Path) -> None:
+    film = write_media(tmp_path / "film.mp4", FILM).read_bytes()
+    write_films(
+        tmp_path / "all.parquet", label=["dog", "cat"], video=[media("1", film)] * 2, audio=[media("1", b"noise")] * 2
+    )
+    root, clips, _ = find_clips(params(tmp_path))
+    assert (root / clips[0].path).read_bytes() == film
 
 
 def test_a_second_scan_writes_nothing_and_a_lost_file_comes_again(tmp_path: Path) -> None:
@@ -91,7 +117,7 @@ def test_a_file_of_other_rows_has_other_videos_and_a_moved_one_the_same(tmp_path
     films = [media("x.video"), media("y.video")]
     write_films(tmp_path / "moved/data/test-00000-of-00001.parquet", video=films, label=["Bus", "Bark"])
     found = find_clips(params(tmp_path / "moved"))
-    assert text_of(found, "data/test-00000-of-00001#0")[0] == b"x.video"
+    assert bytes_of(found, "data/test-00000-of-00001#0") == b"x.video"
     assert [clip.path for clip in found.clips[2:]] == [clip.path for clip in first[2:]]
 
 
