@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 from urllib.parse import unquote, urlsplit
 
 from pydantic import TypeAdapter
@@ -96,22 +96,20 @@ def local_copies(urls: Iterable[str], folder: AnyPath, most_bytes: float) -> dic
     if flag("AVR_OFFLINE"):
         return {url: _known_copy(url, folder, known) for url in urls}
     with ThreadPoolExecutor(N_CONNECTIONS) as pool:
-        facts = dict(zip(urls, track(pool.map(_facts, urls), "look up", "file", len(urls)), strict=True))
+        said = dict(zip(urls, track(pool.map(_facts, urls), "look up", "file", len(urls)), strict=True))
+        facts = {url: found for url, found in said.items() if not isinstance(found, LostFile)}
         _check_size(facts, most_bytes)
-        copies: dict[str, Copy] = {
-            url: found if isinstance(found, LostFile) else _place(url, found) for url, found in facts.items()
-        }
-        missing = [url for url, copy in copies.items() if isinstance(copy, str) and not (folder / copy).exists()]
-        fetching = pool.map(lambda url: _fetch(url, folder / str(copies[url]), facts[url], most_bytes), missing)
+        places = {url: _place(url, found) for url, found in facts.items()}
+        missing = [url for url, place in places.items() if not (folder / place).exists()]
+        fetching = pool.map(lambda url: _fetch(url, folder / places[url], facts[url], most_bytes), missing)
         try:
             for _ in track(fetching, "fetch", "file", len(missing)):
                 pass
         finally:
             pool.shutdown(cancel_futures=True)  # Ctrl-C waits for no file that is not begun
-    now = known | {url: copy for url, copy in copies.items() if isinstance(copy, str)}
-    if now != known:
-        remember(memory, _KNOWN, now)
-    return copies
+    if known | places != known:
+        remember(memory, _KNOWN, known | places)
+    return {url: found if isinstance(found, LostFile) else places[url] for url, found in said.items()}
 
 
 def _known_copy(url: str, folder: Path, known: Mapping[str, str]) -> Copy:
@@ -153,16 +151,16 @@ def _opened(url: str) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
     if not url.lower().startswith("http"):
-        return url_to_fs(url)
+        return cast("tuple[Any, str]", url_to_fs(url))
     from aiohttp import ClientTimeout
 
     patience = ClientTimeout(total=None, sock_connect=SILENCE_SECONDS, sock_read=SILENCE_SECONDS)
-    return url_to_fs(url, client_kwargs={"timeout": patience})
+    return cast("tuple[Any, str]", url_to_fs(url, client_kwargs={"timeout": patience}))
 
 
-def _check_size(facts: Mapping[str, dict[str, Any] | LostFile], most_bytes: float) -> None:
+def _check_size(facts: Mapping[str, Mapping[str, Any]], most_bytes: float) -> None:
     """Refuse more than may be fetched."""
-    n_bytes = sum(found.get("size") or 0 for found in facts.values() if isinstance(found, dict))
+    n_bytes = sum(found.get("size") or 0 for found in facts.values())
     if n_bytes > most_bytes:
         expected = f"at most dataset.download_gigabytes={most_bytes / 1e9:.15g}"
         raise DataError(f"{n_bytes / 1e9:.3g} GB in {len(facts)} files; expected {expected}")
@@ -176,7 +174,7 @@ def _place(url: str, facts: Mapping[str, Any]) -> str:
     return f"{key}/{name or 'file'}"
 
 
-def _fetch(url: str, target: Path, facts: dict[str, Any], most_bytes: float) -> None:
+def _fetch(url: str, target: Path, facts: Mapping[str, Any], most_bytes: float) -> None:
     """Write the copy of a file, as long as the server says it is."""
     size, n_bytes = facts.get("size"), 0
     with replacing(target) as temporary, temporary.open("wb") as copy:

@@ -13,7 +13,6 @@ from pipeline.dataset.sources.video_parquet import find_clips
 from pipeline.errors import DataError, ParamsError
 from pipeline.settings.limits import load_limits
 from pipeline.video import iter_frames, read_waveform
-from pipeline.video.joining import join
 from tests.helpers.dataset_params import dataset_params
 from tests.helpers.film_table import media, write_films
 from tests.helpers.media import Sight, Sound, tone, write_media
@@ -80,14 +79,6 @@ def test_the_sound_of_a_row_is_that_of_a_video_without_one(
     waveform = read_waveform(path, 16000)
     assert len(waveform) == pytest.approx(40000, abs=16)
     assert np.sqrt(2 * np.mean(waveform[2000:-2000] ** 2)) == pytest.approx(level, rel=0.05)
-
-
-def test_a_joined_file_has_the_same_bytes_each_time(tmp_path: Path) -> None:
-    film = write_media(tmp_path / "film.mp4", FILM).read_bytes()
-    sound = write_media(tmp_path / "sound.wav", SOUND).read_bytes()
-    assert join(film, sound) == join(film, sound)
-    assert join(film, film) is None
-    assert join(film, b"noise") is None
 
 
 def test_a_video_beside_a_sound_that_cannot_be_read_stays_as_it_is(tmp_path: Path) -> None:
