@@ -79,8 +79,10 @@ def paper_table(run: Run) -> PaperTable:
 
     Raises:
         DataError: metrics.json lacks a number, as those of earlier versions do, or plots/metrics.csv is none or of
-            another run.
+            another run; or relevant is the own clip, as without labels.
     """
+    if headline_of_report(run.report) != "map":
+        raise DataError(f"{run.name}: relevant is the own clip, so there is no MAP; expected a run with labels")
     try:
         return _table(run, _direction_errors(run))
     except (LookupError, TypeError, ValueError) as error:
@@ -93,10 +95,6 @@ def paper_table(run: Run) -> PaperTable:
 def _table(run: Run, errors: Mapping[str, Mapping[str, float]] | None) -> PaperTable:
     """The table, by the standard errors of the directions where they are known."""
     facts, models = run.report["dataset"], run.report["models"]
-    if headline_of_report(run.report) != "map":
-        raise DataError(
-            f"{run.name}: relevant is the own clip, and there is no MAP; expected a run of clips with labels"
-        )
     groups = facts["query_groups"]
     n_groups = int(groups["n_groups"])
     return PaperTable(

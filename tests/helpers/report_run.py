@@ -40,10 +40,11 @@ class Run:
         params: Mapping[str, Any] = SMALL,
         clips: Sequence[Clip] = (),
         n_each_picture: int = 3,
+        labelled: float = 1.0,
     ) -> None:
         self.folder = folder
         write_params(folder, models, params)
-        write_inputs(folder, models, classes, refused, [clip.clip_id for clip in clips], n_each_picture)
+        write_inputs(folder, models, classes, refused, [clip.clip_id for clip in clips], n_each_picture, labelled)
         write_clips(folder / "clips.csv", clips)
         with contextlib.chdir(folder):
             inputs = map(Path, ("features.safetensors", "test_clips.csv", rejects.FILE, "data.json", "models", ""))
@@ -74,19 +75,24 @@ def write_inputs(
     refused: Sequence[Reject],
     ids: Sequence[str] = (),
     n_each_picture: int = 3,
+    labelled: float = 1.0,
 ) -> None:
-    """Clips in classes of ten, or of two where there are many; one, two or three seeds of models under some noise."""
+    """Clips in classes of ten, or of two where there are many; one, two or three seeds of models under some noise.
+
+    A share of the clips, the first ones, have a label.
+    """
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(len(classes)), 10 if len(classes) < 50 else 2)
     n = len(labels)
+    known, classes = np.where(np.arange(n) < labelled * n, labels, -1), list(classes)
     clip_ids = list(ids) or [f"clip {i}" for i in range(n)]
     audio = np.arange(2.0 * n, dtype=np.float32).reshape(n, 2)
     write_clips(folder / "test_clips.csv", [Clip(clip_id=name, path="", label="", split="test") for name in clip_ids])
     FeatureTable(
         clip_ids=clip_ids,
         splits=["test"] * n,
-        labels=labels,
-        classes=list(classes),
+        labels=known,
+        classes=classes if labelled else [],
         audio=audio,
         visual=audio // (2 * n_each_picture),  # so many clips in a row have one picture
         provenance={"vggish": {"weights": "random"}, "inception": {"weights": "imagenet1k_v1"}},
@@ -97,8 +103,8 @@ def write_inputs(
     centres = rng.normal(size=(len(classes), 8))
     for number, (name, noise) in enumerate(models.items()):
         sounds, pictures = centres[labels] + noise * rng.normal(size=(2, 1 + number % 3, n, 8))
-        names = {"clip_ids": clip_ids, "splits": ["test"] * n, "classes": classes}
-        EmbeddedClips(audio=sounds, visual=pictures, labels=labels, **names).save(folder / f"{name}.npz")
+        names = {"clip_ids": clip_ids, "splits": ["test"] * n, "classes": classes if labelled else []}
+        EmbeddedClips(audio=sounds, visual=pictures, labels=known, **names).save(folder / f"{name}.npz")
         (folder / "models" / name).mkdir(parents=True)
         provenance.write_provenance(folder / "models" / name, {"device": "cpu"})
         write_history(folder / "models" / name / "history.csv", 1 + number % 3 if number else 0)
