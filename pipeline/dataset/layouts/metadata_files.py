@@ -39,7 +39,7 @@ def metadata_files(root: AnyPath, splits: Mapping[str, str]) -> dict[str, Path]:
     return found
 
 
-def metadata_rows(files: Mapping[str, Path], splits: Mapping[str, str]) -> list[TableRow]:
+def metadata_rows(files: Mapping[str, AnyPath], splits: Mapping[str, str]) -> list[TableRow]:
     """Return the rows of metadata files, their paths from the folder of the whole, each with the split of its folder.
 
     Args:

@@ -9,13 +9,13 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from pipeline.dataset.layouts.class_folders import SUFFIXES
+from pipeline.dataset.layouts.joining import join, lacks_sound
 from pipeline.dataset.layouts.parquet_files import MEDIA, SOURCE_IDS, class_names, columns_of, open_shard
 from pipeline.errors import DataError, in_words
 from pipeline.formats.files import write_atomically
 from pipeline.formats.memory import recall, remember
 from pipeline.settings.limits import Limits
 from pipeline.settings.paths import AnyPath
-from pipeline.video.joining import join, lacks_sound
 
 BATCH_ROWS = 8  # of some megabytes each
 JOINED_ENDING = ".mkv"

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.dataset.layouts.joining import join, lacks_sound
 from pipeline.video import iter_frames, read_waveform
-from pipeline.video.joining import join, lacks_sound
 from tests.helpers.media import Sight, Sound, tone, write_media
 from tests.helpers.synthetic import number_of
 
