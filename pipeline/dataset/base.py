@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, NamedTuple, Self
 
-from pydantic import Field, NonNegativeInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator, model_validator
 
 from pipeline.dataset import sources
 from pipeline.errors import ClipError, ParamsError, RejectKind
@@ -31,6 +31,7 @@ class DatasetParams(ClipLimits):
 
     Attributes:
         labels: ``folders``: those of the source, such as the names of its folders; ``none``; or the path of a table.
+        download_gigabytes: what the files of a table of URLs may have together.
     """
 
     source: str
@@ -42,6 +43,7 @@ class DatasetParams(ClipLimits):
     validation_fraction: Fraction
     n_folds: Annotated[int, Field(ge=2)]
     fold: NonNegativeInt | None
+    download_gigabytes: PositiveFloat
 
     @field_validator("path")
     @classmethod

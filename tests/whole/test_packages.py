@@ -14,6 +14,8 @@ BROUGHT = {  # by another one
     "pydantic-core": "pydantic",
     "pillow": "torchvision",
     "dvc-data": "dvc",
+    "fsspec": "dvc",
+    "aiohttp": "dvc",
     "httpx": "huggingface-hub",
     "starlette": "fastapi",
     "anyio": "fastapi",

@@ -1,71 +1,128 @@
 """Folders of videos: one a class, or of any depth. What looks like a video and cannot be a clip is refused by name."""
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple
 
 from pipeline.dataset.base import refusal
-from pipeline.errors import printable
+from pipeline.errors import DataError, printable
 from pipeline.formats.rejects import Reject
+from pipeline.settings.limits import load_limits
+from pipeline.settings.notices import tell_once
 from pipeline.settings.paths import AnyPath
 
-SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
+SUFFIXES = (
+    *(".mp4", ".mov", ".mkv", ".webm", ".avi"),
+    *(".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".ogv", ".3gp", ".flv", ".wmv"),
+)
+N_NAMED = 5  # kinds of files that a line counts
 
 
-def list_videos(root: AnyPath) -> tuple[list[str], list[Reject]]:
-    """Return the videos of all classes, as sorted ``CLASS/NAME.mp4``, and what has such a name but is no file.
+class FolderListing(NamedTuple):
+    """What a folder and the folders in it hold, but for hidden names; each sorted, as paths from there.
 
-    Hidden files and folders, files of other kinds and deeper folders are passed over; a link to a class that is not
-    there is not.
-
-    Args:
-        root: the folder of the classes' folders.
+    Attributes:
+        videos: files whose names end as those of videos do.
+        refused: what has such a name but is no file, and links that lead nowhere.
+        others: the other files.
+        known: folders that are read under another name, to which a link leads.
     """
-    root = Path(root)
-    visible = _visible(root)
-    paths = [path for path in visible if path.is_symlink() and not path.exists()]
-    for folder in filter(Path.is_dir, visible):
-        paths += [path for path in _visible(folder) if path.suffix.lower() in SUFFIXES]
-    return _told_apart(root, paths)
+
+    videos: list[str]
+    refused: list[Reject]
+    others: list[str]
+    known: list[str]
 
 
-def list_all_videos(root: AnyPath) -> tuple[list[str], list[Reject]]:
-    """Return the videos of a folder and of all folders in it, as sorted paths from there, and what only looks like one.
+def list_videos(root: AnyPath) -> FolderListing:
+    """Return the videos of a folder and of all folders in it.
 
-    Hidden files and folders and files of other kinds are passed over. Links are followed; a folder that is reached
-    twice, as by a link to one above it, is read once.
+    Links are followed. A folder that is reached twice, as by a link to one above it, is read once, under its own name
+    if it has one here.
 
     Args:
         root: the folder.
+
+    Raises:
+        DataError: there are more files and folders than ``limits.table_rows``.
+        OSError: a folder may not be listed: it is an error, not empty.
     """
     root = Path(root)
-    return _told_apart(root, _videos_below(root, set()))
-
-
-def _videos_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    """The files of a video's name in a folder and in those below it, but for folders that were seen."""
-    status = folder.stat()
-    place = (status.st_dev, status.st_ino)
-    if place in seen:
-        return
-    seen.add(place)
-    for path in sorted(_visible(folder)):
-        if path.is_dir():
-            yield from _videos_below(path, seen)
-        elif path.suffix.lower() in SUFFIXES:
-            yield path
-
-
-def _told_apart(root: Path, paths: Iterable[Path]) -> tuple[list[str], list[Reject]]:
-    """The names of videos from ``root`` on, and what has such a name but is no file; both sorted."""
-    videos, refused = [], []
-    for path in paths:
+    found = FolderListing([], [], [], [])
+    for path, kind in _entries(root):
         name = path.relative_to(root).as_posix()
-        reject = reject_of(name, path)
-        if reject:
-            refused.append(reject)
+        if kind != "video":
+            (found.others if kind == "other" else found.known).append(_utf8(name))
+        elif reject := reject_of(name, path):
+            found.refused.append(reject)
         else:
-            videos.append(name)
-    return sorted(videos), sorted(refused)
+            found.videos.append(name)
+    return FolderListing(sorted(found.videos), sorted(found.refused), sorted(found.others), sorted(found.known))
+
+
+def list_classes(root: AnyPath) -> FolderListing:
+    """Return the videos of all classes, ``CLASS/NAME.mp4`` or deeper; videos in no folder of a class are others.
+
+    Args:
+        root: the folder of the classes' folders.
+
+    Raises:
+        DataError, OSError: as ``list_videos``.
+    """
+    found = list_videos(root)
+    outside = [name for name in found.videos if "/" not in name]
+    inside = [name for name in found.videos if "/" in name]
+    return found._replace(videos=inside, others=sorted([*found.others, *outside]))
+
+
+def tell_what_is_passed_over(root: AnyPath, found: FolderListing) -> None:
+    """Say in a line how many files are no clips, by the endings of their names, and which folders are read once."""
+    root, parts = Path(root), []
+    if found.others:
+        kinds = Counter(map(_kind, found.others)).most_common()
+        shown = [f"{kind} {count}" for kind, count in kinds[:N_NAMED]] + ["..."] * (len(kinds) > N_NAMED)
+        parts.append(f"passed over {len(found.others)} files ({', '.join(shown)}), such as {found.others[0]!r}")
+    if found.known:
+        parts.append(f"{len(found.known)} folders are read under another name, such as {found.known[0]!r}")
+    if parts:
+        tell_once(printable(f"dataset: {root}: {'; '.join(parts)}"))
+
+
+def _kind(name: str) -> str:
+    """What a file that is no clip is called in a count."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return "videos in no folder of a class" if suffix in SUFFIXES else suffix or "without an ending"
+
+
+def _entries(root: Path) -> Iterator[tuple[Path, Literal["video", "other", "known"]]]:
+    """The files below a folder, and the folders that were seen before; folders are read before links to folders."""
+    limits, n_entries = load_limits(), 0
+    folders: list[Path] = [root]
+    links: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    while folders or links:
+        folder = (folders or links).pop()
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            yield folder, "known"
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        for path in sorted(_visible(folder), reverse=True):  # the first one is taken next
+            n_entries += 1
+            if n_entries > limits.table_rows:
+                most = limits.named("table_rows")
+                raise DataError(f"{root}: {n_entries} files and folders or more; expected at most {most}")
+            is_named_so = path.suffix.lower() in SUFFIXES
+            if path.is_dir() and not (is_named_so and folder != root):
+                (links if path.is_symlink() else folders).append(path)
+            else:
+                yield path, "video" if is_named_so or _may_be_a_lost_folder(path, is_class=folder == root) else "other"
+
+
+def _may_be_a_lost_folder(path: Path, *, is_class: bool) -> bool:
+    """Whether a link leads nowhere where a folder with videos may have been."""
+    return path.is_symlink() and not path.exists() and (is_class or not path.suffix)
 
 
 def _visible(folder: Path) -> list[Path]:

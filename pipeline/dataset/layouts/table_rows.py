@@ -1,9 +1,9 @@
-"""The rows of a table of clips, .csv, .tsv or .parquet, as text, each with its place for messages."""
+"""The rows of a table of clips, .csv, .tsv, .jsonl or .parquet, as text, each with its place for messages."""
 
 import csv
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.dataset.layouts.json_lines import read_objects
 from pipeline.dataset.names import check_name
 from pipeline.errors import DataError, in_words
 from pipeline.settings.limits import Limits, load_limits
@@ -20,11 +21,13 @@ from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import LARGEST_TEXT_BYTES, check_regular, open_regular_text
 
 REQUIRED = ("path",)
+PATH_NAMES = (*REQUIRED, "file_name", "filename", "video", "file")  # what a column of paths may be called
 COLUMNS = (*REQUIRED, "label", "clip_id", "split", "source_id", "start", "end")
 LIKE_LABEL = ("category", "class", "tag", "target")  # which would be passed over in silence, and all labels with them
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
-PARQUET = ".parquet"
-SUFFIXES = (*DELIMITERS, PARQUET)
+JSON_LINES, PARQUET = ".jsonl", ".parquet"
+SUFFIXES = (*DELIMITERS, JSON_LINES, PARQUET)
+KNOWN = (*PATH_NAMES, *COLUMNS[1:])
 KINDS = (
     pa.types.is_string,
     pa.types.is_large_string,
@@ -41,7 +44,10 @@ ONE_CLASS = "one class a clip: what is relevant to a query is what has its class
 
 
 class TableRow(NamedTuple):
-    """One row: its place, such as ``videos.csv: line 3``, and its text in the columns that it knows; "" is nothing."""
+    """One row: its place, such as ``videos.csv: line 3``, and its text in the columns that it knows; "" is nothing.
+
+    The column of paths is called ``path`` here, whatever its name.
+    """
 
     place: str
     cells: dict[str, str]
@@ -51,11 +57,11 @@ def read_rows(path: AnyPath) -> list[TableRow]:
     """Return the rows of a table.
 
     Args:
-        path: a .csv or .tsv in UTF-8 with a header, or a .parquet.
+        path: a .csv or .tsv in UTF-8 with a header, a .jsonl with one object a line, or a .parquet.
 
     Raises:
         DataError: the file is of another kind or damaged, or larger than the limits allow; a column is missing,
-            misspelt, doubled or of lists; or a cell holds a control character.
+            misspelt, doubled or of lists, or two say where the videos are; or a cell holds a control character.
     """
     path, limits = Path(path), load_limits()
     n_bytes = path.stat().st_size
@@ -64,6 +70,8 @@ def read_rows(path: AnyPath) -> list[TableRow]:
     suffix = path.suffix.lower()
     if suffix in DELIMITERS:
         return _read_text(path, DELIMITERS[suffix], limits)
+    if suffix == JSON_LINES:
+        return _read_json(path, limits)
     if suffix == PARQUET:
         return _read_parquet(path, limits)
     raise DataError(f"{path}: a file of kind {suffix!r}; expected one of {list(SUFFIXES)}")
@@ -73,19 +81,23 @@ def check_columns(path: AnyPath, names: Sequence[str]) -> None:
     """Refuse a header that does not say what is meant; further columns with names of their own are welcome.
 
     Raises:
-        DataError: a column is missing or comes twice, or one is called nearly as one that is not there.
+        DataError: a column is missing or comes twice, or one is called nearly as one that is not there; or two columns
+            say where the videos are.
     """
     path = Path(path)
     if doubled := sorted(name for name, count in Counter(names).items() if count > 1):
         raise DataError(f"{path}: columns {doubled} come twice; expected each once")
-    absent = [name for name in COLUMNS if name not in names]
-    unknown = [name for name in names if name not in COLUMNS]
+    paths = [name for name in names if name in PATH_NAMES]
+    if len(paths) > 1:
+        raise DataError(f"{path}: columns {paths} may all be the paths of videos; expected one of {list(PATH_NAMES)}")
+    absent = [name for name in COLUMNS[1:] if name not in names] + list(() if paths else PATH_NAMES)
+    unknown = [name for name in names if name not in KNOWN]
     misspelt = [f"{name!r} (is it {meant!r}?)" for name in unknown for meant in _meant(name, absent)]
-    missing = [name for name in REQUIRED if name in absent]
-    if misspelt or missing:
+    if misspelt or not paths:
         raise DataError(
-            f"{path}: columns {list(names)}, missing {missing}, like a known one: {', '.join(misspelt) or 'none'}; "
-            f"expected {list(REQUIRED)}, optional {list(COLUMNS[len(REQUIRED) :])}"
+            f"{path}: columns {list(names)}, missing {[] if paths else list(REQUIRED)}, like a known one: "
+            f"{', '.join(misspelt) or 'none'}; expected {list(REQUIRED)}, optional {list(COLUMNS[1:])}; path may be "
+            f"called {', '.join(PATH_NAMES[1:])}"
         )
 
 
@@ -118,21 +130,42 @@ def _text_row(place: str, header: Sequence[str], fields: Sequence[str], limits: 
     """One row of a CSV or TSV."""
     if len(fields) != len(header):
         raise DataError(f"{place}: {len(fields)} fields; expected {len(header)}, as the header has")
-    cells = {name: field for name, field in zip(header, fields, strict=True) if name in COLUMNS}
-    return _checked(TableRow(place, cells), limits)
+    return _row(place, dict(zip(header, fields, strict=True)), limits)
 
 
-def _checked(row: TableRow, limits: Limits) -> TableRow:
-    """The row, whose cells can be printed."""
-    for name, cell in row.cells.items():
-        check_name(cell, f"{row.place}: {name}", limits)
-    return row
+def _row(place: str, fields: Mapping[str, str], limits: Limits) -> TableRow:
+    """One row, whose cells can be printed."""
+    for name, cell in fields.items():
+        if name in KNOWN:
+            check_name(cell, f"{place}: {name}", limits)
+    return TableRow(place, {_column(name): cell for name, cell in fields.items() if name in KNOWN})
+
+
+def _column(name: str) -> str:
+    """What a known column is called here."""
+    return "path" if name in PATH_NAMES else name
 
 
 def _check_rows(path: Path, n_rows: int, limits: Limits) -> None:
     """Refuse more rows than the limit allows."""
     if n_rows > limits.table_rows:
         raise DataError(f"{path}: {n_rows} rows or more; expected at most {limits.named('table_rows')}")
+
+
+def _read_json(path: Path, limits: Limits) -> list[TableRow]:
+    """Rows of JSON lines; null and NaN are nothing, as is a key that is not there."""
+    rows, names = [], dict[str, None]()
+    for place, found in read_objects(path):
+        names |= dict.fromkeys(found)
+        cells = {name: value for name, value in found.items() if name in KNOWN}
+        for name, value in cells.items():
+            if isinstance(value, list | dict):
+                expected = ONE_CLASS if name == "label" else "text or a number"
+                raise DataError(f"{place}: {name!r} holds {type(value).__name__}; expected {expected}")
+        rows.append(_row(place, _as_text(cells), limits))
+        _check_rows(path, len(rows), limits)
+    check_columns(path, list(names))
+    return [row._replace(cells={"path": "", **row.cells}) for row in rows]
 
 
 def _read_parquet(path: Path, limits: Limits) -> list[TableRow]:
@@ -144,9 +177,9 @@ def _read_parquet(path: Path, limits: Limits) -> list[TableRow]:
         _check_types(path, file.schema_arrow)
         _check_rows(path, file.metadata.num_rows, limits)
         rows: list[TableRow] = []
-        for batch in _batches(path, [name for name in COLUMNS if name in file.schema_arrow.names], limits):
+        for batch in _batches(path, [name for name in KNOWN if name in file.schema_arrow.names], limits):
             numbered = enumerate(batch.to_pylist(), start=len(rows) + 1)
-            rows += [_checked(TableRow(f"{path}: row {i}", _as_text(row)), limits) for i, row in numbered]
+            rows += [_row(f"{path}: row {i}", _as_text(row), limits) for i, row in numbered]
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {in_words(error)}; expected a Parquet file, its text in UTF-8") from error
     if len(rows) != file.metadata.num_rows:
@@ -183,11 +216,11 @@ def _check_types(path: Path, schema: Iterable[pa.Field]) -> None:
         cell = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         if field.name == "label" and pa.types.is_nested(cell):
             raise DataError(f"{path}: column 'label' holds {field.type}; expected {ONE_CLASS}")
-        if field.name in COLUMNS and not any(is_kind(cell) for is_kind in KINDS):
+        if field.name in KNOWN and not any(is_kind(cell) for is_kind in KINDS):
             raise DataError(f"{path}: column {field.name!r} holds {field.type}; expected text or numbers")
 
 
-def _as_text(row: dict[str, object]) -> dict[str, str]:
-    """The cells of a Parquet row."""
+def _as_text(row: Mapping[str, object]) -> dict[str, str]:
+    """The cells of a row of values."""
     nothing = [name for name, value in row.items() if value is None or (isinstance(value, float) and math.isnan(value))]
     return {name: "" if name in nothing else str(value) for name, value in row.items()}

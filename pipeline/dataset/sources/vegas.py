@@ -7,7 +7,7 @@ References:
 from pathlib import Path, PurePosixPath
 
 from pipeline.dataset.base import DatasetParams, Found, refusal
-from pipeline.dataset.layouts.class_folders import list_videos
+from pipeline.dataset.layouts.class_folders import list_classes, tell_what_is_passed_over
 from pipeline.dataset.layouts.locations import check_classes, fold_lists, given_folder, part_of, refuse_protocol
 from pipeline.errors import DataError, in_words
 from pipeline.formats.clips import Clip
@@ -35,8 +35,9 @@ def find_clips(params: DatasetParams) -> Found:
     root = given_folder(params, LAYOUT)
     videos = part_of(root, "videos/", LAYOUT)
     folds = _read_folds(part_of(root, "folds/", LAYOUT), params.n_folds)
-    names, refused = list_videos(videos)
-    by_id = _by_id(videos, names)
+    found = list_classes(videos)
+    tell_what_is_passed_over(videos, found)
+    by_id, refused = _by_id(videos, found.videos), found.refused
     if unlisted := sorted(by_id.keys() - folds.keys()):
         raise DataError(
             f"{root / 'folds'}: {len(unlisted)} videos stand in no list, such as {by_id[unlisted[0]]!r}; "

@@ -5,10 +5,12 @@ import pytest
 
 from pipeline.dataset.base import DatasetParams, source_module
 from pipeline.dataset.labels import similar_labels
+from pipeline.dataset.layouts import class_folders
 from pipeline.dataset.sources.folder import find_clips
 from pipeline.errors import DataError, ParamsError
 from pipeline.formats import rejects
 from pipeline.formats.clips import read_clips, write_clips
+from pipeline.settings.limits import load_limits
 from tests.helpers.dataset_params import dataset_params
 
 
@@ -24,17 +26,99 @@ def make(root: Path, *names: str) -> Path:
 
 
 def test_a_folder_is_a_class_and_every_known_kind_of_video_a_clip(tmp_path: Path) -> None:
-    names = ["cat/1.mp4", "cat/2.MOV", "dog/3.mkv", "dog/4.webm", "dog/5.avi"]
+    endings = (".mkv", ".webm", ".avi", ".m4v", ".mpg", ".MPEG", ".ts", ".mts", ".m2ts", ".ogv", ".3gp", ".flv", ".wmv")
+    names = ["cat/1.mp4", "cat/2.MOV", *sorted(f"dog/3{ending}" for ending in endings)]
     root, clips, _ = find_clips(params(make(tmp_path, *names)))
     assert root == tmp_path
     assert [(clip.clip_id, clip.path, clip.label) for clip in clips] == [(n, n, n.split("/")[0]) for n in names]
 
 
 def test_what_is_no_video_of_a_class_is_passed_over(tmp_path: Path) -> None:
-    names = ["cat/1.mp4", "dog/1.mp4", "top.mp4", "cat/notes.txt", "cat/.2.mp4", ".old/3.mp4", "cat/deep/4.mp4"]
+    names = ["cat/1.mp4", "dog/1.mp4", "top.mp4", "cat/notes.txt", "cat/.2.mp4", ".old/3.mp4", "cat/.x/4.mp4"]
     _, clips, refused = find_clips(params(make(tmp_path, *names)))
     assert [clip.clip_id for clip in clips] == ["cat/1.mp4", "dog/1.mp4"]
     assert refused == []
+
+
+def test_a_class_is_the_first_folder_and_its_videos_lie_at_any_depth(tmp_path: Path) -> None:
+    names = ["cat/1.mp4", "cat/wild/2.mp4", "dog/a/b/c/3.mp4"]
+    clips = find_clips(params(make(tmp_path, *names))).clips
+    assert [(clip.clip_id, clip.label) for clip in clips] == [*zip(names, ("cat", "cat", "dog"), strict=True)]
+
+
+def test_what_is_passed_over_is_counted_by_its_ending_in_a_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    others = ["cat/a.TXT", "dog/b/c.txt", "dog/d.gif", "top.mp4", "cat/README", "cat/e.json"]
+    find_clips(params(make(tmp_path, "cat/1.mp4", "dog/1.mp4", *others)))
+    said = capfd.readouterr().err
+    assert said.startswith(f"dataset: {tmp_path}: passed over 6 files (.txt 2, ")
+    assert said.endswith(", such as 'cat/README'\n")
+    assert said.count("\n") == 1
+    counts = (".gif 1", ".json 1", "without an ending 1", "videos in no folder of a class 1")
+    assert [count for count in counts if count not in said] == []
+
+
+def test_the_line_about_what_is_passed_over_is_short_and_can_be_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path, "cat/1.mp4", "dog/1.mp4", *(f"cat/{i}.{i}" for i in range(20)), "cat/\x1b[31m.txt")
+    (tmp_path / "cat" / os.fsdecode(b"\xff.txt")).touch()
+    find_clips(params(tmp_path))
+    said = capfd.readouterr().err
+    assert "passed over 22 files (.txt 2, .0 1, .1 1, .10 1, .11 1, ...), such as" in said
+    assert said.strip().isprintable()
+
+
+def test_where_all_files_are_clips_there_is_no_such_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    find_clips(params(make(tmp_path, "cat/1.mp4", "dog/a/1.mp4")))
+    assert capfd.readouterr().err == ""
+
+
+def test_a_loop_of_links_ends_and_a_folder_has_its_own_name(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    make(tmp_path, "cat/1.mp4", "dog/a/2.mp4")
+    (tmp_path / "ape").symlink_to("dog")
+    (tmp_path / "cat/loop").symlink_to(tmp_path)
+    (tmp_path / "dog/a/up").symlink_to("..")
+    assert [clip.clip_id for clip in find_clips(params(tmp_path)).clips] == ["cat/1.mp4", "dog/a/2.mp4"]
+    assert "3 folders are read under another name, such as 'ape'" in capfd.readouterr().err
+
+
+def test_of_two_links_to_a_folder_elsewhere_the_first_is_its_name(tmp_path: Path) -> None:
+    make(tmp_path, "elsewhere/1.mp4", "root/dog/1.mp4")
+    for name in ("bird", "cat"):
+        (tmp_path / "root" / name).symlink_to(tmp_path / "elsewhere")
+    assert [clip.clip_id for clip in find_clips(params(tmp_path / "root")).clips] == ["bird/1.mp4", "dog/1.mp4"]
+
+
+def test_more_files_than_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = load_limits().model_copy(update={"table_rows": 3})
+    monkeypatch.setattr(class_folders, "load_limits", lambda: limits)
+    with pytest.raises(DataError, match=r"4 files and folders or more; expected at most limits.table_rows=3"):
+        find_clips(params(make(tmp_path, "cat/1.mp4", "dog/1.mp4")))
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("Training", "dev", "cat")])
+def test_classes_with_the_names_of_splits_are_refused(names: tuple[str, ...], tmp_path: Path) -> None:
+    root = make(tmp_path, *(f"{name}/dog/1.mp4" for name in names), *(f"{name}/cat/1.mp4" for name in names))
+    message = r"its folders \['.*'\] have the names of splits; expected a folder a class, or -S .*=video_folder"
+    with pytest.raises(DataError, match=message):
+        find_clips(params(root))
+
+
+@pytest.mark.parametrize("names", [("test", "dog"), ("train", "ship"), ("test", "val", "dog")])
+def test_a_class_may_be_called_test_or_train(names: tuple[str, ...], tmp_path: Path) -> None:
+    clips = find_clips(params(make(tmp_path, *(f"{name}/1.mp4" for name in names)))).clips
+    assert {clip.label for clip in clips} == set(names)
+
+
+def test_without_classes_folders_of_splits_are_not_used_in_silence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = make(tmp_path, "train/1.mp4", "test/2.mp4")
+    clips = find_clips(dataset_params(source="folder", path=root, labels="none")).clips
+    assert {clip.split for clip in clips} == {""}
+    assert "folders ['test', 'train'] have the names of splits, which are not used; -S" in capfd.readouterr().err
 
 
 def test_what_has_the_name_of_a_video_but_is_no_file_is_refused(tmp_path: Path) -> None:

@@ -179,8 +179,26 @@ def test_a_column_with_a_name_of_its_own_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"columns \['film', 'label'\], missing \['path'\], like a known one: none"):
-        clips_of(tmp_path, ["film", "label"], ["a", "cat"], ["b", "dog"])
+    with pytest.raises(DataError, match=r"columns \['movie', 'label'\], missing \['path'\], like a known one: none"):
+        clips_of(tmp_path, ["movie", "label"], ["a", "cat"], ["b", "dog"])
+
+
+@pytest.mark.parametrize("name", ["path", "file_name", "filename", "video", "file"])
+def test_the_column_of_paths_may_have_any_of_the_usual_names(name: str, tmp_path: Path) -> None:
+    clips = clips_of(tmp_path, ["label", name], ["cat", "a.mp4"], ["dog", "b.mp4"])
+    assert [(clip.path, clip.label) for clip in clips] == [("a.mp4", "cat"), ("b.mp4", "dog")]
+
+
+def test_two_columns_that_may_be_the_paths_are_ambiguous(tmp_path: Path) -> None:
+    message = r"columns \['path', 'video'\] may all be the paths of videos; expected one of \['path', 'file_name', "
+    with pytest.raises(DataError, match=message):
+        clips_of(tmp_path, ["path", "label", "video"], ["a", "cat", "1"], ["b", "dog", "2"])
+
+
+@pytest.mark.parametrize(("name", "meant"), [("Video", "video"), ("file name", "filename"), ("Filename", "filename")])
+def test_a_misspelt_column_of_paths_is_told_its_name(name: str, meant: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"like a known one: '{name}' \(is it '{meant}'\?\)"):
+        clips_of(tmp_path, ["label", name], ["cat", "a"], ["dog", "b"])
 
 
 def test_a_column_that_comes_twice_is_named(tmp_path: Path) -> None:

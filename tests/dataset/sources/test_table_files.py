@@ -1,5 +1,6 @@
 """Files of the source `table`: every kind, Parquet's columns, sizes, damage."""
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from tests.helpers.params_file import with_limits
 from tests.helpers.project import ROOT
 
 
-@pytest.mark.parametrize("kind", ["tsv", "parquet", "csv with a byte order mark"])
+@pytest.mark.parametrize("kind", ["tsv", "parquet", "jsonl", "csv with a byte order mark"])
 def test_every_kind_of_table_gives_the_same_clips(kind: str, tmp_path: Path) -> None:
     rows = [["path", "label", "start", "end"], ["é, 1.mp4", "1", "0.1", "2.5"], ["b;.mp4", "2", "", ""]]
     expected = clips_of(tmp_path, *rows)
@@ -24,6 +25,13 @@ def test_every_kind_of_table_gives_the_same_clips(kind: str, tmp_path: Path) -> 
         path = tmp_path / "videos.parquet"
         columns = {"path": ["é, 1.mp4", "b;.mp4"], "label": [1, 2], "start": [0.1, None], "end": [2.5, float("nan")]}
         pq.write_table(pa.table(columns), path)
+    elif kind == "jsonl":
+        path = tmp_path / "videos.jsonl"
+        objects = [
+            {"path": "é, 1.mp4", "label": 1, "start": 0.1, "end": 2.5},
+            {"end": None, "label": "2", "path": "b;.mp4"},
+        ]
+        path.write_text("\n\n".join(map(json.dumps, objects)), "utf-8-sig")
     else:
         path = tmp_path / "marked.csv"
         path.write_bytes(b"\xef\xbb\xbf" + (tmp_path / "videos.csv").read_bytes())
@@ -45,8 +53,8 @@ def test_a_parquet_column_of_anything_but_text_and_numbers_is_refused(paths: lis
 
 def test_a_parquet_table_is_checked_like_any_other(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
-    pq.write_table(pa.table({"film": ["a", "b"], "label": ["cat", "dog"]}), path)
-    with pytest.raises(DataError, match=r"columns \['film', 'label'\], missing \['path'\]"):
+    pq.write_table(pa.table({"movie": ["a", "b"], "label": ["cat", "dog"]}), path)
+    with pytest.raises(DataError, match=r"columns \['movie', 'label'\], missing \['path'\]"):
         found(path)
     pq.write_table(pa.table({"path": ["a", "b"], "label": ["cat", "dog"], "split": ["train", "dev"]}), path)
     with pytest.raises(DataError, match=r"t\.parquet: row 2: split 'dev'"):
@@ -123,16 +131,53 @@ def test_a_damaged_table_is_named(name: str, data: bytes, tmp_path: Path) -> Non
         found(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"path": "a"', r"line 1: .*; expected one JSON object a line, in UTF-8"),
+        ('{"path": "a"}\n\n["a"]', r"line 3: list; expected one JSON object a line"),
+        ("{}\n7", r"line 2: int; expected one JSON object a line"),
+        ('{"path": "a", "path": "b"}', r"line 1: a key comes twice in \['path', 'path'\]; expected each once"),
+        ("[" * 100_000, r"line 1: .*; expected one JSON object a line"),
+        ('{"path": "a", "label": ["cat", "dog"]}', r"line 1: 'label' holds list; expected one class a clip"),
+        ('{"path": {"bytes": 1}}', r"line 1: 'path' holds dict; expected text or a number"),
+        (
+            '{"path": "a"}\n{"video": "b"}',
+            r"columns \['path', 'video'\] may all be the paths of videos; expected one of",
+        ),
+        ('{"path": "a", "Label": "cat"}', r"columns .*, like a known one: 'Label' \(is it 'label'\?\)"),
+        ('{"path": "a\\u0000"}', r"line 1: path 'a\\x00' holds U\+0000; expected no control character"),
+        ('{"path": "a", "label": "cat"}\n{"label": "dog"}', r"line 2: path ''; expected the path of a video"),
+        ('{"label": "cat"}', r"columns \['label'\], missing \['path'\]"),
+        ("", r"columns \[\], missing \['path'\]"),
+    ],
+)
+def test_json_lines_that_are_no_rows_are_named_with_their_line(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text(text)
+    with pytest.raises(DataError, match=rf"t\.jsonl: {message}"):
+        found(tmp_path / "t.jsonl")
+
+
+def test_json_lines_that_are_no_utf8_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_bytes(b'{"path": "\xff"}')
+    with pytest.raises(DataError, match=r"t\.jsonl: .*; expected one JSON object a line, in UTF-8"):
+        found(tmp_path / "t.jsonl")
+
+
 def test_a_table_without_a_header_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"columns \[\], missing \['path'\]"):
         found(write(tmp_path / "t.csv", []))
 
 
 def test_a_table_of_another_kind_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"a file of kind '.xlsx'; expected one of \['.csv', '.tsv', '.parquet'\]"):
+    with pytest.raises(
+        DataError, match=r"a file of kind '.xlsx'; expected one of \['.csv', '.tsv', '.jsonl', '.parquet'\]"
+    ):
         found(write(tmp_path / "t.xlsx", PLAIN))
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nowhere.csv: no such file .*expected FILE.csv\|.tsv\|.parquet with columns"):
+    with pytest.raises(
+        DataError, match=r"nowhere.csv: no such file .*expected FILE.csv\|.tsv\|.jsonl\|.parquet with columns"
+    ):
         found(tmp_path / "nowhere.csv")
