@@ -68,12 +68,12 @@ def in_words(report: Report, metrics: AnyPath) -> str:
     maps = {name: of["average"][headline] for name, of in report["models"].items()}
     maps["chance"] = report["chance"][headline]
     lines = [f"  {name:20} {maps[name]:.3f}" for name in sorted(maps, key=lambda name: -maps[name])]
-    clips = f"{report['dataset']['n_test']} test clips of {report['dataset']['n_test_classes']} classes"
+    clips, n_classes = f"{report['dataset']['n_test']} test clips", report["dataset"]["n_test_classes"]
     groups = report["dataset"]["query_groups"]
     independent = (
         f"{groups['n_groups']} groups that share a sound, picture or source, effectively {groups['n_effective']:.4g}"
     )
-    words = f"MAP over {clips}" if headline == "map" else f"mean reciprocal rank of the own clip among {clips}"
+    words = f"MAP over {clips} of {n_classes} classes" if headline == "map" else f"mean reciprocal rank of the own clip among {clips}"
     return "\n".join([f"evaluate: {words} ({independent}); all else stands in {metrics}", *lines])
 
 

@@ -107,7 +107,7 @@ def _pictures(metrics: Row, tables: Tables, ranked: Sequence[str], shown: Sequen
     margins = {name: of.get(f"{headline}_margin", 0.0) for name, of in averages.items()}
     level, scope = chance["precision"], "K, how many results are looked at"
     return {
-        "bars": pictures.bars(maps, margins, shown[0], chance[headline]),
+        "bars": pictures.bars(maps, margins, shown[0], chance[headline], METRIC[headline]),
         "scope": _curves("precision_scope", tables, shown, scope, level, "chance"),
         "recall": _curves("precision_recall", tables, shown, "recall", level, "relevant clips"),
     }

@@ -30,7 +30,9 @@ NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
 @style.context(DRAWN)
-def bars(maps: Mapping[str, float], margins: Mapping[str, float], first: str, chance: float) -> str:
+def bars(
+    maps: Mapping[str, float], margins: Mapping[str, float], first: str, chance: float, metric: str = "MAP"
+) -> str:
     """Return a bar a model, in the order given from the top, with whiskers and the line of chance.
 
     Args:
@@ -38,6 +40,7 @@ def bars(maps: Mapping[str, float], margins: Mapping[str, float], first: str, ch
         margins: half the width of the interval, of the models that have one.
         first: the model whose bar is darker.
         chance: the MAP of rankings that know nothing.
+        metric: what is shown in place of the MAP.
     """
     figure, axes = _figure(0.9 + 0.3 * len(maps))
     axes.barh(range(len(maps)), list(maps.values()), 0.7, color=[COLOURS[0] if n == first else OTHERS for n in maps])
@@ -49,7 +52,7 @@ def bars(maps: Mapping[str, float], margins: Mapping[str, float], first: str, ch
         axes.annotate(f"{value:.3f}", end, (5, 0), textcoords="offset points", va="center", size="small")
     axes.set_yticks(range(len(maps)), list(maps))
     longest = max(chance, *(value + margins.get(name, 0.0) for name, value in maps.items()))
-    axes.set(xlim=(0, 1.2 * longest), ylim=(len(maps) - 0.4, -0.6), xlabel="MAP, average of both directions")
+    axes.set(xlim=(0, 1.2 * longest), ylim=(len(maps) - 0.4, -0.6), xlabel=f"{metric}, average of both directions")
     axes.axvline(chance, label=f"chance {chance:.3f}", **CHANCE)
     return _svg("bars", figure)
 

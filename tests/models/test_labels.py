@@ -129,3 +129,9 @@ def test_cluster_cca_fuses_by_the_clips_that_have_a_label() -> None:
     model.fit(FEW, VALIDATION)
     audio, visual = model.embed_audio(TEST.audio), model.embed_visual(TEST.visual)
     assert (TEST.labels[cosines(audio, visual).argmax(axis=1)] == TEST.labels).mean() > 0.6  # chance is 0.2
+
+
+def test_a_batch_without_a_label_teaches_nothing_where_labels_are_all_that_is_learnt_from() -> None:
+    model = with_params(lambda_corr=0.0, lambda_constraint=0.0, batch_size=4, epochs=3)
+    model.fit(without_labels(TRAIN, np.arange(80) >= 10), VALIDATION)
+    assert np.isfinite(model.embed_audio(TEST.audio)).all()
