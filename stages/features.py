@@ -27,7 +27,8 @@ def main(
 
     networks = [folder for folder in (audio, visual) if (folder / rejects.FILE).exists()]
     refusing = [dataset, logmel, frames, *networks]
-    clips = clips_left(read_clips(clips_csv), refusing, out.with_name(rejects.FILE))
+    clips = read_clips(clips_csv)
+    clips = clips_left(clips, refusing, {"audio": audio, "visual": visual}, out.with_name(rejects.FILE))
     table, fitted = FeatureTable.load(imported), NO_PCA
     if not table.clip_ids:
         table, fitted = table_of_networks(clips, audio, visual)

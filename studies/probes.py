@@ -95,7 +95,7 @@ def read_features(data: Path) -> tuple[list[str], list[Features]]:
     """
     import numpy as np
 
-    from pipeline.formats.clips import read_clips
+    from pipeline.formats.clips import read_clips, whole_files
     from pipeline.formats.shards import read_shards
 
     lines = [
@@ -107,7 +107,8 @@ def read_features(data: Path) -> tuple[list[str], list[Features]]:
     vectors = [
         {clip_id: summary(arrays) for clip_id, arrays in read_shards(data / stage)} for _, _, stage, summary in lines
     ]
-    clips = [clip for clip in read_clips(data / "clips.csv") if all(clip.clip_id in of for of in vectors)]
+    files = whole_files(read_clips(data / "clips.csv"))
+    clips = [clip for clip in files if all(clip.clip_id in of for of in vectors)]
     return [clip.label for clip in clips], [
         Features(modality, name, np.stack([of[clip.clip_id] for clip in clips]))
         for (modality, name, _, _), of in zip(lines, vectors, strict=True)

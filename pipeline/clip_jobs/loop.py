@@ -17,7 +17,7 @@ from pipeline.clip_jobs.share import Share
 from pipeline.clip_jobs.worker import VideoFunction, compute_in_worker, keep_stop
 from pipeline.errors import ClipError, DataError
 from pipeline.formats import rejects
-from pipeline.formats.clips import Clip, read_clips, read_root
+from pipeline.formats.clips import Clip, read_clips, read_root, whole_files
 from pipeline.formats.rejects import Reject
 from pipeline.formats.shards import Arrays, arrays_sha256, open_shards, write_shards
 from pipeline.settings.environment import chosen_workers
@@ -81,7 +81,8 @@ def map_videos(
 
     Args:
         job: where from and where to.
-        clips_csv: the clips; the videos are looked for below the root that is noted beside it.
+        clips_csv: the clips, of whose windows each file is computed once, under its own name; the videos are looked
+            for below the root that is noted beside it.
         function: gives the arrays of a clip whose video is at a path; it must be picklable.
         max_rejected_fraction: share of the clips, in [0, 1], that may be refused.
         clip_timeout_seconds: a clip that works longer is refused.
@@ -91,7 +92,7 @@ def map_videos(
         DataError: more clips are refused than that.
         ParamsError: AVR_WORKERS is not a whole number above 0, or AVR_ENGINE is unknown.
     """
-    clips = {clip.clip_id: clip for clip in read_clips(clips_csv) if clip.path}
+    clips = {clip.clip_id: clip for clip in whole_files(read_clips(clips_csv)) if clip.path}
     compute = in_workers(clips, read_root(clips_csv), function, job.cache, clip_timeout_seconds, limits)
     _run(job, {clip.clip_id: clip.sha256 for clip in clips.values()}, compute, max_rejected_fraction, limits)
 

@@ -103,8 +103,8 @@ def _hash(seed: int, name: str) -> bytes:
 
 
 def _name(group: Group) -> str:
-    """The source of its first clip where it is known, else that clip itself."""
-    return f"source {group[0].source_id}" if group[0].source_id else f"clip {group[0].clip_id}"
+    """The source of its first clip where it is known, else that clip itself, or the file that it is a window of."""
+    return f"source {group[0].source_id}" if group[0].source_id else f"clip {group[0].file_id}"
 
 
 def _sides(label: str, ranked: list[Group], params: DatasetParams) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.dataset.labels import similar_labels
 from pipeline.dataset.leakage import leakage_counts, leakage_warnings, untrained_warnings
 from pipeline.errors import DataError
-from pipeline.formats.clips import SPLITS, Clip
+from pipeline.formats.clips import SPLITS, Clip, whole_files
 from pipeline.formats.rejects import Reject, kinds_in_words
 from pipeline.settings.paths import AnyPath
 
@@ -34,12 +34,16 @@ def check_classes_left(clips: Sequence[Clip], refused: Sequence[Reject], file: A
 
 
 def report(clips: Sequence[Clip]) -> dict[str, Any]:
-    """Return what metrics.json says about the split and the labels, after loud words about what is wrong with them."""
+    """Return what metrics.json says about the split and the labels, after loud words about what is wrong with them.
+
+    Where clips are windows of files, it also says how many files there are.
+    """
     alike = similar_labels({clip.label for clip in clips} - {""})
     spellings = [f"SIMILAR LABELS: {' and '.join(map(repr, labels))} count as different classes" for labels in alike]
     for line in [*leakage_warnings(clips), *untrained_warnings(clips), *spellings]:
         print(f"dataset: {line}", file=sys.stderr)
-    return {"leakage": leakage_counts(clips), "similar_labels": len(alike)}
+    n_files = {"n_files": len(whole_files(clips))} if any(clip.window for clip in clips) else {}
+    return {"leakage": leakage_counts(clips), "similar_labels": len(alike), **n_files}
 
 
 def summary(clips: Sequence[Clip], refused: Sequence[Reject]) -> str:

@@ -16,7 +16,7 @@ from pipeline.groups import groups_of
 from pipeline.retrieval.hits import Hits
 
 Asked = Literal["auto", "class", "clip", "both"]
-SAME_CLIP = ("sounds", "pictures", "files")  # clips that are equal in one of these are one clip under several names
+SAME_CLIP = ("sounds", "pictures")  # clips that are equal in one of these are one clip under several names
 
 
 def chosen_relevance(asked: Asked, embeddings: Embeddings) -> tuple[Relevance, ...]:
@@ -51,7 +51,9 @@ def by_class(embeddings: Embeddings) -> Embeddings:
 
 
 def by_clip(embeddings: Embeddings, groups: Groups) -> Embeddings:
-    """Return all clips, to which they themselves are relevant, and what has their sound, picture or file.
+    """Return all clips, to which they themselves are relevant, and what has their sound or picture.
+
+    Equal files have equal sounds; windows of one file do not, and are clips of their own.
 
     Args:
         embeddings: of the test clips.

@@ -1,6 +1,7 @@
 """The feature table of a run: who is left of its clips, and their features of both modalities."""
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,31 +14,42 @@ from pipeline.features.clip_vectors import (
     mean_over_time,
     modality_features,
 )
+from pipeline.features.clip_windows import by_file, empty_windows, long_files, read_clip_vectors
 from pipeline.features.pca import Pca, fit_pca
 from pipeline.formats import rejects
 from pipeline.formats.clips import Clip
 from pipeline.formats.feature_table import NO_LABEL, FeatureTable
 from pipeline.formats.provenance import read_provenance
-from pipeline.formats.shards import read_shards
-from pipeline.network_parts.base import network_lines
+from pipeline.network_parts.base import Modality, network_lines
 from pipeline.settings.limits import clip_limits
 from pipeline.settings.params import load_params
 from pipeline.settings.paths import AnyPath
 
 
-def clips_left(clips: Sequence[Clip], folders: Iterable[AnyPath], rejected: AnyPath) -> list[Clip]:
-    """Return the clips that no stage refused, after writing down those that one did.
+def clips_left(
+    clips: Sequence[Clip], folders: Iterable[AnyPath], vectors: Mapping[Modality, AnyPath], rejected: AnyPath
+) -> list[Clip]:
+    """Return the clips that can be used, after writing down those that a stage refused, and windows without vectors.
 
     Args:
-        clips: all clips that the stage ``dataset`` kept.
+        clips: all clips that the stage ``dataset`` kept; where a file is refused, all its windows are.
         folders: of the stages that refuse clips, each with its rejected.csv.
+        vectors: what the stage ``network`` wrote, by modality.
         rejected: where the rows of all of them are written.
 
     Raises:
         DataError: more clips are refused than ``dataset.max_rejected_fraction``.
     """
-    refused = [row for folder in folders for row in rejects.read(Path(folder) / rejects.FILE)]
+    files = by_file(clips)
+    refused = [
+        row._replace(clip_id=name)
+        for folder in folders
+        for row in rejects.read(Path(folder) / rejects.FILE)
+        for name in ([clip.clip_id for clip in files.get(row.clip_id, [])] or [row.clip_id])
+    ]
     refused_ids = {row.clip_id for row in refused}
+    refused += empty_windows([clip for clip in clips if clip.clip_id not in refused_ids], vectors)
+    refused_ids |= {row.clip_id for row in refused}
     n_clips = len({clip.clip_id for clip in clips} | refused_ids)
     rejects.write(rejected, refused)
     rejects.check_fraction(rejected, refused, n_clips, clip_limits().max_rejected_fraction)
@@ -46,6 +58,8 @@ def clips_left(clips: Sequence[Clip], folders: Iterable[AnyPath], rejected: AnyP
 
 def table_of_networks(clips: Sequence[Clip], audio: AnyPath, visual: AnyPath) -> tuple[FeatureTable, Pca]:
     """Return the table of what the networks made of the clips, and the PCA of its visual side.
+
+    A line on stderr names files that are too long for one vector.
 
     Args:
         clips: those that are left.
@@ -60,8 +74,10 @@ def table_of_networks(clips: Sequence[Clip], audio: AnyPath, visual: AnyPath) ->
     check_modalities(params, network_lines())
     networks = {params.audio: read_provenance(audio), params.visual: read_provenance(visual)}
     check_audio_scaling(params, networks[params.audio].get("postprocess"))
+    if notice := long_files(clips, visual):
+        print(f"features: {notice}", file=sys.stderr)
     clip_ids, classes = [clip.clip_id for clip in clips], sorted({clip.label for clip in clips} - {""})
-    audio_means, visual_means = _means(Path(audio), clip_ids), _means(Path(visual), clip_ids)
+    audio_means, visual_means = _means("audio", audio, clips), _means("visual", visual, clips)
     train = np.array([clip.split == "train" for clip in clips])
     fitted = fit_pca(visual_means[train], params.visual_components)
     table = FeatureTable(
@@ -76,6 +92,9 @@ def table_of_networks(clips: Sequence[Clip], audio: AnyPath, visual: AnyPath) ->
     return table, fitted
 
 
-def _means(folder: Path, clip_ids: Sequence[str]) -> NDArray[np.float32]:
+def _means(modality: Modality, folder: AnyPath, clips: Sequence[Clip]) -> NDArray[np.float32]:
     """The mean over time of each clip's vectors in a folder of shards, (n, width)."""
-    return mean_over_time(((clip_id, arrays["embeddings"]) for clip_id, arrays in read_shards(folder)), clip_ids)
+    vectors = read_clip_vectors(folder, modality, clips)
+    return mean_over_time(
+        ((clip.clip_id, arrays["embeddings"]) for clip, arrays in vectors), [clip.clip_id for clip in clips]
+    )

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class Clip:
         split: ``train``, ``validation`` or ``test``; empty until it is assigned.
         source_id: the recording it was cut from; clips of one source stay on one side of the split. Empty: unknown.
         start_seconds, end_seconds: the labelled event inside the clip, where it is known.
+        window_start_seconds, window_end_seconds: the part of the file that is the clip; None: all of it.
     """
 
     clip_id: str
@@ -36,9 +37,48 @@ class Clip:
     source_id: str = ""
     start_seconds: float | None = None
     end_seconds: float | None = None
+    window_start_seconds: float | None = None
+    window_end_seconds: float | None = None
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """Start and end of the part of the file that is the clip, in seconds; None: it is the whole file."""
+        if self.window_start_seconds is None or self.window_end_seconds is None:
+            return None
+        return self.window_start_seconds, self.window_end_seconds
+
+    @property
+    def file_id(self) -> str:
+        """The name under which the whole file is decoded: that of the clip, without the times of a window."""
+        return self.clip_id if self.window is None else self.clip_id.rpartition(SPAN)[0]
+
+    def part(self, start_seconds: float, end_seconds: float) -> "Clip":
+        """Return a window of a clip that is a whole file, named as a media fragment: ``a.mp4#t=10,20``.
+
+        References:
+            W3C (2012), Media Fragments URI 1.0, 4.2.1: temporal dimension.
+        """
+        name = f"{self.clip_id}{SPAN}{start_seconds:.12g},{end_seconds:.12g}"
+        return replace(self, clip_id=name, window_start_seconds=start_seconds, window_end_seconds=end_seconds)
 
 
-COLUMNS = tuple(field.name for field in fields(Clip))
+SPAN = "#t="
+EVENT_TIMES, WINDOW_TIMES = ("start_seconds", "end_seconds"), ("window_start_seconds", "window_end_seconds")
+COLUMNS = tuple(field.name for field in fields(Clip) if field.name not in WINDOW_TIMES)
+
+
+def whole_files(clips: Iterable[Clip]) -> list[Clip]:
+    """Return one clip a file to decode, sorted by name: clips that are whole files, and one for all windows of a file.
+
+    Example:
+        >>> film = Clip(clip_id="film", path="film.mkv", label="sea")
+        >>> [clip.clip_id for clip in whole_files([film.part(0, 10), film.part(5, 15)])]
+        ['film']
+    """
+    files = {clip.file_id: clip for clip in clips}
+    return [
+        replace(files[name], clip_id=name, window_start_seconds=None, window_end_seconds=None) for name in sorted(files)
+    ]
 
 
 ROOT_FILE = "videos_root.txt"
@@ -66,8 +106,10 @@ def read_root(clips_csv: AnyPath) -> Path:
 
 
 def write_clips(path: AnyPath, clips: Iterable[Clip]) -> None:
-    """Write clips.csv, sorted by clip_id: equal clips give equal bytes."""
-    write_rows(path, COLUMNS, (astuple(clip) for clip in sorted(clips, key=lambda clip: clip.clip_id)))
+    """Write clips.csv, sorted by clip_id: equal clips give equal bytes; with times of windows where a clip is one."""
+    clips = sorted(clips, key=lambda clip: clip.clip_id)
+    columns = (*COLUMNS, *WINDOW_TIMES) if any(clip.window for clip in clips) else COLUMNS
+    write_rows(path, columns, (astuple(clip)[: len(columns)] for clip in clips))
 
 
 def read_clips(path: AnyPath) -> list[Clip]:
@@ -79,7 +121,7 @@ def read_clips(path: AnyPath) -> list[Clip]:
     """
     path = Path(path)
     try:
-        clips = [_clip(path, row) for row in read_rows(path, COLUMNS)]
+        clips = [_clip(path, row) for row in read_rows(path, COLUMNS, WINDOW_TIMES)]
     except FileNotFoundError as error:
         raise DataError(f"{path}: missing; expected `dvc repro dataset` to have run here") from error
     for clip_id, count in Counter(clip.clip_id for clip in clips).items():
@@ -92,8 +134,8 @@ def _clip(path: Path, row: dict[str, str]) -> Clip:
     """One row of the file, its times as numbers."""
     values: dict[str, Any] = dict(row)
     try:
-        for name in ("start_seconds", "end_seconds"):
-            values[name] = float(row[name]) if row[name] else None
+        for name in (*EVENT_TIMES, *WINDOW_TIMES):
+            values[name] = float(row[name]) if row.get(name) else None
     except ValueError as error:
         raise DataError(f"{path}: clip {row['clip_id']!r}: {error}; expected a time in seconds or nothing") from error
     return Clip(**values)

@@ -39,28 +39,32 @@ def write_rows(path: AnyPath, columns: Sequence[str], rows: Iterable[Sequence[ob
             (quoting if "\r" in "".join(map(str, row)) else writer).writerow(map(_quoted, row))
 
 
-def read_rows(path: AnyPath, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+def read_rows(path: AnyPath, columns: Sequence[str] = (), further: Sequence[str] = ()) -> list[dict[str, str]]:
     """Return the rows of a table that ``write_rows`` wrote, each a map from columns to cells as they were given.
 
     Args:
         path: the CSV file.
         columns: those that it must have, in their order; none: any.
+        further: those that may follow them, all or none.
 
     Raises:
         DataError: the file is damaged or no such table.
         FileNotFoundError: there is none.
     """
     with open_regular_text(path) as file:
-        return parse_rows(file, str(path), columns)
+        return parse_rows(file, str(path), columns, further)
 
 
-def parse_rows(lines: Iterable[str], place: str, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+def parse_rows(
+    lines: Iterable[str], place: str, columns: Sequence[str] = (), further: Sequence[str] = ()
+) -> list[dict[str, str]]:
     """Return the rows of a table as ``read_rows`` does, from its lines.
 
     Args:
         lines: an open file, or lines.
         place: where they come from, for the message.
         columns: as for ``read_rows``.
+        further: as for ``read_rows``.
 
     Raises:
         DataError: the lines are no such table.
@@ -70,7 +74,7 @@ def parse_rows(lines: Iterable[str], place: str, columns: Sequence[str] = ()) ->
         rows = list(reader)
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{place}: {error}; expected a table in CSV and UTF-8") from error
-    if columns and tuple(reader.fieldnames or ()) != tuple(columns):
+    if columns and tuple(reader.fieldnames or ()) not in ((*columns,), (*columns, *further)):
         raise DataError(f"{place}: columns {reader.fieldnames}; expected {list(columns)}")
     for row in rows:
         if None in row or None in row.values():

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pipeline.errors import ClipError
 from pipeline.formats.clips import Clip, read_clips, read_root
 from pipeline.report.sounds import spectrogram_png, thumbnail_jpeg
-from pipeline.report.thumbnails import SAMPLE_RATE, early_picture, first_seconds
+from pipeline.report.thumbnails import SAMPLE_RATE, pictures_at, shown_span, sounds_at
 from pipeline.settings.paths import AnyPath
 
 N_CLASSES_SHOWN = 12
@@ -52,10 +52,10 @@ def shown_clips(clips_csv: AnyPath) -> list[ShownClip]:
 def _read(root: Path, clips: list[Clip]) -> Iterator[ShownClip]:
     """The clips whose sound and picture can be decoded."""
     for clip in clips:
-        path = root / clip.path
+        path, span = root / clip.path, shown_span(clip)
         try:
-            waveform, picture = first_seconds(path), early_picture(path)
-        except (ClipError, OSError, StopIteration):
+            waveform, picture = sounds_at(path, [span])[span], pictures_at(path, [span])[span]
+        except (ClipError, OSError, KeyError):  # the last where the file ends before
             continue
         sound = spectrogram_png(waveform, SAMPLE_RATE)
         yield ShownClip(clip.clip_id, clip.label, sound, thumbnail_jpeg(picture))

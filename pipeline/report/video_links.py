@@ -37,10 +37,16 @@ def link_videos(clips_csv: AnyPath) -> bool:
 def video_addresses(clips_csv: AnyPath, page_folder: AnyPath, clips: Mapping[str, Clip]) -> dict[str, str]:
     """Return where the page finds the video of each clip that has a file, as relative addresses by clip_id.
 
+    The address of a window is a media fragment, whose seconds alone a browser plays.
+
     Args:
         clips_csv: as the stage is given it.
         page_folder: of the page.
         clips: by clip_id.
     """
     folder = os.path.relpath(Path(clips_csv).with_name(FOLDER), page_folder).replace(os.sep, "/")
-    return {clip_id: quote(f"{folder}/{clip.path}", safe="/") for clip_id, clip in clips.items() if clip.path}
+    return {
+        clip_id: quote(f"{folder}/{clip.path}", safe="/") + clip.clip_id.removeprefix(clip.file_id)
+        for clip_id, clip in clips.items()
+        if clip.path
+    }

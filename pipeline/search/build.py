@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError
-from pipeline.formats.clips import Clip, read_clips, read_root
+from pipeline.features.vector_times import places_between
+from pipeline.formats.clips import Clip, read_clips, read_root, whole_files
 from pipeline.formats.embeddings import EmbeddedClips
 from pipeline.formats.shards import StoredRows, open_shards
 from pipeline.network_parts.base import Modality
@@ -63,30 +64,32 @@ def read_run(encoder: "Encoder", data: AnyPath) -> RunOfClips:
 
 
 def facts_of_run(encoder: "Encoder", run: RunOfClips, window_seconds: float | None = None) -> IndexFacts:
-    """Return what holds for all rows of an index of a run."""
+    """Return what holds for all rows of an index of a run; where its clips are windows, a row is as long as these."""
+    lengths = [window[1] - window[0] for clip in run.clips if (window := clip.window)]
     return IndexFacts(
         encoder=encoder.fingerprint,
         model=encoder.model,
         width=encoder.width,
         root=str(run.root),
-        window_seconds=window_seconds,
+        window_seconds=window_seconds or (round(max(lengths), 2) if lengths else None),
     )
 
 
 def rows_of_run(encoder: "Encoder", run: RunOfClips, window_seconds: float | None = None) -> Iterator[list[IndexRow]]:
     """Yield the rows of all clips that have a vector, some clips at a time.
 
-    A whole clip that the stage `embed` has embedded gets that vector, of the encoder's seed; windows, and clips of
-    which one modality was refused, are embedded now.
+    A clip that the stage `embed` has embedded gets that vector, of the encoder's seed; other stretches of time, and
+    clips of which one modality was refused, are embedded now.
 
     Args:
         encoder: of the run.
         run: what its stages have written.
-        window_seconds: length of a row's stretch of time; None: a row is a whole clip.
+        window_seconds: length of a row's stretch of time, counted from the start of each file; None: a row is a clip.
     """
     known = _embedded_vectors(encoder, run) if window_seconds is None else {}
-    for start in range(0, len(run.clips), CLIPS_AT_A_TIME):
-        clips = run.clips[start : start + CLIPS_AT_A_TIME]
+    of_rows = run.clips if window_seconds is None else whole_files(run.clips)
+    for start in range(0, len(of_rows), CLIPS_AT_A_TIME):
+        clips = of_rows[start : start + CLIPS_AT_A_TIME]
         stretches = [stretch for clip in clips for stretch in _stretches(clip, run, window_seconds)]
         yield [row for row in _rows(encoder, run, stretches, known) if not row.is_empty]
 
@@ -101,12 +104,15 @@ class _ClipPart(NamedTuple):
 def _stretches(clip: Clip, run: RunOfClips, window_seconds: float | None) -> Iterator[_ClipPart]:
     """The stretches of one clip."""
     times: dict[Modality, NDArray[np.float64]] = {
-        modality: shards[clip.clip_id]["seconds"][:]
+        modality: shards[clip.file_id]["seconds"][:]
         for modality, shards in run.vectors.items()
-        if clip.clip_id in shards
+        if clip.file_id in shards
     }
-    for stretch in stretches_of(times, window_seconds):
-        yield _ClipPart(clip, stretch)
+    if clip.window is None:
+        yield from (_ClipPart(clip, stretch) for stretch in stretches_of(times, window_seconds))
+        return
+    places = {modality: places_between(modality, seconds, *clip.window) for modality, seconds in times.items()}
+    yield _ClipPart(clip, Stretch(*clip.window, places))
 
 
 def _rows(
@@ -119,7 +125,7 @@ def _rows(
     sides = {modality: _side(encoder, run, parts, known, modality) for modality in MODALITIES}
     for number, (clip, stretch) in enumerate(parts):
         yield IndexRow(
-            clip_id=clip.clip_id,
+            clip_id=clip.file_id,
             path=clip.path,
             root=str(run.root) if clip.path else "",
             sha256=clip.sha256,
@@ -140,19 +146,24 @@ def _side(
     modality: Modality,
 ) -> dict[int, NDArray[np.float32]]:
     """The joint vectors (k,) of one modality, by the number of the part; none where a part lacks it."""
-    shards, found, todo = (
-        run.vectors.get(modality, {}),
-        dict[int, NDArray[np.float32]](),
-        dict[int, NDArray[np.float32]](),
-    )
-    for number, (clip, stretch) in enumerate(parts):
-        if (vector := known.get((clip.clip_id, modality))) is not None:
+    found, todo = dict[int, NDArray[np.float32]](), dict[int, NDArray[np.float32]]()
+    for number, part in enumerate(parts):
+        if (vector := known.get((part.clip.clip_id, modality))) is not None:
             found[number] = vector
-        elif clip.clip_id in shards and len(rows := stretch.of(modality, shards[clip.clip_id]["embeddings"][:])):
+        elif len(rows := _network_vectors(run, part, modality)):
             todo[number] = rows
     if todo:
         found |= dict(zip(todo, encoder.joints(modality, list(todo.values())), strict=True))
     return found
+
+
+def _network_vectors(run: RunOfClips, part: _ClipPart, modality: Modality) -> NDArray[np.float32]:
+    """The network's vectors (m, width) of a stretch of time; of a long file only these are read."""
+    shards, places = run.vectors.get(modality, {}), part.stretch.places.get(modality, np.empty(0, np.int64))
+    if part.clip.file_id not in shards or not len(places):
+        return np.empty((0, 0), np.float32)
+    vectors = shards[part.clip.file_id]["embeddings"][places[0] : places[-1] + 1]
+    return np.asarray(vectors[places - places[0]], np.float32)
 
 
 def _embedded_vectors(encoder: "Encoder", run: RunOfClips) -> dict[tuple[str, Modality], NDArray[np.float32]]:
@@ -173,10 +184,13 @@ def _embedded_vectors(encoder: "Encoder", run: RunOfClips) -> dict[tuple[str, Mo
 
 def _check_same_run(encoder: "Encoder", run: RunOfClips, npz: Path) -> None:
     """Refuse an encoder that makes other vectors of the first clips than the run has."""
+    clips = {clip.clip_id: clip for clip in run.clips}
     for (clip_id, modality), vector in list(_embedded_vectors(encoder, run).items())[:N_COMPARED]:
-        if clip_id not in (shards := run.vectors.get(modality, {})):
+        parts = _stretches(clips[clip_id], run, None) if clip_id in clips else iter(())
+        vectors = next((_network_vectors(run, part, modality) for part in parts), None)
+        if vectors is None or not len(vectors):
             continue
-        own = encoder.joint(modality, shards[clip_id]["embeddings"][:])
+        own = encoder.joint(modality, vectors)
         off = float(np.abs(own - vector / np.linalg.norm(vector)).max()) if own.shape == vector.shape else np.inf
         if not off <= MOST_OFF:
             raise DataError(

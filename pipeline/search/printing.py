@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pipeline.errors import printable
+from pipeline.features.clip_windows import IN_WORDS
 from pipeline.formats.csv_rows import write_rows
 from pipeline.search.approximate import approximations
 from pipeline.search.index import Index
-from pipeline.search.query import IN_WORDS
 from pipeline.search.rows import Answer, Result
 
 COLUMNS = ("rank", "score", "label", "clip_id", "path", "start", "end", "split", "modality")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.encoder.encoder import NO_TRACK
 from pipeline.encoder.inputs import is_still
 from pipeline.errors import ClipError, DataError, ParamsError, printable
+from pipeline.features.clip_windows import IN_WORDS
 from pipeline.network_parts.base import Modality
 from pipeline.search.index import Index, Probe
 from pipeline.search.rows import MODALITIES, Answer, IndexRow, Vector
@@ -34,7 +35,6 @@ WANTED: dict[str | None, tuple[Modality, ...]] = {
     "audio": ("audio",),
     "visual": ("visual",),
 }
-IN_WORDS: dict[Modality, str] = {"audio": "sound", "visual": "pictures"}
 
 
 class Searcher:
@@ -177,8 +177,9 @@ def within(
 
 
 def _touched(asked: Asked, rows: list[IndexRow]) -> list[IndexRow]:
-    """The rows of a clip that a query's span touches."""
-    return [row for row in rows if asked.is_whole or (row.start < asked.end and asked.start < row.end)]
+    """The rows of a clip that a query's span touches; of windows that overlap, the one that has that span."""
+    same = [row for row in rows if (row.start, row.end) == (asked.start, asked.end)]
+    return same or [row for row in rows if asked.is_whole or (row.start < asked.end and asked.start < row.end)]
 
 
 def compared(sides: QueryVectors, find: Find | None) -> list[Probe]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ParamsError
+from pipeline.features.vector_times import end_of, middles, places_between
 from pipeline.network_parts.base import Modality
 
 MOST_WINDOWS = 100_000  # of one clip
@@ -48,7 +49,7 @@ def stretches_of(
         >>> [(w.start, w.end, w.places["audio"].tolist()) for w in stretches_of(times, 2.0)]
         [(0.0, 2.0, [0, 1]), (2.0, 3.84, [2, 3])]
     """
-    end = max((_end(modality, times) for modality, times in seconds.items()), default=0.0)
+    end = max((end_of(modality, times) for modality, times in seconds.items()), default=0.0)
     if window_seconds is None:
         yield Stretch(0.0, end, {modality: np.arange(len(times)) for modality, times in seconds.items()})
         return
@@ -88,23 +89,7 @@ def places_within(modality: Modality, seconds: NDArray[np.float64], start: float
         >>> places_within("visual", np.array([0.5, 1.5, 2.5]), 1.0, float("inf")).tolist()
         [1, 2]
     """
-    middle = middles(modality, seconds)
-    places = np.flatnonzero((middle >= start) & (middle < end))
-    if len(places) or not len(middle) or start >= _end(modality, seconds):
+    places = places_between(modality, seconds, start, end)
+    if len(places) or not len(seconds) or start >= end_of(modality, seconds):
         return places
-    return np.array([np.argmin(np.abs(middle - (start + min(end, _end(modality, seconds))) / 2))])
-
-
-def middles(modality: Modality, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the middles (n,) of the stretches of vectors at times (n,): sounds are timed at their start."""
-    return seconds + _step(seconds) / 2 if modality == "audio" else seconds
-
-
-def _end(modality: Modality, seconds: NDArray[np.float64]) -> float:
-    """Where the last vector's stretch ends."""
-    return float(middles(modality, seconds)[-1] + _step(seconds) / 2) if len(seconds) else 0.0
-
-
-def _step(seconds: NDArray[np.float64]) -> float:
-    """Seconds from one vector to the next."""
-    return float(np.median(np.diff(seconds))) if len(seconds) > 1 else 1.0
+    return np.array([np.argmin(np.abs(middles(modality, seconds) - (start + min(end, end_of(modality, seconds))) / 2))])

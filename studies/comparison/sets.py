@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.dataset.base import DatasetParams
 from pipeline.dataset.feature_files.imported import clips_of, with_splits_of
 from pipeline.dataset.sources.features import import_table
 from pipeline.dataset.splits import assign_splits
+from pipeline.dataset.windows import WindowedParams
 from pipeline.errors import ParamsError
 from pipeline.formats.clips import Clip, read_clips, write_clips
 from pipeline.formats.feature_table import FeatureTable
@@ -108,7 +108,7 @@ def _of_run(file: Path) -> tuple[FeatureTable, list[Clip]]:
 
 def _imported(file: Path) -> tuple[FeatureTable, list[Clip]]:
     """Published features, split as the stage ``dataset`` does it, and the clips that stand for the rows."""
-    section = load_params("dataset", DatasetParams)
+    section = load_params("dataset", WindowedParams)
     params = section.model_copy(update={"source": "features", "path": file, "protocol": None, "fold": None})
     imported = import_table(params)
     clips = assign_splits(clips_of(imported), params)

@@ -1,5 +1,6 @@
 """The loop over clips: what is computed, what is kept, and what a second run finds."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,22 @@ def test_a_second_run_computes_nothing_and_writes_the_same_bytes(tmp_path: Path)
     folder.run()
     assert folder.asked() == []
     assert folder.out_bytes() == before
+
+
+def test_the_windows_of_a_file_are_computed_once_under_its_name(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, CONTENTS)
+    folder.run()
+    before = folder.out_bytes()
+    for path in folder.out.iterdir():
+        path.unlink()
+    first, *others = folder.clips
+    folder.write([*(first.part(k, k + 10.0) for k in range(5)), *others])
+    assert folder.run() == SIZES
+    assert folder.asked() == []
+    assert folder.out_bytes() == before
+    shutil.rmtree(tmp_path / "cache")
+    folder.run()
+    assert folder.asked() == sorted(CONTENTS)
 
 
 def test_only_a_new_clip_is_computed(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def run_stage(folder: Path, facts: dict[str, str | bool], audio: Mapping[str, Ar
         for k, (i, split) in enumerate(zip(clip_ids, splits, strict=False))
     ]
     write_clips(folder / "clips.csv", clips)
-    visual = {i: {"embeddings": rng.random((3, 16), np.float32)} for i in clip_ids}
+    visual = {i: {"embeddings": rng.random((3, 16), np.float32), "seconds": np.arange(3) + 0.5} for i in clip_ids}
     for name, arrays in {"vggish": audio, "inception": visual}.items():
         write_shards(folder / name, clip_ids, arrays.__getitem__)
         provenance.write_provenance(folder / name, dict(facts))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.formats.clips import Clip, read_clips, read_root, write_clips, write_root
+from pipeline.formats.clips import Clip, read_clips, read_root, whole_files, write_clips, write_root
 from pipeline.formats.files import file_sha256
 
 
@@ -19,6 +19,18 @@ def test_clips_survive_their_file_with_odd_names(tmp_path: Path) -> None:
     ]
     write_clips(tmp_path / "clips.csv", clips)
     assert read_clips(tmp_path / "clips.csv") == clips
+
+
+def test_windows_survive_their_file_and_whole_files_have_no_column_for_them(tmp_path: Path) -> None:
+    film, short = Clip(clip_id="a#t=1.mp4", path="a#t=1.mp4", label="x", sha256="0f"), make_clips(1)[0]
+    windows = [film.part(0.0, 10.0), film.part(5.5, 15.5)]
+    write_clips(tmp_path / "clips.csv", [*windows, short])
+    assert read_clips(tmp_path / "clips.csv") == [*windows, short]
+    assert [clip.clip_id for clip in windows] == ["a#t=1.mp4#t=0,10", "a#t=1.mp4#t=5.5,15.5"]
+    assert whole_files([short, *windows[::-1]]) == [film, short]
+    write_clips(tmp_path / "whole.csv", [film, short])
+    assert "window" not in (tmp_path / "whole.csv").read_text()
+    assert [clip.window for clip in read_clips(tmp_path / "whole.csv")] == [None, None]
 
 
 def test_the_file_does_not_depend_on_the_order_of_the_clips(tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 
 import yaml
 
-from pipeline.dataset.base import DatasetParams
+from pipeline.dataset.windows import WindowedParams
 
 PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
 
 
-def dataset_params(**changes: Any) -> DatasetParams:  # noqa: ANN401 - whatever a user may write
+def dataset_params(**changes: Any) -> WindowedParams:  # noqa: ANN401 - whatever a user may write
     section = yaml.safe_load(PARAMS_FILE.read_text(encoding="utf-8"))["dataset"]
-    return DatasetParams.model_validate(section | changes)
+    return WindowedParams.model_validate(section | changes)

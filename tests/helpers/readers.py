@@ -17,12 +17,12 @@ import torch
 from pydantic import TypeAdapter
 
 from pipeline.clip_jobs.cache import ClipCache
-from pipeline.dataset.base import DatasetParams
 from pipeline.dataset.feature_files.schemas import read_a, read_b, schema_of
 from pipeline.dataset.feature_files.vegas import read_d
 from pipeline.dataset.layouts.ave_files import read_annotations, read_orders
 from pipeline.dataset.layouts.table_rows import read_rows
 from pipeline.dataset.layouts.unpacked import UnpackedRow, unpack
+from pipeline.dataset.windows import WindowedParams
 from pipeline.encoder.config import read_config
 from pipeline.errors import PipelineError
 from pipeline.evaluate.runs import run_of_file
@@ -149,7 +149,7 @@ def _encoder() -> "TemporaryDirectory[str]":
 
 
 def _read_settings(path: Path) -> object:
-    return load_params("dataset", DatasetParams, path), model_sections(path), network_lines(path)
+    return load_params("dataset", WindowedParams, path), model_sections(path), network_lines(path)
 
 
 def _read_feature_file(path: Path) -> object:

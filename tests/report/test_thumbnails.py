@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.formats.clips import read_clips
+from pipeline.formats.clips import Clip, read_clips, write_root
 from pipeline.report.sounds import small_spectrogram_jpeg
-from pipeline.report.thumbnails import thumbnails
+from pipeline.report.thumbnails import Half, sounds_at, thumbnails
+from pipeline.video import write_mp4
+from tests.helpers.synthetic import sine
 from tests.report.test_shown_clips import SHADES, clips_csv, shade
 
 __all__ = ["clips_csv"]  # the fixture
 
-BOTH = [(name, half) for name in SHADES for half in ("audio", "visual")]
+BOTH_HALVES: tuple[Half, Half] = ("audio", "visual")
+BOTH = [(name, half) for name in SHADES for half in BOTH_HALVES]
 
 
 def test_each_half_of_each_clip_has_its_own_picture(clips_csv: Path) -> None:
@@ -34,6 +37,26 @@ def test_what_is_gone_damaged_or_without_a_file_is_left_out(clips_csv: Path) -> 
     found = thumbnails(clips_csv, clips, [*BOTH, ("unknown", "audio")])
     assert {name for name, _ in found} == {"dog/1.mp4", "owl/1.mp4"}
     assert thumbnails(clips_csv.with_name("no.csv"), {}, BOTH) == {}
+
+
+def test_a_window_shows_its_own_sound_and_picture(tmp_path: Path) -> None:
+    """A film of four seconds, each of a shade and a pitch of its own; the sound ends a second early."""
+    shades, rate = (60, 120, 180, 240), 16000
+    sound = np.concatenate([sine(500.0 * (k + 1), 0.5, 1.0, rate) for k in range(3)])
+    pictures = [np.full((48, 64, 3), shade, np.uint8) for shade in shades for _ in range(10)]
+    write_mp4(tmp_path / "film.mp4", pictures, 10, sound, rate)
+    write_root(tmp_path / "clips.csv", tmp_path)
+    parts = [Clip(clip_id="film.mp4", path="film.mp4", label="x").part(k, k + 1.0) for k in range(4)]
+    wanted = [(part.clip_id, half) for part in parts for half in BOTH_HALVES]
+    found = thumbnails(tmp_path / "clips.csv", {part.clip_id: part for part in parts}, wanted)
+    assert set(found) == set(wanted) - {("film.mp4#t=3,4", "audio")}
+    for part, expected in zip(parts, shades, strict=True):
+        assert abs(shade(found[part.clip_id, "visual"]) - expected) < 4
+    heard = sounds_at(tmp_path / "film.mp4", [(k, k + 1.0) for k in range(3)])
+    for (start, _), samples in heard.items():
+        spectrum = np.abs(np.fft.rfft(samples[2000:14000]))
+        assert len(samples) == rate
+        assert abs(spectrum.argmax() * rate / 12000 - 500.0 * (start + 1)) < 5
 
 
 @pytest.mark.parametrize("hertz", [300, 1000, 5000])

@@ -27,6 +27,12 @@ def test_the_address_leads_to_the_video_wherever_the_videos_lie(tmp_path: Path) 
     assert (page / unquote(addresses["odd"])).read_bytes() == b"video"
 
 
+def test_the_address_of_a_window_is_a_media_fragment() -> None:
+    film = Clip(clip_id=ODD, path=ODD, label="x")
+    addresses = video_addresses(Path("data/clips.csv"), Path("report"), {"window": film.part(10.0, 20.5), "film": film})
+    assert addresses["window"] == f"{addresses['film']}#t=10,20.5"
+
+
 def test_the_link_follows_the_videos_and_is_made_once_more(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

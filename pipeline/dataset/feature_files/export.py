@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import h5py
@@ -17,11 +18,14 @@ from numpy.typing import NDArray
 from pipeline.dataset.feature_files.export_card import CARD, card_text
 from pipeline.dataset.feature_files.schemas import SIDE_SPLITS, sides_of
 from pipeline.errors import DataError
+from pipeline.features.clip_windows import read_clip_vectors
+from pipeline.formats.clips import Clip, read_clips
 from pipeline.formats.embeddings import EmbeddedClips, write_arrays
 from pipeline.formats.feature_table import TEXTS, FeatureTable
 from pipeline.formats.files import adding_files
-from pipeline.formats.shards import SHARDS, Arrays, read_shards
+from pipeline.formats.shards import SHARDS, Arrays
 from pipeline.formats.texts import pack_texts
+from pipeline.network_parts.base import network_part
 from pipeline.retrieval.cosines import unit_rows
 from pipeline.settings.paths import AnyPath
 
@@ -61,7 +65,7 @@ def export_run(
     features, embeddings, out = Path(features), Path(embeddings), Path(out)
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(out))
-    table = FeatureTable.load(features)
+    table, windows = FeatureTable.load(features), windows_beside(features)
     embedded = [name for name in models if (embeddings / f"{name}.npz").exists()]
     networks = [name for name in sorted(table.provenance) if has_shards(features.with_name(name))]
     with adding_files(out) as folder:
@@ -71,7 +75,7 @@ def export_run(
         for name in embedded:
             write_embeddings_parquet(embeddings / f"{name}.npz", folder / f"{name}.parquet", seeds)
         for name in networks:
-            write_vectors_parquet(table, features.with_name(name), folder / f"{name}{VECTORS}")
+            write_vectors_parquet(table, features.with_name(name), folder / f"{name}{VECTORS}", windows)
         (folder / CARD).write_text(card_text(table, embedded, networks, seeds), encoding="utf-8")
     return Exported(len(table.clip_ids), embedded, networks)
 
@@ -157,13 +161,26 @@ def write_embeddings_parquet(npz: AnyPath, path: AnyPath, seeds: Seeds = "first"
     pq.write_table(pa.table(columns), path)
 
 
-def write_vectors_parquet(table: FeatureTable, shards: AnyPath, path: AnyPath) -> None:
+def windows_beside(features: AnyPath) -> dict[str, Clip]:
+    """Return the clips that are windows of a file, by id, of the clips.csv beside a feature table, if there is one.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    clips_csv = Path(features).with_name("clips.csv")
+    return {clip.clip_id: clip for clip in read_clips(clips_csv) if clip.window} if clips_csv.exists() else {}
+
+
+def write_vectors_parquet(
+    table: FeatureTable, shards: AnyPath, path: AnyPath, windows: Mapping[str, Clip] = MappingProxyType({})
+) -> None:
     """Write a row a vector of a network over time: clip_id, label, split, seconds and vector, as the network made it.
 
     Args:
         table: its clips are written, in the order of the shards, some at a time in memory.
-        shards: what the stage `network` wrote.
+        shards: what the stage `network` wrote, in a folder of the network's name.
         path: the file to write.
+        windows: those of the clips that are windows of a file, by id; each has the vectors in it.
 
     Raises:
         DataError: the shards are damaged, or a clip of the table is not in them.
@@ -173,13 +190,15 @@ def write_vectors_parquet(table: FeatureTable, shards: AnyPath, path: AnyPath) -
         for clip_id, label, split in zip(table.clip_ids, table.labels.tolist(), table.splits, strict=True)
     }
     left = set(texts)
-    clips, writer = read_shards(shards, texts.__contains__), None
+    clips = [windows.get(name) or Clip(clip_id=name, path="", label="") for name in table.clip_ids]
+    modality = network_part(Path(shards).name, "about").MODALITY
+    vectors, writer = read_clip_vectors(shards, modality, clips), None
     try:
-        while run := list(islice(clips, CLIPS_AT_A_TIME)):
-            rows = pa.concat_tables(_vector_rows(texts[clip_id], arrays) for clip_id, arrays in run)
+        while run := list(islice(vectors, CLIPS_AT_A_TIME)):
+            rows = pa.concat_tables(_vector_rows(texts[clip.clip_id], arrays) for clip, arrays in run)
             writer = writer or pq.ParquetWriter(path, rows.schema)
             writer.write_table(rows)
-            left -= {clip_id for clip_id, _ in run}
+            left -= {clip.clip_id for clip, _ in run}
     finally:
         if writer:
             writer.close()
