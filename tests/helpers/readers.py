@@ -21,6 +21,7 @@ from pipeline.dataset.feature_files.schemas import read_a, read_b, schema_of
 from pipeline.dataset.feature_files.vegas import read_d
 from pipeline.dataset.layouts.ave_files import read_annotations, read_orders
 from pipeline.dataset.layouts.table_rows import read_rows
+from pipeline.dataset.layouts.unpacked import UnpackedRow, unpack
 from pipeline.dataset.windows import WindowedParams
 from pipeline.encoder.config import read_config
 from pipeline.errors import PipelineError
@@ -30,6 +31,7 @@ from pipeline.formats import rejects
 from pipeline.formats.clips import Clip, read_clips, read_root, write_clips, write_root
 from pipeline.formats.embeddings import EmbeddedClips, Embeddings
 from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.files import file_sha256
 from pipeline.formats.jpegs import decode_jpegs, encode_jpeg
 from pipeline.formats.memory import recall
 from pipeline.formats.provenance import read_provenance, write_provenance
@@ -39,12 +41,15 @@ from pipeline.model_parts.saving import load_model, save_model
 from pipeline.models import cca
 from pipeline.network_parts.base import network_lines
 from pipeline.networks.vggish.audioset_pca import load_vggish_pca
+from pipeline.settings.limits import load_limits
 from pipeline.settings.params import load_params, model_sections
 from pipeline.weights.readers import read_any_weights
 from pipeline.weights.records import new_record, read_record, record_text
 from pipeline.weights.sources import SOURCES
 from tests.helpers.encoders import make_encoder
 from tests.helpers.feature_files import arrays_a, arrays_b, make_d, make_pairs, write_d, write_h5
+from tests.helpers.film_table import media, write_films
+from tests.helpers.media import Sight, Sound, tone, write_media
 
 ROOT = Path(__file__).parents[2]
 MAX_MEMORY_BYTES = 8 << 30  # of the child process: its libraries map much that they do not use
@@ -102,6 +107,17 @@ def _record(folder: Path) -> None:
 
 def _parquet(path: Path) -> None:
     pq.write_table(pa.table({"path": ["a.mp4", "b.mp4"], "label": ["cat", "dog"], "start": [0.0, 1.5]}), path)
+
+
+def _films(path: Path) -> None:
+    film = write_media(path.with_suffix(".mp4"), Sight(times=(0.0, 0.1, 0.2))).read_bytes()
+    sound = write_media(path.with_suffix(".wav"), Sound(codec="pcm_s16le", waveform=tone(0.3, 8000), sample_rate=8000))
+    audio = [media("1.wav", sound.read_bytes()), None]
+    write_films(path, ["cat", "dog"], video=[media("1.mp4", film), media("2.mp4")], audio=audio, label=[0, 1])
+
+
+def _read_films(path: Path) -> list[UnpackedRow]:
+    return unpack(path, path.with_name("unpacked"), file_sha256(path), load_limits())
 
 
 def _jpegs(path: Path) -> None:
@@ -219,6 +235,14 @@ READERS = {
         FileReader(
             "table.tsv", lambda folder: (folder / "table.tsv").write_text("path\tlabel\na.mp4\tcat\n"), read_rows
         ),
+        FileReader(
+            "table.jsonl",
+            lambda folder: (folder / "table.jsonl").write_text(
+                '{"file_name": "a.mp4", "label": 1}\n{"file_name": "b"}\n'
+            ),
+            read_rows,
+        ),
+        FileReader("films.parquet", lambda folder: _films(folder / "films.parquet"), _read_films),
         FileReader("table.parquet", lambda folder: _parquet(folder / "table.parquet"), read_rows),
         FileReader("a.h5", lambda folder: write_h5(folder / "a.h5", arrays_a(PAIRS)), _read_feature_file),
         FileReader("b.h5", lambda folder: write_h5(folder / "b.h5", arrays_b(PAIRS)), _read_feature_file),

@@ -22,7 +22,10 @@ from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import track
 
 PROTOCOLS = ("http", "https", "s3", "gs", "gcs", "az", "abfs", "abfss", "hf")  # none that reads files of this machine
-STATE = ("ETag", "etag", "md5Hash", "Content-MD5", "size", "mtime", "LastModified", "Last-Modified", "last_modified")
+STATE = (  # what libraries call the contents of a file, its size and when it was written
+    *("ETag", "etag", "Content-MD5", "md5Hash", "blob_id", "size"),
+    *("LastModified", "Last-Modified", "last_modified", "mtime", "updated", "created"),
+)
 N_CONNECTIONS = 8
 SILENCE_SECONDS = 60.0
 CHUNK_BYTES = 1 << 20
@@ -137,8 +140,8 @@ def _facts(url: str) -> dict[str, Any] | LostFile:
 def _lost(url: str, error: Exception) -> LostFile:
     """Why a file is not there, or may not be read; another problem is one of the network, and stops the run."""
     cause = error.__cause__ or error
-    status = getattr(cause, "status", None)
-    if status in (404, 410) or (isinstance(error, FileNotFoundError) and error.__cause__ is None):
+    status, is_http = getattr(cause, "status", None), url.lower().startswith("http")
+    if status in (404, 410) or (isinstance(error, FileNotFoundError) and not is_http):  # which over HTTP may mean all
         return LostFile("missing", "no such file there")
     if status in (401, 403) or isinstance(error, PermissionError):
         return LostFile("unreadable", "it may not be read without other rights")

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
+from pipeline.dataset.layouts import remote
 from pipeline.dataset.scan import scan
 from pipeline.errors import DataError, ParamsError
 from tests.helpers.clip_table import found, write
@@ -179,3 +181,23 @@ def test_a_url_that_is_not_read_here_is_refused(url: str, message: str, tmp_path
 def test_the_package_of_a_protocol_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r"gs://bucket/a\.mp4: .*gcsfs.*; expected its package to be installed"):
         found(write(tmp_path / "t.csv", [["path", "label"], ["gs://bucket/a.mp4", "cat"]]))
+
+
+def test_a_store_that_is_no_web_server_is_read_by_its_own_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "PROTOCOLS", (*remote.PROTOCOLS, "memory"))
+    store = MemoryFileSystem()
+    store.pipe("/urls/1.mp4", b"first")
+    store.mkdir("/urls/folder")
+    rows = [["memory://urls/1.mp4", "cat"], ["memory://urls/gone.mp4", "dog"], ["memory://urls/folder", "dog"]]
+    path = write(tmp_path / "t.csv", [["path", "label"], *rows])
+    root, clips, refused = found(path)
+    assert [(root / clip.path).read_bytes() for clip in clips] == [b"first"]
+    assert [(row.clip_id, row.kind) for row in refused] == [
+        ("memory://urls/gone.mp4", "missing"),
+        ("memory://urls/folder", "unreadable"),
+    ]
+    store.pipe("/urls/1.mp4", b"other")
+    root, clips, _ = found(path)
+    assert [(root / clip.path).read_bytes() for clip in clips] == [b"other"]
