@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -18,7 +17,7 @@ from pipeline.formats.clips import read_clips
 from pipeline.formats.feature_table import FeatureTable
 from tests.helpers.joined import write_joined
 from tests.helpers.project import CLIP_STAGES, ROOT, Workspace, write_params
-from tests.helpers.synthetic import numbered_picture, sine, write_clip
+from tests.helpers.synthetic import sine, write_clip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 RATE, CLIP_SECONDS, N_CLIPS, PLANTED = 16000, 10, 360, 217  # the clip of the long film that sounds of noise
@@ -44,10 +43,11 @@ def noise(seconds: float, seed: int) -> NDArray[np.float32]:
     return np.random.default_rng(seed).uniform(-0.8, 0.8, round(seconds * RATE)).astype(np.float32)
 
 
-def write_part(path: Path, sound: NDArray[np.float32], numbers: Sequence[int] = range(250)) -> Path:
-    """Ten seconds of pictures, 25 a second, and a sound; all of one encoder and its settings."""
+def write_part(path: Path, sound: NDArray[np.float32], seed: int = 0) -> Path:
+    """Ten seconds of a texture that moves, 25 pictures a second, and a sound; all of one encoder and its settings."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pictures = [numbered_picture(number, 240, 320) for number in numbers]
+    texture = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8).repeat(20, 0).repeat(20, 1)
+    pictures = [np.roll(texture, number, axis=1) for number in range(25 * CLIP_SECONDS)]
     return write_clip(path, pictures, sound[None], frames_per_second=25, sample_rate=RATE)
 
 
@@ -55,7 +55,7 @@ def write_part(path: Path, sound: NDArray[np.float32], numbers: Sequence[int] = 
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hour")
     for seed, name in enumerate(SHORT):
-        write_part(folder / "videos" / name, sine(300.0 + 100 * seed, 0.2, CLIP_SECONDS, RATE), [seed] * 250)
+        write_part(folder / "videos" / name, sine(300.0 + 100 * seed, 0.2, CLIP_SECONDS, RATE), seed)
     plain = write_part(folder / "plain.mp4", sine(250.0, 0.2, CLIP_SECONDS, RATE))
     planted = write_part(folder / "planted.mp4", noise(CLIP_SECONDS, seed=7))
     write_joined(folder / "videos" / LONG, [planted if k == PLANTED else plain for k in range(N_CLIPS)])
@@ -64,10 +64,10 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The finished run; a picture every five seconds, as Inception on a CPU takes minutes for one each second."""
+    """The finished run; a picture every ten seconds, as Inception on a CPU takes minutes for one each second."""
     folder = tmp_path_factory.mktemp("run")
     made = Workspace(folder, videos, folder / "cache", {})
-    few = {"frames": {"frames_per_second": 0.2}, "model": {"epochs": 2, "seeds": [0]}}
+    few = {"frames": {"frames_per_second": 0.1}, "model": {"epochs": 2, "seeds": [0]}}
     may_be_random = {name: {"allow_random": True} for name in ("vggish", "inception")}
     windows = {"source": "folder", "path": str(videos), "window_seconds": float(CLIP_SECONDS)}
     write_params(folder, {**few, **may_be_random, "dataset": windows})
