@@ -60,7 +60,7 @@ class GroupedSet(NamedTuple):
     features: Path
 
 
-Outcome = tuple[GroupedSet, tuning.SearchRow]
+GroupedRow = tuple[GroupedSet, tuning.SearchRow]
 """A set, and what a search on it came to."""
 
 
@@ -81,7 +81,7 @@ def main() -> None:
 
 def searched(
     made: Sequence[GroupedSet], sections: Mapping[str, str], arguments: argparse.Namespace
-) -> Iterator[Outcome]:
+) -> Iterator[GroupedRow]:
     """Yield what every search came to, after running those searches and fits that are not there.
 
     Args:
@@ -247,10 +247,10 @@ def _write(table: FeatureTable, splits: NDArray[np.str_], kinds: Integers, path:
     )
 
 
-def page(outcomes: Sequence[Outcome]) -> Iterator[str]:
+def page(of_sets: Sequence[GroupedRow]) -> Iterator[str]:
     """Yield the lines of a Markdown table: a row for each set, model and number of groups; of all models first."""
-    of_rows: dict[tuple[str, str, int], list[Outcome]] = defaultdict(list)
-    for of, row in outcomes:
+    of_rows: dict[tuple[str, str, int], list[GroupedRow]] = defaultdict(list)
+    for of, row in of_sets:
         for model in ("all", f"`{row.model}`"):
             of_rows[of.data, model, of.n_groups].append((of, row))
     yield "| set | model | groups | searches | not trial 0 | ahead on folds | gain on test | worst | below | above |"
@@ -259,10 +259,10 @@ def page(outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield f"| {data} | {model} | {n_groups} | {' | '.join(_cells(of_row))} |"
 
 
-def _cells(outcomes: Sequence[Outcome]) -> Iterator[str]:
+def _cells(of_sets: Sequence[GroupedRow]) -> Iterator[str]:
     """What stands in a row: counts, and points of MAP."""
-    rows = [row for _, row in outcomes]
-    mean, error = mean_over_groupings(outcomes)
+    rows = [row for _, row in of_sets]
+    mean, error = mean_over_groupings(of_sets)
     yield str(len(rows))
     yield str(sum(row.trial != 0 for row in rows))
     yield f"{100 * float(np.mean([row.validation_lead for row in rows])):+.1f}"
@@ -272,10 +272,10 @@ def _cells(outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield str(sum(row.gain.difference > row.gain.standard_error for row in rows))
 
 
-def mean_over_groupings(outcomes: Sequence[Outcome]) -> tuple[float, float]:
+def mean_over_groupings(of_sets: Sequence[GroupedRow]) -> tuple[float, float]:
     """Return the mean gain, and its standard error over the groupings, each with other test groups; NaN for one."""
     by_grouping: dict[int, list[float]] = defaultdict(list)
-    for of, row in outcomes:
+    for of, row in of_sets:
         by_grouping[of.grouping].append(row.gain.difference)
     means = [float(np.mean(gains)) for gains in by_grouping.values()]
     error = float(np.std(means, ddof=1)) / math.sqrt(len(means)) if len(means) > 1 else math.nan

@@ -127,7 +127,7 @@ def test_an_unknown_model_ends_the_command_with_one_line(monkeypatch: pytest.Mon
 PARAMS = {"models": {"c_cca": "baselines.c_cca"}, "baselines": {"c_cca": {"n_components": 2, "ridge": 0.1}}}
 
 
-def outcome(grouping: int, gain: float, trial: int = 1) -> few_groups.Outcome:
+def outcome(grouping: int, gain: float, trial: int = 1) -> few_groups.GroupedRow:
     """A search of which the gain alone matters; its standard error is 0.1."""
     row = SearchRow("a file", "c_cca", 0, trial, 0.01, 0.5, 0.5 + gain, Gain(gain, math.nan, 0.1))
     return few_groups.GroupedSet("tiny", 2, grouping, Path()), row
