@@ -10,7 +10,7 @@ Searches and fits leave files in WORK, $AVR_WORKERS at a time; a run that was ki
 import argparse
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,7 +75,7 @@ def main() -> None:
     """Search, fit, print the table."""
     arguments = _arguments()
     try:
-        sections = _sections(arguments.models)
+        sections = sections_of(arguments.models)
         paths = [sets.prepare(source, arguments.work / "sets") for source in sets.parse(arguments.sets)]
         todo = [
             lines.searches(
@@ -84,14 +84,31 @@ def main() -> None:
             for path in paths
             for seed in arguments.searches
         ]
-        jobs.run(jobs.search, [job for of_search in todo for job in of_search])
-        of_searches = [lines.set_lines(of_search, arguments.seeds, arguments.work) for of_search in todo]
-        found = {fit.file("scores"): fit for of in of_searches for fit in repeated.fits_of(of)}
-        jobs.run(fits.score, [fit for file, fit in found.items() if not file.exists()])
-        rows = [row for done, of in zip(todo, of_searches, strict=True) for row in measured(done, of)]
-        print("\n".join(page(rows)))
+        of_searches = rows_of(todo, arguments.seeds, arguments.work)
+        print("\n".join(page([row for rows in of_searches for row in rows])))
     except PipelineError as error:
         sys.exit(f"tuning: {type(error).__name__}: {error}")
+
+
+def rows_of(
+    todo: Sequence[Sequence[Search]],
+    seeds: Sequence[int],
+    work: Path,
+    search: Callable[[Search], None] = jobs.search,
+) -> list[list[SearchRow]]:
+    """Return the rows of searches, after running those and the fits that are not there.
+
+    Args:
+        todo: in each item those of one set and seed, one a model.
+        seeds: of the fits.
+        work: folder of the fits.
+        search: runs one of them.
+    """
+    jobs.run(search, [job for of_search in todo for job in of_search])
+    of_searches = [lines.set_lines(of_search, seeds, work) for of_search in todo]
+    found = {fit.file("scores"): fit for of in of_searches for fit in repeated.fits_of(of)}
+    jobs.run(fits.score, [fit for file, fit in found.items() if not file.exists()])
+    return [list(measured(done, of)) for done, of in zip(todo, of_searches, strict=True)]
 
 
 def measured(done: Sequence[Search], of: SetLines) -> Iterator[SearchRow]:
@@ -164,7 +181,7 @@ def summary(rows: Sequence[SearchRow]) -> str:
     )
 
 
-def _sections(models: Sequence[str]) -> dict[str, str]:
+def sections_of(models: Sequence[str]) -> dict[str, str]:
     """The section of each model, all of params.yaml where none is named."""
     known = model_sections()
     for name in models:
