@@ -171,9 +171,9 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: object) -> No
 
 
 def test_an_unknown_kind_of_file_and_a_missing_one_are_named(tmp_path: Path) -> None:
-    (tmp_path / "weights.h5").write_bytes(b"HDF")
-    with pytest.raises(DataError, match=r"weights\.h5: no known kind of file; expected \.safetensors"):
-        import_file("vggish", tmp_path / "weights.h5")
+    (tmp_path / "weights.onnx").write_bytes(b"ONNX")
+    with pytest.raises(DataError, match=r"weights\.onnx: no known kind of file; expected \.safetensors"):
+        import_file("vggish", tmp_path / "weights.onnx")
     with pytest.raises(DataError, match=r"none\.pth: nothing to read; expected a file of weights"):
         import_file("vggish", tmp_path / "none.pth")
 
