@@ -69,7 +69,8 @@ def import_path(
 ) -> None:
     """Convert weights that you brought, and keep them.
 
-    It prints what to write into params.yaml. A file under its published name, such as vggish-10086976.pth, becomes the source that it comes from.
+    What to write into params.yaml is printed. A file under its published name, such as vggish-10086976.pth, becomes
+    the source that it comes from.
     """
     from pipeline.weights import store
     from pipeline.weights.readers import is_from_keras

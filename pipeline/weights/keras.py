@@ -90,7 +90,7 @@ def keras_state(
 
 
 def in_torch_order(array: NDArray[Any], part: str = "kernel") -> NDArray[Any]:
-    """Return convolutions as (out, in, height, width) and matrices as (out, in), whose shapes TensorFlow has reversed."""
+    """Return convolutions as (out, in, height, width) and matrices as (out, in), shapes that Keras has reversed."""
     return array.transpose(_axes(array.ndim, part))
 
 
