@@ -13,6 +13,7 @@ from pipeline.formats.provenance import Provenance
 from pipeline.network_parts.base import NetworkParams, network_part
 from pipeline.settings.environment import weights_folder
 from pipeline.settings.paths import AnyPath
+from pipeline.weights import kept_file
 from pipeline.weights.sources import RANDOM, SOURCES
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class FoundWeights:
         kept = _kept_by_hash(network, str(self._noted.facts["sha256"]))
         if kept is None and name in SOURCES:
             store.fetch(name)
-            kept = store.kept_file(network, name)
+            kept = kept_file(network, name)
         if kept is None:
             raise DataError(f"{network}: no weights {name!r} in {weights_folder()}; expected them there: {_ADVICE}")
         return store.read(kept)[0], str(kept)

@@ -7,7 +7,8 @@ of one name. The folder has four files:
   ``MODALITY``, ``WIDTH`` of a vector, ``check_inputs`` of the section of those arrays, and ``extra_facts``: what else
   than its params and weights decides a result.
 - ``published.py`` loads no torch either: ``SOURCES`` of weights by name, and how their files are read: ``UNUSED``
-  tensors, ``expected_shapes`` of the others, and ``tensorflow_names``.
+  tensors, ``expected_shapes`` of the others, the ``tensorflow_names`` and ``keras_names`` of these, and
+  ``KERAS_CHOICES``: what the section has to say of weights from Keras.
 - ``random_weights.py``: ``random_state`` of a seed.
 - ``network.py``: ``BATCH_SIZES`` by type of device, ``build`` from weights and params, ``rows_of`` a clip's arrays, and
   ``postprocessing`` of its vectors.
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import NonNegativeInt
 
@@ -82,6 +83,21 @@ class Source:
     def is_on_tfhub(self) -> bool:
         """Whether it is a module of TF-Hub: an archive to unpack, fetched by TF-Hub's own library."""
         return self.url.startswith("https://tfhub.dev/")
+
+
+class KerasName(NamedTuple):
+    """A tensor as Keras has it.
+
+    Attributes:
+        layer: its name, such as ``layer1/conv``; or of layers that Keras names itself what their names begin with, such
+            as ``conv2d``.
+        place: of such a layer among those of its kind, from 0 on, as they are made; None: it has a name of its own.
+        part: which tensor of the layer, such as ``kernel``.
+    """
+
+    layer: str
+    place: int | None
+    part: str
 
 
 def network_names() -> list[str]:

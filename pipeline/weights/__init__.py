@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import ParamsError
 from pipeline.formats.provenance import Provenance
+from pipeline.settings.environment import weights_folder
 from pipeline.weights.sources import RANDOM, names_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def check_random_allowed(network: str, weights: str, allow_random: bool, source:
 
     Args:
         network: its name, which is that of its section of params.yaml.
-        weights: the section's ``weights``: a name, or the path of a file or folder.
+        weights: the section's ``weights``: a name of a source or of imported weights, or the path of a file or folder.
         allow_random: the section's ``allow_random``.
         source: ``dataset.source``; the demo is meant to run on random weights.
 
@@ -30,15 +31,26 @@ def check_random_allowed(network: str, weights: str, allow_random: bool, source:
         ParamsError: the weights are unknown, or they are random, the data set is no demo and ``allow_random`` is off.
     """
     known = names_of(network)
-    if weights not in known and not is_file_of_weights(weights):
+    if weights not in known and not is_kept(network, weights) and not is_file_of_weights(weights):
         raise ParamsError(
-            f"{network}.weights: {weights!r} is unknown; expected one of: {', '.join(known)}; or the path of weights"
+            f"{network}.weights: {weights!r} is unknown; expected one of: {', '.join(known)}; or the name of imported "
+            "weights, or the path of a file"
         )
     if weights == RANDOM and source != "demo" and not allow_random:
         raise ParamsError(
             f"{network}.weights: 'random' with dataset.source={source!r}; random weights give no published quality; "
             f"expected pretrained weights, or -S {network}.allow_random=true to go on all the same"
         )
+
+
+def kept_file(network: str, name: str) -> Path:
+    """Return where a set of weights is kept, whether it is there or not."""
+    return weights_folder() / f"{network}.{name}.safetensors"
+
+
+def is_kept(network: str, weights: str) -> bool:
+    """Return whether the folder of weights has a set of this name."""
+    return weights == Path(weights).name and kept_file(network, weights).is_file()
 
 
 def is_file_of_weights(path: str) -> bool:

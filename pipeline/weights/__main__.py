@@ -9,8 +9,9 @@ import typer
 
 from pipeline.command_line import new_app, run
 from pipeline.errors import DataError, ParamsError
-from pipeline.network_parts.base import network_lines
+from pipeline.network_parts.base import network_lines, network_part
 from pipeline.settings.params import read_section
+from pipeline.weights import kept_file
 from pipeline.weights.sources import RANDOM, SOURCES
 
 app = new_app("Fetch, import and check pretrained weights ($AVR_WEIGHTS_DIR).")
@@ -29,7 +30,7 @@ def fetch(
     if unknown := [name for name in names or () if name not in SOURCES]:
         raise ParamsError(f"{unknown[0]!r} is unknown; expected one of: {', '.join(SOURCES)}")
     for name in names or _chosen():
-        path = store.kept_file(SOURCES[name].network, name)
+        path = kept_file(SOURCES[name].network, name)
         if not _is_whole(path):
             store.fetch(name)
         print(f"{name}: {path}")
@@ -54,21 +55,44 @@ def verify() -> None:
 
 @app.command("import")
 def import_path(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file of weights, or the folder of a SavedModel.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH", help="A file of weights, or the folder of a SavedModel or a TensorFlow.js model."
+        ),
+    ],
+    network: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose weights they are. [default: told by what is in the file]")
+    ] = None,
+    licence: Annotated[str, typer.Option(metavar="TEXT", help="What their publisher says, for the record.")] = "",
+    url: Annotated[str, typer.Option(metavar="URL", help="Where they are published, for the record.")] = "",
 ) -> None:
     """Convert weights that you brought, and keep them.
 
-    A file under its published name, such as vggish-10086976.pth, becomes the source that it comes from.
+    What to write into params.yaml is printed. A file under its published name, such as vggish-10086976.pth, becomes
+    the source that it comes from.
     """
     from pipeline.weights import store
+    from pipeline.weights.readers import is_from_keras
 
-    if name := next((name for name, source in SOURCES.items() if source.file == path.name), None):
+    if network is not None:
+        network_part(network, "about")
+    name = next((name for name, source in SOURCES.items() if source.file == path.name), None)
+    if name is None:
+        name = store.import_file(network, path, licence, url)
+    elif network not in (None, SOURCES[name].network) or licence or url:
+        source = SOURCES[name]
+        known = f"the file of {source.network}.weights={name}, from {source.url}, {source.licence}"
+        raise ParamsError(f"{path}: {known}; expected no other network, licence or URL")
+    else:
         store.fetch(name, path)
-        print(f"{path}: {store.kept_file(SOURCES[name].network, name)}")
-        return
-    name = store.import_file(None, path)
     (kept,) = (found for found in store.kept_files() if found.name.endswith(f".{name}.safetensors"))
     print(f"{path}: {kept}")
+    network = kept.name.partition(".")[0]
+    print(f"write into params.yaml, section {network}:\n  weights: {name}")
+    if is_from_keras(path):
+        for key, value in network_part(network, "published").KERAS_CHOICES.items():
+            print(f"  {key}: {value}")
 
 
 @app.command()
@@ -89,7 +113,7 @@ def list_all() -> None:
     from pipeline.weights import store
 
     for name, source in SOURCES.items():
-        there = "here" if store.kept_file(source.network, name).exists() else "not fetched"
+        there = "here" if kept_file(source.network, name).exists() else "not fetched"
         print(f"{source.network}.weights={name}: {there}; {source.url}; {source.licence}")
     print(f"\n{environment.weights_folder()} ($AVR_WEIGHTS_DIR) holds:")
     for path in store.kept_files():

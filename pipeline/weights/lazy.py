@@ -14,10 +14,11 @@ from pipeline.network_parts.base import NetworkParams, network_part
 from pipeline.settings.environment import cache_folder
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.paths import AnyPath
+from pipeline.weights import kept_file
 from pipeline.weights.readers import State
 from pipeline.weights.records import read_record
 from pipeline.weights.sources import RANDOM
-from pipeline.weights.store import kept_file, kept_name, load_or_make
+from pipeline.weights.store import kept_name, load_or_make
 
 _HASHES = TypeAdapter(dict[str, str])
 

@@ -15,9 +15,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.errors import DataError, ParamsError, in_words
+from pipeline.formats.embeddings import DAMAGE
 from pipeline.network_parts.base import network_names, network_part
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular, open_regular
+from pipeline.weights.keras import KerasArrays, has_keras_names, in_torch_order, keras_state, read_keras_hdf5, tensor_of
+from pipeline.weights.tfjs import is_tfjs, read_tfjs
 
 Of = TypeVar("Of")
 State: TypeAlias = dict[str, Tensor]
@@ -25,6 +28,7 @@ Reader: TypeAlias = Callable[[str, Path], State]  # of a network's name and a pa
 
 VARIABLE_KEY = "_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"  # in the SavedModel of TF-Hub's module
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+HDF5_SUFFIXES = {".h5", ".hdf5"}
 CODE_OR_DAMAGE = "damaged, or a pickle that would run code"
 CONVERTER = "1"  # counts up when the same file would give other tensors
 
@@ -34,8 +38,9 @@ def read_weights(network: str, path: AnyPath) -> State:
 
     Args:
         network: its name.
-        path: a ``.safetensors``, ``.pth`` or ``.pt`` file, or, of a network that was published in TensorFlow, a
-            checkpoint of TensorFlow 1 or the folder of a SavedModel.
+        path: a ``.safetensors``, ``.pth``, ``.pt`` or ``.npz`` file; of a network that was published in TensorFlow, a
+            checkpoint of TensorFlow 1 or the folder of a SavedModel; of one that Keras has, an ``.h5`` or ``.npz`` file
+            by Keras' names, or the folder of a layers model for TensorFlow.js.
 
     Returns:
         Float32 tensors by the names that our network gives them.
@@ -56,28 +61,72 @@ def read_any_weights(path: AnyPath) -> tuple[str, State]:
     """
     path = Path(path)
     read = _reader(path)
-    found = {network: read(network, path) for network in network_names()}
+    found, problem = dict[str, State](), None
+    for network in network_names():
+        try:
+            found[network] = read(network, path)
+        except DataError as error:  # it is not this one's
+            problem = error
     n_known = {network: len(state.keys() & expected_shapes(network).keys()) for network, state in found.items()}
-    network = max(n_known, key=n_known.__getitem__)
-    if n_known[network] == 0:
-        raise DataError(f"{path}: weights of no known network; expected those of one of: {', '.join(network_names())}")
+    network = max(n_known, key=n_known.__getitem__, default="")
+    if not n_known.get(network):
+        expected = f"those of one of: {', '.join(network_names())}; `--network NAME` says what is wrong"
+        raise DataError(f"{path}: weights of no known network; expected {expected}") from problem
     return network, _checked(network, path, found[network])
 
 
 def _reader(path: Path) -> Reader:
     """The function that reads this kind of file; what is read once serves every network that asks."""
+    if path.is_dir() and is_tfjs(path):
+        return _keras_reader(read_tfjs(path))
     if path.is_dir():
         return lambda network, folder: _read_tensorflow(network, folder / "variables" / "variables")
     if path.suffix == ".ckpt":
         return _read_tensorflow
-    if path.suffix == ".safetensors":
+    if path.suffix in HDF5_SUFFIXES:
+        return _keras_reader(read_keras_hdf5(path))
+    if path.suffix == ".npz" and has_keras_names(arrays := _read_npz(path)):
+        return _keras_reader(arrays)
+    if path.suffix == ".npz":
+        state = {name: tensor_of(array, f"{path}: {name}") for name, array in arrays.items()}
+    elif path.suffix == ".safetensors":
         state = _read_safetensors(path)
     elif path.suffix in {".pth", ".pt"}:
         state = _read_torch(path)
     else:
-        expected = ".safetensors, .pth, .ckpt or the folder of a SavedModel"
+        expected = ".safetensors, .pth, .npz, .h5, .ckpt, or the folder of a SavedModel or of a model for TensorFlow.js"
         raise DataError(f"{path}: no known kind of file; expected {expected}")
     return lambda network, path: state
+
+
+def is_from_keras(path: AnyPath) -> bool:
+    """Return whether the tensors at a path, which can be read, have Keras' names."""
+    path = Path(path)
+    if path.suffix == ".npz":
+        return has_keras_names(_read_npz(path))
+    return path.suffix in HDF5_SUFFIXES or is_tfjs(path)
+
+
+def _keras_reader(arrays: KerasArrays) -> Reader:
+    """What makes a network of tensors by Keras' names; nothing, where Keras has no such network."""
+
+    def read(network: str, path: Path) -> State:
+        names = network_part(network, "published").keras_names()
+        return keras_state(network, path, arrays, names, expected_shapes(network)) if names else {}
+
+    return read
+
+
+def _read_npz(path: Path) -> KerasArrays:
+    try:
+        with open_regular(path) as opened, np.load(opened, allow_pickle=False) as file:
+            arrays = dict(file)
+    except DAMAGE as error:
+        raise DataError(f"{path}: {in_words(error)}; expected an npz of arrays of numbers") from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # of what it cannot read NumPy gives the bytes
+            raise DataError(f"{path}: {name} holds bytes that are no array; expected numbers")
+    return arrays
 
 
 def _read_safetensors(path: Path) -> State:
@@ -161,7 +210,7 @@ def _variables(reader: Any, names: Mapping[str, str]) -> Iterator[tuple[str, Ten
         counted = VARIABLE_KEY.format(place)
         key = keys.get(theirs) or (counted if reader.has_tensor(counted) else theirs)
         if reader.has_tensor(key):
-            yield ours, _to_torch_order(reader.get_tensor(key))
+            yield ours, tensor_of(in_torch_order(reader.get_tensor(key)), key)
 
 
 def _keys_by_name(reader: Any) -> dict[str, str]:  # noqa: ANN401 - TensorFlow has no types
@@ -171,12 +220,6 @@ def _keys_by_name(reader: Any) -> dict[str, str]:  # noqa: ANN401 - TensorFlow h
     protobuf = import_extra("tensorflow.core.protobuf.trackable_object_graph_pb2", OBJECT_GRAPH_KEY)
     graph = protobuf.TrackableObjectGraph.FromString(reader.get_tensor(OBJECT_GRAPH_KEY))
     return {variable.full_name: variable.checkpoint_key for node in graph.nodes for variable in node.attributes}
-
-
-def _to_torch_order(values: np.ndarray[Any, Any]) -> Tensor:
-    """Convolutions from (height, width, in, out) to (out, in, height, width), matrices from (in, out) to (out, in)."""
-    axes = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}.get(values.ndim, tuple(range(values.ndim)))
-    return torch.from_numpy(np.ascontiguousarray(values.transpose(axes)))
 
 
 def expected_shapes(network: str) -> dict[str, tuple[int, ...]]:

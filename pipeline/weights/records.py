@@ -15,6 +15,7 @@ from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import read_regular
 from pipeline.weights.readers import CONVERTER
 from pipeline.weights.sources import SOURCES
+from pipeline.weights.tfjs import MODEL_FILE, is_tfjs, tfjs_files
 
 EXPECTED = "expected what this program wrote: delete it, then fetch or import it again"
 NOTE_SHA256 = "note_sha256"
@@ -90,7 +91,7 @@ def _note_sha256(record: Record) -> str:
 
 
 def content_sha256(path: AnyPath) -> str:
-    """Return the SHA-256 of a file; of several (a SavedModel, a checkpoint in parts) that of their names and hashes.
+    """Return the SHA-256 of a file; of several (a folder, a checkpoint in parts) that of their names and hashes.
 
     Raises:
         DataError: there is none, or one is no regular file.
@@ -98,16 +99,19 @@ def content_sha256(path: AnyPath) -> str:
     path = Path(path)
     files = _files(path)
     if not files:
-        raise DataError(f"{path}: nothing to read; expected a file of weights, or a folder with variables in it")
+        expected = f"a file of weights, or a folder with variables or {MODEL_FILE} in it"
+        raise DataError(f"{path}: nothing to read; expected {expected}")
     if files == [path]:
         return file_sha256(path)
     return hashlib.sha256("".join(f"{file.name} {file_sha256(file)}\n" for file in files).encode()).hexdigest()
 
 
 def _files(path: Path) -> list[Path]:
-    """The files that hold the weights at a path, sorted."""
+    """The files that hold the weights at a path, in an order that never changes."""
     if path.is_file():
         return [path]
+    if path.is_dir() and is_tfjs(path):
+        return tfjs_files(path)
     if path.is_dir():
         return sorted(path.glob("variables/*"))
     return sorted([*path.parent.glob(f"{path.name}.index"), *path.parent.glob(f"{path.name}.data-*")])

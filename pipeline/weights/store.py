@@ -13,17 +13,12 @@ from pipeline.network_parts.base import Source
 from pipeline.settings.environment import weights_folder
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
-from pipeline.weights import provenance, state_sha256
+from pipeline.weights import is_kept, kept_file, provenance, state_sha256
 from pipeline.weights.download import download
 from pipeline.weights.readers import State, read_any_weights, read_weights
 from pipeline.weights.records import EXPECTED, Record, content_sha256, new_record, read_record, record_text
 from pipeline.weights.sources import RANDOM, SOURCES
 from pipeline.weights.unfinished import unfinished_folder
-
-
-def kept_file(network: str, name: str) -> Path:
-    """Return where a set of weights is kept, whether it is there or not."""
-    return weights_folder() / f"{network}.{name}.safetensors"
 
 
 def kept_files() -> list[Path]:
@@ -38,7 +33,7 @@ def load_or_make(
 
     Args:
         network: its name.
-        weights: the section's ``weights``: ``random``, the name of a source, or a path.
+        weights: the section's ``weights``: ``random``, the name of a source or of imported weights, or a path.
         seed: of random weights.
         random_state: makes random weights of a seed.
 
@@ -64,7 +59,7 @@ def kept_name(network: str, weights: str) -> str:
     Raises:
         DataError, ParamsError: as `load_or_make`.
     """
-    if weights not in SOURCES:
+    if weights not in SOURCES and not is_kept(network, weights):
         return import_file(network, Path(weights))
     fetch_if_missing(network, weights)
     return weights
@@ -99,22 +94,25 @@ def fetch(name: str, brought: AnyPath | None = None) -> None:
         _keep(kept_file(source.network, name), read_weights(source.network, path), source, name, digest)
 
 
-def import_file(network: str | None, path: AnyPath) -> str:
+def import_file(network: str | None, path: AnyPath, licence: str = "", url: str = "") -> str:
     """Keep the weights of a file and return their name; a file that has been imported before is not read again.
 
     Args:
         network: whose weights they must be; None: told by what is in the file.
         path: see `readers.read_weights`.
+        licence: what their publisher says; a source has its own.
+        url: where they are published. What is noted already stays unless one of both is given.
 
     Raises:
         DataError: the file is damaged or holds something else, or has the name of a published one, but not its bytes.
     """
     path = Path(path)
     published = (source for source in SOURCES.values() if source.file == path.name and source.sha256)
-    source = next(published, Source(network=network or "", url="", file=path.name, licence="unknown"))
+    said = Source(network=network or "", url=url, file=path.name, licence=licence or "unknown")
+    source = next(published, said)
     digest = _checked_digest(source, path)
     name = f"{path.stem}-{digest[:12]}"
-    if network and kept_file(network, name).exists():
+    if network and kept_file(network, name).exists() and not licence and not url:
         return name
     network, state = (network, read_weights(network, path)) if network else read_any_weights(path)
     _keep(kept_file(network, name), state, source, path.name, digest)

@@ -38,7 +38,7 @@ def extra_facts(params):
     return {{}}
 '''
 PUBLISHED = """
-SOURCES, UNUSED = {{}}, ()
+SOURCES, UNUSED, KERAS_CHOICES = {{}}, (), {{}}
 
 
 def expected_shapes():
@@ -46,6 +46,10 @@ def expected_shapes():
 
 
 def tensorflow_names():
+    return {{}}
+
+
+def keras_names():
     return {{}}
 """
 RANDOM_WEIGHTS = """

@@ -17,9 +17,13 @@ from pipeline.errors import DataError, ParamsError
 from pipeline.networks.inception import network as inception
 from pipeline.networks.inception import random_weights
 from pipeline.networks.inception.about import InceptionParams
+from pipeline.settings.params import load_params
 from pipeline.weights import readers
 from pipeline.weights.store import import_file, load_or_make
+from tests.helpers.project import ROOT
 from tests.helpers.tiny_vggish import State, no_random_state, tiny_state
+
+PARAMS_FILE = ROOT / "params.yaml"
 
 
 @pytest.fixture(autouse=True)
@@ -167,9 +171,9 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: object) -> No
 
 
 def test_an_unknown_kind_of_file_and_a_missing_one_are_named(tmp_path: Path) -> None:
-    (tmp_path / "weights.h5").write_bytes(b"HDF")
-    with pytest.raises(DataError, match=r"weights\.h5: no known kind of file; expected \.safetensors"):
-        import_file("vggish", tmp_path / "weights.h5")
+    (tmp_path / "weights.onnx").write_bytes(b"ONNX")
+    with pytest.raises(DataError, match=r"weights\.onnx: no known kind of file; expected \.safetensors"):
+        import_file("vggish", tmp_path / "weights.onnx")
     with pytest.raises(DataError, match=r"none\.pth: nothing to read; expected a file of weights"):
         import_file("vggish", tmp_path / "none.pth")
 
@@ -202,5 +206,5 @@ def test_inception_from_torchvisions_file_gives_torchvisions_features(
     published_inception.avgpool.register_forward_hook(lambda module, args, output: features.append(output.flatten(1)))
     with torch.inference_mode():
         published_inception(normalize(pictures, mean, deviation))
-        found = inception.build(state, InceptionParams(weights="random", allow_random=False, seed=0))(frames)
+        found = inception.build(state, load_params("inception", InceptionParams, PARAMS_FILE))(frames)
     assert (found - features[0]).abs().max() < 1e-4 * features[0].abs().max()

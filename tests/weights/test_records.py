@@ -12,10 +12,11 @@ from safetensors.torch import save_file
 
 from pipeline.errors import DataError
 from pipeline.network_parts.base import network_names, network_part
+from pipeline.weights import kept_file
 from pipeline.weights.lazy import LazyWeights
 from pipeline.weights.records import read_record
 from pipeline.weights.sources import SOURCES
-from pipeline.weights.store import fetch, import_file, kept_file, kept_files, read
+from pipeline.weights.store import fetch, import_file, kept_files, read
 from tests.helpers.tiny_vggish import no_random_state, tiny_state
 
 

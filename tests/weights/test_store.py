@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.weights import __main__ as command_line
-from pipeline.weights import state_sha256
+from pipeline.weights import kept_file, state_sha256
 from pipeline.weights.sources import SOURCES
-from pipeline.weights.store import fetch, import_file, kept_file, kept_files, load_or_make, read
+from pipeline.weights.store import fetch, import_file, kept_files, load_or_make, read
 from tests.helpers.tiny_vggish import State, no_random_state, tiny_state
 
 

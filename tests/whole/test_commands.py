@@ -91,7 +91,7 @@ ELSEWHERE = [
     Elsewhere(".venv/bin/avr encoder pull", "needs a network", "tests/encoder/test_sharing.py"),
     Elsewhere(".venv/bin/avr serve", "serves until it is ended", "tests/search/page/test_served.py"),
     Elsewhere("docker ", "needs a daemon", "tests/whole/test_container.py"),
-    Elsewhere(".venv/bin/avr weights import", "needs published weights", "tests/weights/test_weights.py"),
+    Elsewhere(".venv/bin/avr weights import", "needs published weights", "tests/weights/test_import.py"),
 ]
 BLOCKS = [block for page in PAGES for block in blocks(page) if block.language in ("sh", "console")]
 

@@ -13,7 +13,7 @@ from tests.helpers.pages import PAGES, ROOT, anchors, blocks, links, prose, text
 from tests.helpers.refusals import KINDS, places_of_kinds
 
 each_page = pytest.mark.parametrize("page", PAGES)
-LANGUAGES = {"sh", "console", "text", "csv", "yaml", "python"}
+LANGUAGES = {"sh", "console", "text", "csv", "yaml", "python", "js"}
 PATH = re.compile(r"(?:pipeline|stages|studies|benchmarks|tests|docs|\.github|\.ci)/[\w./-]*\w/?")
 PLACEHOLDER = re.compile(r"NAME|DIR|FILE|WORK")
 

@@ -1,6 +1,7 @@
 """What the project must know of Inception-v3 before it is loaded: one vector of 2048 numbers for each picture."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pipeline.errors import ParamsError
 from pipeline.network_parts.base import NetworkParams
@@ -10,7 +11,16 @@ MIN_PICTURE_SIDE = 75  # pixels
 
 
 class InceptionParams(NetworkParams):
-    """Section ``inception`` of params.yaml."""
+    """Section ``inception`` of params.yaml.
+
+    Attributes:
+        input_range: the numbers that stood for black and white when the weights were trained.
+        average_pool: what the 3 x 3 means divide by at the border of a map: by 9, the zeros of the padding counted, as
+            torchvision does, or by the number of places within the map, as TensorFlow does.
+    """
+
+    input_range: Literal["-1..1", "0..1"]
+    average_pool: Literal["torchvision", "tensorflow"]
 
 
 PARAMS = InceptionParams

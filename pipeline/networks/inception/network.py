@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.inception import BasicConv2d, Inception3
 
@@ -18,14 +19,22 @@ BATCH_SIZES = {"cpu": 8, "cuda": 512}  # more pictures no longer fit the cache o
 class Inception(nn.Module):
     """torchvision's Inception-v3 up to pool_3, its batch normalisation folded into the convolutions.
 
+    Args:
+        trunk: without its classifier.
+        params: section ``inception``.
+
     References:
         Szegedy et al. (2016), Rethinking the Inception architecture for computer vision, CVPR.
     """
 
-    def __init__(self, trunk: Inception3) -> None:
-        """Take over a trunk without its classifier."""
+    def __init__(self, trunk: Inception3, params: InceptionParams) -> None:
         super().__init__()
         self.trunk = trunk
+        self.unit, self.black = (127.5, -1.0) if params.input_range == "-1..1" else (255.0, 0.0)
+        if params.average_pool == "tensorflow":
+            for name, block in trunk.named_modules():
+                if name.endswith("branch_pool"):
+                    block.register_forward_pre_hook(_without_padding)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return one feature vector a frame.
@@ -46,7 +55,7 @@ class Inception(nn.Module):
                 f"Inception-v3: {found}; expected uint8 (n, side, side, 3), side {MIN_PICTURE_SIDE} or more"
             )
         pictures = frames.permute(0, 3, 1, 2).float()  # (n, 3, 299, 299), in memory channels last
-        features: Tensor = self.trunk(pictures.div_(127.5).sub_(1.0))  # (n, 2048), from -1..1
+        features: Tensor = self.trunk(pictures.div_(self.unit).add_(self.black))  # (n, 2048)
         return features
 
 
@@ -55,7 +64,7 @@ def build(state: dict[str, Tensor], params: InceptionParams) -> Inception:
 
     Args:
         state: the weights under torchvision's names, by name, without ``fc`` and ``AuxLogits``.
-        params: section ``inception``, which leaves nothing to choose.
+        params: section ``inception``.
     """
     with torch.device("meta"):
         trunk = _trunk()
@@ -63,7 +72,7 @@ def build(state: dict[str, Tensor], params: InceptionParams) -> Inception:
     for block in trunk.modules():
         if isinstance(block, BasicConv2d):
             block.conv, block.bn = fuse_conv_bn_eval(block.conv, block.bn), nn.Identity()
-    network = Inception(trunk).requires_grad_(False)
+    network = Inception(trunk, params).requires_grad_(False)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stub
     return network
 
@@ -75,6 +84,12 @@ def rows_of(arrays: Mapping[str, Rows]) -> Rows:
 
 def postprocessing(params: InceptionParams) -> None:
     """Return None: vectors stay as they are."""
+
+
+def _without_padding(block: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+    """Means over 3 x 3 places (n, c, h, w), padding counted, as means over the places within the map."""
+    (means,) = inputs
+    return means / avg_pool2d(torch.ones_like(means[:1, :1]), kernel_size=3, stride=1, padding=1)
 
 
 def _trunk() -> Inception3:

@@ -1,6 +1,6 @@
 """Who publishes weights of Inception-v3, and which of their tensors it has no use for."""
 
-from pipeline.network_parts.base import Source
+from pipeline.network_parts.base import KerasName, Source
 
 SOURCES = {
     "imagenet1k_v1": Source(
@@ -11,6 +11,14 @@ SOURCES = {
         sha256="0cc3c7bd75056d25e46cba549dc184522069b81e9787eff6df84f397bd52a5ef",
     ),
 }
+KERAS_PARTS = {
+    "conv.weight": ("conv2d", "kernel"),
+    "bn.weight": ("batch_normalization", "gamma"),
+    "bn.bias": ("batch_normalization", "beta"),
+    "bn.running_mean": ("batch_normalization", "moving_mean"),
+    "bn.running_var": ("batch_normalization", "moving_variance"),
+}
+KERAS_CHOICES = {"average_pool": "tensorflow"}
 UNUSED = ("fc.", "AuxLogits.", "num_batches_tracked")  # the classifiers, and training's counters
 
 
@@ -24,6 +32,21 @@ def expected_shapes() -> dict[str, tuple[int, ...]]:
     return {name: tuple(value.shape) for name, value in state.items()}
 
 
+def keras_names() -> dict[str, KerasName]:
+    """Return which tensor of Keras' InceptionV3 each tensor is; Keras makes the layers in torchvision's order.
+
+    Example:
+        >>> keras_names()["Conv2d_2a_3x3.bn.bias"]
+        KerasName(layer='batch_normalization', place=1, part='beta')
+    """
+    blocks = [name.removesuffix(".conv.weight") for name in expected_shapes() if name.endswith(".conv.weight")]
+    return {
+        f"{block}.{ours}": KerasName(layer, place, part)
+        for place, block in enumerate(blocks)
+        for ours, (layer, part) in KERAS_PARTS.items()
+    }
+
+
 def tensorflow_names() -> dict[str, str]:
-    """Return nothing: no weights in TensorFlow's format are read."""
+    """Return nothing: no checkpoint of TensorFlow is read."""
     return {}

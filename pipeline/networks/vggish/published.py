@@ -1,6 +1,6 @@
 """Who publishes weights of VGGish, and what the layers are called there."""
 
-from pipeline.network_parts.base import Source
+from pipeline.network_parts.base import KerasName, Source
 
 SOURCES = {
     "tfhub": Source(
@@ -24,6 +24,7 @@ SOURCES = {
         sha256="10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b",
     ),
 }
+KERAS_CHOICES: dict[str, str] = {}
 UNUSED = ("pproc.",)  # the post-processing
 LAYERS: tuple[tuple[str, str, tuple[int, ...]], ...] = (  # TensorFlow's name, torchvggish's, shape of weights in torch
     ("conv1", "features.0", (64, 1, 3, 3)),
@@ -55,3 +56,8 @@ def tensorflow_names() -> dict[str, str]:
     for theirs, ours, _ in LAYERS:
         names |= {f"{ours}.weight": f"vggish/{theirs}/weights", f"{ours}.bias": f"vggish/{theirs}/biases"}
     return names
+
+
+def keras_names() -> dict[str, KerasName]:
+    """Return nothing: Keras has no such network."""
+    return {}

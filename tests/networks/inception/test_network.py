@@ -1,8 +1,10 @@
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
@@ -13,15 +15,16 @@ from torch.nn.functional import cosine_similarity
 from torchvision.models import inception_v3
 from torchvision.transforms.functional import normalize
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, ParamsError
 from pipeline.network_parts.inference import HALF, embed_clips
 from pipeline.networks.inception.about import MIN_PICTURE_SIDE, InceptionParams
 from pipeline.networks.inception.network import Inception, _trunk, build
+from pipeline.settings.params import load_params
 from tests.helpers.random_networks import random_state
 
 CPU = torch.device("cpu")
 BATCH_SIZE = 8
-PARAMS = InceptionParams(weights="random", allow_random=False, seed=0)
+PARAMS = InceptionParams(weights="random", allow_random=False, seed=0, input_range="-1..1", average_pool="torchvision")
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +107,48 @@ def test_a_gpu_gives_the_features_of_the_cpu(state: dict[str, Tensor]) -> None:
     assert ((features * expected).sum(axis=1) / norms > 0.999).all()
 
 
-def test_the_section_of_the_params_has_three_keys() -> None:
-    section = {"weights": "random", "allow_random": True, "seed": 3}
-    assert InceptionParams.model_validate(section).model_dump() == section
+@pytest.mark.parametrize("side", [299, 75])
+@torch.inference_mode()
+def test_tensorflows_means_leave_the_padding_out_of_all_nine_pools(state: dict[str, Tensor], side: int) -> None:
+    network = build(state, PARAMS.model_copy(update={"average_pool": "tensorflow"}))
+    seen: dict[str, Tensor] = {}
+    for name, block in network.trunk.named_modules():
+        if hasattr(block, "branch_pool"):
+            block.register_forward_hook(lambda block, inputs, output, name=name: seen.update({name: inputs[0]}))
+            block.branch_pool.register_forward_hook(
+                lambda block, inputs, output, name=name: seen.update({f"{name} pooled": inputs[0]})
+            )
+    network(torch.from_numpy(textures(1)[0][:1, :side, :side]))
+    assert len(seen) == 2 * 9
+    for name in [name for name in seen if not name.endswith("pooled")]:
+        maps, pooled = seen[name].numpy(), seen[f"{name} pooled"].numpy()
+        for y, x in np.ndindex(maps.shape[2:]):
+            mean = maps[0, :, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].mean(axis=(1, 2))
+            np.testing.assert_allclose(pooled[0, :, y, x], mean, rtol=1e-5, atol=1e-6)
+
+
+@torch.inference_mode()
+def test_weights_trained_on_numbers_from_0_to_1_see_them(state: dict[str, Tensor]) -> None:
+    network = build(state, PARAMS.model_copy(update={"input_range": "0..1"}))
+    frames = torch.from_numpy(textures(1)[0][:1])
+    expected = network.trunk(frames.permute(0, 3, 1, 2) / 255)
+    assert (network(frames) - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+def test_the_section_of_the_params_says_where_the_weights_are_from_and_what_they_were_trained_on() -> None:
+    of_weights = {"weights": "random", "allow_random": True, "seed": 3}
+    choices = {"input_range": "0..1", "average_pool": "tensorflow"}
+    params = InceptionParams.model_validate(of_weights | choices)
+    assert params.model_dump() == of_weights | choices
+    assert params.choices == choices
+
+
+@pytest.mark.parametrize(("key", "value"), [("input_range", "0..255"), ("average_pool", "keras")])
+def test_other_ranges_and_pools_are_refused_and_those_there_are_named(key: str, value: str, tmp_path: Path) -> None:
+    section = PARAMS.model_dump() | {key: value}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"inception": section}))
+    with pytest.raises(ParamsError, match=rf"inception\.{key}: Input should be '.*' or '.*' \(got '{value}'\)"):
+        load_params("inception", InceptionParams, tmp_path / "params.yaml")
 
 
 def test_the_smallest_picture_is_the_smallest_that_the_network_takes() -> None:
