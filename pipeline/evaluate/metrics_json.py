@@ -73,7 +73,11 @@ def in_words(report: Report, metrics: AnyPath) -> str:
     independent = (
         f"{groups['n_groups']} groups that share a sound, picture or source, effectively {groups['n_effective']:.4g}"
     )
-    words = f"MAP over {clips} of {n_classes} classes" if headline == "map" else f"mean reciprocal rank of the own clip among {clips}"
+    words = (
+        f"MAP over {clips} of {n_classes} classes"
+        if headline == "map"
+        else f"mean reciprocal rank of the own clip among {clips}"
+    )
     return "\n".join([f"evaluate: {words} ({independent}); all else stands in {metrics}", *lines])
 
 

@@ -46,7 +46,9 @@ def test_the_own_clip_is_relevant_and_what_has_its_sound_or_picture(same: dict[s
     made, relevant = bare(make()), np.eye(N, dtype=bool)
     linked = sorted({i for of in same.values() for i in of})
     relevant[np.ix_(linked, linked)] = True
-    metrics = model_metrics(measure(by_clip(made, groups(**same, sources=list(range(N)), files=list(range(N)))), PARAMS), groups(), "mrr")
+    linked_otherwise = {"sources": list(range(N)), "files": list(range(N))}
+    found = measure(by_clip(made, groups(**same, **linked_otherwise)), PARAMS)
+    metrics = model_metrics(found, groups(), "mrr")
     seeds = zip(made.audio, made.visual, strict=True)
     ranks = np.array([[ranks_by_hand(a, v, relevant), ranks_by_hand(v, a, relevant)] for a, v in seeds])
     for way, of_way in zip(("audio_to_visual", "visual_to_audio"), ranks.transpose(1, 0, 2), strict=True):
