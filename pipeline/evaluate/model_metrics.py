@@ -14,7 +14,7 @@ from pipeline.evaluate.independence import Groups, standard_error
 from pipeline.evaluate.metrics import over_queries
 from pipeline.evaluate.query_metrics import query_metrics
 from pipeline.evaluate.query_sample import QuerySample, sample_queries
-from pipeline.evaluate.relevance import Asked
+from pipeline.evaluate.relevance import AskedRelevance
 from pipeline.evaluate.significance import holm, sign_flip_test
 from pipeline.formats.embeddings import Embeddings
 from pipeline.retrieval.cosines import Array
@@ -30,7 +30,7 @@ WITHIN_MODALITY = ("audio_to_audio", "visual_to_visual")
 class EvaluateParams(StageParams):
     """Section ``evaluate`` of params.yaml."""
 
-    relevance: Asked
+    relevance: AskedRelevance
     recall_at: Cutoffs
     scope_sizes: Cutoffs
     max_queries: PositiveInt | None

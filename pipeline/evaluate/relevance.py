@@ -15,11 +15,11 @@ from pipeline.formats.headlines import CLIP_PREFIX, Relevance
 from pipeline.groups import groups_of
 from pipeline.retrieval.hits import Hits
 
-Asked = Literal["auto", "class", "clip", "both"]
+AskedRelevance = Literal["auto", "class", "clip", "both"]
 SAME_CLIP = ("sounds", "pictures")  # clips that are equal in one of these are one clip under several names
 
 
-def chosen_relevance(asked: Asked, embeddings: Embeddings) -> tuple[Relevance, ...]:
+def chosen_relevance(asked: AskedRelevance, embeddings: Embeddings) -> tuple[Relevance, ...]:
     """Return what is measured: the first one is what models are ranked by.
 
     Args:
@@ -92,6 +92,6 @@ def prefixed(numbers: Mapping[str, float]) -> dict[str, float]:
 
 
 def _all_tied(n_items: int, n_relevant: int) -> Hits:
-    """One query all of whose items score the same: its metrics are expectations over their orders."""
+    """Return one query all of whose items score the same: its metrics are expectations over their orders."""
     n_above, hits_above = np.zeros((2, 1, n_relevant), np.int64)
     return Hits(n_above, np.full_like(n_above, n_items), hits_above, np.full_like(n_above, n_relevant))
