@@ -72,9 +72,9 @@ class LayersModel(BaseModel):
     weightsManifest: list[WeightGroup]  # noqa: N815 - the key of the file
 
 
-def is_tfjs(path: Path) -> bool:
+def is_tfjs(path: AnyPath) -> bool:
     """Return whether a path is the folder of a model for TensorFlow.js."""
-    return (path / MODEL_FILE).is_file()
+    return Path(path, MODEL_FILE).is_file()
 
 
 def tfjs_files(folder: AnyPath) -> list[Path]:

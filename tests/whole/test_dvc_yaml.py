@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.network_parts.base import network_names
+from pipeline.network_parts.base import network_lines, network_names
 from pipeline.settings.imports import files_behind
 from tests.helpers.dvc_stages import resolved_stages
 
@@ -79,14 +79,14 @@ def test_the_model_of_another_is_no_dep_of_a_model() -> None:
 
 
 def test_the_network_of_another_is_no_dep_of_a_network() -> None:
-    for name in network_names():
+    for name in network_lines(ROOT / "params.yaml"):
         others = [f"pipeline/networks/{other}/network.py" for other in network_names() if other != name]
         idle = [dep for dep in code_deps(f"network@{name}") if any(lies_in(file, dep) for file in others)]
         assert idle == []
 
 
 def test_the_params_of_another_are_no_params_of_a_network() -> None:
-    for name in network_names():
+    for name in network_lines(ROOT / "params.yaml"):
         assert STAGES[f"network@{name}"]["params"] == [name, f"networks.{name}", "dataset.source"]
 
 

@@ -32,7 +32,9 @@ BLOCK = {
 
 
 def expected_shapes() -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor by its name, which is the same in the published file and in timm.
+    """Return the shape of every tensor by its name.
+
+    Names are the same in the published file and in timm.
 
     Example:
         >>> expected_shapes()["pos_embed"]
