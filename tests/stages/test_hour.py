@@ -20,7 +20,8 @@ from tests.helpers.project import CLIP_STAGES, ROOT, Workspace, write_params
 from tests.helpers.synthetic import sine, write_clip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-RATE, CLIP_SECONDS, N_CLIPS, PLANTED = 16000, 10, 360, 217  # the clip of the long film that sounds of noise
+RATE, CLIP_SECONDS, N_CLIPS = 16000, 16, 225  # of so many whole frames of AAC, so that joined sound keeps its time
+PLANTED = 135  # the clip of the long film that sounds of noise
 LONG, SHORT = "low/long.mp4", [f"{label}/{number}.mp4" for label in ("high", "low") for number in range(2, 5)]
 AFTER = ("features", "train@dual_subspace", "embed@dual_subspace", "train@cca", "embed@cca", "evaluate", "encoder")
 DECODE_IN_A_CHILD = """
@@ -44,7 +45,7 @@ def noise(seconds: float, seed: int) -> NDArray[np.float32]:
 
 
 def write_part(path: Path, sound: NDArray[np.float32], seed: int = 0) -> Path:
-    """Ten seconds of a texture that moves, 25 pictures a second, and a sound; all of one encoder and its settings."""
+    """A clip of a texture that moves, 25 pictures a second, and a sound; all of one encoder and its settings."""
     path.parent.mkdir(parents=True, exist_ok=True)
     texture = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8).repeat(20, 0).repeat(20, 1)
     pictures = [np.roll(texture, number, axis=1) for number in range(25 * CLIP_SECONDS)]
@@ -64,13 +65,14 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The finished run; a picture every ten seconds, as Inception on a CPU takes minutes for one each second."""
+    """The finished run; few sounds and pictures of the hour, which networks on a CPU take minutes for."""
     folder = tmp_path_factory.mktemp("run")
     made = Workspace(folder, videos, folder / "cache", {})
-    few = {"frames": {"frames_per_second": 0.1}, "model": {"epochs": 2, "seeds": [0]}}
+    few = {"frames": {"frames_per_second": 0.1}, "logmel": {"example_hop_seconds": 3.84}}
+    brief = {"model": {"epochs": 2, "seeds": [0]}}
     may_be_random = {name: {"allow_random": True} for name in ("vggish", "inception")}
     windows = {"source": "folder", "path": str(videos), "window_seconds": float(CLIP_SECONDS)}
-    write_params(folder, {**few, **may_be_random, "dataset": windows})
+    write_params(folder, {**few, **brief, **may_be_random, "dataset": windows})
     assert made.run("dataset", *CLIP_STAGES) == dict.fromkeys(CLIP_STAGES, len(SHORT) + 1)
     made.run(*AFTER)
     return made
@@ -89,7 +91,7 @@ def test_the_film_is_decoded_once_and_has_a_window_for_each_of_its_clips(run: Wo
     clips = read_clips(run.folder / "data/clips.csv")
     assert [clip.clip_id for clip in clips if not clip.window] == SHORT
     windows = {clip.window for clip in clips if clip.path == LONG}
-    assert windows == {(k * 10.0, k * 10.0 + 10.0) for k in range(N_CLIPS)}
+    assert windows == {(CLIP_SECONDS * k, CLIP_SECONDS * (k + 1)) for k in range(N_CLIPS)}
     assert len({clip.split for clip in clips if clip.path == LONG}) == 1
     assert {stage: len(run.entries(stage)) for stage in CLIP_STAGES} == dict.fromkeys(CLIP_STAGES, len(SHORT) + 1)
     assert FeatureTable.load(run.folder / "data/features.safetensors").clip_ids == [clip.clip_id for clip in clips]
@@ -106,4 +108,5 @@ def test_the_search_answers_with_the_moment_of_the_planted_sound(
             done = CliRunner().invoke(app, words)
             assert done.exit_code == 0, done.output
     first = json.loads(done.stdout)["results"][0]
-    assert (first["path"], first["start"], first["end"]) == (LONG, 10.0 * PLANTED, 10.0 * PLANTED + 10)
+    moment = CLIP_SECONDS * PLANTED, CLIP_SECONDS * (PLANTED + 1)
+    assert (first["path"], first["start"], first["end"]) == (LONG, *moment)
