@@ -37,8 +37,6 @@ from pipeline.settings.progress import track
 from studies.ablation import EXPLICIT_ONLY, IMPLICIT_ONLY, ONE_SUBSPACE
 from studies.comparison import sets
 
-Rows = NDArray[np.floating[Any]]
-
 MADE = "made"
 N_MADE = {"train": 600, "validation": 60, "test": 300}
 N_CLASSES, N_CODE, N_NUISANCE, WIDTH = 10, 8, 16, 64
@@ -68,7 +66,7 @@ class Draw(NamedTuple):
     seed: int
 
 
-class Scores(NamedTuple):
+class FormScores(NamedTuple):
     """What a form got: MAP over classes, and how often a clip's partner is first among the clips of its class."""
 
     map: float
@@ -135,13 +133,13 @@ def with_labels(train: Pairs, labelled: float, wrong: float, seed: int) -> Pairs
     return train._replace(labels=labels)
 
 
-def scores(draw: Draw, files: dict[str, Path], work: Path) -> dict[str, Scores]:
+def scores(draw: Draw, files: dict[str, Path], work: Path) -> dict[str, FormScores]:
     """Return what each form got on a draw, from its file where that is there."""
     features = files.get(draw.data)
     key = [*draw, file_sha256(features) if features else "", _code()]
     file = work / "draws" / f"{fingerprint({'draw': key}, [], PROJECT)[:16]}.json"
     if file.is_file():
-        return {form: Scores(*numbers) for form, numbers in json.loads(file.read_text()).items()}
+        return {form: FormScores(*numbers) for form, numbers in json.loads(file.read_text()).items()}
     with one_thread():
         found = _fitted(draw, features)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +147,7 @@ def scores(draw: Draw, files: dict[str, Path], work: Path) -> dict[str, Scores]:
     return found
 
 
-def _fitted(draw: Draw, features: Path | None) -> dict[str, Scores]:
+def _fitted(draw: Draw, features: Path | None) -> dict[str, FormScores]:
     """Fit every form on a draw, and score it on test rows."""
     if features is None:
         of = made_pairs(draw.shared or 0.0, draw.seed)
@@ -204,22 +202,22 @@ def pseudo_labelled(model: Model, some: Pairs) -> Pairs:
     return some._replace(labels=np.where(known, some.labels, np.where(audio == visual, audio, -1)))
 
 
-def _scores_of(audio: Rows, visual: Rows, labels: NDArray[np.int64]) -> Scores:
+def _scores_of(audio: NDArray[Any], visual: NDArray[Any], labels: NDArray[np.int64]) -> FormScores:
     """MAP over classes, and the share of clips whose partner is nearest among their class, both ways."""
     cosines = unit_rows(audio) @ unit_rows(visual).T
     within = np.where(labels[:, None] == labels, cosines, -np.inf)
     own = np.arange(len(labels))
     first = [(of.argmax(axis=1) == own).mean() for of in (within, within.T)]
-    return Scores(average_map(audio, visual, labels), float(np.mean(first)))
+    return FormScores(average_map(audio, visual, labels), float(np.mean(first)))
 
 
-def tables(found: dict[Draw, dict[str, Scores]]) -> Iterator[str]:
+def tables(found: dict[Draw, dict[str, FormScores]]) -> Iterator[str]:
     """Yield two tables as Markdown: MAP of each form with margins, and how often the partner is first.
 
     Args:
         found: of each draw what each form got.
     """
-    groups: dict[tuple[Any, ...], list[dict[str, Scores]]] = {}
+    groups: dict[tuple[Any, ...], list[dict[str, FormScores]]] = {}
     for draw, of_forms in found.items():
         groups.setdefault(draw[:-1], []).append(of_forms)
     heads = ["data", "shared", _WORD, "redrawn"]
@@ -251,7 +249,7 @@ def _points(lead: NDArray[np.float64]) -> str:
     return f"{100 * lead.mean():+.1f}{error}"
 
 
-def picture(found: dict[Draw, dict[str, Scores]]) -> str:
+def picture(found: dict[Draw, dict[str, FormScores]]) -> str:
     """Return curves of the MAP over the labelled fraction, of made pairs that share half of their nuisance, as SVG.
 
     Args:

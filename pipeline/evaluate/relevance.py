@@ -92,6 +92,6 @@ def prefixed(numbers: Mapping[str, float]) -> dict[str, float]:
 
 
 def _all_tied(n_items: int, n_relevant: int) -> Hits:
-    """Return one query all of whose items score the same: its metrics are expectations over their orders."""
+    """Return one query all of whose items tie: its metrics are expectations over their orders."""
     n_above, hits_above = np.zeros((2, 1, n_relevant), np.int64)
     return Hits(n_above, np.full_like(n_above, n_items), hits_above, np.full_like(n_above, n_relevant))

@@ -129,7 +129,7 @@ class Embeddings:
 
     @property
     def relevant(self) -> NDArray[np.int64]:
-        """What makes an item relevant to a query, (n,): both have the same number."""
+        """What makes an item relevant to a query, (n,): both have one number."""
         return self.labels if self.own is None else self.own
 
     @classmethod

@@ -37,7 +37,7 @@ class Pairs(NamedTuple):
     labels: NDArray[np.int64]
 
     def labelled(self) -> "Pairs":
-        """Return the clips whose class is known."""
+        """Return the clips whose class is known: (m, width) features of (n, width)."""
         known = self.labels >= 0
         return self if known.all() else Pairs(self.audio[known], self.visual[known], self.labels[known])
 
@@ -128,7 +128,7 @@ def learnt_pairs(train: Pairs, learns_from: LearnsFrom) -> Pairs:
     """Return the train clips that a model learns from: all, or those with a label.
 
     Args:
-        train: what ``fit`` received.
+        train: what ``fit`` received, (n, width) features and (n,) labels.
         learns_from: of the model.
 
     Raises:
