@@ -1,6 +1,6 @@
 """When two subspaces help: few labels, wrong labels, and what pairs share beyond their class.
 
-usage: python -m studies.few_labels WORK [NAME=FILE...] [--seeds S...] [--picture FILE.svg]
+usage: python -m studies.few_labels WORK [NAME=FILE...] [--shared RHO...] [--seeds S...]
 
 Made pairs, whose share of common nuisance is set, and feature files, of whose train labels some are hidden or redrawn.
 Each seed is another draw of the made pairs, and of the labels that are hidden; test labels are all true. Nothing is
@@ -26,7 +26,6 @@ from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.files import file_sha256, write_atomically
 from pipeline.model_parts.base import Pairs
 from pipeline.models.dual_subspace import Model, Params
-from pipeline.report import pictures
 from pipeline.retrieval import average_map
 from pipeline.retrieval.cosines import unit_rows
 from pipeline.settings.device import one_thread
@@ -41,8 +40,7 @@ MADE = "made"
 N_MADE = {"train": 600, "validation": 60, "test": 300}
 N_CLASSES, N_CODE, N_NUISANCE, WIDTH = 10, 8, 16, 64
 CODE_SD, NOISE_SD = 1.3, 0.5
-SHARED = (0.0, 0.5, 0.9)
-LABELS = ((1.0, 0.0), (0.2, 0.0), (0.05, 0.0), (1.0, 0.4))  # labelled fraction, and how many of these are redrawn
+LABELS = ((1.0, 0.0), (0.05, 0.0), (1.0, 0.4))  # labelled fraction, and how many of these are redrawn
 FORMS = {
     "pairs": "one subspace, pairs alone",
     "labels": "one subspace, labels alone",
@@ -78,14 +76,12 @@ def main() -> None:
     arguments = _arguments()
     try:
         files = {source.name: sets.prepare(source, arguments.work / "sets") for source in sets.parse(arguments.sets)}
-        draws = [Draw(MADE, rho, *of, seed) for rho, of, seed in product(SHARED, LABELS, arguments.seeds)]
+        draws = [Draw(MADE, rho, *of, seed) for rho, of, seed in product(arguments.shared, LABELS, arguments.seeds)]
         draws += [Draw(name, None, *of, seed) for name, of, seed in product(files, LABELS, arguments.seeds)]
         found = {draw: scores(draw, files, arguments.work) for draw in track(draws, "few labels", "draw")}
     except PipelineError as error:
         sys.exit(f"few_labels: {type(error).__name__}: {error}")
     print("\n".join(tables(found)))
-    if arguments.picture:
-        arguments.picture.write_text(picture(found), encoding="utf-8")
 
 
 def made_pairs(shared: float, seed: int) -> dict[str, Pairs]:
@@ -249,23 +245,6 @@ def _points(lead: NDArray[np.float64]) -> str:
     return f"{100 * lead.mean():+.1f}{error}"
 
 
-def picture(found: dict[Draw, dict[str, FormScores]]) -> str:
-    """Return curves of the MAP over the labelled fraction, of made pairs that share half of their nuisance, as SVG.
-
-    Args:
-        found: of each draw what each form got.
-    """
-    shown = ("pairs", "labels", "one", "dual", "dual_pseudo")
-    curves: dict[str, list[tuple[float, float]]] = {FORMS[form]: [] for form in shown}
-    for labelled in sorted({draw.labelled for draw in found}):
-        draws = [
-            of for draw, of in found.items() if (draw.data, draw.shared, draw[2:4]) == (MADE, 0.5, (labelled, 0.0))
-        ]
-        for form in shown:
-            curves[FORMS[form]].append((labelled, float(np.mean([of[form].map for of in draws]))))
-    return pictures.curves("few-labels", curves, "labelled fraction of the train clips", 1.0, 1 / N_CLASSES, "chance")
-
-
 @cache
 def _code() -> str:
     """A hash of the code that makes a draw's numbers, the model included, and of its parameters."""
@@ -280,8 +259,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "sets", nargs="*", metavar="NAME=FILE", help="feature files, or data/features.safetensors of a run"
     )
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3], metavar="S")
-    parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="where the curves are drawn")
+    parser.add_argument("--shared", nargs="+", type=float, default=[0.5], metavar="RHO", help="of made pairs")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S")
     return parser.parse_args()
 
 
