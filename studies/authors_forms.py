@@ -191,6 +191,7 @@ class AuthorsAcmr(DeepModel):
         Wang, Yang, Xu, Hanjalic & Shen (2017), Adversarial Cross-Modal Retrieval, ACM Multimedia.
     """
 
+    learns_from = "labels"
     params_class = AuthorsAcmrParams
     network_class = AuthorsAcmrNetwork
 
@@ -203,6 +204,7 @@ class AuthorsTnn(DeepModel):
         ACM TOMM 16(3).
     """
 
+    learns_from = "labels"
     params_class = AuthorsTnnParams
     network_class = AuthorsTnnNetwork
 

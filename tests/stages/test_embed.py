@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.provenance import write_provenance
 from pipeline.model_parts.base import Pairs
 from pipeline.models import kcca
 from stages import embed
@@ -34,6 +35,7 @@ def test_embeddings_stand_in_the_order_of_their_seeds(tmp_path: Path) -> None:
         models[seed] = kcca.Model(kcca.Params.model_validate(PARAMS), seed)
         models[seed].fit(Pairs(audio, visual, labels), Pairs(audio, visual, labels))
         models[seed].save(tmp_path / f"seed-{seed}.safetensors")
+    write_provenance(tmp_path, {"device": "cpu"})
     embed.main(tmp_path / "features.safetensors", "kcca", tmp_path, tmp_path / "out" / "kcca.npz")
     with np.load(tmp_path / "out" / "kcca.npz") as file:
         expected = [models[seed].embed_audio(audio) for seed in (2, 10)]

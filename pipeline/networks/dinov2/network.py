@@ -1,6 +1,5 @@
 """DINOv2's small vision transformer, through timm: one vector of 384 numbers for each picture."""
 
-import importlib
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -91,6 +90,8 @@ def postprocessing(params: Dinov2Params) -> None:
 def _timm() -> ModuleType:
     """The package timm."""
     try:
-        return importlib.import_module("timm")
+        import timm
     except ImportError as error:
         raise ParamsError(f"dinov2: needs timm ({error}); expected it: pip install -e '.[timm]'") from error
+    found: ModuleType = timm
+    return found

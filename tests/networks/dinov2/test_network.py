@@ -1,5 +1,6 @@
 """DINOv2's transformer with random weights, against timm's own preparation of pictures and attention by hand."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,6 @@ def test_pictures_of_another_type_are_refused() -> None:
 
 
 def test_timm_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(dinov2.importlib.sys.modules, "timm", None)
+    monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ParamsError, match=r"dinov2: needs timm .*; expected it: pip install -e '\.\[timm\]'"):
         build({}, PARAMS)
