@@ -59,6 +59,17 @@ ELSEWHERE = [
         "tests/dataset/sources/test_vggsound.py",
     ),
     Elsewhere(
+        ".venv/bin/dvc exp run -S dataset.source=video_folder",
+        "needs videos in that form",
+        "tests/dataset/sources/test_video_folder.py",
+    ),
+    Elsewhere(
+        ".venv/bin/dvc exp run -S dataset.source=video_parquet",
+        "needs published videos",
+        "tests/dataset/sources/test_video_parquet.py",
+    ),
+    Elsewhere(".venv/bin/hf download", "needs a network", None),
+    Elsewhere(
         ".venv/bin/dvc exp run -S vggish.final_relu=true -S vggish.postprocess=pca_uint8",
         "needs AudioSet's PCA",
         "tests/networks/vggish/test_audioset_pca.py",
