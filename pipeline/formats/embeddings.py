@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError, ParamsError, in_words
-from pipeline.formats.feature_table import NO_LABEL
+from pipeline.formats.feature_table import NO_LABEL, label_names
 from pipeline.formats.texts import pack_texts, unpack_texts
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
@@ -143,7 +143,7 @@ class Embeddings:
         test = np.flatnonzero([split == "test" for split in clips.splits])
         if not test.size:
             raise DataError(f"{path}: no clip of the split 'test'; expected at least one")
-        names = [clips.classes[label] if label >= 0 else UNLABELLED for label in clips.labels[test].tolist()]
+        names = label_names(clips.labels[test], clips.classes)
         classes = sorted(set(names) - {UNLABELLED}) + [UNLABELLED] * (UNLABELLED in names)
         place = {name: i for i, name in enumerate(classes)}
         labels = np.array([place[name] for name in names])

@@ -1,6 +1,7 @@
 """The feature table: paired rows of all clips, in one file that every model starts from."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,20 @@ METADATA_KEY = "provenance"
 NUMBERS = ("audio", "visual", "labels")
 TEXTS = ("clip_ids", "splits", "classes")
 NO_LABEL = -1
+
+
+def label_names(labels: NDArray[np.int64], classes: Sequence[str]) -> list[str]:
+    """Return the name of each clip's class; it is empty where the class is not known.
+
+    Args:
+        labels: (n,) places in ``classes``, or ``NO_LABEL``.
+        classes: names of the classes.
+
+    Example:
+        >>> label_names(np.array([1, NO_LABEL, 0]), ["cat", "dog"])
+        ['dog', '', 'cat']
+    """
+    return ["" if label == NO_LABEL else classes[label] for label in labels.tolist()]
 
 
 @dataclass(frozen=True, kw_only=True)

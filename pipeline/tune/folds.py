@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from pipeline.errors import DataError
 from pipeline.formats.clips import Clip
-from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.feature_table import FeatureTable, label_names
 from pipeline.groups import groups_of, row_hashes
 
 N_COMPONENTS = 5  # that k-means sees
@@ -172,7 +172,7 @@ def _draws(table: FeatureTable, usable: Integers, groups: Integers, n_folds: int
     labels = table.labels[usable]
     classes, sizes = np.unique(np.unique(np.column_stack([labels, groups]), axis=0)[:, 0], return_counts=True)
     if sizes.min() < n_folds:
-        smallest = table.classes[classes[sizes.argmin()]]
+        (smallest,) = label_names(classes[[sizes.argmin()]], table.classes)
         raise DataError(
             f"class {smallest!r} has {sizes.min()} clips that are not test and share no sound or picture; expected at "
             f"least {n_folds}, one a fold"

@@ -10,7 +10,7 @@ from pipeline.dataset.splits import assign_splits
 from pipeline.dataset.windows import WindowedParams
 from pipeline.errors import ParamsError
 from pipeline.formats.clips import Clip, read_clips, write_clips
-from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.feature_table import FeatureTable, label_names
 from pipeline.settings.params import load_params
 from pipeline.tune.trials import Budget
 
@@ -101,7 +101,7 @@ def _of_run(file: Path) -> tuple[FeatureTable, list[Clip]]:
     table = FeatureTable.load(file)
     if (beside := file.with_name("clips.csv")).is_file():
         return table, read_clips(beside)
-    labels = [table.classes[label] for label in table.labels.tolist()]
+    labels = label_names(table.labels, table.classes)
     rows = zip(table.clip_ids, labels, table.splits, strict=True)
     return table, [Clip(clip_id=clip_id, path="", label=label, split=split) for clip_id, label, split in rows]
 

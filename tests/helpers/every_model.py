@@ -23,7 +23,8 @@ TAKING_INPUTS = [name for name in model_names() if "inputs" in model_module(name
 PREPARED = [name + inputs for name in TAKING_INPUTS for inputs in (WHITENED, UNIT)]
 
 each_model = pytest.mark.parametrize("name", model_names())
-each_model_and_input = pytest.mark.parametrize("name", [*model_names(), *PREPARED])
+EVERY_INPUT = [*model_names(), *PREPARED]
+each_model_and_input = pytest.mark.parametrize("name", EVERY_INPUT)
 each_modality = pytest.mark.parametrize("modality", MODALITIES)
 
 

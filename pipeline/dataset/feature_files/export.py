@@ -21,7 +21,7 @@ from pipeline.errors import DataError
 from pipeline.features.clip_windows import read_clip_vectors
 from pipeline.formats.clips import Clip, read_clips
 from pipeline.formats.embeddings import EmbeddedClips, write_arrays
-from pipeline.formats.feature_table import TEXTS, FeatureTable
+from pipeline.formats.feature_table import TEXTS, FeatureTable, label_names
 from pipeline.formats.files import adding_files
 from pipeline.formats.shards import SHARDS, Arrays
 from pipeline.formats.texts import pack_texts
@@ -66,14 +66,15 @@ def export_run(
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(out))
     table, windows = FeatureTable.load(features), windows_beside(features)
-    embedded = [name for name in models if (embeddings / f"{name}.npz").exists()]
+    files = {name: embeddings / f"{name}.npz" for name in models}
+    embedded = [name for name, file in files.items() if file.exists() and len(EmbeddedClips.load(file).audio)]
     networks = [name for name in sorted(table.provenance) if has_shards(features.with_name(name))]
     with adding_files(out) as folder:
         write_schema_a(table, folder / "features.h5")
         write_npz(table, folder / "features.npz")
         write_parquet(table, folder / "features.parquet")
         for name in embedded:
-            write_embeddings_parquet(embeddings / f"{name}.npz", folder / f"{name}.parquet", seeds)
+            write_embeddings_parquet(files[name], folder / f"{name}.parquet", seeds)
         for name in networks:
             write_vectors_parquet(table, features.with_name(name), folder / f"{name}{VECTORS}", windows)
         (folder / CARD).write_text(card_text(table, embedded, networks, seeds), encoding="utf-8")
@@ -126,7 +127,7 @@ def write_parquet(table: FeatureTable, path: AnyPath) -> None:
     """Write a row a clip: clip_id, label, split, audio and visual; the facts stand in the schema's metadata."""
     columns = {
         "clip_id": pa.array(table.clip_ids),
-        "label": pa.array([table.classes[label] for label in table.labels]),
+        "label": pa.array(label_names(table.labels, table.classes)),
         "split": pa.array(table.splits),
         "audio": _vectors(table.audio),
         "visual": _vectors(table.visual),
@@ -152,7 +153,7 @@ def write_embeddings_parquet(npz: AnyPath, path: AnyPath, seeds: Seeds = "first"
     columns = {"seed": pa.array(np.repeat(np.arange(n_seeds), n_clips))} if seeds == "all" else {}
     texts = {
         "clip_id": clips.clip_ids,
-        "label": [clips.classes[label] for label in clips.labels.tolist()],
+        "label": label_names(clips.labels, clips.classes),
         "split": clips.splits,
     }
     columns |= {name: pa.array([*values] * n_seeds, pa.string()) for name, values in texts.items()}
@@ -185,9 +186,10 @@ def write_vectors_parquet(
     Raises:
         DataError: the shards are damaged, or a clip of the table is not in them.
     """
+    names = label_names(table.labels, table.classes)
     texts = {
-        clip_id: {"clip_id": clip_id, "label": table.classes[label], "split": split}
-        for clip_id, label, split in zip(table.clip_ids, table.labels.tolist(), table.splits, strict=True)
+        clip_id: {"clip_id": clip_id, "label": label, "split": split}
+        for clip_id, label, split in zip(table.clip_ids, names, table.splits, strict=True)
     }
     left = set(texts)
     clips = [windows.get(name) or Clip(clip_id=name, path="", label="") for name in table.clip_ids]

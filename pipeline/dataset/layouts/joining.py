@@ -54,7 +54,7 @@ def _opened(data: bytes) -> InputContainer:
     return av.open(io.BytesIO(data), "r", options=options, metadata_errors="ignore")
 
 
-def _packets(stream: Any, target: Any) -> Iterator[av.Packet[Any]]:  # noqa: ANN401 - of sound or of pictures
+def _packets(stream: Any, target: Any) -> Iterator[av.Packet[Any]]:  # noqa: ANN401 - PyAV types streams of sound and of pictures apart
     """The packets of a stream as those of another one, their times from its start on."""
     start, rate = stream.start_time or 0, stream.average_rate if stream.type == "video" else None
     for packet in _with_times(stream):
@@ -64,7 +64,7 @@ def _packets(stream: Any, target: Any) -> Iterator[av.Packet[Any]]:  # noqa: ANN
         yield packet
 
 
-def _with_times(stream: Any) -> Iterator[Any]:  # noqa: ANN401 - as above
+def _with_times(stream: Any) -> Iterator[Any]:  # noqa: ANN401 - of either kind, as in `_packets`
     """The packets of a stream with both times: Matroska does not say when the first ones are to be decoded."""
     early: list[Any] = []
     for packet in stream.container.demux(stream):

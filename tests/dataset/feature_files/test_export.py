@@ -188,6 +188,24 @@ def test_a_run_is_exported_with_the_models_that_are_trained_and_have_embeddings(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "data"]
 
 
+def test_clips_without_a_label_have_none_in_any_file_and_models_that_were_left_out_are_not_there(
+    tmp_path: Path,
+) -> None:
+    data, out, table = made_run(tmp_path), tmp_path / "out", named_table()
+    labels = np.where(np.arange(12) % 2, -1, table.labels)
+    replace(table, labels=labels).save(data / "features.safetensors")
+    some = replace(embeddings(data / "embeddings" / "cca.npz"), labels=np.array([1, -1, 0]))
+    some.save(data / "embeddings" / "cca.npz")
+    replace(some, audio=some.audio[:0, :, :0], visual=some.visual[:0, :, :0]).save(data / "embeddings" / "dcca.npz")
+    done = export_run(data / "features.safetensors", data / "embeddings", ["cca", "dcca"], out)
+    assert done.models == ["cca"]
+    named = dict(zip(table.clip_ids, ["" if label < 0 else table.classes[label] for label in labels], strict=True))
+    for name in ("features", "vggish_vectors"):
+        rows = pq.read_table(out / f"{name}.parquet").to_pylist()
+        assert {row["clip_id"]: row["label"] for row in rows} == named
+    assert pq.read_table(out / "cca.parquet")["label"].to_pylist() == ["y", "", "x"]
+
+
 def test_the_card_names_every_file_and_what_it_says_is_so(tmp_path: Path) -> None:
     data, out = made_run(tmp_path), tmp_path / "out"
     export_run(data / "features.safetensors", data / "embeddings", ["cca"], out)
