@@ -27,13 +27,8 @@ def names(requirements: list[str]) -> set[str]:
 
 
 ALWAYS = names(PROJECT["dependencies"])
-ON_DEMAND = names(
-    [
-        each
-        for name in ("ray", "tfhub", "hub", "search", "speech", "faces", "tune")
-        for each in PROJECT["optional-dependencies"][name]
-    ]
-)
+EXTRAS = PROJECT["optional-dependencies"]
+ON_DEMAND = names([each for extra in EXTRAS.keys() - {"test"} for each in EXTRAS[extra]])
 
 
 def imported() -> set[str]:
