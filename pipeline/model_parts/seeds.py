@@ -39,8 +39,8 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: AnyPath)
     out = Path(out)
     train, validation = Pairs(*table.rows("train")), Pairs(*table.rows("validation"))
     layout: type[Model] = model_module(name).Model
-    if layout.learns_from == "labels" and not len(train.labelled().labels):
-        _leave_out(name, out)
+    if why := why_left_out(layout, train.labels):
+        _leave_out(name, why, out)
         return
     history: History = []
     with distributed.joined():
@@ -53,6 +53,17 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: AnyPath)
         if distributed.rank() == 0:
             _write_history(out / "history.csv", history)
             write_provenance(out, {"device": getattr(model, "device", CLOSED_FORM_DEVICE)})
+
+
+def why_left_out(layout: type[Model], labels: NDArray[np.int64]) -> str:
+    """Return in words why a model is not fitted on clips with these labels; empty where it is.
+
+    Args:
+        layout: of the model.
+        labels: (n,) of the train clips, -1 for none.
+    """
+    needs_labels = layout.learns_from == "labels" and (labels < 0).all()
+    return "it learns from labels, and no train clip has one" if needs_labels else ""
 
 
 def is_left_out(folder: AnyPath) -> bool:
@@ -96,9 +107,8 @@ def embed_table(models: Iterable[Model], table: FeatureTable) -> tuple[NDArray[n
     return np.stack(audio), np.stack(visual)
 
 
-def _leave_out(name: str, out: Path) -> None:
+def _leave_out(name: str, why: str, out: Path) -> None:
     """Say that a model is not fitted, and write the folder that says so."""
-    why = "it learns from labels, and no train clip has one"
     out.mkdir(parents=True, exist_ok=True)
     _write_history(out / "history.csv", [])
     write_provenance(out, {LEFT_OUT: why})
