@@ -156,7 +156,7 @@ def test_a_file_without_embeddings_is_refused(kind: str, tmp_path: Path) -> None
         np.savez(tmp_path / "x.npz", audio=np.array([{}]) if kind == "a pickle" else np.ones(3))
     if kind == "half a file":
         (tmp_path / "x.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:100])
-    with pytest.raises(DataError, match=r"x\.npz: .*; expected embeddings that the stage `embed` wrote"):
+    with pytest.raises(DataError, match=r"x\.npz: .*; expected embeddings that the stage `train` wrote"):
         write_embeddings_parquet(tmp_path / "x.npz", tmp_path / "x.parquet")
 
 
