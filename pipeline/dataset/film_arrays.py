@@ -47,6 +47,9 @@ def film_arrays(
         clips: with hashes.
         timeout_seconds: what one file may take.
         limits: what a file may ask for.
+
+    Returns:
+        What the function returned, such as ``seconds`` (n,).
     """
     by_id = {clip.clip_id: clip for clip in clips}
     cache = ClipCache(cache_folder() / "clips" / name, fingerprint({}, modules))
