@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.dataset.demo.labels import some_of
 from pipeline.errors import PipelineError
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.files import file_sha256, write_atomically
@@ -118,14 +119,7 @@ def with_labels(train: Pairs, labelled: float, wrong: float, seed: int) -> Pairs
         wrong: share of these whose label is drawn anew from all classes.
         seed: of the draw.
     """
-    rng = np.random.default_rng([seed, 1])
-    labels = np.full(len(train.labels), -1)
-    for label in np.unique(train.labels):
-        rows = rng.permutation(np.flatnonzero(train.labels == label))
-        labels[rows[: max(1, round(labelled * len(rows)))]] = label
-    known = np.flatnonzero(labels >= 0)
-    redrawn = rng.permutation(known)[: round(wrong * len(known))]
-    labels[redrawn] = rng.choice(np.unique(train.labels), len(redrawn))
+    labels = some_of(train.labels, labelled, wrong, np.random.default_rng([seed, 1]))
     return train._replace(labels=labels)
 
 
