@@ -12,6 +12,7 @@ from pipeline.settings.params import StageParams
 
 Subspaces = tuple[Sequence[Tensor], Sequence[Tensor]]
 SHARES = sorted((step / 100 for step in range(101)), key=lambda share: abs(share - 0.5))
+_DECIMALS = 9  # of a likelihood: below that, sums of another order differ
 _SMALLEST = 1e-12  # keeps the logarithm of a probability of 0 finite
 
 
@@ -65,10 +66,7 @@ def share_by_agreement(audio: Subspaces, visual: Subspaces) -> float:
     of_heads = ([a @ v.T for a, v in zip(*views, strict=True)] for views in zip(audio, visual, strict=True))
     similarities = torch.stack([torch.stack(heads).mean(dim=0) for heads in of_heads]).double()  # (2, n, n)
     own, of_all = similarities.diagonal(dim1=1, dim2=2), [similarities.mean(dim=way) for way in (1, 2)]  # (2, n) each
-
-    def likelihood(share: float) -> float:
-        weights = own.new_tensor([share, 1 - share])
-        log_own, *log_all = ((weights @ of).clamp(min=_SMALLEST).log() for of in (own, *of_all))
-        return float((2 * log_own - sum(log_all)).mean())
-
-    return max(SHARES, key=likelihood)
+    weights = own.new_tensor([[share, 1 - share] for share in SHARES])  # (n_shares, 2)
+    log_own, *log_all = ((weights @ of).clamp(min=_SMALLEST).log().mean(dim=1) for of in (own, *of_all))
+    likelihoods = (2 * log_own - sum(log_all)).cpu().numpy().round(_DECIMALS)
+    return SHARES[int(likelihoods.argmax())]

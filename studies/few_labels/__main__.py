@@ -51,8 +51,8 @@ def _draws(arguments: argparse.Namespace, files: list[str]) -> Iterator[Draw]:
     """All draws of a seed before those of the next, so that a run that is stopped has whole seeds."""
     hard, easy = (product([name], of) for name, of in ((MADE_HARD, arguments.shared), (MADE, arguments.made)))
     data = [*hard, *product(files, [None]), *easy]
-    for seed, (name, shared), of in product(arguments.seeds, data, LABELS):
-        yield Draw(name, shared, *of, seed)
+    for seed, (name, shared), (labelled, wrong) in product(arguments.seeds, data, LABELS):
+        yield Draw(name, shared, labelled, wrong, seed)
 
 
 def _order(draw: Draw) -> tuple[str, float, float, float]:

@@ -61,7 +61,7 @@ def tables(found: Mapping[Draw, OfForms], groups: Mapping[str, Groups]) -> Itera
     yield ""
     yield from _head([f"{FORMS[form]}, less {_named(others)}" for form, others in MARGINS])
     for condition, draws in of_conditions.items():
-        yield _row(condition, [margin(draws, *pair, groups.get(condition.data)) for pair in MARGINS])
+        yield _row(condition, [margin(draws, form, others, groups.get(condition.data)) for form, others in MARGINS])
     yield ""
     yield from _head([f"share, {FORMS[form]}" for form in forms if form.endswith("by_agreement")] + ["partner, pairs"])
     for condition, draws in of_conditions.items():

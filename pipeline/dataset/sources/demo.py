@@ -100,8 +100,8 @@ def find_clips(params: DatasetParams) -> Found:
     fewer_labels = demo.labelled_fraction < 1 or demo.wrong_labels > 0
     if fewer_labels and params.labels != LABELS_OF_SOURCE:
         raise ParamsError(
-            f"dataset.labels={params.labels} replaces labels; demo.labelled_fraction={demo.labelled_fraction:g} and"
-            f" demo.wrong_labels={demo.wrong_labels:g}; expected {LABELS_OF_SOURCE}, or 1 and 0"
+            f"dataset.labels={params.labels} with demo.labelled_fraction={demo.labelled_fraction:g} and "
+            f"demo.wrong_labels={demo.wrong_labels:g}, which it undoes; expected {LABELS_OF_SOURCE}, or 1 and 0"
         )
     facts = demo.model_dump(exclude={"labelled_fraction", "wrong_labels"})  # which change no file
     folder = cache_folder() / "demo" / fingerprint(facts, [__name__])

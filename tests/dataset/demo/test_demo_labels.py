@@ -82,6 +82,6 @@ def test_hidden_labels_change_no_split_and_draw_no_film_again(found: Any, monkey
 
 @pytest.mark.parametrize("changes", [{"labelled_fraction": 0.5}, {"wrong_labels": 0.1}])
 def test_labels_that_another_setting_replaces_are_not_hidden(found: Any, changes: dict[str, float]) -> None:  # noqa: ANN401
-    message = r"dataset.labels=none replaces labels, of which demo.labelled_fraction=.* expected folders, or 1 and 0"
+    message = r"dataset.labels=none with demo.labelled_fraction=.*, which it undoes; expected folders, or 1 and 0"
     with pytest.raises(ParamsError, match=message):
         found(labels="none", **changes)
