@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from studies.comparison.pictures import panels_of, write_png
 from studies.few_labels.draws import Draw
 from studies.few_labels.fits import FORMS, OfForms
-from studies.few_labels.tables import Condition, by_condition, mean_map
+from studies.few_labels.tables import LabelCase, by_condition, mean_map
 
 SHOWN = ("pairs", "labels", "one", "explicit", "dual", "apart_by_agreement")
 DASHED = ("dual", "apart_by_agreement")  # the forms of two subspaces
@@ -34,7 +34,7 @@ def draw_curves(path: Path, found: Mapping[Draw, OfForms]) -> None:
     write_png(path, figure)
 
 
-def _panel(axes: Axes, means: Mapping[Condition, Mapping[str, float]]) -> None:
+def _panel(axes: Axes, means: Mapping[LabelCase, Mapping[str, float]]) -> None:
     """A line a form for each share of redrawn labels; the least labels stand on the left."""
     ordered = sorted(means, key=lambda condition: (condition.wrong, condition.labelled))
     places = {condition: place for place, condition in enumerate(ordered)}

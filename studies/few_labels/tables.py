@@ -15,7 +15,7 @@ SINGLE = ("pairs", "labels")
 MARGINS = (("dual", SINGLE), ("apart_by_agreement", SINGLE), ("apart_by_agreement", ("one",)), ("one", SINGLE))
 
 
-class Condition(NamedTuple):
+class LabelCase(NamedTuple):
     """A row of the tables: all that a draw is, but its seed."""
 
     data: str
@@ -29,15 +29,15 @@ class Condition(NamedTuple):
         return [self.data, shared, f"{100 * self.labelled:g} %", f"{100 * self.wrong:g} %"]
 
 
-def by_condition(found: Mapping[Draw, OfForms]) -> dict[Condition, list[OfForms]]:
+def by_condition(found: Mapping[Draw, OfForms]) -> dict[LabelCase, list[OfForms]]:
     """Return what the draws of each condition got.
 
     Args:
         found: of each draw what each form got.
     """
-    grouped: dict[Condition, list[OfForms]] = {}
+    grouped: dict[LabelCase, list[OfForms]] = {}
     for draw, of_forms in found.items():
-        grouped.setdefault(Condition(*draw[:-1]), []).append(of_forms)
+        grouped.setdefault(LabelCase(*draw[:-1]), []).append(of_forms)
     return grouped
 
 
@@ -55,9 +55,10 @@ def tables(found: Mapping[Draw, OfForms], groups: Mapping[str, Groups]) -> Itera
     """
     of_conditions = by_condition(found)
     forms = [form for form in FORMS if any(form in of for of in found.values())]
-    yield from _head([FORMS[form] for form in forms])
+    yield from _head(["draws", *(FORMS[form] for form in forms)])
     for condition, draws in of_conditions.items():
-        yield _row(condition, [f"{mean_map(draws, form):.3f}" if form in draws[0] else "" for form in forms])
+        maps = [f"{mean_map(draws, form):.3f}" if form in draws[0] else "" for form in forms]
+        yield _row(condition, [str(len(draws)), *maps])
     yield ""
     yield from _head([f"{FORMS[form]}, less {_named(others)}" for form, others in MARGINS])
     for condition, draws in of_conditions.items():
@@ -106,6 +107,6 @@ def _head(columns: Sequence[Any]) -> Iterator[str]:
     yield f"|{'---|' * 4}{'---:|' * len(columns)}"
 
 
-def _row(condition: Condition, cells: Sequence[str]) -> str:
+def _row(condition: LabelCase, cells: Sequence[str]) -> str:
     """A row of a table."""
     return f"| {' | '.join([*condition.cells(), *cells])} |"

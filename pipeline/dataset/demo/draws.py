@@ -17,7 +17,7 @@ _NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 class Draws(np.random.Generator):
-    """A stream of draws, of which those with a name are partly the same for sound and picture.
+    """A stream of draws, some of them shared in part by sound and picture.
 
     A named draw is the mean of its own normal score and of the common one, weighted so that it has the distribution
     that it has by itself. Where nothing is shared, the stream is that of ``numpy.random.default_rng``.
@@ -42,7 +42,7 @@ class Draws(np.random.Generator):
         return cls(np.random.PCG64(seed), common, shared)
 
     def apart(self) -> "Draws":
-        """Return the same stream, of which nothing is shared."""
+        """Return this stream without anything shared."""
         return Draws(self.bit_generator)
 
     def named_uniform(self, name: str, low: float, high: float) -> float:

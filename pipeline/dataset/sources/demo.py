@@ -33,7 +33,7 @@ from pipeline.settings.progress import track
 CLASS_NAMES = tuple(SOUNDS)
 MARGIN_FRACTION = 0.04
 STREAMS = ("time", "sound", "picture", "common", "labels")
-Part = Annotated[float, Field(ge=0, le=1)]
+UnitFraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class DemoParams(StageParams):
@@ -53,10 +53,10 @@ class DemoParams(StageParams):
     picture_size: Annotated[int, Field(ge=32, multiple_of=2)]
     frames_per_second: PositiveInt
     sample_rate: Annotated[int, Field(ge=16000)]
-    difficulty: Part
-    shared_within_class: Part
-    labelled_fraction: Part
-    wrong_labels: Part
+    difficulty: UnitFraction
+    shared_within_class: UnitFraction
+    labelled_fraction: UnitFraction
+    wrong_labels: UnitFraction
 
     @model_validator(mode="after")
     def _lengths_are_ordered(self) -> Self:
