@@ -36,8 +36,8 @@ SEARCH: SearchSpace = {
 }
 AGREEMENTS = ("agreement", "agreement_of_pairs")
 PROBABLE_FORMS = tuple(f"correlation={form} and discriminative=cross_entropy" for form in AGREEMENTS)
-Half = Literal["audio", "visual"]
-MODALITIES: tuple[Half, Half] = ("audio", "visual")
+ModalityName = Literal["audio", "visual"]
+MODALITIES: tuple[ModalityName, ModalityName] = ("audio", "visual")
 
 
 class Params(DeepParams, BranchParams, FusionParams):
@@ -257,7 +257,7 @@ class DualSubspaceNetwork(Network):
         """Return (n, k) joint embeddings of (n, visual width) features."""
         return self._joint(self.visual, visual, "visual")
 
-    def _joint(self, encoder: DualEncoder, features: Tensor, modality: Half) -> Tensor:
+    def _joint(self, encoder: DualEncoder, features: Tensor, modality: ModalityName) -> Tensor:
         """The joint embeddings of one modality's features."""
         if self.params.fusion in ("weighted", "by_agreement"):
             share = self.params.explicit_share if self.params.fusion == "weighted" else self.share.item()
@@ -274,7 +274,7 @@ class DualSubspaceNetwork(Network):
         heads = [functional.normalize(head) for branch in branches for head in self._heads(branch)]
         return torch.cat(heads, dim=1) / math.sqrt(self.params.n_heads)
 
-    def _similar(self, encoder: DualEncoder, features: Tensor, modality: Half) -> Subspaces:
+    def _similar(self, encoder: DualEncoder, features: Tensor, modality: ModalityName) -> Subspaces:
         """Explicit and implicit heads whose cosines are the similarities; without classes there is no implicit one."""
         explicit, implicit = map(self._heads, encoder(features))
         if self.params.correlation in AGREEMENTS:

@@ -9,24 +9,12 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from pipeline.model_parts.base import Pairs
-from pipeline.models.dual_subspace import Params
-from pipeline.settings.params import load_params
 from studies.few_labels import fits
 from studies.few_labels.draws import Draw
 from studies.few_labels.fits import FORMS, pseudo_labelled, scores, scores_of
-from tests.helpers.dual_subspace import TEST, TRAIN, VALIDATION
+from tests.helpers.dual_subspace import TEST
 
 DRAW = Draw("made", 0.5, 0.5, 0.0, 0)
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Models of one epoch, on few clips."""
-    quick_params = load_params("model", Params).model_copy(update={"epochs": 1, "hidden_width": 8})
-    splits = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
-    monkeypatch.setattr(fits, "load_params", lambda *_: quick_params)
-    monkeypatch.setattr(fits, "splits_of", lambda *_: splits)
-    monkeypatch.setattr(fits, "_code", lambda: "code")
 
 
 @pytest.mark.usefixtures("quick")
