@@ -74,7 +74,7 @@ def tables(found: Mapping[Draw, OfForms], groups: Mapping[str, Groups]) -> Itera
 def margin(draws: Sequence[OfForms], form: str, others: Sequence[str], groups: Groups | None) -> str:
     """Return a lead in points of MAP over the best of other forms, with its standard error where one can be seen.
 
-    The standard error is over draws where each has clips of its own, else over groups of test clips.
+    The standard error is over the draws, and where these share their test clips over groups of them too.
 
     Args:
         draws: of one condition.
@@ -84,11 +84,13 @@ def margin(draws: Sequence[OfForms], form: str, others: Sequence[str], groups: G
     """
     other = max(others, key=lambda name: mean_map(draws, name))
     leads = np.array([np.subtract(of[form].precisions, of[other].precisions) for of in draws])  # (n_draws, n_clips)
-    if groups is None:
-        error = leads.mean(axis=1).std(ddof=1) / math.sqrt(len(leads)) if len(leads) > 1 else math.nan
-    else:
-        error = float(standard_error(leads.mean(axis=0), np.full(leads.shape[1], 1 / leads.shape[1]), groups))
-    return _points(leads, error)
+    errors = []
+    if len(leads) > 1:
+        errors.append(leads.mean(axis=1).std(ddof=1) / math.sqrt(len(leads)))
+    if groups is not None:
+        weights = np.full(leads.shape[1], 1 / leads.shape[1])
+        errors.append(float(standard_error(leads.mean(axis=0), weights, groups)))
+    return _points(leads, math.hypot(*errors) if errors else math.nan)
 
 
 def _points(leads: NDArray[np.float64], error: float) -> str:
