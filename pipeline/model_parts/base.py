@@ -61,7 +61,8 @@ class Model(Protocol):
     def fit(self, train: Pairs, validation: Pairs) -> History:
         """Return the history of learning from ``train``; ``validation`` may only choose between epochs.
 
-        Both are pairs of (n, audio width) and (n, visual width) features.
+        Its pairs, without their labels, may also weigh the parts of a fusion. Both are pairs of (n, audio width) and
+        (n, visual width) features.
         """
         ...
 

@@ -53,6 +53,8 @@ class Network(nn.Module, ABC):
         sizes: audio width, visual width and number of classes, kept with the weights so that ``load`` can lay the
             network out again.
         n_epochs_done: finished epochs, for weights that change in the course of the training.
+        held_out: audio and visual features (n, width) of validation pairs, a thousand at most, for a fusion that
+            weighs its parts by them.
         remedy: what to change where training has collapsed a branch.
     """
 
@@ -61,6 +63,7 @@ class Network(nn.Module, ABC):
     audio: FeatureEncoder
     visual: FeatureEncoder
     sizes: Tensor
+    held_out: tuple[Tensor, Tensor]
 
     def __init__(self, audio_width: int, visual_width: int, n_classes: int) -> None:
         """Note the sizes; a subclass takes its ``Params`` as a fourth argument and lays out the layers."""
@@ -154,6 +157,7 @@ class DeepModel:
         network = self._new_network([audio.shape[1], visual.shape[1], labels_onehot.shape[1]])
         prepared = network.prepare(audio, visual, labels_onehot)
         self._network = network
+        network.held_out = self._on_device(_some(validation, self._seed))[:2]
         with torch.inference_mode():
             before = network.eval().extents(audio, visual)
         watched = validation if self._params.patience is not None else _some(validation, self._seed)

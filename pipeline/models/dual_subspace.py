@@ -6,10 +6,10 @@ choices, and docs/models.md says which ones go beyond them.
 
 import math
 from functools import partial
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,6 +18,7 @@ from pipeline.errors import DataError
 from pipeline.model_parts import losses
 from pipeline.model_parts.cca_layer import CcaLayer
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network, class_numbers
+from pipeline.model_parts.fusion import FusionParams, Subspaces, share_by_agreement, side_by_side
 from pipeline.model_parts.layers import HIDDEN_SEARCH, Branch, BranchParams, FeatureEncoder, agreeing, branch_of_heads
 from pipeline.model_parts.search_space import SearchSpace
 
@@ -33,16 +34,20 @@ SEARCH: SearchSpace = {
     "implicit_width": [16, 32, 64, 128],
     "explicit_share": ("uniform", 0.0, 1.0),
 }
+AGREEMENTS = ("agreement", "agreement_of_pairs")
+PROBABLE_FORMS = tuple(f"correlation={form} and discriminative=cross_entropy" for form in AGREEMENTS)
+ModalityName = Literal["audio", "visual"]
+MODALITIES: tuple[ModalityName, ModalityName] = ("audio", "visual")
 
 
-class Params(DeepParams, BranchParams):
+class Params(DeepParams, BranchParams, FusionParams):
     """Section ``model`` of params.yaml.
 
     Attributes:
         lambda_corr: weight of the correlation loss, which ties the explicit embeddings of a clip.
         lambda_disc: weight of the discriminative loss, which ties implicit embeddings to labels.
         lambda_constraint: weight of the constraint loss, which keeps the two embeddings of an input apart.
-        correlation: form of the correlation loss.
+        correlation: form of the correlation loss; ``agreement_of_pairs`` looks at no label.
         correlation_ridge: of the form ``cca``, relative to the mean variance; the other forms have none.
         discriminative: form of the discriminative loss.
         n_subspaces: 2, or 1 as a control: one branch a modality, the explicit one, that both losses train. There is
@@ -51,18 +56,12 @@ class Params(DeepParams, BranchParams):
         implicit_branch: likewise of an implicit branch; branches of different kind err differently.
         explicit_width: outputs of an explicit branch; for ``agreement``, its latent states.
         implicit_width: outputs of an implicit branch.
-        fusion: what makes the joint embedding of both: CCA on the pairs, or on all pairs of one class, of the
-            concatenation; the concatenation alone; or one in which each subspace keeps its own similarity, weighted.
-        fusion_components: width of the joint embedding of a CCA, for ``cca`` at most both embeddings' width together;
-            ``cluster_cca`` has at most n_classes - 1.
-        fusion_ridge: relative to the mean variance.
-        explicit_share: weight of the explicit subspace in the fusion ``weighted``; the implicit one has the rest.
     """
 
     lambda_corr: NonNegativeFloat
     lambda_disc: NonNegativeFloat
     lambda_constraint: NonNegativeFloat
-    correlation: Literal["pairwise", "likelihood", "cca", "agreement"]
+    correlation: Literal["pairwise", "likelihood", "cca", "agreement", "agreement_of_pairs"]
     correlation_ridge: PositiveFloat
     discriminative: Literal["label_distance", "cross_entropy"]
     n_subspaces: Literal[1, 2]
@@ -70,10 +69,6 @@ class Params(DeepParams, BranchParams):
     implicit_branch: Branch
     explicit_width: PositiveInt
     implicit_width: PositiveInt
-    fusion: Literal["cca", "cluster_cca", "weighted", "none"]
-    fusion_components: PositiveInt
-    fusion_ridge: NonNegativeFloat
-    explicit_share: Annotated[float, Field(ge=0, le=1)]
 
     @model_validator(mode="after")
     def _something_is_learnt(self) -> Self:
@@ -101,11 +96,18 @@ class Params(DeepParams, BranchParams):
         return self
 
     @model_validator(mode="after")
+    def _agreement_is_of_probabilities(self) -> Self:
+        forms = f"correlation={self.correlation} and discriminative={self.discriminative}"
+        if self.fusion == "by_agreement" and forms not in PROBABLE_FORMS:
+            raise ValueError(f"fusion=by_agreement with {forms}; expected {' or '.join(PROBABLE_FORMS)}")
+        return self
+
+    @model_validator(mode="after")
     def _one_subspace_is_whole(self) -> Self:
-        if self.n_subspaces == 1 and (self.lambda_constraint > 0 or self.fusion not in ("weighted", "none")):
+        if self.n_subspaces == 1 and (self.lambda_constraint > 0 or self.fusion in ("cca", "cluster_cca")):
             raise ValueError(
                 f"n_subspaces=1 with lambda_constraint={self.lambda_constraint:g} and fusion={self.fusion!r}; "
-                "expected lambda_constraint=0, and fusion 'weighted' or 'none'"
+                "expected lambda_constraint=0, and fusion 'weighted', 'by_agreement' or 'none'"
             )
         return self
 
@@ -139,6 +141,7 @@ class DualSubspaceNetwork(Network):
 
     audio: DualEncoder
     visual: DualEncoder
+    share: Tensor
     remedy = "correlation: likelihood, cca or agreement (pairwise has no scale), or a lower dropout or learning_rate"
 
     def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: Params) -> None:
@@ -154,6 +157,8 @@ class DualSubspaceNetwork(Network):
             width = params.joint_width if n_classes else params.n_heads * params.explicit_width
             n_most = max(n_classes - 1, 1) if params.fusion == "cluster_cca" else width
             self.cca = CcaLayer(width, min(params.fusion_components, n_most), torch.float64)
+        if params.fusion == "by_agreement":
+            self.register_buffer("share", torch.tensor(params.explicit_share, dtype=torch.float64))
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
         """Prepare all train features (n, width), and note the classes of their rows.
@@ -213,8 +218,9 @@ class DualSubspaceNetwork(Network):
             return losses.pairwise_correlation_loss(audio, visual)
         if self.params.correlation == "likelihood":
             return losses.likelihood_loss(audio, visual, labels_onehot)
-        if self.params.correlation == "agreement":
-            return losses.agreement_loss(audio, visual, labels_onehot)
+        if self.params.correlation in AGREEMENTS:
+            looked_at = labels_onehot if self.params.correlation == "agreement" else torch.zeros_like(labels_onehot)
+            return losses.agreement_loss(audio, visual, looked_at)
         return losses.cca_loss(audio, visual, self.params.explicit_width, self.params.correlation_ridge)
 
     def _discriminative(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor, classes: Tensor) -> Tensor:
@@ -225,8 +231,11 @@ class DualSubspaceNetwork(Network):
         return of_audio + functional.cross_entropy(functional.linear(visual, classes), labels_onehot)
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
-        """Fit the linear CCA on the concatenations of all train rows (n, width), if it is what fuses."""
+        """Fit what fuses: the linear CCA on the concatenations of all train rows (n, width), or the share."""
         super().finish_epoch(audio, visual)
+        if self.params.fusion == "by_agreement" and self.classifiers:
+            encoders = zip((self.audio, self.visual), self.held_out, MODALITIES, strict=True)
+            self.share.fill_(share_by_agreement(*(self._similar(*of_modality) for of_modality in encoders)))
         if (params := self.params).fusion not in ("cca", "cluster_cca"):
             return
         x, y = (self._concatenation(*view).cpu().numpy() for view in ((self.audio, audio), (self.visual, visual)))
@@ -248,10 +257,11 @@ class DualSubspaceNetwork(Network):
         """Return (n, k) joint embeddings of (n, visual width) features."""
         return self._joint(self.visual, visual, "visual")
 
-    def _joint(self, encoder: DualEncoder, features: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
+    def _joint(self, encoder: DualEncoder, features: Tensor, modality: ModalityName) -> Tensor:
         """The joint embeddings of one modality's features."""
-        if self.params.fusion == "weighted":
-            return self._weighted(encoder, features, modality)
+        if self.params.fusion in ("weighted", "by_agreement"):
+            share = self.params.explicit_share if self.params.fusion == "weighted" else self.share.item()
+            return side_by_side(*self._similar(encoder, features, modality), share if self.classifiers else 1.0)
         concatenation = self._concatenation(encoder, features)
         return concatenation if self.params.fusion == "none" else self.cca.variates(concatenation, modality)
 
@@ -264,19 +274,15 @@ class DualSubspaceNetwork(Network):
         heads = [functional.normalize(head) for branch in branches for head in self._heads(branch)]
         return torch.cat(heads, dim=1) / math.sqrt(self.params.n_heads)
 
-    def _weighted(self, encoder: DualEncoder, features: Tensor, modality: Literal["audio", "visual"]) -> Tensor:
-        """Both subspaces as unit rows, so weighted that the cosine is the weighted mean of their similarities."""
+    def _similar(self, encoder: DualEncoder, features: Tensor, modality: ModalityName) -> Subspaces:
+        """Explicit and implicit heads whose cosines are the similarities; without classes there is no implicit one."""
         explicit, implicit = map(self._heads, encoder(features))
-        if self.params.correlation == "agreement":
+        if self.params.correlation in AGREEMENTS:
             explicit = tuple(agreeing(head, modality) for head in explicit)
         if self.params.discriminative == "cross_entropy" and self.classifiers:
             heads = zip(self.classifiers, implicit, strict=True)
             implicit = tuple(agreeing(classifier(head), modality) for classifier, head in heads)
-        share, n_heads = self.params.explicit_share, self.params.n_heads
-        if not self.classifiers:
-            share, implicit = 1.0, ()
-        weighted = [((share / n_heads) ** 0.5, explicit), (((1 - share) / n_heads) ** 0.5, implicit)]
-        return torch.cat([weight * functional.normalize(head) for weight, heads in weighted for head in heads], dim=1)
+        return explicit, implicit if self.classifiers else ()
 
 
 class Model(DeepModel):

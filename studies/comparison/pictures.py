@@ -23,7 +23,7 @@ MARKERS = {"audio": "o", "visual": "^"}
 
 def ablation(path: Path, of_sets: Mapping[str, Mapping[Form, Sequence[MeasuredLine]]]) -> None:
     """Draw the test MAP of each preset with its interval over groups of test clips, a panel a set."""
-    figure, panels = _panels(list(of_sets))
+    figure, panels = panels_of(list(of_sets))
     for axes, of_forms in zip(panels, of_sets.values(), strict=True):
         for offset, form in zip((-0.15, 0.15), PRESET_FORMS, strict=True):
             rows = of_forms[form]
@@ -38,12 +38,12 @@ def ablation(path: Path, of_sets: Mapping[str, Mapping[Form, Sequence[MeasuredLi
     for axes in panels[1:]:
         axes.sharey(panels[0])
     panels[0].legend()
-    _write(path, figure)
+    write_png(path, figure)
 
 
 def correlations(path: Path, of_sets: Mapping[str, Mapping[str, tuple[Array, Array]]]) -> None:
     """Draw the canonical correlations of each model's embeddings on train and on test, a panel a set."""
-    figure, panels = _panels(list(of_sets))
+    figure, panels = panels_of(list(of_sets))
     for axes, of_models in zip(panels, of_sets.values(), strict=True):
         for number, (model, of_splits) in enumerate(of_models.items()):
             for values, line, split in zip(of_splits, ("--", "-"), ("train", "test"), strict=True):
@@ -54,7 +54,7 @@ def correlations(path: Path, of_sets: Mapping[str, Mapping[str, tuple[Array, Arr
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("canonical correlation")
     panels[0].legend(fontsize="small")
-    _write(path, figure)
+    write_png(path, figure)
 
 
 def plane(path: Path, title: str, embeddings: Mapping[str, NDArray[Any]], labels: NDArray[np.int64]) -> None:
@@ -68,7 +68,7 @@ def plane(path: Path, title: str, embeddings: Mapping[str, NDArray[Any]], labels
     """
     unit = {name: rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12) for name, rows in embeddings.items()}
     fitted = PCA(2, svd_solver="full").fit(np.vstack([unit["train_audio"], unit["train_visual"]]))
-    figure, (axes,) = _panels([title])
+    figure, (axes,) = panels_of([title])
     colours = colormaps["tab20" if labels.max() > 9 else "tab10"](labels % 20)
     for modality, marker in MARKERS.items():
         x, y = fitted.transform(unit[f"test_{modality}"]).T
@@ -76,10 +76,10 @@ def plane(path: Path, title: str, embeddings: Mapping[str, NDArray[Any]], labels
     for axis, share in zip((axes.xaxis, axes.yaxis), fitted.explained_variance_ratio_, strict=True):
         axis.set_label_text(f"{share:.0%} of the variance")
     axes.legend()
-    _write(path, figure)
+    write_png(path, figure)
 
 
-def _panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
+def panels_of(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
     """A figure with a panel for each title, side by side."""
     figure = Figure((PANEL_INCHES * len(titles) + 0.6, PANEL_INCHES), layout="constrained")
     panels = list(figure.subplots(1, len(titles), squeeze=False)[0])
@@ -88,7 +88,7 @@ def _panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
     return figure, panels
 
 
-def _write(path: Path, figure: Figure) -> None:
+def write_png(path: Path, figure: Figure) -> None:
     """A PNG file without the name and version of the program that drew it."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=100, metadata={"Software": None})

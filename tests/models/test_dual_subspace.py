@@ -68,6 +68,30 @@ def test_weighted_fusion_of_embeddings_that_are_no_probabilities_takes_the_mean_
     np.testing.assert_allclose(similarity, expected, atol=1e-6)
 
 
+def test_fusion_by_agreement_weighs_by_validation_pairs_and_by_none_of_their_labels(tmp_path: Path) -> None:
+    chosen, shuffled = (Model(params(**PROBABLE | {"fusion": "by_agreement", "epochs": 5}), seed=0) for _ in range(2))
+    chosen.fit(TRAIN, VALIDATION)
+    shuffled.fit(TRAIN, VALIDATION._replace(labels=VALIDATION.labels[::-1].copy()))
+    share = chosen._fitted().share.item()
+    assert share == shuffled._fitted().share.item()
+    assert 0 <= share <= 1
+    fixed = Model(params(**PROBABLE | {"epochs": 5, "explicit_share": share}), seed=0)
+    fixed.fit(TRAIN, VALIDATION)
+    np.testing.assert_array_equal(chosen.embed_audio(TEST.audio), fixed.embed_audio(TEST.audio))
+    chosen.save(tmp_path / "model.safetensors")
+    again = Model.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.embed_visual(TEST.visual), chosen.embed_visual(TEST.visual))
+
+
+def test_agreement_of_pairs_is_agreement_of_clips_without_a_label() -> None:
+    network = untrained(**PROBABLE | {"correlation": "agreement_of_pairs"}, lambda_disc=0, lambda_constraint=0)
+    states = [softmax(network.audio(AUDIO)[0].detach().double().numpy(), axis=1)]
+    states.append(softmax(network.visual(VISUAL)[0].detach().double().numpy(), axis=1))
+    agreement = states[0] @ states[1].T
+    expected = -np.mean([np.log(np.diag(agreement) / agreement.sum(axis=way)).mean() for way in (0, 1)])
+    assert network.loss(AUDIO, VISUAL, ONEHOT).item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_cross_entropy_is_that_of_both_modalities_classes() -> None:
     network = untrained(discriminative="cross_entropy", lambda_corr=0, lambda_constraint=0)
     logits = [network.classifiers[0](view[1]).detach() for view in (network.audio(AUDIO), network.visual(VISUAL))]
@@ -212,11 +236,15 @@ def test_features_of_another_width_are_refused() -> None:
             "n_subspaces: 1",
             "n_subspaces=1 with lambda_constraint=0.1 and fusion='cca'; expected lambda_constraint=0",
         ),
+        (
+            "fusion: by_agreement",
+            "fusion=by_agreement with correlation=pairwise and discriminative=label_distance; expected correlation=",
+        ),
         ("n_subspaces: 3", "model.n_subspaces: Input should be 1 or 2"),
         ("seeds: []", "model.seeds: List should have at least 1 item"),
         ("explicit_share: 1.5", "model.explicit_share: Input should be less than or equal to 1"),
         ("discriminative: none", "model.discriminative: Input should be 'label_distance' or 'cross_entropy'"),
-        ("correlation: cosine", "model.correlation: Input should be 'pairwise', 'likelihood', 'cca' or 'agreement'"),
+        ("correlation: cosine", "model.correlation: Input should be 'pairwise', 'likelihood', 'cca', 'agreement' or"),
     ],
 )
 def test_params_that_no_model_can_have_are_refused(line: str, message: str, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ CHOICES: list[tuple[str, dict[str, Any]]] = [  # beside those of params.yaml
     ("dscmr", {"inputs": "whitened"}),
     ("tnn_c_cca", {"triplets": "hardest"}),
     *(("dual_subspace", {"correlation": form}) for form in ("pairwise", "likelihood", "cca", "agreement")),
-    *(("dual_subspace", {"fusion": form}) for form in ("cca", "cluster_cca", "weighted", "none")),
+    ("dual_subspace", {"correlation": "agreement_of_pairs"}),
+    *(("dual_subspace", {"fusion": form}) for form in ("cca", "cluster_cca", "weighted", "by_agreement", "none")),
     *(("dual_subspace", {"discriminative": form}) for form in ("label_distance", "cross_entropy")),
     *(("dual_subspace", {"implicit_branch": form}) for form in ("perceptron", "fourier")),
 ]

@@ -88,7 +88,7 @@ ELSEWHERE = [
     Elsewhere(".venv/bin/python -m studies.comparison", "takes an hour", "tests/studies/comparison/test_comparison.py"),
     Elsewhere(".venv/bin/python -m studies.tuning", "searches for minutes", "tests/studies/test_tuning.py"),
     Elsewhere(".venv/bin/python -m studies.few_groups", "searches for minutes", "tests/studies/test_few_groups.py"),
-    Elsewhere(".venv/bin/python -m studies.few_labels", "trains for half an hour", "tests/studies/test_few_labels.py"),
+    Elsewhere(".venv/bin/python -m studies.few_labels", "trains for hours", "tests/studies/few_labels/test_command.py"),
     Elsewhere(".venv/bin/python -m studies.ideas", "trains for half an hour", "tests/studies/ideas/test_command.py"),
     Elsewhere("make ablation", "trains for minutes", "tests/studies/test_ablation.py"),
     Elsewhere(

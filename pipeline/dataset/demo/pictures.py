@@ -6,6 +6,7 @@ from math import tau
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.dataset.demo.draws import Draws
 from pipeline.dataset.demo.shapes import SHAPES, Plane
 
 HUES = dict(zip(SHAPES, (0.14, 0.62, 0.33, 0.02, 0.75, 0.06, 0.10, 0.55, 0.93, 0.46), strict=True))
@@ -19,7 +20,7 @@ def make_pictures(
     size: int,
     event: tuple[float, float],
     difficulty: float,
-    rng: np.random.Generator,
+    rng: Draws,
 ) -> NDArray[np.uint8]:
     """Return the pictures of one clip.
 
@@ -35,22 +36,23 @@ def make_pictures(
         (n, size, size, 3) uint8 RGB.
     """
     time = seconds[:, None, None]
-    dark = bool(rng.random() < 0.5)
+    dark = rng.named_uniform("light", 0, 1) < 0.5
     pictures = np.repeat(_place(rng, size, dark)[:, None], len(seconds), axis=1)
     far = str(rng.choice([other for other in SHAPES if other != label]))
     far_opacity = 0.7 * difficulty * rng.uniform(0.2, 1)
-    _paint(pictures, far_opacity * _motif(rng, far, time, size, difficulty), *_colours(rng, far, dark, difficulty))
+    far_cover = far_opacity * _motif(rng.apart(), far, time, size, difficulty)
+    _paint(pictures, far_cover, *_colours(rng, far, dark, difficulty))
     shown = slice(*np.searchsorted(seconds, event))
     time = time[shown]
     fade = np.clip(np.minimum(time - event[0], event[1] - time) / FADE_SECONDS, 0, 1)
-    opacity = fade * (1 - difficulty * rng.uniform(0, 0.4))
+    opacity = fade * (1 - difficulty * rng.named_uniform("faintness", 0, 0.4))
     cover = opacity * _motif(rng, label, time, size, difficulty)
     _paint(pictures[:, shown], cover, *_colours(rng, label, dark, difficulty))
     pictures = np.clip(255 * pictures + 0.5, 0, 255).astype(np.uint8)
     return np.ascontiguousarray(np.moveaxis(pictures, 0, -1))
 
 
-def _place(rng: np.random.Generator, size: int, dark: bool) -> Plane:
+def _place(rng: Draws, size: int, dark: bool) -> Plane:
     """A still backdrop (3, size, size): two muted colours that run into each other in clouds of some size."""
     x, y = _axes(size)
     blend = 0.5 + 0.25 * (rng.uniform(-1, 1) * x + rng.uniform(-1, 1) * y)
@@ -69,10 +71,10 @@ def _axes(size: int) -> tuple[Plane, Plane]:
     return axis[None, :], axis[:, None]
 
 
-def _motif(rng: np.random.Generator, label: str, time: Plane, size: int, difficulty: float) -> Plane:
+def _motif(rng: Draws, label: str, time: Plane, size: int, difficulty: float) -> Plane:
     """Coverage (n, size, size) of a motif seen by a camera at a random place, that drifts."""
     spread = 0.4 + 0.8 * difficulty
-    angle, zoom = rng.normal(0, 0.2 * spread), float(np.exp(rng.normal(0, 0.25 * spread)))
+    angle, zoom = rng.normal(0, 0.2 * spread), float(np.exp(rng.named_normal("size", 0.25 * spread)))
     from_x, from_y, speed_x, speed_y = (spread * rng.normal(0, [0.2, 0.2, 0.05, 0.05])).tolist()
     x, y = (axis / zoom for axis in _axes(size))
     u = np.cos(angle) * x + np.sin(angle) * y + from_x + speed_x * time
@@ -80,7 +82,7 @@ def _motif(rng: np.random.Generator, label: str, time: Plane, size: int, difficu
     return SHAPES[label](rng, u, v, time)
 
 
-def _colours(rng: np.random.Generator, label: str, dark: bool, difficulty: float) -> tuple[Plane, Plane]:
+def _colours(rng: Draws, label: str, dark: bool, difficulty: float) -> tuple[Plane, Plane]:
     """Two colours of one family that stand out from the place."""
     hue = HUES[label] + rng.normal(0, 0.02 + 0.12 * difficulty)
     brightness = (0.75, 1.0) if dark else (0.25, 0.6)

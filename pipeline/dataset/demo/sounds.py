@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
+from pipeline.dataset.demo.draws import Draws
+
 Wave = NDArray[np.float64]
-Sound = Callable[[np.random.Generator, int, int], Wave]
+Sound = Callable[[Draws, int, int], Wave]
 
 FADE_SECONDS = 0.03
 PEAK = 0.95
@@ -22,7 +24,7 @@ def make_sound(
     sample_rate: int,
     event: tuple[float, float],
     difficulty: float,
-    rng: np.random.Generator,
+    rng: Draws,
 ) -> NDArray[np.float32]:
     """Return the sound of one clip: a quiet place, a far sound of another kind, and the event.
 
@@ -41,9 +43,9 @@ def make_sound(
     waveform = _place(rng, n_samples, sample_rate, difficulty)
     far = rng.choice([other for other in SOUNDS if other != label])
     far_db = np.interp(difficulty, [0, 1], [-44, -2]) + rng.uniform(-6, 0)
-    waveform += _gain(far_db) * _unit(SOUNDS[far](rng, n_samples, sample_rate))
+    waveform += _gain(far_db) * _unit(SOUNDS[far](rng.apart(), n_samples, sample_rate))
     waveform[start:end] += _faded(_unit(SOUNDS[label](rng, end - start, sample_rate)), sample_rate)
-    waveform = _gain(rng.uniform(-28, -16)) * _room(rng, waveform, sample_rate, difficulty)
+    waveform = _gain(rng.named_uniform("loudness", -28, -16)) * _room(rng, waveform, sample_rate, difficulty)
     waveform *= min(1.0, PEAK / np.abs(waveform).max())
     return (np.trunc(waveform * FULL_SCALE) / FULL_SCALE).astype(np.float32)
 
@@ -64,14 +66,14 @@ def _faded(waveform: Wave, sample_rate: int) -> Wave:
     return waveform * np.minimum(1, np.minimum(rise, rise[::-1]))
 
 
-def _place(rng: np.random.Generator, n_samples: int, sample_rate: int, difficulty: float) -> Wave:
+def _place(rng: Draws, n_samples: int, sample_rate: int, difficulty: float) -> Wave:
     """Steady noise of a random colour, in units of the event's level."""
-    low_hz, high_hz = rng.uniform(50, 300), rng.uniform(600, 6000)
+    low_hz, high_hz = rng.uniform(50, 300), rng.named_uniform("hiss", 600, 6000)
     level_db = np.interp(difficulty, [0, 1], [-40, -14]) + rng.uniform(-6, 6)
     return _gain(level_db) * _unit(_noise(rng, n_samples, sample_rate, low_hz, high_hz))
 
 
-def _room(rng: np.random.Generator, waveform: Wave, sample_rate: int, difficulty: float) -> Wave:
+def _room(rng: Draws, waveform: Wave, sample_rate: int, difficulty: float) -> Wave:
     """The waveform through a microphone and a room that favour some frequencies."""
     spread_db = np.interp(difficulty, [0, 1], [2, 6])
     response_db = rng.normal(0, spread_db, len(ROOM_FREQUENCIES_HZ))
@@ -80,16 +82,14 @@ def _room(rng: np.random.Generator, waveform: Wave, sample_rate: int, difficulty
     return _unit(np.fft.irfft(np.fft.rfft(waveform) * 10 ** (gain_db / 20), len(waveform)))
 
 
-def _noise(rng: np.random.Generator, n_samples: int, sample_rate: int, low_hz: float, high_hz: float) -> Wave:
+def _noise(rng: Draws, n_samples: int, sample_rate: int, low_hz: float, high_hz: float) -> Wave:
     """White noise whose band has second-order edges."""
     frequencies_hz = np.fft.rfftfreq(n_samples, 1 / sample_rate) + 1e-3
     gain = 1 / np.sqrt((1 + (low_hz / frequencies_hz) ** 4) * (1 + (frequencies_hz / high_hz) ** 4))
     return np.fft.irfft(np.fft.rfft(rng.standard_normal(n_samples)) * gain, n_samples)
 
 
-def _strikes(
-    rng: np.random.Generator, n_samples: int, sample_rate: int, rate_hz: float, irregularity: float, stroke: Wave
-) -> Wave:
+def _strikes(rng: Draws, n_samples: int, sample_rate: int, rate_hz: float, irregularity: float, stroke: Wave) -> Wave:
     """One stroke repeated at a rate; at an irregularity of 1 an interval is anything from none to double."""
     n_strikes = 2 + int(2 * rate_hz * n_samples / sample_rate)
     intervals = (1 + irregularity * rng.uniform(-1, 1, n_strikes)) / rate_hz
@@ -113,83 +113,86 @@ def _glide(sample_rate: int, frequency_hz: Wave) -> Wave:
     return np.sin(tau * np.cumsum(frequency_hz) / sample_rate)
 
 
-def _bells(rng: np.random.Generator, n_samples: int, sample_rate: int) -> Wave:
+def _bells(rng: Draws, n_samples: int, sample_rate: int) -> Wave:
     ratios = np.array([0.5, 1, 1.19, 1.5, 2, 2.66, 3.01, 4.1]) * rng.uniform(0.98, 1.02, 8)
-    pitch_hz = np.exp(rng.uniform(np.log(350), np.log(1100)))
+    pitch_hz = np.exp(rng.named_uniform("pitch", np.log(350), np.log(1100)))
     stroke = _ringing(sample_rate, pitch_hz * ratios, rng.uniform(0.2, 1, 8), rng.uniform(0.3, 1.2) / np.sqrt(ratios))
-    return _strikes(rng, n_samples, sample_rate, rng.uniform(1.5, 4), 0.3, stroke)
+    return _strikes(rng, n_samples, sample_rate, rng.named_uniform("tempo", 1.5, 4), 0.3, stroke)
 
 
-def _birds(rng: np.random.Generator, n_samples: int, sample_rate: int) -> Wave:
+def _birds(rng: Draws, n_samples: int, sample_rate: int) -> Wave:
     n_chirp = int(rng.uniform(0.05, 0.16) * sample_rate)
-    start_hz, end_hz = rng.uniform(2200, 5500, 2)
+    start_hz, end_hz = rng.named_uniform("pitch", 2200, 5500), rng.uniform(2200, 5500)
     warble_hz = rng.uniform(0, 400) * np.sin(tau * rng.uniform(15, 50) * np.arange(n_chirp) / sample_rate)
     chirp = np.hanning(n_chirp) * _glide(sample_rate, np.linspace(start_hz, end_hz, n_chirp) + warble_hz)
-    return _strikes(rng, n_samples, sample_rate, rng.uniform(3, 8), 0.8, chirp)
+    return _strikes(rng, n_samples, sample_rate, rng.named_uniform("tempo", 3, 8), 0.8, chirp)
 
 
-def _clock(rng: np.random.Generator, n_samples: int, sample_rate: int) -> Wave:
-    modes_hz = rng.uniform(900, 5000, 4)
+def _clock(rng: Draws, n_samples: int, sample_rate: int) -> Wave:
+    modes_hz = np.array([rng.named_uniform("pitch", 900, 5000), *rng.uniform(900, 5000, 3)])
     stroke = _ringing(sample_rate, modes_hz, rng.uniform(0.3, 1, 4), rng.uniform(0.004, 0.03, 4))
-    return _strikes(rng, n_samples, sample_rate, rng.uniform(2, 7), 0.02, stroke)
+    return _strikes(rng, n_samples, sample_rate, rng.named_uniform("tempo", 2, 7), 0.02, stroke)
 
 
-def _drums(rng: np.random.Generator, n_samples: int, sample_rate: int) -> Wave:
+def _drums(rng: Draws, n_samples: int, sample_rate: int) -> Wave:
     n_stroke = int(0.4 * sample_rate)
     seconds = np.arange(n_stroke) / sample_rate
-    pitch_hz, decay_seconds = rng.uniform(55, 170), rng.uniform(0.05, 0.14)
+    pitch_hz, decay_seconds = rng.named_uniform("pitch", 55, 170), rng.uniform(0.05, 0.14)
     skin = _glide(sample_rate, pitch_hz * (1 + np.exp(-seconds / 0.02))) * np.exp(-seconds / decay_seconds)
     snare = _noise(rng, n_stroke, sample_rate, 300, rng.uniform(1500, 5000)) * np.exp(-seconds / 0.03)
-    return _strikes(rng, n_samples, sample_rate, rng.uniform(2, 6), 0.15, skin + rng.uniform(0.1, 0.8) * snare)
+    rate_hz = rng.named_uniform("tempo", 2, 6)
+    return _strikes(rng, n_samples, sample_rate, rate_hz, 0.15, skin + rng.uniform(0.1, 0.8) * snare)
 
 
-def _engine(rng: np.random.Generator, n_samples: int, sample_rate: int) -> Wave:
+def _engine(rng: Draws, n_samples: int, sample_rate: int) -> Wave:
     seconds = np.arange(n_samples) / sample_rate
     speed = 1 + 0.15 * np.sin(tau * rng.uniform(0.1, 0.6) * seconds + rng.uniform(0, tau))
-    phase = tau * rng.uniform(28, 75) * np.cumsum(speed) / sample_rate
+    phase = tau * rng.named_uniform("tempo", 28, 75) * np.cumsum(speed) / sample_rate
     brightness = rng.uniform(0.75, 0.92)
     hum = sum(brightness**k * np.sin(k * phase + shift) for k, shift in enumerate(rng.uniform(0, tau, 24), start=1))
-    hiss = _noise(rng, n_samples, sample_rate, 100, rng.uniform(500, 2000))
+    hiss = _noise(rng, n_samples, sample_rate, 100, rng.named_uniform("pitch", 500, 2000))
     return np.asarray(hum + rng.uniform(0.3, 1) * hiss * (1 + np.sin(phase)))
 
 
-def _fire(rng: np.random.Generator, n_samples: int, sample_rate: int) -> Wave:
+def _fire(rng: Draws, n_samples: int, sample_rate: int) -> Wave:
     crack = np.exp(-np.arange(int(0.02 * sample_rate)) / (rng.uniform(0.001, 0.004) * sample_rate))
     crack *= rng.standard_normal(len(crack))
-    crackle = _strikes(rng, n_samples, sample_rate, rng.uniform(8, 35), 1.0, crack)
-    rumble = _noise(rng, n_samples, sample_rate, 30, rng.uniform(120, 400))
+    crackle = _strikes(rng, n_samples, sample_rate, rng.named_uniform("tempo", 8, 35), 1.0, crack)
+    rumble = _noise(rng, n_samples, sample_rate, 30, rng.named_uniform("pitch", 120, 400))
     return _unit(crackle) + rng.uniform(0.3, 1.2) * _unit(rumble)
 
 
-def _guitar(rng: np.random.Generator, n_samples: int, sample_rate: int) -> Wave:
+def _guitar(rng: Draws, n_samples: int, sample_rate: int) -> Wave:
     orders = np.arange(1, 11)
-    chord_hz = np.exp(rng.uniform(np.log(90), np.log(260))) * np.array([1, rng.choice([1.2, 1.25]), 1.5, 2])
+    root_hz = np.exp(rng.named_uniform("pitch", np.log(90), np.log(260)))
+    chord_hz = root_hz * np.array([1, rng.choice([1.2, 1.25]), 1.5, 2])
     gains = np.abs(np.sin(np.pi * orders * rng.uniform(0.1, 0.4))) / orders ** rng.uniform(0.5, 1.2)
     decays_seconds = rng.uniform(0.3, 0.9) / np.sqrt(orders)
     strokes = (_ringing(sample_rate, note_hz * orders, gains, decays_seconds) for note_hz in chord_hz)
-    rate_hz = rng.uniform(0.8, 2)
+    rate_hz = rng.named_uniform("tempo", 0.8, 2)
     return np.asarray(sum(_strikes(rng, n_samples, sample_rate, rate_hz, 0.4, stroke) for stroke in strokes))
 
 
-def _rain(rng: np.random.Generator, n_samples: int, sample_rate: int) -> Wave:
-    shower = _noise(rng, n_samples, sample_rate, rng.uniform(500, 1500), rng.uniform(3500, 7500))
+def _rain(rng: Draws, n_samples: int, sample_rate: int) -> Wave:
+    shower = _noise(rng, n_samples, sample_rate, rng.named_uniform("pitch", 500, 1500), rng.uniform(3500, 7500))
     drop = _ringing(sample_rate, rng.uniform(1500, 4500, 3), np.ones(3), rng.uniform(0.002, 0.008, 3))
-    drops = _strikes(rng, n_samples, sample_rate, rng.uniform(15, 60), 1.0, drop)
+    drops = _strikes(rng, n_samples, sample_rate, rng.named_uniform("tempo", 15, 60), 1.0, drop)
     return _unit(shower) + rng.uniform(0.2, 0.8) * _unit(drops)
 
 
-def _siren(rng: np.random.Generator, n_samples: int, sample_rate: int) -> Wave:
+def _siren(rng: Draws, n_samples: int, sample_rate: int) -> Wave:
     seconds = np.arange(n_samples) / sample_rate
-    sweep = np.sin(tau * rng.uniform(0.4, 3) * seconds + rng.uniform(0, tau))
-    pitch_hz = rng.uniform(500, 1100) * 2 ** (rng.uniform(0.2, 0.6) * sweep)
+    sweep = np.sin(tau * rng.named_uniform("tempo", 0.4, 3) * seconds + rng.uniform(0, tau))
+    pitch_hz = rng.named_uniform("pitch", 500, 1100) * 2 ** (rng.uniform(0.2, 0.6) * sweep)
     gains = [1, *rng.uniform(0.1, 0.6, 2)]
     return np.asarray(sum(gain * _glide(sample_rate, k * pitch_hz) for k, gain in enumerate(gains, start=1)))
 
 
-def _waves(rng: np.random.Generator, n_samples: int, sample_rate: int) -> Wave:
+def _waves(rng: Draws, n_samples: int, sample_rate: int) -> Wave:
     seconds = np.arange(n_samples) / sample_rate
-    swell = 0.5 + 0.5 * np.sin(tau * rng.uniform(0.3, 0.9) * seconds + rng.uniform(0, tau))
-    return _noise(rng, n_samples, sample_rate, rng.uniform(80, 250), rng.uniform(500, 2000)) * (0.1 + swell**2)
+    swell = 0.5 + 0.5 * np.sin(tau * rng.named_uniform("tempo", 0.3, 0.9) * seconds + rng.uniform(0, tau))
+    low_hz, high_hz = rng.uniform(80, 250), rng.named_uniform("pitch", 500, 2000)
+    return _noise(rng, n_samples, sample_rate, low_hz, high_hz) * (0.1 + swell**2)
 
 
 SOUNDS: dict[str, Sound] = {

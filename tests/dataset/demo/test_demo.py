@@ -15,6 +15,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from pipeline.dataset.demo.draws import Draws
 from pipeline.dataset.demo.pictures import HUES, make_pictures
 from pipeline.dataset.demo.shapes import SHAPES
 from pipeline.dataset.demo.sounds import SOUNDS, make_sound
@@ -33,6 +34,9 @@ SMALL: dict[str, Any] = {
     "frames_per_second": 10,
     "sample_rate": 16000,
     "difficulty": 0.5,
+    "shared_within_class": 0.0,
+    "labelled_fraction": 1.0,
+    "wrong_labels": 0.0,
 }
 EVENT = (0.2, 1.3)
 
@@ -145,7 +149,7 @@ def test_a_motif_covers_some_of_the_picture_and_never_more_than_all(label: str) 
     axis, seconds = np.linspace(-1, 1, 40), np.arange(20)[:, None, None] / 10
     for seed in range(5):
         x, y = np.broadcast_arrays(axis[None, None, :], axis[None, :, None], np.empty((20, 1, 1)))[:2]
-        cover = SHAPES[label](np.random.default_rng(seed), x, y, seconds)
+        cover = SHAPES[label](Draws.of(seed), x, y, seconds)
         assert cover.shape == (20, 40, 40)
         assert cover.dtype == np.float64
         assert 0 <= cover.min() < cover.max() <= 1
@@ -155,7 +159,7 @@ def test_a_motif_covers_some_of_the_picture_and_never_more_than_all(label: str) 
 @pytest.mark.parametrize("difficulty", [0.0, 1.0])
 def test_sounds_stay_within_full_scale(difficulty: float) -> None:
     for label in CLASS_NAMES:
-        sound = make_sound(label, 16000, 16000, (0.1, 0.8), difficulty, np.random.default_rng(3))
+        sound = make_sound(label, 16000, 16000, (0.1, 0.8), difficulty, Draws.of(3))
         assert sound.dtype == np.float32
         assert sound.shape == (16000,)
         assert 0.01 < np.abs(sound).max() <= 0.95
@@ -165,7 +169,7 @@ def test_every_class_is_both_seen_and_heard() -> None:
     assert CLASS_NAMES == tuple(SHAPES) == tuple(SOUNDS) == tuple(HUES)
 
 
-def spectrum_statistics(label: str, difficulty: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def spectrum_statistics(label: str, difficulty: float, rng: Draws) -> NDArray[np.float64]:
     """Mean and spread over time of the log spectrum in 16 bands."""
     sound = make_sound(label, 24000, 16000, EVENT, difficulty, rng)[: 46 * 512].reshape(46, 512)
     bands = np.abs(np.fft.rfft(sound))[:, 1:].reshape(46, 16, 16).mean(axis=2)
@@ -173,7 +177,7 @@ def spectrum_statistics(label: str, difficulty: float, rng: np.random.Generator)
     return np.concatenate([levels.mean(axis=0), levels.std(axis=0)])
 
 
-def picture_statistics(label: str, difficulty: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def picture_statistics(label: str, difficulty: float, rng: Draws) -> NDArray[np.float64]:
     """Colour, and how much changes over several distances, across and down, in one picture of the event."""
     picture = make_pictures(label, np.array([0.0, 1.0]), 64, EVENT, difficulty, rng)[1] / 255
     grey = picture.mean(axis=2)
@@ -188,9 +192,7 @@ def test_difficulty_lowers_what_simple_statistics_can_tell_and_the_default_is_ne
     labels = np.repeat(CLASS_NAMES, 12)
     accuracies = []
     for difficulty in (0.0, 0.5, 1.0):
-        rows = np.array(
-            [statistics(label, difficulty, np.random.default_rng([7, i])) for i, label in enumerate(labels)]
-        )
+        rows = np.array([statistics(label, difficulty, Draws.of(7, i)) for i, label in enumerate(labels)])
         probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
         accuracies.append(cross_val_score(probe, rows, labels, cv=5).mean())
     easy, default, hard = accuracies
@@ -231,6 +233,9 @@ def test_the_demo_of_the_pipeline_lies_in_the_cache_a_folder_for_each_set_of_par
         ({"picture_size": 49}, r"demo.picture_size: .* multiple of 2"),
         ({"sample_rate": 8000}, r"demo.sample_rate: .* greater than or equal to 16000"),
         ({"difficulty": 1.5}, r"demo.difficulty: .* less than or equal to 1"),
+        ({"shared_within_class": -0.1}, r"demo.shared_within_class: .* greater than or equal to 0"),
+        ({"labelled_fraction": 1.1}, r"demo.labelled_fraction: .* less than or equal to 1"),
+        ({"wrong_labels": 2.0}, r"demo.wrong_labels: .* less than or equal to 1"),
     ],
 )
 def test_parameters_that_make_no_demo_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
