@@ -18,6 +18,7 @@ FOUND_BY_NAME = {  # what a script looks up by a name, and so imports without a 
     "network": "pipeline.networks.{key}",
     "train": "pipeline.models.{key}",
     "embed": "pipeline.models.{key}",
+    "localise": "pipeline.models",
     "separation.sounds": "pipeline.separation.sounds",
     "separation.views": "pipeline.separation.views",
     "separation.train": "pipeline.separation.separators.{separator}",
