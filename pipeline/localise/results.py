@@ -56,7 +56,7 @@ def summary(of: Report) -> Report:
     first = next(iter(of["models"]))
     ways = {way: of["models"][first][way] for way in CROSS_MODAL} | {"chance": of["chance"]["average"]}
     numbers = {name: {way: found[name] for way, found in ways.items()} for name in SUMMARISED if name in ways["chance"]}
-    return {"model": first, **counts, **numbers}
+    return {**counts, **numbers}
 
 
 def in_words(of: Report, path: AnyPath) -> str:

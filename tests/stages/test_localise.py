@@ -94,7 +94,6 @@ def test_events_that_both_modalities_share_are_found_and_the_files_say_so(
     assert report["chance"]["average"]["exact_start"] == pytest.approx(1 / 7, abs=1e-6)
     assert list(report["own_distance"]["ms_vae"]) == ["latent", "generated", "own"]
     assert summary == {
-        "model": "cca",
         "n_events": 10,
         **{
             name: {way: report["models"]["cca"][way][name] for way in ("audio_to_visual", "visual_to_audio")}

@@ -52,7 +52,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return made
 
 
-AFTER_A_LOSS = {"dataset", "train@dual_subspace", "embed@dual_subspace", "evaluate", "encoder"}  # and report, perhaps
+AFTER_A_LOSS = {
+    "dataset",
+    "train@dual_subspace",
+    "embed@dual_subspace",
+    "evaluate",
+    "localise",
+    "encoder",
+}  # and report
 
 
 def test_the_metrics_are_those_of_the_contract(project: Project) -> None:
@@ -94,7 +101,7 @@ def test_another_loss_weight_reruns_training_embedding_and_evaluation_only(proje
     assert "lambda_corr" in project.dvc("exp", "show", "--csv", "--no-pager")
     changed = {path for path, digest in project.outs().items() if before[path] != digest}
     embeddings = {"data/models/dual_subspace", "data/embeddings/dual_subspace.npz", "data/encoder"}
-    measured = {"metrics.json", "summary.json", "plots", "report"}
+    measured = {"metrics.json", "summary.json", "localisation.json", "localisation_summary.json", "plots", "report"}
     assert embeddings <= changed <= embeddings | measured  # six test clips may rank as before
     diff = json.loads(project.dvc("metrics", "diff", "--json", "--targets", "metrics.json")).get("metrics.json", {})
     assert all(name.startswith("models.dual_subspace.") for name in diff)

@@ -1,0 +1,115 @@
+"""Moments: a stretch that was planted is found as a loop over all places finds it, in files too."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.search.adding import add_files
+from pipeline.search.index import Index
+from pipeline.search.moments import Track, moment
+from pipeline.search.printing import as_json
+from pipeline.search.query import Searcher
+from pipeline.search.writing import build_index
+from tests.helpers.media import Sound, write_media
+from tests.helpers.search_run import SearchRun
+
+pytestmark = pytest.mark.usefixtures("_elsewhere")
+RNG = np.random.default_rng(0)
+
+
+def unit(n: int) -> np.ndarray:
+    rows = RNG.normal(size=(n, 6))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def pictures(rows: np.ndarray, first: float = 0.5) -> Track:
+    return Track(first + np.arange(len(rows)), rows, 0.5)
+
+
+def sounds(rows: np.ndarray, first: float = 0.48) -> Track:
+    return Track(first + 0.96 * np.arange(len(rows)), rows, 0.48)
+
+
+def test_a_planted_stretch_is_found_whatever_the_paces_are() -> None:
+    rows = unit(30)
+    assert moment({"visual": pictures(rows[7:11])}, {"visual": pictures(rows)}) == (7.0, 11.0)
+    assert moment({"audio": sounds(rows[7:11])}, {"visual": pictures(rows)}) == (7.0, 11.0)
+    assert moment({"audio": sounds(rows[7:11], 40.0)}, {"audio": sounds(rows)}) == pytest.approx((6.72, 10.56))
+
+
+def test_the_answer_is_the_nearest_place_of_a_loop_over_all_pairs_of_sides() -> None:
+    query, seen, heard = unit(3), unit(12), unit(12)
+    sums = []
+    for start in range(10):
+        sums.append(sum(np.linalg.norm(query[k] - rows[start + k]) for rows in (seen, heard) for k in range(3)))
+    both = {"visual": pictures(seen), "audio": Track(0.5 + np.arange(12), heard, 0.5)}
+    start = float(np.argmin(sums))
+    assert moment({"visual": pictures(query)}, both) == (start, start + 3)
+
+
+def test_a_file_is_searched_as_far_as_it_has_all_sides() -> None:
+    rows = unit(12)
+    both = {"visual": pictures(rows), "audio": sounds(rows[:4])}
+    found = moment({"visual": pictures(rows[8:9])}, both)
+    assert found is not None
+    assert found[1] <= 4
+
+
+def test_of_equally_near_places_the_first_is_the_answer_and_a_longer_query_has_none() -> None:
+    flat = np.ones((5, 2), np.float32)
+    assert moment({"visual": pictures(flat[:2])}, {"visual": pictures(flat)}) == (0.0, 2.0)
+    assert moment({"visual": pictures(flat)}, {"visual": pictures(flat[:3])}) is None
+
+
+@pytest.fixture(scope="module")
+def noises(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sound of twelve seconds, each unlike the others, and one that is four seconds of it."""
+    folder = tmp_path_factory.mktemp("noises")
+    levels = np.repeat(RNG.uniform(0.02, 0.9, 24), 8000)
+    waveform = (levels * RNG.uniform(-1, 1, len(levels))).astype(np.float32)
+    for name, part in (("long", waveform), ("part", waveform[round(4.8 * 16000) : round(8.64 * 16000)])):
+        write_media(folder / f"{name}.wav", Sound(waveform=part[None], sample_rate=16000, codec="pcm_s16le"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def searcher(finished: SearchRun, noises: Path, tmp_path_factory: pytest.TempPathFactory) -> Searcher:
+    folder, encoder = str(tmp_path_factory.mktemp("index")), finished.encoder()
+    build_index(encoder, finished.data, folder)
+    add_files(encoder, folder, [noises / "long.wav"])
+    return Searcher(Index.open(folder), encoder)
+
+
+def test_a_part_of_a_sound_is_found_where_it_was_cut_from(searcher: Searcher, noises: Path) -> None:
+    where = "clip_id LIKE '%long%'"
+    answer = searcher.search(noises / "part.wav", "sound", where=where, is_moment=True)
+    ((start, end),) = ((result.start, result.end) for result in answer.results)
+    assert (start, end) == pytest.approx((4.8, 8.64))
+    whole = searcher.search(noises / "part.wav", "sound", where=where)
+    assert [(r.clip_id, r.score) for r in whole.results] == [(r.clip_id, r.score) for r in answer.results]
+    assert whole.results[0].end > 11
+    span = searcher.search(f"{noises / 'long.wav'}#t=1.92,3.84", "sound", where=where, is_moment=True).results[0]
+    assert (span.start, span.end) == pytest.approx((1.92, 3.84))
+
+
+def test_a_clip_of_the_index_is_asked_by_its_file_and_a_result_without_one_keeps_its_span(searcher: Searcher) -> None:
+    answer = searcher.search("clip:clip 1", "sound", query_modality="audio", top=46, is_moment=True)
+    by_id = {result.clip_id: result for result in answer.results}
+    assert by_id["clip 1"].start == 0
+    assert "clip 'clip 5'" in " ".join(map(str, answer.passed_over))
+    assert "No such file or directory; expected its file, to say where in it" in str(answer.passed_over[0])
+    assert json.loads(as_json(answer))["passed_over"] == [str(error) for error in answer.passed_over]
+    assert (
+        by_id["clip 5"]
+        == {r.clip_id: r for r in searcher.search("clip:clip 1", "sound", query_modality="audio", top=46).results}[
+            "clip 5"
+        ]
+    )
+
+
+def test_a_query_whose_file_is_gone_is_named(searcher: Searcher) -> None:
+    with pytest.raises(DataError, match="no such file; expected a file"):
+        searcher.search("clip:clip 5", is_moment=True)
