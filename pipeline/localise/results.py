@@ -6,17 +6,17 @@ from typing import Any
 
 from pipeline.localise.clip_seconds import Seconds
 from pipeline.localise.own_distance import SHARES, WithOwnDistance
-from pipeline.localise.scores import Scores, chance_scores, cosine_scores, mean_scores, own_scores
+from pipeline.localise.scores import EventScores, chance_scores, cosine_scores, mean_scores, own_scores
 from pipeline.localise.sliding import CROSS_MODAL
 from pipeline.model_parts.seeds import is_left_out, load_seeds
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import track
 
-Report = dict[str, Any]
+EventReport = dict[str, Any]
 SUMMARISED = ("exact_start", "segment_mrr")
 
 
-def report(folder: AnyPath, names: Iterable[str], clips: Sequence[Seconds]) -> Report:
+def report(folder: AnyPath, names: Iterable[str], clips: Sequence[Seconds]) -> EventReport:
     """Return the content of localisation.json; without clips it has no models.
 
     Models that the stage `train` left out are left out here. Numbers are means over a model's seeds.
@@ -32,7 +32,7 @@ def report(folder: AnyPath, names: Iterable[str], clips: Sequence[Seconds]) -> R
     folder, counts = Path(folder), _counts(clips)
     if not clips:
         return {**counts, "models": {}, "own_distance": {}, "chance": {}}
-    models, own = dict[str, Scores](), dict[str, dict[str, Scores]]()
+    models, own = dict[str, EventScores](), dict[str, dict[str, EventScores]]()
     for name in track([name for name in names if not is_left_out(folder / name)], "localise", "model"):
         fits = load_seeds(name, folder / name)
         models[name] = mean_scores([cosine_scores(fit, clips) for fit in fits])
@@ -44,7 +44,7 @@ def report(folder: AnyPath, names: Iterable[str], clips: Sequence[Seconds]) -> R
     return {**counts, "models": models, "own_distance": own, "chance": chance_scores(clips)}
 
 
-def summary(of: Report) -> Report:
+def summary(of: EventReport) -> EventReport:
     """Return the row that `dvc metrics show` shows: the first model both ways, and chance.
 
     Args:
@@ -59,7 +59,7 @@ def summary(of: Report) -> Report:
     return {**counts, **numbers}
 
 
-def in_words(of: Report, path: AnyPath) -> str:
+def in_words(of: EventReport, path: AnyPath) -> str:
     """Return a line a model, best first: the events whose start it finds, and what chance gets; or that there is none.
 
     Args:

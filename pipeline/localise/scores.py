@@ -12,13 +12,13 @@ from pipeline.localise.sliding import CROSS_MODAL, EventVideo, Parts, chance_loc
 from pipeline.model_parts.base import Model
 from pipeline.retrieval.cosines import unit_rows
 
-Scores = dict[str, dict[str, float]]
+EventScores = dict[str, dict[str, float]]
 """Numbers by direction: ``exact_start``, ``start_mrr`` and ``segment_mrr``, those that the clips allow."""
 
 Retrieve = Callable[[Parts, Parts, NDArray[np.int64]], dict[str, float]]
 
 
-def cosine_scores(model: Model, clips: Sequence[Seconds]) -> Scores:
+def cosine_scores(model: Model, clips: Sequence[Seconds]) -> EventScores:
     """Return what a model gets where each second is embedded as if it were a clip's mean, and scaled to length 1.
 
     Args:
@@ -32,7 +32,7 @@ def cosine_scores(model: Model, clips: Sequence[Seconds]) -> Scores:
     )
 
 
-def own_scores(model: WithOwnDistance, clips: Sequence[Seconds], shares: tuple[float, float]) -> Scores:
+def own_scores(model: WithOwnDistance, clips: Sequence[Seconds], shares: tuple[float, float]) -> EventScores:
     """Return what a model gets by its own distance.
 
     Args:
@@ -49,7 +49,7 @@ def own_scores(model: WithOwnDistance, clips: Sequence[Seconds], shares: tuple[f
 
 def scores(
     audio: Parts, visual: Parts, clips: Sequence[Seconds], shares: Sequence[float], retrieve: Retrieve
-) -> Scores:
+) -> EventScores:
     """Return the numbers of clips whose seconds are embedded: those that there are events and labels for.
 
     Args:
@@ -66,7 +66,7 @@ def scores(
         for clip, span in zip(clips, spans, strict=True)
         if clip.can_be_located
     ]
-    found: Scores = localisation(videos, shares) if videos else {}
+    found: EventScores = localisation(videos, shares) if videos else {}
     labels = class_numbers(clips)
     if can_be_searched(labels):
         known = np.flatnonzero(labels >= 0)
@@ -76,10 +76,10 @@ def scores(
     return _with_average(found)
 
 
-def chance_scores(clips: Sequence[Seconds]) -> Scores:
+def chance_scores(clips: Sequence[Seconds]) -> EventScores:
     """Return what knows nothing gets in ``scores``, and by how much ``exact_start`` then differs from draw to draw."""
     located = [clip for clip in clips if clip.can_be_located]
-    found: Scores = {}
+    found: EventScores = {}
     if located:
         n_seconds, lengths = (np.array(of) for of in zip(*((len(c.audio), c.length) for c in located), strict=True))
         found = {way: chance_localisation(n_seconds, lengths) for way in CROSS_MODAL}
@@ -89,7 +89,7 @@ def chance_scores(clips: Sequence[Seconds]) -> Scores:
     return _with_average(found)
 
 
-def mean_scores(by_seed: Sequence[Scores]) -> Scores:
+def mean_scores(by_seed: Sequence[EventScores]) -> EventScores:
     """Return the means over the seeds of a model, at least one."""
     return {
         way: {name: float(np.mean([of_seed[way][name] for of_seed in by_seed])) for name in numbers}
@@ -108,12 +108,12 @@ def can_be_searched(labels: NDArray[np.int64]) -> bool:
     return bool((np.bincount(labels[labels >= 0]) > 1).any())
 
 
-def _with_ranks(found: Scores, ranks: dict[str, float]) -> Scores:
+def _with_ranks(found: EventScores, ranks: dict[str, float]) -> EventScores:
     """Numbers by direction, and behind them the reciprocal ranks of segments."""
     return {way: {**found.get(way, {}), "segment_mrr": ranks[way]} for way in (*CROSS_MODAL, *_WITHIN)}
 
 
-def _with_average(found: Scores) -> Scores:
+def _with_average(found: EventScores) -> EventScores:
     """Numbers by direction, and the mean of both directions across the modalities, as the metrics have it."""
     if not found:
         return {}

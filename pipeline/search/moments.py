@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _SLACK_SECONDS = 1e-6
 
 
-class Track(NamedTuple):
+class TimedRows(NamedTuple):
     """One side of a file over time.
 
     Attributes:
@@ -35,7 +35,7 @@ class Track(NamedTuple):
     half_step: float
 
 
-Tracks = Mapping[Modality, Track]
+TimedSides = Mapping[Modality, TimedRows]
 
 
 def with_moments(
@@ -76,7 +76,7 @@ def with_moments(
     return located, kept
 
 
-def read_tracks(encoder: "Encoder", asked: Asked, modalities: tuple[Modality, ...]) -> dict[Modality, Track]:
+def read_tracks(encoder: "Encoder", asked: Asked, modalities: tuple[Modality, ...]) -> dict[Modality, TimedRows]:
     """Return sides of a span of a file over time, each vector embedded as if it were a clip's mean.
 
     Args:
@@ -88,7 +88,7 @@ def read_tracks(encoder: "Encoder", asked: Asked, modalities: tuple[Modality, ..
         ClipError: the file cannot be used, or ends before the span begins.
         OSError: it cannot be read.
     """
-    tracks: dict[Modality, Track] = {}
+    tracks: dict[Modality, TimedRows] = {}
     for modality in modalities:
         vectors, times = encoder.file_vectors(modality, asked.name)
         places = places_within(modality, times, asked.start, asked.end)
@@ -96,11 +96,11 @@ def read_tracks(encoder: "Encoder", asked: Asked, modalities: tuple[Modality, ..
             raise ClipError(asked.name, "too_short", f"no vector from {asked.start:g} s on", "a span within the file")
         middle = middles(modality, times)
         half_step = end_of(modality, times) - float(middle[-1])
-        tracks[modality] = Track(middle[places], encoder.joint_means(modality, vectors[places]), half_step)
+        tracks[modality] = TimedRows(middle[places], encoder.joint_means(modality, vectors[places]), half_step)
     return tracks
 
 
-def moment(query: Tracks, searched: Tracks) -> tuple[float, float] | None:
+def moment(query: TimedSides, searched: TimedSides) -> tuple[float, float] | None:
     """Return start and end of the stretch of a file, as long as the query, that is nearest to it, in seconds.
 
     Both are cut into segments as long as the stretches of one side of the file, the pictures if they are searched; the
@@ -128,7 +128,7 @@ def moment(query: Tracks, searched: Tracks) -> tuple[float, float] | None:
 
 
 def _segments(
-    tracks: Tracks, grid: NDArray[np.float64]
+    tracks: TimedSides, grid: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], dict[Modality, NDArray[np.float32]]]:
     """Those times of a grid at which all sides have a vector, (n,), and the vectors, (n, k) each."""
     pairs = {

@@ -17,7 +17,7 @@ from pipeline.errors import DataError, PipelineError
 
 if TYPE_CHECKING:
     from pipeline.localise.clip_seconds import Seconds
-    from pipeline.localise.scores import Scores
+    from pipeline.localise.scores import EventScores
     from pipeline.models.ms_vae import Model
     from studies.protocols.ave_seconds import PublishedSeconds
 
@@ -43,7 +43,7 @@ def main() -> None:
         sys.exit(f"protocols: {type(error).__name__}: {error}")
 
 
-def lines(clips: "Sequence[Seconds]", by_distance: "dict[str, Scores]", n_seeds: int) -> Iterator[str]:
+def lines(clips: "Sequence[Seconds]", by_distance: "dict[str, EventScores]", n_seeds: int) -> Iterator[str]:
     """Yield both tables as Markdown.
 
     Args:

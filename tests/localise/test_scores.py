@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from pipeline.localise.clip_seconds import Seconds
 from pipeline.localise.own_distance import SHARES
-from pipeline.localise.scores import Scores, chance_scores, cosine_scores, mean_scores, own_scores
+from pipeline.localise.scores import EventScores, chance_scores, cosine_scores, mean_scores, own_scores
 from tests.helpers import ave_list
 
 WIDTH = 16
@@ -38,7 +38,7 @@ def clips(n: int, noise: float = 0.0, labels: str = "abcd") -> list[Seconds]:
     return made
 
 
-def of_model(made: list[Seconds]) -> Scores:
+def of_model(made: list[Seconds]) -> EventScores:
     return cosine_scores(Embeds(), made)  # type: ignore[arg-type]  # it neither learns nor saves
 
 
@@ -118,5 +118,5 @@ def test_events_that_fill_their_clips_have_no_starts_and_clips_all_of_different_
 
 
 def test_means_are_over_the_seeds() -> None:
-    by_seed: list[Scores] = [{"average": {"exact_start": 0.2}}, {"average": {"exact_start": 0.6}}]
+    by_seed: list[EventScores] = [{"average": {"exact_start": 0.2}}, {"average": {"exact_start": 0.6}}]
     assert mean_scores(by_seed) == {"average": {"exact_start": pytest.approx(0.4)}}

@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.search.adding import add_files
 from pipeline.search.index import Index
-from pipeline.search.moments import Track, moment
+from pipeline.search.moments import TimedRows, moment
 from pipeline.search.printing import as_json
 from pipeline.search.query import Searcher
 from pipeline.search.writing import build_index
@@ -25,12 +25,12 @@ def unit(n: int) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def pictures(rows: np.ndarray, first: float = 0.5) -> Track:
-    return Track(first + np.arange(len(rows)), rows, 0.5)
+def pictures(rows: np.ndarray, first: float = 0.5) -> TimedRows:
+    return TimedRows(first + np.arange(len(rows)), rows, 0.5)
 
 
-def sounds(rows: np.ndarray, first: float = 0.48) -> Track:
-    return Track(first + 0.96 * np.arange(len(rows)), rows, 0.48)
+def sounds(rows: np.ndarray, first: float = 0.48) -> TimedRows:
+    return TimedRows(first + 0.96 * np.arange(len(rows)), rows, 0.48)
 
 
 def test_a_planted_stretch_is_found_whatever_the_paces_are() -> None:
@@ -45,7 +45,7 @@ def test_the_answer_is_the_nearest_place_of_a_loop_over_all_pairs_of_sides() -> 
     sums = []
     for start in range(10):
         sums.append(sum(np.linalg.norm(query[k] - rows[start + k]) for rows in (seen, heard) for k in range(3)))
-    both = {"visual": pictures(seen), "audio": Track(0.5 + np.arange(12), heard, 0.5)}
+    both = {"visual": pictures(seen), "audio": TimedRows(0.5 + np.arange(12), heard, 0.5)}
     start = float(np.argmin(sums))
     assert moment({"visual": pictures(query)}, both) == (start, start + 3)
 
