@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 QUERIES_PER_CLASS = 4
@@ -33,7 +34,7 @@ def main() -> None:
         sys.exit(f"protocols: {type(error).__name__}: {error}")
 
 
-def scores(path: Path) -> "NDArray":
+def scores(path: Path) -> "NDArray[np.float64]":
     """Return nDCG@10 both ways of each seed, (n_seeds, 2); of a model that was left out there is none.
 
     Args:

@@ -75,6 +75,16 @@ def test_the_metrics_are_those_of_the_contract(project: Project) -> None:
     assert len(metrics["provenance"]["inception"]["sha256"]) == 64
 
 
+def test_every_test_clip_of_the_demo_has_an_event_in_which_the_models_are_measured(project: Project) -> None:
+    localisation = json.loads((project.folder / "localisation.json").read_text())
+    assert localisation["n_clips"] == project.metrics()["dataset"]["n_test"] >= localisation["n_events"]
+    assert localisation["models"].keys() == set(MODELS)
+    assert 0 < localisation["models"]["cca"]["average"]["segment_mrr"] <= 1
+    assert "located by" in (project.folder / "report/index.html").read_text()
+    shown = json.loads(project.dvc("metrics", "show", "--json", "localisation_summary.json"))
+    assert shown[""]["data"]["localisation_summary.json"]["data"]["n_events"] == localisation["n_events"]
+
+
 def test_git_sees_nothing_that_a_user_must_not_commit(project: Project) -> None:
     status = subprocess.run(["git", "status", "--porcelain"], cwd=project.folder, capture_output=True, text=True)
     assert status.stdout == ""
