@@ -1,18 +1,17 @@
 """Moments: a stretch that was planted is found as a loop over all places finds it, in files too."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.search.adding import add_files
 from pipeline.search.index import Index
 from pipeline.search.moments import TimedRows, moment
 from pipeline.search.printing import as_json
 from pipeline.search.query import Searcher
-from pipeline.search.writing import build_index
+from pipeline.search.rows import IndexFacts, IndexRow, to_table
+from pipeline.search.store import overwrite
 from tests.helpers.media import Sound, write_media
 from tests.helpers.search_run import SearchRun
 
@@ -65,51 +64,43 @@ def test_of_equally_near_places_the_first_is_the_answer_and_a_longer_query_has_n
 
 
 @pytest.fixture(scope="module")
-def noises(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sound of twelve seconds, each unlike the others, and one that is four seconds of it."""
-    folder = tmp_path_factory.mktemp("noises")
+def searcher(finished: SearchRun, tmp_path_factory: pytest.TempPathFactory) -> Searcher:
+    """An index of a sound of twelve seconds, each unlike the others, and of one whose file is gone."""
+    folder, encoder = tmp_path_factory.mktemp("noises"), finished.encoder()
     levels = np.repeat(RNG.uniform(0.02, 0.9, 24), 8000)
     waveform = (levels * RNG.uniform(-1, 1, len(levels))).astype(np.float32)
-    for name, part in (("long", waveform), ("part", waveform[round(4.8 * 16000) : round(8.64 * 16000)])):
+    for name, part in (("long", waveform), ("part", waveform[round(4.8 * 16000) : round(8.7 * 16000)])):
         write_media(folder / f"{name}.wav", Sound(waveform=part[None], sample_rate=16000, codec="pcm_s16le"))
-    return folder
+    heard = encoder.embed_audio(folder / "long.wav")
+    rows = [IndexRow(i, f"{i}.wav", str(folder), "", 0.0, 11.52, "", "", heard, None) for i in ("gone", "long")]
+    facts = IndexFacts(encoder=encoder.fingerprint, model="cca", width=encoder.width, root=str(folder))
+    overwrite(str(folder / "index"), to_table(rows, facts))
+    return Searcher(Index.open(folder / "index"), encoder)
 
 
-@pytest.fixture(scope="module")
-def searcher(finished: SearchRun, noises: Path, tmp_path_factory: pytest.TempPathFactory) -> Searcher:
-    folder, encoder = str(tmp_path_factory.mktemp("index")), finished.encoder()
-    build_index(encoder, finished.data, folder)
-    add_files(encoder, folder, [noises / "long.wav"])
-    return Searcher(Index.open(folder), encoder)
-
-
-def test_a_part_of_a_sound_is_found_where_it_was_cut_from(searcher: Searcher, noises: Path) -> None:
-    where = "clip_id LIKE '%long%'"
-    answer = searcher.search(noises / "part.wav", "sound", where=where, is_moment=True)
-    ((start, end),) = ((result.start, result.end) for result in answer.results)
-    assert (start, end) == pytest.approx((4.8, 8.64))
-    whole = searcher.search(noises / "part.wav", "sound", where=where)
-    assert [(r.clip_id, r.score) for r in whole.results] == [(r.clip_id, r.score) for r in answer.results]
-    assert whole.results[0].end > 11
-    span = searcher.search(f"{noises / 'long.wav'}#t=1.92,3.84", "sound", where=where, is_moment=True).results[0]
-    assert (span.start, span.end) == pytest.approx((1.92, 3.84))
-
-
-def test_a_clip_of_the_index_is_asked_by_its_file_and_a_result_without_one_keeps_its_span(searcher: Searcher) -> None:
-    answer = searcher.search("clip:clip 1", "sound", query_modality="audio", top=46, is_moment=True)
-    by_id = {result.clip_id: result for result in answer.results}
-    assert by_id["clip 1"].start == 0
-    assert "clip 'clip 5'" in " ".join(map(str, answer.passed_over))
-    assert "No such file or directory; expected its file, to say where in it" in str(answer.passed_over[0])
-    assert json.loads(as_json(answer))["passed_over"] == [str(error) for error in answer.passed_over]
-    assert (
-        by_id["clip 5"]
-        == {r.clip_id: r for r in searcher.search("clip:clip 1", "sound", query_modality="audio", top=46).results}[
-            "clip 5"
-        ]
+def test_a_part_of_a_sound_is_found_where_it_was_cut_from(searcher: Searcher) -> None:
+    part, where = searcher.index.root / "part.wav", "clip_id = 'long'"
+    found, whole = (
+        searcher.search(part, "sound", where=where, is_moment=wanted).results[0] for wanted in (True, False)
     )
+    assert (found.start, found.end) == pytest.approx((4.8, 8.64))
+    assert found._replace(start=0.0, end=11.52) == whole
+
+
+def test_a_span_of_a_clip_is_found_in_itself_and_a_clip_without_a_file_keeps_its_span(searcher: Searcher) -> None:
+    answer = searcher.search("clip:long#t=1.92,3.84", "sound", query_modality="audio", is_moment=True)
+    spans = {result.clip_id: (result.start, result.end) for result in answer.results}
+    assert spans == {"gone": (0.0, 11.52), "long": pytest.approx((1.92, 3.84))}
+    (passed_over,) = json.loads(as_json(answer))["passed_over"]
+    assert passed_over.startswith("clip 'gone': ")
+    assert passed_over.endswith("gone.wav: No such file or directory; expected its file, to say where in it")
+
+
+def test_a_query_that_is_as_long_as_a_result_is_all_of_it(searcher: Searcher) -> None:
+    answer = searcher.search(searcher.index.root / "long.wav", "sound", where="clip_id = 'long'", is_moment=True)
+    assert (answer.results[0].start, answer.results[0].end) == pytest.approx((0.0, 11.52))
 
 
 def test_a_query_whose_file_is_gone_is_named(searcher: Searcher) -> None:
     with pytest.raises(DataError, match="no such file; expected a file"):
-        searcher.search("clip:clip 5", is_moment=True)
+        searcher.search("clip:gone", "sound", query_modality="audio", is_moment=True)
