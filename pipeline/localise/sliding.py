@@ -62,7 +62,7 @@ def localisation(videos: Sequence[EventVideo], shares: Sequence[float] = (1.0,))
 
 
 def chance_localisation(n_segments: NDArray[np.int64], lengths: NDArray[np.int64]) -> dict[str, float]:
-    """Return what starts in random order get in ``localisation``, the same both ways.
+    """Return what starts in random order get in ``localisation``, either way.
 
     With n starts to choose from, ``exact_start`` is the mean of 1 / n, ``start_mrr`` the mean of (1 + 1/2 + ... + 1/n)
     / n. ``exact_start_std`` is the standard deviation of the first from one set of random starts to the next.
@@ -86,6 +86,11 @@ def sliding_distances(event: Segments, segments: Segments) -> NDArray[np.float64
     Args:
         event: (length, d).
         segments: (n_segments, d), at least as many.
+
+    Example:
+        >>> segments = np.array([[0.0], [5.0], [6.0], [2.0]])
+        >>> sliding_distances(segments[1:3], segments).tolist()
+        [6.0, 0.0, 5.0]
     """
     differences = event[:, None].astype(np.float64) - segments.astype(np.float64)  # (length, n_segments, d)
     distances = np.linalg.norm(differences, axis=2)

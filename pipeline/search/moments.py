@@ -130,7 +130,7 @@ def moment(query: TimedSides, searched: TimedSides) -> tuple[float, float] | Non
 def _segments(
     tracks: TimedSides, grid: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], dict[Modality, NDArray[np.float32]]]:
-    """Those times of a grid at which all sides have a vector, (n,), and the vectors, (n, k) each."""
+    """The times of a grid at which all sides have a vector, (n,), and the vectors, (n, k) each."""
     pairs = {
         modality: paired_segments(track.seconds, grid, track.half_step + _SLACK_SECONDS)
         for modality, track in tracks.items()
