@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
-from torchvision.transforms.v2 import functional
+from torch.nn import functional
 
 from pipeline.errors import ClipError
 from pipeline.formats.clips import Clip
@@ -99,6 +99,8 @@ def picture_arrays(
 def resize(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Return the picture as a square: bilinear with antialiasing, its aspect ratio not kept.
 
+    The bytes are those of torchvision's ``resize``, whose import takes as long as torch's own, in every worker.
+
     Args:
         picture: uint8 (height, width, 3).
         size: side of the square, pixels.
@@ -111,5 +113,5 @@ def resize(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
         (299, 299, 3)
     """
     channels_first = torch.from_numpy(picture).permute(2, 0, 1)  # (3, height, width)
-    square = functional.resize(channels_first, [size, size], antialias=True)  # (3, size, size)
+    square = functional.interpolate(channels_first[None], [size, size], mode="bilinear", antialias=True)[0]
     return np.ascontiguousarray(square.permute(1, 2, 0).numpy())

@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 from pydantic import ValidationError
+from torchvision.transforms.v2 import functional
 
 from pipeline.errors import ClipError, DataError
 from pipeline.formats.jpegs import JpegPictures, decode_jpegs, encode_jpeg
@@ -72,6 +74,15 @@ def test_a_random_offset_does_not_depend_on_those_drawn_before() -> None:
 def test_random_offsets_differ_by_clip_and_seed(change: dict[str, int], clip_id: str) -> None:
     offset_of, other = offsets(FramesParams(**SECTION), "clip"), offsets(FramesParams(**SECTION | change), clip_id)
     assert all(offset_of(k) != other(k) for k in range(8))
+
+
+@pytest.mark.parametrize("size", [75, 99, 299])
+@pytest.mark.parametrize(("height", "width"), [(240, 320), (99, 99), (720, 406), (37, 53), (480, 99), (1, 640)])
+def test_resize_gives_the_bytes_of_torchvision(height: int, width: int, size: int) -> None:
+    picture = np.random.default_rng(height).integers(0, 256, (height, width, 3), np.uint8)
+    tensor = torch.from_numpy(picture).permute(2, 0, 1)
+    expected = functional.resize(tensor, [size, size], antialias=True)
+    np.testing.assert_array_equal(resize(picture, size), expected.permute(1, 2, 0).numpy())
 
 
 @pytest.mark.parametrize(("height", "width"), [(240, 320), (360, 640), (31, 47), (64, 64)])

@@ -2,24 +2,19 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from pipeline.clip_jobs.cache import ClipCache
-from pipeline.clip_jobs.loop import in_workers
-from pipeline.clip_jobs.settle import Settler
 from pipeline.dataset.base import DatasetParams, Found, source_module
+from pipeline.dataset.film_arrays import film_arrays
+from pipeline.dataset.shots import film_cuts, shots_between
 from pipeline.errors import DataError, ParamsError
-from pipeline.extraction.decoding import bounds_of
 from pipeline.formats.clips import Clip, whole_files
 from pipeline.formats.shards import Arrays
-from pipeline.settings.environment import cache_folder
-from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.limits import Limits, load_limits
 from pipeline.settings.paths import AnyPath
 
@@ -28,17 +23,20 @@ if TYPE_CHECKING:
 
 SLACK_SECONDS = 0.1  # by which the last whole window may miss the end: sound and pictures rarely end together
 DECIMALS = 2  # of the times of windows, in seconds, as the search shows times
-_VIDEO, _STAGE = "pipeline.video", "film_ends"
+_VIDEO = "pipeline.video"
+Times = tuple[float, float]  # start and end, in seconds
 
 
 class WindowedParams(DatasetParams):
     """Section ``dataset`` of params.yaml of the first pipeline.
 
     Attributes:
-        window_seconds: a longer file is cut into clips of this length; None: no file is cut.
+        windows: ``fixed``: files are cut by the clock; ``shots``: first where their picture cuts, then by the clock.
+        window_seconds: a longer file, or shot, is cut into clips of this length; None: none is.
         window_hop_seconds: from the start of one window to the next; None: ``window_seconds``.
     """
 
+    windows: Literal["fixed", "shots"]
     window_seconds: Annotated[float, Field(ge=SLACK_SECONDS, allow_inf_nan=False)] | None
     window_hop_seconds: Annotated[float, Field(ge=SLACK_SECONDS)] | None
 
@@ -77,7 +75,7 @@ def in_windows(found: Found, params: WindowedParams) -> Found:
     """Return what a source holds, its long files as windows, all of one hash; some stay as they are.
 
     Those are files whose rows have the times of an event, since nothing tells what a window beside it is, and files
-    whose length cannot be read, which the stages that decode refuse in their own words.
+    whose length or shots cannot be read, which the stages that decode refuse in their own words.
 
     Args:
         found: clips with their hashes.
@@ -85,28 +83,55 @@ def in_windows(found: Found, params: WindowedParams) -> Found:
 
     Raises:
         DataError: there are more windows than a table may have rows.
-        ParamsError: the source has no videos.
+        ParamsError: the source has no videos, or what finds shots is not installed.
     """
-    if params.window_seconds is None:
+    if params.window_seconds is None and params.windows == "fixed":
         return found
     if not hasattr(source_module(params.source), "find_clips"):
-        raise ParamsError(
-            f"dataset.window_seconds={params.window_seconds:g}: source {params.source!r} has no videos; expected null"
-        )
-    limits, window, hop = load_limits(), params.window_seconds, params.window_hop_seconds or params.window_seconds
+        asked = f"windows={params.windows}, window_seconds={params.window_seconds}"
+        raise ParamsError(f"dataset: {asked}: source {params.source!r} has no videos; expected fixed and null")
     uncut = [clip for clip in found.clips if clip.sha256 and clip.start_seconds is None]
-    ends = film_ends(found.root, uncut, params.clip_timeout_seconds, limits)
-    if (n_hops := sum(ends.values()) / hop) > limits.table_rows:
-        problem = f"{n_hops:.0f} windows"
-        raise DataError(f"{problem}; expected at most {limits.named('table_rows')}: a longer hop makes fewer")
-    parts = {clip.clip_id: windows_of(ends.get(clip.clip_id, 0.0), window, hop) for clip in uncut}
+    shots = _shots(found.root, uncut, params)
+    parts = _parts(shots, params, load_limits())
     clips = [
         part
         for clip in found.clips
         for part in ([clip.part(*times) for times in parts.get(clip.clip_id, ())] or [clip])
     ]
-    print(f"dataset: {_in_words(clips, len(found.clips) - len(ends))}")
+    print(f"dataset: {_in_words(clips, len(found.clips) - len(shots))}")
     return found._replace(clips=clips)
+
+
+def _shots(root: Path, clips: Sequence[Clip], params: WindowedParams) -> dict[str, list[Times]]:
+    """The shots of each file, by clip_id; one that lasts as long as the file where shots are not asked for."""
+    limits = load_limits()
+    ends = film_ends(root, clips, params.clip_timeout_seconds, limits)
+    if params.windows == "fixed":
+        return {clip_id: [(0.0, end)] for clip_id, end in ends.items()}
+    readable = [clip for clip in clips if clip.clip_id in ends]
+    cuts = film_cuts(root, readable, params.clip_timeout_seconds, limits)
+    return {clip_id: shots_between(times, ends[clip_id]) for clip_id, times in cuts.items()}
+
+
+def _parts(shots: dict[str, list[Times]], params: WindowedParams, limits: Limits) -> dict[str, list[Times]]:
+    """The windows of each file, by clip_id; none of a file that stays whole."""
+    window = params.window_seconds or math.inf
+    hop = params.window_hop_seconds or window
+    n_windows = sum(max(1.0, (end - start) / hop) for of_file in shots.values() for start, end in of_file)
+    if n_windows > limits.table_rows:
+        expected = f"at most {limits.named('table_rows')}: a longer hop makes fewer"
+        raise DataError(f"{n_windows:.0f} windows; expected {expected}")
+    return {clip_id: _windows_in(of_file, window, hop) for clip_id, of_file in shots.items()}
+
+
+def _windows_in(shots: Sequence[Times], window: float, hop: float) -> list[Times]:
+    """The shots, those that are longer than a window as windows; none where that is one, the file itself."""
+    parts = [
+        (round(start + first, DECIMALS), round(start + last, DECIMALS))
+        for start, end in shots
+        for first, last in windows_of(end - start, window, hop) or [(0.0, end - start)]
+    ]
+    return parts if len(parts) > 1 else []
 
 
 def _in_words(clips: Sequence[Clip], n_unmeasured: int) -> str:
@@ -128,15 +153,10 @@ def film_ends(root: AnyPath, clips: Iterable[Clip], timeout_seconds: float, limi
         timeout_seconds: what one file may take.
         limits: what a file may ask for.
     """
-    by_id = {clip.clip_id: clip for clip in clips}
-    cache = ClipCache(cache_folder() / "clips" / _STAGE, fingerprint({}, [_VIDEO]))
-    function = partial(_film_end, bounds=bounds_of(limits))
-    compute = in_workers(by_id, root, function, cache, timeout_seconds, limits)
-    inputs = {clip_id: clip.sha256 for clip_id, clip in by_id.items()}
-    refused = Settler("dataset", cache, inputs, compute, limits).settle().refused
-    return {i: float(cache.read(i, digest)["seconds"][0]) for i, digest in inputs.items() if i not in refused}
+    found = film_arrays("film_ends", _film_end, [_VIDEO], root, clips, timeout_seconds, limits)
+    return {clip_id: float(arrays["seconds"][0]) for clip_id, arrays in found.items()}
 
 
-def _film_end(clip: Clip, path: Path, bounds: "Bounds") -> Arrays:
+def _film_end(clip: Clip, path: Path, *, bounds: "Bounds") -> Arrays:
     """When the pictures of a file end, by its packets; called in a worker."""
     return {"seconds": np.array([import_module(_VIDEO).film_times(path, bounds).end])}

@@ -91,7 +91,7 @@ def joint_width(embeddings: AnyPath) -> int:
             _, _, width = shape
             return int(width)
     except DAMAGE as error:
-        raise DataError(f"{embeddings}: {in_words(error)}; expected embeddings that the stage `embed` wrote") from error
+        raise DataError(f"{embeddings}: {in_words(error)}; expected embeddings that the stage `train` wrote") from error
 
 
 def _noted_model(name: str, fits: Mapping[int, SavedFit], width: int) -> NotedModel:

@@ -1,11 +1,11 @@
 """Clip vectors: what the networks made of a clip, averaged over time, on the scale that every model starts from."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveInt, model_validator
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.features.pca import Pca, transform
@@ -22,7 +22,7 @@ class FeaturesParams(StageParams):
         audio: the network whose vectors are the audio features.
         visual: the network whose vectors are the visual features.
         audio_scaling: see `scale_audio`.
-        visual_components: how many principal components the visual features keep at most.
+        visual_components: how many principal components the visual features keep at most; None: they go through no PCA.
         whiten: whether each component is divided by its deviation.
         epsilon: added to the eigenvalues before whitening.
     """
@@ -30,9 +30,15 @@ class FeaturesParams(StageParams):
     audio: str
     visual: str
     audio_scaling: AudioScaling
-    visual_components: PositiveInt
+    visual_components: PositiveInt | None
     whiten: bool
     epsilon: NonNegativeFloat
+
+    @model_validator(mode="after")
+    def _without_pca_nothing_is_whitened(self) -> Self:
+        if self.visual_components is None and self.whiten:
+            raise ValueError("visual_components=null, whiten=true; expected whiten=false where there is no PCA")
+        return self
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -130,19 +136,21 @@ def modality_features(
     """Return the features that models see of one modality.
 
     Args:
-        modality: ``audio``, whose means are scaled, or ``visual``, whose means go through the PCA.
+        modality: ``audio``, whose means are scaled, or ``visual``, whose means go through the PCA, if there is one.
         means: (n, width), what `mean_over_time` returned.
         params: section ``features``.
         fitted: the PCA of a run.
 
     Returns:
-        (n, width) float32 of audio, (n, k) of visual, where k is what the PCA keeps.
+        (n, width) float32 of audio, (n, k) of visual, where k is what the PCA keeps; without one the width.
 
     Raises:
         DataError: the visual means have another width than those the PCA was fitted on.
     """
     if modality == "audio":
         return scale_audio(means, params.audio_scaling)
+    if params.visual_components is None:
+        return means
     return transform(fitted, means, params.whiten, params.epsilon)
 
 

@@ -15,7 +15,7 @@ from pipeline.features.clip_vectors import (
     modality_features,
 )
 from pipeline.features.clip_windows import by_file, empty_windows, long_files, read_clip_vectors
-from pipeline.features.pca import Pca, fit_pca
+from pipeline.features.pca import NO_PCA, Pca, fit_pca
 from pipeline.formats import rejects
 from pipeline.formats.clips import Clip
 from pipeline.formats.feature_table import NO_LABEL, FeatureTable
@@ -57,7 +57,7 @@ def clips_left(
 
 
 def table_of_networks(clips: Sequence[Clip], audio: AnyPath, visual: AnyPath) -> tuple[FeatureTable, Pca]:
-    """Return the table of what the networks made of the clips, and the PCA of its visual side.
+    """Return the table of what the networks made of the clips, and the PCA of its visual side, ``NO_PCA`` without one.
 
     A line on stderr names files that are too long for one vector.
 
@@ -79,7 +79,8 @@ def table_of_networks(clips: Sequence[Clip], audio: AnyPath, visual: AnyPath) ->
     clip_ids, classes = [clip.clip_id for clip in clips], sorted({clip.label for clip in clips} - {""})
     audio_means, visual_means = _means("audio", audio, clips), _means("visual", visual, clips)
     train = np.array([clip.split == "train" for clip in clips])
-    fitted = fit_pca(visual_means[train], params.visual_components)
+    n_components = params.visual_components
+    fitted = NO_PCA if n_components is None else fit_pca(visual_means[train], n_components)
     table = FeatureTable(
         clip_ids=clip_ids,
         splits=[clip.split for clip in clips],

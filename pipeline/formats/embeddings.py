@@ -105,7 +105,7 @@ class EmbeddedClips:
             numbers = {name: arrays[name] for name in _AXES}
             return cls(**numbers, **texts)  # where arrays of different clips are refused
         except DAMAGE as error:
-            expected = "embeddings that the stage `embed` wrote; `dvc repro` writes those of an earlier version again"
+            expected = "embeddings that the stage `train` wrote; `dvc repro` writes those of an earlier version again"
             raise DataError(f"{path}: {in_words(error)}; expected {expected}") from error
 
 

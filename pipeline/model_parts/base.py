@@ -16,8 +16,8 @@ from pipeline.settings.paths import AnyPath
 History = list[dict[str, float]]
 """One dict a training epoch, such as ``{"epoch": 0, "loss": 1.2, "validation_map": 0.4}``; empty for a closed form."""
 
-LearnsFrom = Literal["pairs", "labels", "both"]
-"""What a model learns from: ``pairs`` alone; ``labels``, without which it cannot be fitted; or whichever is there."""
+LearnsFrom = Literal["pairs", "labels", "both", "nothing"]
+"""What a model learns from: ``pairs``; ``labels``, without which it cannot be fitted; ``both``, whichever is there."""
 
 Params = TypeVar("Params", bound=StageParams)
 Seed = Annotated[int, Field(ge=0, lt=2**64)]  # as torch takes them

@@ -9,18 +9,20 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DataError
 from pipeline.formats.csv_rows import write_rows
+from pipeline.formats.embeddings import EmbeddedClips
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.provenance import read_provenance, write_provenance
 from pipeline.model_parts import distributed
 from pipeline.model_parts.base import History, Model, Pairs, model_module
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
+from pipeline.settings.progress import track
 
 LEFT_OUT = "left_out"  # key of provenance.json, whose value says why
 CLOSED_FORM_DEVICE = "cpu"  # NumPy and scikit-learn compute there
 
 
-def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: AnyPath) -> None:
+def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: AnyPath) -> bool:
     """Fit a model once for each of its seeds, on train, stopped early on validation, and write the folder.
 
     It holds ``seed-N.safetensors`` for each, history.csv with a row an epoch and provenance.json with the kind of
@@ -33,26 +35,42 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: AnyPath)
         table: features of all clips.
         out: the folder, which is made.
 
+    Returns:
+        Whether this process is the one that writes.
+
     Raises:
         DataError: the train or the validation split has no clip or cannot be used, or a loss is no longer finite.
     """
     out = Path(out)
     train, validation = Pairs(*table.rows("train")), Pairs(*table.rows("validation"))
     layout: type[Model] = model_module(name).Model
-    if layout.learns_from == "labels" and not len(train.labelled().labels):
-        _leave_out(name, out)
-        return
+    if why := why_left_out(layout, train.labels):
+        _leave_out(name, why, out)
+        return True
     history: History = []
     with distributed.joined():
+        is_first = distributed.rank() == 0
         for seed in getattr(params, "seeds", [0]):
             model = layout(params, seed)
             history += [{"seed": seed, **epoch} for epoch in model.fit(train, validation)]
-            if distributed.rank() == 0:
+            if is_first:
                 out.mkdir(parents=True, exist_ok=True)
                 model.save(out / f"seed-{seed}.safetensors")
-        if distributed.rank() == 0:
+        if is_first:
             _write_history(out / "history.csv", history)
             write_provenance(out, {"device": getattr(model, "device", CLOSED_FORM_DEVICE)})
+    return is_first
+
+
+def why_left_out(layout: type[Model], labels: NDArray[np.int64]) -> str:
+    """Return in words why a model is not fitted on clips with these labels; empty where it is.
+
+    Args:
+        layout: of the model.
+        labels: (n,) of the train clips, -1 for none.
+    """
+    needs_labels = layout.learns_from == "labels" and (labels < 0).all()
+    return "it learns from labels, and no train clip has one" if needs_labels else ""
 
 
 def is_left_out(folder: AnyPath) -> bool:
@@ -81,6 +99,27 @@ def load_seeds(name: str, folder: AnyPath) -> list[Model]:
     return [model_module(name).Model.load(path) for _, path in sorted(files.items())]
 
 
+def embed_seeds(name: str, folder: AnyPath, table: FeatureTable, out: AnyPath) -> None:
+    """Embed both modalities of every clip by the fits of a folder, and write them and what is known of the clips.
+
+    The npz has audio and visual (n_seeds, n, k) float32, seeds rising; of a model that was left out there are none.
+
+    Args:
+        name: of the model.
+        folder: that ``fit_seeds`` wrote.
+        table: features of n clips.
+        out: the npz, whose folder is made.
+
+    Raises:
+        DataError: the folder holds no model, or one that cannot be read.
+    """
+    fits = [] if is_left_out(folder) else load_seeds(name, folder)
+    audio, visual = embed_table(track(fits, "embed", "seed"), table)
+    names = {"clip_ids": table.clip_ids, "splits": table.splits, "classes": table.classes}
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    EmbeddedClips(audio=audio, visual=visual, labels=table.labels, **names).save(out)
+
+
 def embed_table(models: Iterable[Model], table: FeatureTable) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return audio and visual of every clip in the models' spaces, (n_seeds, n, k) each, from its own features alone.
 
@@ -96,9 +135,8 @@ def embed_table(models: Iterable[Model], table: FeatureTable) -> tuple[NDArray[n
     return np.stack(audio), np.stack(visual)
 
 
-def _leave_out(name: str, out: Path) -> None:
+def _leave_out(name: str, why: str, out: Path) -> None:
     """Say that a model is not fitted, and write the folder that says so."""
-    why = "it learns from labels, and no train clip has one"
     out.mkdir(parents=True, exist_ok=True)
     _write_history(out / "history.csv", [])
     write_provenance(out, {LEFT_OUT: why})

@@ -78,7 +78,7 @@ def facts_of_run(encoder: "Encoder", run: RunOfClips, window_seconds: float | No
 def rows_of_run(encoder: "Encoder", run: RunOfClips, window_seconds: float | None = None) -> Iterator[list[IndexRow]]:
     """Yield the rows of all clips that have a vector, some clips at a time.
 
-    A clip that the stage `embed` has embedded gets that vector, of the encoder's seed; other stretches of time, and
+    A clip that the stage `train` has embedded gets that vector, of the encoder's seed; other stretches of time, and
     clips of which one modality was refused, are embedded now.
 
     Args:
@@ -167,7 +167,7 @@ def _network_vectors(run: RunOfClips, part: _ClipPart, modality: Modality) -> ND
 
 
 def _embedded_vectors(encoder: "Encoder", run: RunOfClips) -> dict[tuple[str, Modality], NDArray[np.float32]]:
-    """What the stage `embed` made of whole clips with the encoder's seed, by clip and modality."""
+    """What the stage `train` made of whole clips with the encoder's seed, by clip and modality."""
     if run.embedded is None:
         return {}
     place = sorted(encoder.config.model.seeds).index(encoder.seed)  # the stage's seeds rise

@@ -16,6 +16,7 @@ ROOTS = ("pipeline", "stages", "studies", "benchmarks")
 _PACKAGE_NAMES = {  # where import and package differ
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
+    "scenedetect": "scenedetect-headless",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }

@@ -60,6 +60,9 @@ def tune(
     SECTION.KEY=VALUE of `dvc exp run`, which write them into params.yaml: with `epochs` and without `patience`, so that
     validation clips stop nothing. Where trial 0 stays, nothing changes, its epochs and its patience neither.
 
+    The MAP is that of the clips with a label. Where none has one, relevant is the own clip alone: the MAP is then the
+    mean reciprocal rank, and models that learn from labels are left out.
+
     Nothing is tried but trial 0 where folds hold out fewer than 5 groups of clips, such as the clusters of
     --by-cluster, or sources: they say too little of the other groups that test clips have.
 
@@ -70,13 +73,16 @@ def tune(
     from pipeline.settings.params import model_sections
     from pipeline.tune.choice import changes, chosen_trial, reason
     from pipeline.tune.halving import n_fits
-    from pipeline.tune.trials import Budget, check_search, why_not_searched
+    from pipeline.tune.trials import Budget, check_search, why_not_searched, without_labels
     from pipeline.tune.trials import tune as search
 
     budget = Budget(trials, folds, seed, by_cluster, repeats)
     known = model_sections()
     sections = {name: known.get(name, f"baselines.{name}") for name in models or known}
     check_search(features, sections)
+    for name, left_out in without_labels(features, sections).items():
+        print(f"{name} is left out: {left_out}")
+        del sections[name]
     beside = features.with_name(CLIPS)
     clips = clips or (beside if beside.exists() else None)
     if why := why_not_searched(features, budget, clips):

@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from pipeline.errors import DataError
 from pipeline.formats.clips import Clip
-from pipeline.formats.feature_table import FeatureTable, label_names
+from pipeline.formats.feature_table import NO_LABEL, FeatureTable, label_names
 from pipeline.groups import groups_of, row_hashes
 
 N_COMPONENTS = 5  # that k-means sees
@@ -39,7 +39,7 @@ def folds(
 
     Raises:
         DataError: there are no validation rows for 1 fold, a class has fewer rows of its own than folds or lies in one
-            cluster, or nothing is left to fit on.
+            cluster, or nothing is left to fit on. Clips without a label are of no class.
     """
     splits = np.array(table.splits)
     if n_folds == 1:
@@ -51,7 +51,8 @@ def folds(
     parts = _clusters(table, usable, n_folds, seed) if by_cluster else _draws(table, usable, groups, n_folds, seed)
     for fold, held in enumerate(parts):
         is_fit = ~np.isin(groups, groups[held])
-        if len(np.unique(table.labels[usable[is_fit]])) < len(np.unique(table.labels[usable])):
+        lost = np.setdiff1d(table.labels[usable], table.labels[usable[is_fit]])
+        if (lost != NO_LABEL).any() or not is_fit.any():
             raise DataError(
                 f"fold {fold}: a class has no clip left to fit on; expected some that share no sound or picture"
             )
@@ -139,7 +140,7 @@ def residual_clusters(rows: NDArray[np.float32], labels: Integers, n_clusters: i
 
     Args:
         rows: (n, width) features.
-        labels: (n,).
+        labels: (n,); those without one count as a class whose mean is taken away too.
         n_clusters: how many there are.
         seed: of k-means, which sees the leading principal components.
 
@@ -154,7 +155,7 @@ def residual_clusters(rows: NDArray[np.float32], labels: Integers, n_clusters: i
         residuals[labels == label] -= residuals[labels == label].mean(axis=0)
     leading = PCA(min(N_COMPONENTS, *rows.shape), svd_solver="full").fit_transform(residuals)
     clusters: Integers = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(leading)
-    for label in np.unique(labels):
+    for label in np.unique(labels[labels != NO_LABEL]):
         if len(np.unique(clusters[labels == label])) == 1:
             raise DataError(f"class {label} lies in one of {n_clusters} clusters; expected it in two at least")
     return clusters
@@ -169,13 +170,26 @@ def _clusters(table: FeatureTable, usable: Integers, n_folds: int, seed: int) ->
 
 def _draws(table: FeatureTable, usable: Integers, groups: Integers, n_folds: int, seed: int) -> Iterator[Integers]:
     """Stratified draws of whole groups, each held out once; places among the usable rows."""
-    labels = table.labels[usable]
-    classes, sizes = np.unique(np.unique(np.column_stack([labels, groups]), axis=0)[:, 0], return_counts=True)
+    strata = _strata(table.labels[usable], groups, n_folds)
+    classes, sizes = _sizes(strata, groups)
     if sizes.min() < n_folds:
         (smallest,) = label_names(classes[[sizes.argmin()]], table.classes)
         raise DataError(
-            f"class {smallest!r} has {sizes.min()} clips that are not test and share no sound or picture; expected at "
-            f"least {n_folds}, one a fold"
+            f"{f'class {smallest!r}' if smallest else 'the table'} has {sizes.min()} clips that are not test and share "
+            f"no sound or picture; expected at least {n_folds}, one a fold"
         )
-    for _, held_rows in StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(usable, labels, groups):
+    for _, held_rows in StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(usable, strata, groups):
         yield held_rows
+
+
+def _strata(labels: Integers, groups: Integers, n_folds: int) -> Integers:
+    """The labels; clips without one go with the largest class where they are too few to be in every fold."""
+    classes, sizes = _sizes(labels, groups)
+    if classes[0] != NO_LABEL or sizes[0] >= n_folds or len(classes) == 1:
+        return labels
+    return np.where(labels == NO_LABEL, classes[1:][sizes[1:].argmax()], labels)
+
+
+def _sizes(labels: Integers, groups: Integers) -> tuple[Integers, Integers]:
+    """The labels that occur, rising, and over how many groups the clips of each lie."""
+    return np.unique(np.unique(np.column_stack([labels, groups]), axis=0)[:, 0], return_counts=True)

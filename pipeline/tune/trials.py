@@ -68,6 +68,28 @@ def check_search(features: AnyPath, sections: Mapping[str, str]) -> None:
     FeatureTable.load(features)
 
 
+def without_labels(features: AnyPath, names: Iterable[str]) -> dict[str, str]:
+    """Return the models that cannot be fitted, as no clip that is not test has a label, each with why in words.
+
+    Args:
+        features: file of a feature table.
+        names: of models.
+
+    Raises:
+        DataError: the features cannot be read.
+    """
+    import numpy as np
+
+    from pipeline.formats.feature_table import FeatureTable
+    from pipeline.model_parts.base import model_module
+    from pipeline.model_parts.seeds import why_left_out
+
+    table = FeatureTable.load(features)
+    labels = table.labels[np.array(table.splits) != "test"]
+    reasons = {name: why_left_out(model_module(name).Model, labels) for name in names}
+    return {name: why for name, why in reasons.items() if why}
+
+
 def why_not_searched(features: AnyPath, budget: Budget, clips: AnyPath | None = None) -> str:
     """Return in words why trial 0 alone is run, of any model; empty where folds hold out groups enough.
 

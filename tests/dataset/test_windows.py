@@ -116,10 +116,10 @@ def test_more_windows_than_rows_of_a_table_are_refused(tmp_path: Path, monkeypat
         cut(tmp_path, [film], window_seconds=1.0)
 
 
-def test_a_source_without_videos_refuses_windows() -> None:
-    params = dataset_params(source="features", window_seconds=10.0)
-    with pytest.raises(ParamsError, match=r"dataset.window_seconds=10: source 'features' has no videos; expected null"):
-        in_windows(Found(Path(), [], []), params)
+@pytest.mark.parametrize("changes", [{"window_seconds": 10.0}, {"windows": "shots"}])
+def test_a_source_without_videos_refuses_windows(changes: dict[str, Any]) -> None:
+    with pytest.raises(ParamsError, match=r"^dataset: windows=.*: source 'features' has no videos; expected fixed and"):
+        in_windows(Found(Path(), [], []), dataset_params(source="features", **changes))
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from pipeline.encoder import Embedded, Encoder
 from pipeline.errors import ClipError, DataError
-from pipeline.model_parts.base import model_names
 from pipeline.network_parts.base import Modality
 from tests.helpers.encoders import MadeEncoder, make_encoder, with_plain_networks
+from tests.helpers.every_model import FITTED
 from tests.helpers.project import write_video
 from tests.helpers.synthetic import sine
 
@@ -48,7 +48,7 @@ def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def models() -> list[object]:
     """All of them, those of every kind in the fast tests."""
-    marks = {name: () if name in OF_EVERY_KIND else pytest.mark.slow for name in model_names()}
+    marks = {name: () if name in OF_EVERY_KIND else pytest.mark.slow for name in FITTED}
     return [pytest.param(name, marks=mark) for name, mark in marks.items()]
 
 

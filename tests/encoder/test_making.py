@@ -84,7 +84,7 @@ def test_the_width_is_that_of_the_embeddings(made: MadeEncoder, tmp_path: Path) 
     assert joint_width(made.run.embeddings / "cca.npz") == made.rows["audio"].shape[-1]
     for content in (np.zeros(3), np.zeros((2, 3))):
         write_arrays(tmp_path / "x.npz", {"audio": content})
-        with pytest.raises(DataError, match=r"x\.npz: .*expected embeddings that the stage `embed` wrote"):
+        with pytest.raises(DataError, match=r"x\.npz: .*expected embeddings that the stage `train` wrote"):
             joint_width(tmp_path / "x.npz")
-    with pytest.raises(DataError, match=r"none\.npz: .*expected embeddings that the stage `embed` wrote"):
+    with pytest.raises(DataError, match=r"none\.npz: .*expected embeddings that the stage `train` wrote"):
         joint_width(tmp_path / "none.npz")

@@ -11,9 +11,10 @@ from safetensors import safe_open
 from pipeline.encoder.tensors import read_fits, read_model, read_pca, write_tensors
 from pipeline.errors import DataError, DiskError
 from pipeline.features.pca import NO_PCA, Pca
-from pipeline.model_parts.base import model_module, model_names
+from pipeline.model_parts.base import model_module
 from pipeline.model_parts.seeds import fit_seeds, load_seeds
 from pipeline.settings.params import load_params, model_sections
+from tests.helpers.every_model import each_model
 from tests.helpers.project import ROOT
 from tests.model_parts.test_seeds import features
 
@@ -28,7 +29,7 @@ def fit(name: str, out: Path) -> None:
     fit_seeds(name, params.model_copy(update=changes), features(), out)
 
 
-@pytest.mark.parametrize("name", model_names())
+@each_model
 def test_every_fit_of_every_model_comes_back_to_the_byte(name: str, tmp_path: Path) -> None:
     fit(name, tmp_path / "model")
     fits = read_fits(tmp_path / "model")

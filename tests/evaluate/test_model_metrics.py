@@ -200,7 +200,7 @@ def test_embeddings_without_a_test_clip_are_refused(tmp_path: Path) -> None:
 def test_a_file_that_was_cut_off_is_named(tmp_path: Path, n_bytes: int) -> None:
     write(tmp_path / "e.npz", ["test"], [0], ["a"])
     (tmp_path / "e.npz").write_bytes((tmp_path / "e.npz").read_bytes()[:n_bytes])
-    with pytest.raises(DataError, match=r"e.npz.*expected embeddings that the stage `embed` wrote"):
+    with pytest.raises(DataError, match=r"e.npz.*expected embeddings that the stage `train` wrote"):
         Embeddings.load(tmp_path / "e.npz")
 
 
@@ -214,7 +214,7 @@ def test_a_file_of_other_arrays_is_named(tmp_path: Path) -> None:
     with (tmp_path / "one.npz").open("wb") as file:
         np.save(file, np.zeros(3))
     for name in ("e.npz", "numbers.npz", "earlier.npz", "one.npz"):
-        with pytest.raises(DataError, match=rf"{name}.*expected embeddings that the stage `embed` wrote; `dvc repro`"):
+        with pytest.raises(DataError, match=rf"{name}.*expected embeddings that the stage `train` wrote; `dvc repro`"):
             Embeddings.load(tmp_path / name)
 
 
@@ -224,5 +224,5 @@ def test_scopes_that_are_all_larger_than_the_gallery_are_refused() -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"e.npz.*expected embeddings that the stage `embed` wrote"):
+    with pytest.raises(DataError, match=r"e.npz.*expected embeddings that the stage `train` wrote"):
         Embeddings.load(tmp_path / "e.npz")

@@ -208,6 +208,32 @@ def test_the_visual_side_is_a_pca_of_the_mean_vectors_of_the_train_split(
     np.testing.assert_allclose(np.abs(table.visual), np.abs(expected), rtol=1e-4, atol=1e-5)
 
 
+def test_without_components_the_visual_side_is_the_mean_itself_in_the_table_and_of_one_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["features"] |= {"visual_components": None, "whiten": False}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    table = run_stage(tmp_path, {"postprocess": "none"}, {i: {"embeddings": x} for i, x in raw_embeddings().items()})
+    of_clips = {i: arrays["embeddings"] for i, arrays in read_shards(tmp_path / "inception")}
+    expected = [of_clips[i].astype(np.float64).mean(axis=0) for i in table.clip_ids]
+    np.testing.assert_allclose(table.visual, expected, rtol=1e-6)
+    pca, chosen = load_pca(tmp_path / "pca.safetensors"), load_params("features", FeaturesParams)
+    assert len(pca.mean) == 0
+    alone = [clip_features("visual", of_clips[i], chosen, pca)[0] for i in table.clip_ids]
+    np.testing.assert_array_equal(alone, table.visual)
+
+
+def test_whitening_without_components_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(
+        (ROOT / "params.yaml").read_text().replace("_components: 1024", "_components: null")
+    )
+    with pytest.raises(ParamsError, match=r"visual_components=null, whiten=true; expected whiten=false where there is"):
+        load_params("features", FeaturesParams)
+
+
 def test_one_clip_alone_has_the_features_of_its_row_in_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

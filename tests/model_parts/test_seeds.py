@@ -11,8 +11,8 @@ import torch
 from pipeline.errors import DataError
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.provenance import read_provenance
-from pipeline.model_parts.base import model_module
-from pipeline.model_parts.seeds import embed_table, fit_seeds, is_left_out, load_seeds
+from pipeline.model_parts.base import Pairs, model_module
+from pipeline.model_parts.seeds import embed_seeds, embed_table, fit_seeds, is_left_out, load_seeds
 from pipeline.settings.params import load_params
 from tests.helpers.project import ROOT
 
@@ -54,6 +54,21 @@ def test_a_deep_model_leaves_a_file_a_seed_an_epoch_a_row_and_the_device(
     assert [row.split(",")[:2] for row in rows] == [["3", "0"], ["3", "1"], ["10", "0"], ["10", "1"]]
     assert read_provenance(tmp_path / "dscmr") == {"device": "cpu"}
     assert embed_table(load_seeds("dscmr", tmp_path / "dscmr"), features())[0].shape[:2] == (2, N)
+
+
+def test_embeddings_stand_in_the_order_of_their_seeds(tmp_path: Path) -> None:
+    rows, seeds = features(), [2, 10]  # which draw other landmarks
+    fit("kcca", "baselines.kcca", tmp_path / "kcca", seeds=seeds, n_landmarks=5)
+    embed_seeds("kcca", tmp_path / "kcca", rows, tmp_path / "out" / "kcca.npz")
+    params = load_params("baselines.kcca", model_module("kcca").Params, ROOT / "params.yaml")
+    expected = []
+    for seed in seeds:
+        model = model_module("kcca").Model(params.model_copy(update={"n_landmarks": 5}), seed)
+        model.fit(Pairs(*rows.rows("train")), Pairs(*rows.rows("validation")))
+        expected.append(model.embed_audio(rows.audio))
+    with np.load(tmp_path / "out" / "kcca.npz") as file:
+        np.testing.assert_allclose(file["audio"], expected, rtol=1e-5)
+    assert not np.allclose(*expected)
 
 
 def test_a_closed_form_is_computed_on_the_cpu_and_has_no_epochs(tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.model_parts.base import Model, Pairs, model_names
+from pipeline.model_parts.base import Model, Pairs
 from pipeline.settings.params import load_params
 from tests.helpers.every_model import (
     EVERY_INPUT,
+    FITTED,
     MODALITIES,
     PARAMS_FILE,
     TEST,
@@ -35,7 +36,7 @@ BARE = without_labels(TRAIN, np.ones(80, bool))
 FEW = without_labels(TRAIN, np.arange(80) >= 20)  # four of each class have one
 
 
-def of(*kinds: str, names: Sequence[str] = model_names()) -> pytest.MarkDecorator:
+def of(*kinds: str, names: Sequence[str] = FITTED) -> pytest.MarkDecorator:
     """The models that learn from what is said; there are some of every kind."""
     chosen = [name for name in names if module_of(name).Model.learns_from in kinds]
     assert chosen

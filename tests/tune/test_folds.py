@@ -72,3 +72,26 @@ def test_clusters_that_share_the_pictures_of_a_class_are_refused() -> None:
         DataError, match="fold 0: a class has no clip left to fit on; expected some that share no sound"
     ):
         list(folds(table(n_pictures=1), 2, 0, by_cluster=True))
+
+
+def test_clips_without_a_label_are_no_class_that_folds_must_know() -> None:
+    clips = table(n_pictures=30)
+    few = np.flatnonzero(np.array(clips.splits) == "train")[:2]
+    hidden = np.where(np.isin(np.arange(160), few), -1, clips.labels)
+    parts = list(folds(replace(clips, labels=hidden), 3, 0))
+    assert sorted(np.concatenate([held for _, held in parts])) == [i for i in range(160) if i % 5]
+    assert all({0, 1, 2, 3} <= set(hidden[held]) for _, held in parts)
+
+
+@pytest.mark.parametrize("by_cluster", [False, True])
+def test_a_table_without_any_label_is_cut_too(by_cluster: bool) -> None:
+    clips = replace(table(n_pictures=60), labels=np.full(160, -1), classes=[])
+    for fit, held in folds(clips, 2, 0, by_cluster=by_cluster):
+        assert set_of(clips.visual[fit]).isdisjoint(set_of(clips.visual[held]))
+        assert min(len(fit), len(held)) > 0
+
+
+def test_fewer_clips_without_a_label_than_folds_are_refused() -> None:
+    clips = replace(table(n_pictures=60), labels=np.full(160, -1), classes=[], splits=["test"] * 158 + ["train"] * 2)
+    with pytest.raises(DataError, match=r"the table has 2 clips that are not test .*; expected at least 3, one a fold"):
+        list(folds(clips, 3, 0))

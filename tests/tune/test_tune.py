@@ -235,6 +235,28 @@ def test_features_that_are_not_there_are_named(project: Path) -> None:
         search(project)
 
 
+def test_without_labels_a_score_is_the_mean_reciprocal_rank_and_models_of_labels_are_left_out(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = replace(table(), labels=np.full(60, -1), classes=[])
+    rows.save(project / "features.safetensors")
+    section = {"n_components": 3, "ridge": 0.1}
+    params = {
+        "models": {"c_cca": "baselines.c_cca", "cca": "baselines.cca"},
+        "baselines": {"c_cca": section, "cca": section},
+    }
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out", "--trials", "1", "--folds", "2"])
+    main()
+    assert "c_cca is left out: it learns from labels, and no train clip has one\n" in capsys.readouterr().out
+    assert not (project / "out/c_cca.csv").exists()
+    usable = np.array([i for i in range(60) if i % 3])
+    cut = StratifiedGroupKFold(2, shuffle=True, random_state=0).split(usable, np.zeros(40), usable)
+    own = np.arange(40)  # of classes of one clip, cluster CCA is CCA
+    maps = [held_out_map(rows.audio[usable], rows.visual[usable], own, *fold) for fold in cut]
+    assert read_trials(project / "out/cca.csv")[0].fold_maps == pytest.approx(maps, abs=1e-6)
+
+
 def test_a_single_cluster_is_refused(project: Path) -> None:
     with pytest.raises(ParamsError, match="expected at least 2 folds, a cluster each"):
         search(project, Budget(1, 1, 0, by_cluster=True))

@@ -18,7 +18,6 @@ FOUND_BY_NAME = {  # what a script looks up by a name, and so imports without a 
     "frames": "pipeline.frames",
     "network": "pipeline.networks.{key}",
     "train": "pipeline.models.{key}",
-    "embed": "pipeline.models.{key}",
     "separation.sounds": "pipeline.separation.sounds",
     "separation.views": "pipeline.separation.views",
     "separation.train": "pipeline.separation.separators.{separator}",
@@ -76,8 +75,7 @@ def test_every_dep_that_is_code_exists(name: str) -> None:
 
 
 def test_the_model_of_another_is_no_dep_of_a_model() -> None:
-    for name in ("train@cca", "embed@cca"):
-        assert [dep for dep in code_deps(name) if lies_in("pipeline/models/acmr.py", dep)] == []
+    assert [dep for dep in code_deps("train@cca") if lies_in("pipeline/models/acmr.py", dep)] == []
 
 
 def test_the_network_of_another_is_no_dep_of_a_network() -> None:

@@ -15,7 +15,7 @@ def export(
     features: Annotated[
         Path, typer.Option(metavar="FILE", help="Feature table that the stage `features` wrote.")
     ] = Path("data/features.safetensors"),
-    embeddings: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder that the stage `embed` wrote to.")] = Path(
+    embeddings: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder that the stage `train` wrote to.")] = Path(
         "data/embeddings"
     ),
     seeds: Annotated[

@@ -48,18 +48,19 @@ def checked_matrix(array: NDArray[Any], name: str) -> NDArray[np.float32]:
     return matrix
 
 
-def checked_labels(array: NDArray[Any], name: str) -> NDArray[np.int64]:
+def checked_labels(array: NDArray[Any], name: str, *, lowest: int = 0) -> NDArray[np.int64]:
     """Return labels as whole numbers.
 
     Args:
         array: (n,) or (n, 1), of any number type.
         name: file and key, for the message.
+        lowest: the smallest label; ``NO_LABEL`` where clips may have none.
 
     Returns:
-        (n,) int64, 0 or more.
+        (n,) int64, ``lowest`` or more.
 
     Raises:
-        DataError: another shape or type, or a label that is not whole or below 0.
+        DataError: another shape or type, or a label that is not whole or below ``lowest``.
     """
     check_numbers(array, name)
     if array.ndim not in (1, 2) or array.size != len(array):
@@ -68,10 +69,10 @@ def checked_labels(array: NDArray[Any], name: str) -> NDArray[np.int64]:
         raise DataError(f"{name}: shape {array.shape}; expected numbers of shape (n,) or (n, 1){hint}")
     flat = array.reshape(-1)
     values = flat.astype(np.float64)
-    is_label = (values == np.floor(values)) & (values >= 0) & (values < np.iinfo(np.int32).max)
+    is_label = (values == np.floor(values)) & (values >= lowest) & (values < np.iinfo(np.int32).max)
     if not is_label.all():
         row = int(np.argmin(is_label))
-        raise DataError(f"{name}: row {row} is {flat[row]}; expected a whole number from 0 on")
+        raise DataError(f"{name}: row {row} is {flat[row]}; expected a whole number from {lowest} on")
     return flat.astype(np.int64)
 
 

@@ -139,7 +139,7 @@ def write_embeddings_parquet(npz: AnyPath, path: AnyPath, seeds: Seeds = "first"
     """Write a row a clip: clip_id, label, split, audio and visual, both of length 1, so that dot products are cosines.
 
     Args:
-        npz: what the stage `embed` wrote.
+        npz: what the stage `train` wrote.
         path: the file to write.
         seeds: ``all`` writes a row a seed and clip, the seed's place before the others.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DataError
 from pipeline.formats.clips import Clip
-from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.feature_table import NO_LABEL, FeatureTable, label_names
 from pipeline.formats.rejects import Reject
 from pipeline.settings.paths import AnyPath
 
@@ -33,7 +33,7 @@ class Imported(NamedTuple):
 
 
 class FeatureRows(NamedTuple):
-    """Rows as they were read: audio (n, k), visual (n, m), labels (n,) whole numbers from 0, n clip_ids and splits."""
+    """Rows as read: audio (n, k), visual (n, m), n clip_ids and splits; labels (n,) from 0, or ``NO_LABEL``."""
 
     audio: NDArray[np.float32]
     visual: NDArray[np.float32]
@@ -52,22 +52,25 @@ class FeatureRows(NamedTuple):
             class_names: sorted names, label 0 first; None: the numbers themselves, with zeros in front.
 
         Raises:
-            DataError: a label has no name, or there are fewer than two classes.
+            DataError: a label has no name, or labels are of fewer than two classes.
         """
         place = Path(place)
-        numbers, labels = np.unique(self.labels, return_inverse=True)
+        is_known = self.labels != NO_LABEL
+        numbers, places = np.unique(self.labels[is_known], return_inverse=True)
+        labels = np.full(len(self.labels), NO_LABEL, np.int64)
+        labels[is_known] = places
         width = len(str(numbers.max(initial=0)))
-        if class_names is not None and numbers.max(initial=0) >= len(class_names):
+        if class_names is not None and numbers.max(initial=NO_LABEL) >= len(class_names):
             raise DataError(
                 f"{place}: label {numbers.max()}; expected 0 to {len(class_names) - 1}, the classes that have names"
             )
         classes = [class_names[i] if class_names else f"{i:0{width}d}" for i in numbers.tolist()]
-        if len(classes) < MIN_CLASSES:
+        if len(classes) < MIN_CLASSES and (is_known.any() or not is_known.size):
             raise DataError(f"{place}: classes {classes}; expected at least {MIN_CLASSES}")
         return FeatureTable(
             clip_ids=self.clip_ids,
             splits=self.splits,
-            labels=labels.astype(np.int64),
+            labels=labels,
             classes=classes,
             audio=self.audio,
             visual=self.visual,
@@ -78,12 +81,13 @@ class FeatureRows(NamedTuple):
 def clips_of(imported: Imported) -> list[Clip]:
     """Return a clip without a path for every row; its sha256 is that of the row's bytes, audio before visual."""
     table = imported.table
-    rows = zip(table.clip_ids, table.labels, table.splits, imported.source_ids, strict=True)
+    labels = label_names(table.labels, table.classes)
+    rows = zip(table.clip_ids, labels, table.splits, imported.source_ids, strict=True)
     return [
         Clip(
             clip_id=clip_id,
             path="",
-            label=table.classes[label],
+            label=label,
             sha256=hashlib.sha256(table.audio[i].tobytes() + table.visual[i].tobytes()).hexdigest(),
             split=split,
             source_id=source_id,

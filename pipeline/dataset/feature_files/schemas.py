@@ -15,6 +15,7 @@ from pipeline.dataset.feature_files.arrays import (
 )
 from pipeline.dataset.feature_files.imported import FeatureRows, Imported
 from pipeline.errors import DataError
+from pipeline.formats.feature_table import NO_LABEL
 from pipeline.formats.files import file_sha256
 from pipeline.formats.hdf5 import dataset, open_hdf5
 from pipeline.settings.json_text import parse_json
@@ -81,7 +82,7 @@ def read_a(path: AnyPath) -> Imported:
         is_export = set(added) <= set(file)
         for side, allowed in SIDE_SPLITS.items():
             keys = sides_of(side)
-            part = _part(file, keys.audio, keys.visual, keys.labels, side)
+            part = _part(file, keys.audio, keys.visual, keys.labels, side, NO_LABEL if is_export else 0)
             parts.append(_with_names(part, file, keys, allowed) if is_export else part)
         class_names, made_by = _facts(file) if is_export else (None, {})
     return _imported([path], "A", used + added * is_export, "in the keys", parts, class_names, made_by)
@@ -174,10 +175,10 @@ def _facts(file: Any) -> tuple[list[str] | None, dict[str, Any]]:  # noqa: ANN40
     return facts.get("classes"), {"made_by": facts["provenance"]} if "provenance" in facts else {}
 
 
-def _part(file: Any, audio: str, visual: str, labels: str, split: str) -> FeatureRows:  # noqa: ANN401 - h5py has no types
-    """The rows under three keys."""
+def _part(file: Any, audio: str, visual: str, labels: str, split: str, lowest: int = 0) -> FeatureRows:  # noqa: ANN401 - h5py has no types
+    """The rows under three keys, with labels from the lowest on."""
     matrices = [checked_matrix(dataset(file, key)[()], f"{file.filename}: {key}") for key in (audio, visual)]
-    numbers = checked_labels(dataset(file, labels)[()], f"{file.filename}: {labels}")
+    numbers = checked_labels(dataset(file, labels)[()], f"{file.filename}: {labels}", lowest=lowest)
     check_lengths(file.filename, {audio: matrices[0], visual: matrices[1], labels: numbers})
     width = len(str(len(numbers) - 1))
     stem = f"{split}/" if split else ""

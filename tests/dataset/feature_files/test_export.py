@@ -47,7 +47,7 @@ def test_any_table_comes_back_from_every_format(clip_ids: list[str], classes: se
     table = FeatureTable(
         clip_ids=clip_ids,
         splits=["train", "test", *rng.choice(["train", "validation", "test"], n - 2).tolist()],
-        labels=np.concatenate([np.arange(len(classes)), rng.integers(0, len(classes), n)])[:n],
+        labels=np.concatenate([np.arange(len(classes)), rng.integers(-1, len(classes), n)])[:n],  # -1: none
         classes=sorted(classes),
         audio=rng.normal(size=(n, 3)).astype(np.float32),
         visual=rng.normal(size=(n, 2)).astype(np.float32),
@@ -64,14 +64,14 @@ def test_any_table_comes_back_from_every_format(clip_ids: list[str], classes: se
             arrays = {name: file[name] for name in ("labels", "audio")}
             arrays |= {name: unpack_texts(file, name) for name in ("clip_ids", "splits", "classes")}
     expected = {
-        clip_id: (table.splits[i], table.classes[table.labels[i]], table.audio[i].tolist())
+        clip_id: (table.splits[i], [*table.classes, ""][table.labels[i]], table.audio[i].tolist())
         for i, clip_id in enumerate(clip_ids)
     }
     facts = zip(imported.clip_ids, imported.splits, imported.labels, imported.audio, strict=True)
-    assert {clip_id: (side, imported.classes[k], x.tolist()) for clip_id, side, k, x in facts} == expected
+    assert {clip_id: (side, [*imported.classes, ""][k], x.tolist()) for clip_id, side, k, x in facts} == expected
     assert {row["clip_id"]: (row["split"], row["label"], row["audio"]) for row in rows} == expected
     facts = zip(arrays["clip_ids"], arrays["splits"], arrays["labels"], arrays["audio"], strict=True)
-    assert {clip_id: (side, arrays["classes"][k], x.tolist()) for clip_id, side, k, x in facts} == expected
+    assert {clip_id: (side, [*arrays["classes"], ""][k], x.tolist()) for clip_id, side, k, x in facts} == expected
 
 
 def test_npz_holds_the_table_without_pickles(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_file_without_embeddings_is_refused(kind: str, tmp_path: Path) -> None
         np.savez(tmp_path / "x.npz", audio=np.array([{}]) if kind == "a pickle" else np.ones(3))
     if kind == "half a file":
         (tmp_path / "x.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:100])
-    with pytest.raises(DataError, match=r"x\.npz: .*; expected embeddings that the stage `embed` wrote"):
+    with pytest.raises(DataError, match=r"x\.npz: .*; expected embeddings that the stage `train` wrote"):
         write_embeddings_parquet(tmp_path / "x.npz", tmp_path / "x.parquet")
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipeline.dataset.feature_files.export import write_schema_a
+from pipeline.dataset.feature_files.imported import clips_of
 from pipeline.dataset.sources.features import import_table
 from pipeline.errors import DataError
 from tests.helpers.dataset_params import dataset_params
@@ -82,6 +84,22 @@ def test_names_in_utf8_are_read_whatever_encoding_the_file_claims(tmp_path: Path
         del file["clip_ids_train"]
         file["clip_ids_train"] = np.array([name.encode() for name in names])  # which h5py calls ASCII
     assert import_table(dataset_params(path=tmp_path / "x.h5")).table.clip_ids[:9] == names
+
+
+@pytest.mark.parametrize("labels", [np.arange(12) % 3 - 1, np.full(12, -1)])
+def test_clips_without_a_label_come_back_as_such(tmp_path: Path, labels: NDArray[np.int64]) -> None:
+    classes = named_table().classes if labels.max() >= 0 else []
+    write_schema_a(replace(named_table(), labels=labels, classes=classes), tmp_path / "x.h5")
+    found = [clip.label for clip in clips_of(import_table(dataset_params(path=tmp_path / "x.h5")))]
+    assert sorted(found) == sorted([*named_table().classes, ""][label] for label in labels.tolist())
+
+
+def test_a_label_below_none_is_refused(tmp_path: Path) -> None:
+    write_schema_a(named_table(), tmp_path / "x.h5")
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        file["lab_train"][2] = -2
+    with pytest.raises(DataError, match=r"lab_train: row 2 is -2; expected a whole number from -1 on"):
+        import_table(dataset_params(path=tmp_path / "x.h5"))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pipeline.features.pca import load_pca
 from pipeline.formats import rejects
 from pipeline.formats.clips import read_clips
 from pipeline.formats.feature_table import FeatureTable
-from stages import dataset, embed, evaluate, features, frames, logmel, network, train
+from stages import dataset, evaluate, features, frames, logmel, network, train
 from tests.helpers.dataset_params import dataset_params
 from tests.helpers.feature_files import arrays_b, make_d, make_pairs, write_d, write_h5
 
@@ -48,8 +48,7 @@ def run_up_to_the_features() -> FeatureTable:
 def run_to_the_metrics() -> dict[str, Any]:
     run_up_to_the_features()
     models, embeddings = DATA / "models" / "c_cca", DATA / "embeddings" / "c_cca.npz"
-    train.main(TABLE, "c_cca", "baselines.c_cca", models)
-    embed.main(TABLE, "c_cca", models, embeddings)
+    train.main(TABLE, "c_cca", "baselines.c_cca", models, embeddings)
     inputs = (DATASET / "report.json", models.parent, embeddings.parent)
     evaluate.main(TABLE, CLIPS, DATA / rejects.FILE, *inputs, *map(Path, ("metrics.json", "summary.json", "plots")))
     metrics: dict[str, Any] = json.loads(Path("metrics.json").read_text())
@@ -138,8 +137,7 @@ def test_the_export_of_a_run_is_imported_as_the_same_table(capsys: pytest.Captur
     write_params(write_h5(Path("x.h5"), arrays_b(make_pairs())))
     table = run_up_to_the_features()
     models, embeddings = DATA / "models" / "c_cca", DATA / "embeddings" / "c_cca.npz"
-    train.main(TABLE, "c_cca", "baselines.c_cca", models)
-    embed.main(TABLE, "c_cca", models, embeddings)
+    train.main(TABLE, "c_cca", "baselines.c_cca", models, embeddings)
     export(Path("exported"))
     assert "exported: 36 clips, embeddings of c_cca, vectors of no network\n" in capsys.readouterr().out
     write_params(Path("exported/features.h5"))
