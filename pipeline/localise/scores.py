@@ -15,6 +15,7 @@ from pipeline.retrieval.cosines import unit_rows
 EventScores = dict[str, dict[str, float]]
 """Numbers by direction: ``exact_start``, ``start_mrr`` and ``segment_mrr``, those that the clips allow."""
 
+_WITHIN = tuple(way for way in WAYS if way not in CROSS_MODAL)
 Retrieve = Callable[[Parts, Parts, NDArray[np.int64]], dict[str, float]]
 
 
@@ -124,6 +125,3 @@ def _with_average(found: EventScores) -> EventScores:
         "average": average,
         **{w: found[w] for w in _WITHIN if w in found},
     }
-
-
-_WITHIN = tuple(way for way in WAYS if way not in CROSS_MODAL)
