@@ -1,14 +1,17 @@
 """MS-VAE: either modality generates both through one shared decoder; no labels."""
 
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.model_parts import losses
+from pipeline.model_parts.base import check_features
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
 from pipeline.model_parts.layers import GaussianEncoder, sampled
 from pipeline.model_parts.search_space import SearchSpace
@@ -111,6 +114,27 @@ class Model(DeepModel):
     learns_from = "pairs"
     params_class = Params
     network_class = MsVaeNetwork
+
+    def own_parts(
+        self, modality: Literal["audio", "visual"], features: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what the paper's distance compares: latent means (n, latents) and generated pairs (n, both widths).
+
+        They are not of unit length, as those in the embeddings are.
+
+        Args:
+            modality: whose features they are.
+            features: (n, width).
+
+        Raises:
+            DataError: as ``embed_audio``.
+        """
+        network = cast("MsVaeNetwork", self._fitted())
+        encoder: GaussianEncoder = getattr(network, modality)
+        check_features(features, len(encoder.mean), modality)
+        with torch.inference_mode():
+            latents = self._in_blocks(lambda rows: encoder(rows)[0], features)
+            return latents, self._in_blocks(lambda rows: network.decoder(encoder(rows)[0]), features)
 
 
 def wasserstein_distance(mean: Tensor, log_variance: Tensor, other_mean: Tensor, other_log_variance: Tensor) -> Tensor:

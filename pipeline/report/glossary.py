@@ -89,6 +89,23 @@ TERMS = {
         "The cosine of the two embeddings, from -1 to 1: higher is nearer. Scores of two models are not comparable.",
         "What is searched with what",
     ),
+    "exact_start": Term(
+        "exact start",
+        "The share of events that are found to the second: the event's seconds of one modality slide over the other, "
+        "and the nearest place is right only where the event starts.",
+        "Where the event is",
+    ),
+    "start_mrr": Term(
+        "reciprocal rank of the start",
+        "The mean of 1 divided by the rank of the event's own start among all places that it could start at.",
+        "Where the event is",
+    ),
+    "segment_mrr": Term(
+        "reciprocal rank of a segment",
+        "One second from the middle of each event searches those of all others: the mean of 1 divided by the rank of "
+        "the first of its class.",
+        "Where the event is",
+    ),
     "rank": Term(
         "rank",
         "The place among the results, 1 for the nearest; results of equal scores share one.",

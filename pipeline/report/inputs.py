@@ -11,6 +11,7 @@ from pipeline.formats.csv_rows import read_rows
 from pipeline.formats.rejects import Reject
 from pipeline.report.gallery import Gallery, halves, read_gallery
 from pipeline.report.histories import TrainingCurves, read_history
+from pipeline.report.moments import read_localisation
 from pipeline.report.params_changes import Change, params_changes, read_value
 from pipeline.report.scatter import Scatter, scatter
 from pipeline.report.shown_clips import ShownClip, shown_clips
@@ -39,6 +40,7 @@ class Inputs(NamedTuple):
         videos: where the page finds the video of a clip, by clip_id.
         seen: the first model's common space as a picture.
         histories: the curves of the training of each model.
+        localisation: what localisation.json holds.
         changes: the parameters that differ from the project's.
         path: of the data set, as params.yaml has it; None: it has none.
     """
@@ -54,6 +56,7 @@ class Inputs(NamedTuple):
     videos: Mapping[str, str]
     seen: Scatter
     histories: Mapping[str, TrainingCurves]
+    localisation: Mapping[str, Any]
     changes: Sequence[Change]
     path: str | None
 
@@ -67,6 +70,7 @@ class Places(NamedTuple):
         rejected: rejected.csv.
         clips_csv: clips.csv, beside which the folder of the videos is noted.
         models: the folder of the trained models.
+        localisation: localisation.json.
         out: the folder of the page.
         params: params.yaml of the run.
     """
@@ -76,6 +80,7 @@ class Places(NamedTuple):
     rejected: Path
     clips_csv: Path
     models: Path
+    localisation: Path
     out: Path
     params: Path = PARAMS_FILE
 
@@ -84,7 +89,8 @@ def read_inputs(places: Places) -> Inputs:
     """Return what the stages wrote about a run.
 
     Raises:
-        DataError: metrics.json is damaged or has no model, or a table is missing or damaged.
+        DataError: metrics.json is damaged or has no model, localisation.json is damaged, or a table is missing or
+            damaged.
         ParamsError: params.yaml is missing or holds no sections.
     """
     plots, clips_csv = places.plots, places.clips_csv
@@ -107,6 +113,7 @@ def read_inputs(places: Places) -> Inputs:
         video_addresses(clips_csv, places.out, clips),
         scatter(rows, _fractions(read_rows(plots / "plane.csv"), names[0])),
         {name: read_history(places.models / name) for name in names},
+        read_localisation(places.localisation),
         params_changes(places.params),
         read_value(places.params, "dataset.path"),
     )

@@ -9,6 +9,7 @@ from pipeline.formats.rejects import Reject, count_kinds, kinds_in_words
 from pipeline.report import pictures
 from pipeline.report.inputs import Inputs, Tables
 from pipeline.report.leaves import leaves
+from pipeline.report.moments import moments
 from pipeline.report.rendering import DIRECTIONS, SECTIONS, render
 
 Row = Mapping[str, Any]
@@ -41,6 +42,7 @@ def page(inputs: Inputs) -> str:
             "n_seeds": n_seeds,
             "cutoffs": _cutoffs(metrics["models"][first]["average"]),
             "warnings": list(warnings(metrics, inputs.refused)),
+            "moments": moments(inputs.localisation),
             "rejected_kinds": count_kinds(inputs.refused),
             "provenance": [*leaves(metrics["provenance"]), *leaves(inputs.machine, "machine")],
             **_pictures(metrics, tables, ranked, shown),

@@ -27,6 +27,7 @@ SECTIONS = (  # what is there is shown in this order: name of the template and o
     ("precision", "Precision of the first results"),
     ("classes", "Classes"),
     ("confusion", "What is taken for what"),
+    ("moments", "Where in a clip the event is"),
     ("gallery", "What was found: right and wrong"),
     ("plane", "Where sounds and videos lie"),
     ("training", "How the training went"),

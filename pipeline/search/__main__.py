@@ -137,6 +137,9 @@ def search(
     where: Where = None,
     encoder: EncoderFolder = Path("data/encoder"),
     index: IndexFolder = "data/index",
+    moment: Annotated[
+        bool, typer.Option("--moment", help="Say where in each result the seconds of QUERY are nearest.")
+    ] = False,
     exact: Annotated[bool, typer.Option("--exact", help="Compare every row of a large index too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a table in CSV.")] = False,
@@ -159,7 +162,7 @@ def search(
         raise ParamsError("--json and --csv: expected one of them")
     opened = Index.open(index)
     searcher = Searcher(opened, EncoderInWorkers.load(encoder))
-    answer = searcher.search(query, find, top, where, MODALITY.get(query_modality), is_exact=exact)
+    answer = searcher.search(query, find, top, where, MODALITY.get(query_modality), is_exact=exact, is_moment=moment)
     show = printing.as_json if as_json else printing.as_csv if as_csv else printing.as_lines
     print(show(answer))
     for reason in answer.passed_over:

@@ -16,6 +16,7 @@ from pipeline.errors import ClipError, DataError, ParamsError, printable
 from pipeline.features.clip_windows import IN_WORDS
 from pipeline.network_parts.base import Modality
 from pipeline.search.index import Index, Probe
+from pipeline.search.moments import with_moments
 from pipeline.search.rows import MODALITIES, Answer, IndexRow, Vector
 from pipeline.search.spans import Asked, parse_query
 from pipeline.search.store import shortened
@@ -61,6 +62,7 @@ class Searcher:
         query_modality: QueryModality | None = None,
         *,
         is_exact: bool = False,
+        is_moment: bool = False,
     ) -> Answer:
         """Return the clips that are nearest to a query.
 
@@ -72,6 +74,7 @@ class Searcher:
             where: a filter in SQL over the columns of the index; None: all rows.
             query_modality: which side of the query counts; None: all that it has.
             is_exact: compare every row, also where the index is large and has an approximate search.
+            is_moment: read the file of each result, and say where in it the query's own seconds are nearest.
 
         Raises:
             ClipError: the file cannot be used, or lacks the side that was asked for.
@@ -86,6 +89,11 @@ class Searcher:
         wanted = WANTED[query_modality]
         sides, passed_over = self._sides(asked, wanted, may_lack=query_modality is None)
         found = self.index.compare(compared(sides, find), top, where, is_exact=is_exact)
+        if is_moment:
+            with self._open_errors(asked.name):
+                both = tuple(sides), sought(sides, find)
+                found, kept = with_moments(self.encoder, self.index, asked, both, found)
+            passed_over = [*passed_over, *kept]
         return Answer(found, self.encoder.model, len(self.index), time.perf_counter() - started, passed_over)
 
     def _sides(
@@ -184,10 +192,15 @@ def _touched(asked: Asked, rows: list[IndexRow]) -> list[IndexRow]:
 
 def compared(sides: QueryVectors, find: Find | None) -> list[Probe]:
     """Return what is compared: each vector (k,) of the query with each side of the rows that is to be found."""
+    return [Probe(vector, modality) for vector in sides.values() for modality in sought(sides, find)]
+
+
+def sought(sides: QueryVectors, find: Find | None) -> tuple[Modality, ...]:
+    """Return which sides of the rows a query with vectors (k,) of some sides is compared with."""
     if find is None:
         (modality, *others) = sides
         find = "clip" if others else ("video" if modality == "audio" else "sound")
-    return [Probe(vector, modality) for vector in sides.values() for modality in COMPARED[find]]
+    return COMPARED[find]
 
 
 def mean_of(rows: list[IndexRow], modality: Modality) -> Vector | None:

@@ -83,7 +83,7 @@ class Answer(NamedTuple):
         model: whose space it was searched in.
         n_rows: rows of the index.
         seconds: what embedding the query and searching took.
-        passed_over: why a side of the query was not used that its file has.
+        passed_over: why a side of the query was not used that its file has, or the moment of a result was not found.
     """
 
     results: list[Result]

@@ -47,11 +47,6 @@ class PublishedSeconds(NamedTuple):
         )
 
 
-def is_published(folder: AnyPath) -> bool:
-    """Return whether a folder holds published features."""
-    return (Path(folder) / AUDIO).is_file()
-
-
 def read_published(folder: AnyPath) -> dict[str, PublishedSeconds]:
     """Return train, validation and test of the match files.
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from pipeline.evaluate.chance import chance_map, expected_average_precision
-from studies.protocols.few_queries import expected_reciprocal_rank
+from pipeline.localise.segments import expected_reciprocal_rank
 
 
 def test_chance_is_the_mean_average_precision_of_every_order_of_the_gallery() -> None:

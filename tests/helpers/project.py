@@ -24,6 +24,7 @@ from tests.helpers.dvc_stages import stage_of
 
 ROOT = Path(__file__).parents[2]
 MODELS = {"dual_subspace": "model", "cca": "baselines.cca"}
+WRITTEN = ("dvc.lock", "metrics.json", "summary.json", "localisation.json", "localisation_summary.json")
 CLIP_STAGES = ("logmel", "frames", "vggish", "inception")
 Changes = Mapping[str, Mapping[str, Any]]
 SMALL: Changes = {
@@ -51,7 +52,7 @@ class Project:
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
         for name in filter(None, listed.split("\0")):
-            if (ROOT / name).exists() and name not in ("dvc.lock", "metrics.json", "summary.json"):
+            if (ROOT / name).exists() and name not in WRITTEN:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
         write_params(folder, SMALL)

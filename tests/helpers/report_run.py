@@ -23,13 +23,14 @@ from tests.helpers.project import ROOT
 CLASSES = ("cat", "dog", "owl")
 SMALL = {"significance_permutations": 200, "scope_sizes": [1, 2, 5]}
 PATHS = (Path("metrics.json"), Path("summary.json"), Path("plots"))
+NOTHING_LOCATED = {"n_clips": 0, "n_events": 0, "models": {}, "own_distance": {}, "chance": {}}
 HOSTILE = ("<script>alert(1)</script>", "a & \"b\" 'c'", "guitar 🎸")
 
 
 class Run:
     """A folder with what the stage ``evaluate`` wrote about made-up embeddings, and the page about it."""
 
-    words = ("metrics.json", "plots", rejects.FILE, "clips.csv", "models", "report")
+    words = ("metrics.json", "plots", rejects.FILE, "clips.csv", "models", "localisation.json", "report")
 
     def __init__(
         self,
@@ -41,11 +42,13 @@ class Run:
         clips: Sequence[Clip] = (),
         n_each_picture: int = 3,
         labelled: float = 1.0,
+        localisation: Mapping[str, Any] = NOTHING_LOCATED,
     ) -> None:
         self.folder = folder
         write_params(folder, models, params)
         write_inputs(folder, models, classes, refused, [clip.clip_id for clip in clips], n_each_picture, labelled)
         write_clips(folder / "clips.csv", clips)
+        (folder / "localisation.json").write_text(json.dumps(localisation))
         with contextlib.chdir(folder):
             inputs = map(Path, ("features.safetensors", "test_clips.csv", rejects.FILE, "data.json", "models", ""))
             evaluate.main(*inputs, *PATHS)

@@ -81,8 +81,9 @@ class StubRun:
         for name in (".dvc/config", ".dvc/.gitignore", ".gitignore"):
             self._write(name, (ROOT / name).read_text())
         self._write("stub.py", STUB)
-        for dep in ("data/features.safetensors", "data/clips.csv", "data/rejected.csv", "data/dataset/report.json"):
-            self._write(dep, "")
+        for dep in ("features.safetensors", "clips.csv", "rejected.csv", "dataset/report.json"):
+            self._write(f"data/{dep}", "")
+        self._write("localisation.json", "")
         self.run("git", "init", "-q", "-b", "main")
         for key, value in (("name", "test"), ("email", "test@example.org")):
             self.run("git", "config", f"user.{key}", value)

@@ -8,8 +8,10 @@ import torch
 from scipy.linalg import sqrtm
 from torch import Tensor
 
+from pipeline.errors import DataError
+from pipeline.model_parts.base import Pairs
 from pipeline.model_parts.training import seeded
-from pipeline.models.ms_vae import MsVaeNetwork, Params, wasserstein_distance
+from pipeline.models.ms_vae import Model, MsVaeNetwork, Params, wasserstein_distance
 
 VALUES: dict[str, Any] = {
     "inputs": "standardised", "whitening_ridge": 1.0,
@@ -98,3 +100,18 @@ def test_latents_and_generated_pair_count_the_same_in_the_cosine() -> None:
     np.testing.assert_allclose(
         embedding[:, 3:], generated / np.linalg.norm(generated, axis=1, keepdims=True), atol=1e-5
     )
+
+
+def test_the_parts_of_its_own_distance_are_those_of_the_embedding_before_they_are_brought_to_unit_length() -> None:
+    model = Model(Params.model_validate(VALUES), 0)
+    pairs = Pairs(AUDIO.numpy(), VISUAL.numpy(), np.arange(8) % 2)
+    model.fit(pairs, pairs)
+    for parts, embedding in (
+        (model.own_parts("audio", pairs.audio), model.embed_audio(pairs.audio)),
+        (model.own_parts("visual", pairs.visual), model.embed_visual(pairs.visual)),
+    ):
+        assert [part.shape for part in parts] == [(8, 3), (8, 10)]
+        unit = np.hstack([part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts])
+        np.testing.assert_allclose(unit, embedding, atol=1e-5)
+    with pytest.raises(DataError, match=r"audio: shape \(8, 6\); expected \(n, 4\)"):
+        model.own_parts("audio", pairs.visual)

@@ -235,4 +235,4 @@ def test_drawn_queries_are_said_to_be_drawn(tmp_path: Path) -> None:
 def test_a_metrics_json_without_a_model_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text(text)
     with pytest.raises(DataError, match=r"metrics\.json: .*; expected a metrics\.json that the stage `evaluate` wrote"):
-        read_inputs(Places(tmp_path / "metrics.json", *[tmp_path] * 5))
+        read_inputs(Places(tmp_path / "metrics.json", *[tmp_path] * 6))

@@ -97,7 +97,7 @@ def test_a_missing_path_shows_the_usage() -> None:
 
 
 def test_an_input_that_is_missing_is_one_line(tmp_path: Path) -> None:
-    words = ["metrics.json", "plots", "rejected.csv", "clips.csv", "models", "report"]
+    words = ["metrics.json", "plots", "rejected.csv", "clips.csv", "models", "localisation.json", "report"]
     done = subprocess.run(
         [sys.executable, "-m", "stages.report", *words],
         capture_output=True,

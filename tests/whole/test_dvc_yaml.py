@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.model_parts.base import model_names
 from pipeline.network_parts.base import network_lines, network_names
 from pipeline.settings.imports import files_behind
 from tests.helpers.dvc_stages import resolved_stages
@@ -33,6 +34,7 @@ def needed(name: str) -> set[str]:
     script, _, key = name.partition("@")
     separator = key.partition("-")[2]  # of the run of a task
     by_name = [FOUND_BY_NAME[script].format(key=key, separator=separator)] if script in FOUND_BY_NAME else []
+    by_name += [f"pipeline.models.{model}" for model in model_names()] if script == "localise" else []
     files = files_behind([f"stages.{script}", *by_name])
     templates = {path for file in files if file.name == "__init__.py" for path in file.parent.glob("*.jinja")}
     templates |= {

@@ -11,10 +11,7 @@ import pytest
 import yaml
 
 from pipeline.errors import DataError
-from pipeline.model_parts.base import Pairs
-from pipeline.models.ms_vae import Model, Params
 from studies.protocols import ms_vae
-from studies.protocols.__main__ import Seconds
 from studies.protocols.ave_seconds import read_published
 from tests.helpers.feature_files import write_h5
 from tests.helpers.project import ROOT
@@ -82,36 +79,6 @@ def test_published_features_give_both_tables_with_sixteen_numbers_of_retrieval(
     assert all(0 < float(number) <= 1 for number in numbers)
 
 
-def fitted(audio_width: int = 4, visual_width: int = 6) -> tuple[Model, Pairs]:
-    rng = np.random.default_rng(0)
-    audio, visual = (rng.normal(size=(40, width)).astype(np.float32) for width in (audio_width, visual_width))
-    pairs = Pairs(audio, visual, np.arange(40) % 2)
-    model = Model(Params.model_validate(params()), 0)
-    model.fit(pairs, pairs)
-    return model, pairs
-
-
-def test_a_finished_run_is_asked_with_its_own_fits(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, pairs = fitted()
-    clips = [Seconds(pairs.audio[i : i + 4], pairs.visual[i : i + 4], "ab"[i % 8 // 4], 1, 2) for i in range(0, 40, 4)]
-    monkeypatch.setattr("studies.protocols.__main__.read_seconds", lambda folder: iter(clips))
-    with pytest.raises(SystemExit, match=r"models/ms_vae: no fit; expected ms_vae among `models` of params.yaml"):
-        run(tmp_path, capsys, monkeypatch, tmp_path)
-    (tmp_path / "models/ms_vae").mkdir(parents=True)
-    model.save(tmp_path / "models/ms_vae/seed-0.safetensors")
-    said = run(tmp_path, capsys, monkeypatch, tmp_path)
-    assert said.startswith("10 test videos with an event, 10 of them longer than it; 1 seed\n")
-    audio, visual = ms_vae.halves(model, pairs.audio[2::4], pairs.visual[2::4])  # the middles: second 1 + 2 // 2
-    ranks = []
-    for i in range(10):
-        distances = np.linalg.norm(audio.latent[i] - visual.latent, axis=1)
-        ranks.append(1 / (1 + int(np.argmax(np.argsort(distances) % 2 == i % 2))))
-    (line,) = (line for line in said.partition("| retrieval |")[2].splitlines() if line.startswith("| latent |"))
-    assert line.split(" | ")[2] == f"{np.mean(ranks):.3f}"
-
-
 def test_seconds_are_scaled_by_their_largest_value_and_places_are_averaged(tmp_path: Path) -> None:
     write_published(tmp_path)
     with h5py.File(tmp_path / "visual_feature.h5") as file:
@@ -131,16 +98,6 @@ def test_the_events_are_those_of_the_labels(tmp_path: Path) -> None:
         zip(starts[2::3].tolist(), lengths[2::3].tolist(), strict=True)
     )
     assert [clip.label for clip in clips] == [str(row % N_CLASSES) for row in range(2, N_VIDEOS, 3)]
-
-
-def test_the_halves_are_those_of_the_embedding_before_they_are_brought_to_unit_length() -> None:
-    model, pairs = fitted()
-    both = ms_vae.halves(model, pairs.audio, pairs.visual)
-    embedded = (model.embed_audio(pairs.audio), model.embed_visual(pairs.visual))
-    for found, embedding in zip(both, embedded, strict=True):
-        assert (found.latent.shape, found.generated.shape) == ((40, 3), (40, 10))
-        unit = np.hstack([half / np.linalg.norm(half, axis=1, keepdims=True) for half in found])
-        np.testing.assert_allclose(unit, embedding, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -181,8 +138,17 @@ def test_an_event_in_two_runs_is_refused(tmp_path: Path) -> None:
         ms_vae.published_clips(test)
 
 
-def test_without_features_or_a_run_it_ends_with_one_line(
+def test_without_features_it_ends_with_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(SystemExit, match=r"^protocols: DataError: .*clips.csv: "):
+    with pytest.raises(SystemExit, match=r"^protocols: DataError: .*: no audio_feature.h5, visual_feature_vec.h5"):
+        run(tmp_path, capsys, monkeypatch, tmp_path)
+
+
+def test_events_that_fill_their_videos_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_published(tmp_path)
+    write_h5(tmp_path / "labels.h5", {"avadataset": np.tile([1.0, 0, 0, 0], (N_VIDEOS, 10, 1))})
+    with pytest.raises(SystemExit, match="no test video with an event shorter than itself; expected event times"):
         run(tmp_path, capsys, monkeypatch, tmp_path)

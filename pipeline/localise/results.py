@@ -1,0 +1,80 @@
+"""What localisation.json and its summary say: each model on the events of the test clips, beside chance."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.localise.clip_seconds import Seconds
+from pipeline.localise.own_distance import SHARES, WithOwnDistance
+from pipeline.localise.scores import EventScores, chance_scores, cosine_scores, mean_scores, own_scores
+from pipeline.localise.sliding import CROSS_MODAL
+from pipeline.model_parts.seeds import is_left_out, load_seeds
+from pipeline.settings.paths import AnyPath
+from pipeline.settings.progress import track
+
+EventReport = dict[str, Any]
+SUMMARISED = ("exact_start", "segment_mrr")
+
+
+def report(folder: AnyPath, names: Iterable[str], clips: Sequence[Seconds]) -> EventReport:
+    """Return the content of localisation.json; without clips it has no models.
+
+    Models that the stage `train` left out are left out here. Numbers are means over a model's seeds.
+
+    Args:
+        folder: of the models.
+        names: of the models, the main one first.
+        clips: the test clips with an event.
+
+    Raises:
+        DataError: a model is missing or damaged.
+    """
+    folder, counts = Path(folder), _counts(clips)
+    if not clips:
+        return {**counts, "models": {}, "own_distance": {}, "chance": {}}
+    models, own = dict[str, EventScores](), dict[str, dict[str, EventScores]]()
+    for name in track([name for name in names if not is_left_out(folder / name)], "localise", "model"):
+        fits = load_seeds(name, folder / name)
+        models[name] = mean_scores([cosine_scores(fit, clips) for fit in fits])
+        if with_own := [fit for fit in fits if isinstance(fit, WithOwnDistance)]:
+            own[name] = {
+                distance: mean_scores([own_scores(fit, clips, shares) for fit in with_own])
+                for distance, shares in SHARES.items()
+            }
+    return {**counts, "models": models, "own_distance": own, "chance": chance_scores(clips)}
+
+
+def summary(of: EventReport) -> EventReport:
+    """Return the row that `dvc metrics show` shows: the first model both ways, and chance.
+
+    Args:
+        of: what localisation.json holds.
+    """
+    counts = {"n_events": of["n_events"]}
+    if not of["models"]:
+        return counts
+    first = next(iter(of["models"]))
+    ways = {way: of["models"][first][way] for way in CROSS_MODAL} | {"chance": of["chance"]["average"]}
+    numbers = {name: {way: found[name] for way, found in ways.items()} for name in SUMMARISED if name in ways["chance"]}
+    return {**counts, **numbers}
+
+
+def in_words(of: EventReport, path: AnyPath) -> str:
+    """Return a line a model, best first: the events whose start it finds, and what chance gets; or that there is none.
+
+    Args:
+        of: what localisation.json holds.
+        path: of that file.
+    """
+    rows = {**of["models"], **{f"{name}, own distance": found["own"] for name, found in of["own_distance"].items()}}
+    if not of["n_events"]:
+        return f"localise: no test clip has an event with times that is shorter than itself: {path} has no starts"
+    shares = {name: found["average"]["exact_start"] for name, found in {**rows, "chance": of["chance"]}.items()}
+    lines = [f"  {name:24} {shares[name]:.3f}" for name in sorted(shares, key=lambda name: -shares[name])]
+    heading = f"localise: exact starts of {of['n_events']} events, mean of both directions; all else stands in {path}"
+    return "\n".join([heading, *lines])
+
+
+def _counts(clips: Sequence[Seconds]) -> dict[str, int]:
+    """How many clips have an event, and in how many of them it could be elsewhere."""
+    return {"n_clips": len(clips), "n_events": sum(clip.can_be_located for clip in clips)}
