@@ -5,10 +5,8 @@ from pathlib import Path
 from stages.cli import run
 
 
-def main(
-    clips_csv: Path, pca: Path, audio: Path, visual: Path, models: Path, localisation: Path, summary: Path
-) -> None:
-    """Write localisation.json and its summary; where no test clip has the times of an event, both say so."""
+def main(clips_csv: Path, pca: Path, audio: Path, visual: Path, models: Path, localisation: Path) -> None:
+    """Write localisation.json; where no test clip has the times of an event, it says so."""
     from pipeline.evaluate.writing import write_json
     from pipeline.features.clip_vectors import FeaturesParams
     from pipeline.features.pca import load_pca
@@ -21,7 +19,6 @@ def main(
     clips = read_seconds(read_clips(clips_csv), {"audio": audio, "visual": visual}, params, load_pca(pca))
     report = results.report(models, model_sections(), clips)
     write_json(localisation, report)
-    write_json(summary, results.summary(report))
     print(results.in_words(report, localisation))
 
 

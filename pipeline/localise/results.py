@@ -1,4 +1,4 @@
-"""What localisation.json and its summary say: each model on the events of the test clips, beside chance."""
+"""What localisation.json says: each model on the events of the test clips, beside chance."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -7,13 +7,11 @@ from typing import Any
 from pipeline.localise.clip_seconds import Seconds
 from pipeline.localise.own_distance import SHARES, WithOwnDistance
 from pipeline.localise.scores import EventScores, chance_scores, cosine_scores, mean_scores, own_scores
-from pipeline.localise.sliding import CROSS_MODAL
 from pipeline.model_parts.seeds import is_left_out, load_seeds
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import track
 
 EventReport = dict[str, Any]
-SUMMARISED = ("exact_start", "segment_mrr")
 
 
 def report(folder: AnyPath, names: Iterable[str], clips: Sequence[Seconds]) -> EventReport:
@@ -42,21 +40,6 @@ def report(folder: AnyPath, names: Iterable[str], clips: Sequence[Seconds]) -> E
                 for distance, shares in SHARES.items()
             }
     return {**counts, "models": models, "own_distance": own, "chance": chance_scores(clips)}
-
-
-def summary(of: EventReport) -> EventReport:
-    """Return the row that `dvc metrics show` shows: the first model both ways, and chance.
-
-    Args:
-        of: what localisation.json holds.
-    """
-    counts = {"n_events": of["n_events"]}
-    if not of["models"]:
-        return counts
-    first = next(iter(of["models"]))
-    ways = {way: of["models"][first][way] for way in CROSS_MODAL} | {"chance": of["chance"]["average"]}
-    numbers = {name: {way: found[name] for way, found in ways.items()} for name in SUMMARISED if name in ways["chance"]}
-    return {**counts, **numbers}
 
 
 def in_words(of: EventReport, path: AnyPath) -> str:

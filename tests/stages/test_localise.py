@@ -23,7 +23,7 @@ from stages import localise
 from tests.helpers.project import ROOT
 
 N_CLIPS, N_SECONDS, WIDTH = 60, 10, 6
-OUTS = (Path("localisation.json"), Path("localisation_summary.json"))
+OUT = Path("localisation.json")
 MODELS = {"cca": "baselines.cca", "ms_vae": "baselines.ms_vae", "c_cca": "baselines.c_cca"}
 
 
@@ -76,48 +76,39 @@ def write_run(folder: Path, *, with_times: bool = True) -> None:
     write_provenance(folder / "models" / "c_cca", {LEFT_OUT: "no label"})
 
 
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], dict[str, Any]]:
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(folder)
-    localise.main(*map(Path, ("clips.csv", "pca.safetensors", "sounds", "pictures", "models")), *OUTS)
-    report, summary = (json.loads(path.read_text()) for path in OUTS)
-    return report, summary
+    localise.main(*map(Path, ("clips.csv", "pca.safetensors", "sounds", "pictures", "models")), OUT)
+    report: dict[str, Any] = json.loads(OUT.read_text())
+    return report
 
 
-def test_events_that_both_modalities_share_are_found_and_the_files_say_so(
+def test_events_that_both_modalities_share_are_found_and_the_file_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(tmp_path)
-    report, summary = run(tmp_path, monkeypatch)
+    report = run(tmp_path, monkeypatch)
     assert (report["n_clips"], report["n_events"]) == (10, 10)
     assert list(report["models"]) == ["cca", "ms_vae"]  # and not the one that was left out
     assert report["models"]["cca"]["average"]["exact_start"] > 0.9
     assert report["chance"]["average"]["exact_start"] == pytest.approx(1 / 7, abs=1e-6)
     assert list(report["own_distance"]["ms_vae"]) == ["latent", "generated", "own"]
-    assert summary == {
-        "n_events": 10,
-        **{
-            name: {way: report["models"]["cca"][way][name] for way in ("audio_to_visual", "visual_to_audio")}
-            | {"chance": report["chance"]["average"][name]}
-            for name in ("exact_start", "segment_mrr")
-        },
-    }
     heading, best, *_ = capsys.readouterr().out.splitlines()
     assert heading == (
         "localise: exact starts of 10 events, mean of both directions; all else stands in localisation.json"
     )
     assert best.split()[0] == "cca"
-    first = [path.read_bytes() for path in OUTS]
+    first = OUT.read_bytes()
     run(tmp_path, monkeypatch)
-    assert [path.read_bytes() for path in OUTS] == first
+    assert OUT.read_bytes() == first
 
 
-def test_without_event_times_a_line_says_so_and_the_files_hold_no_model(
+def test_without_event_times_a_line_says_so_and_the_file_holds_no_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(tmp_path, with_times=False)
-    report, summary = run(tmp_path, monkeypatch)
+    report = run(tmp_path, monkeypatch)
     assert report == {"n_clips": 0, "n_events": 0, "models": {}, "own_distance": {}, "chance": {}}
-    assert summary == {"n_events": 0}
     said = (
         "localise: no test clip has an event with times that is shorter than itself: localisation.json has no starts\n"
     )
@@ -134,7 +125,7 @@ def test_as_a_command_it_names_what_is_missing(tmp_path: Path) -> None:
         "a",
         "v",
         "models",
-        *map(str, OUTS),
+        str(OUT),
     ]
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     env = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -74,8 +74,8 @@ def test_every_test_clip_of_the_demo_has_an_event_in_which_the_models_are_measur
     assert localisation["models"].keys() == set(MODELS)
     assert 0 < localisation["models"]["cca"]["average"]["segment_mrr"] <= 1
     assert "located by" in (project.folder / "report/index.html").read_text()
-    shown = json.loads(project.dvc("metrics", "show", "--json", "localisation_summary.json"))
-    assert shown[""]["data"]["localisation_summary.json"]["data"]["n_events"] == localisation["n_events"]
+    shown = json.loads(project.dvc("metrics", "show", "--json", "localisation.json"))
+    assert shown[""]["data"]["localisation.json"]["data"]["n_events"] == localisation["n_events"]
 
 
 def test_git_sees_nothing_that_a_user_must_not_commit(project: Project) -> None:
@@ -104,7 +104,7 @@ def test_another_loss_weight_reruns_training_embedding_and_evaluation_only(proje
     assert "lambda_corr" in project.dvc("exp", "show", "--csv", "--no-pager")
     changed = {path for path, digest in project.outs().items() if before[path] != digest}
     embeddings = {"data/models/dual_subspace", "data/embeddings/dual_subspace.npz", "data/encoder"}
-    measured = {"metrics.json", "summary.json", "localisation.json", "localisation_summary.json", "plots", "report"}
+    measured = {"metrics.json", "summary.json", "localisation.json", "plots", "report"}
     assert embeddings <= changed <= embeddings | measured  # six test clips may rank as before
     diff = json.loads(project.dvc("metrics", "diff", "--json", "--targets", "metrics.json")).get("metrics.json", {})
     assert all(name.startswith("models.dual_subspace.") for name in diff)
