@@ -26,7 +26,13 @@ WIDTHS: dict[Modality, int] = {"audio": 128, "visual": 2048}  # of VGGish and In
 SPLITS = ["train"] * 25 + ["validation"] * 10 + ["test"] * 10
 FACTS = {
     "vggish": {"weights": "random", "sha256": "a" * 64, "seed": 0, "final_relu": False, "postprocess": "none"},
-    "inception": {"weights": "random", "sha256": "b" * 64, "seed": 0},
+    "inception": {
+        "weights": "random",
+        "sha256": "b" * 64,
+        "seed": 0,
+        "input_range": "-1..1",
+        "average_pool": "torchvision",
+    },
 }
 FEW = {"epochs": 3, "seeds": [0, 1], "n_fourier_features": 32, "n_landmarks": 20}
 NUMBERS = {"map": 0.7, "mrr": 0.8, "recall_at_1": 0.6, "recall_at_10": 0.9}
