@@ -8,6 +8,7 @@ from stages.cli import run
 def main(
     features: Path,
     clips_csv: Path,
+    one_sided: Path,
     rejected: Path,
     dataset: Path,
     models: Path,
@@ -24,6 +25,7 @@ def main(
     from pipeline.formats import rejects
     from pipeline.formats.clips import read_clips
     from pipeline.formats.feature_table import FeatureTable
+    from pipeline.formats.one_sided import OneSided
     from pipeline.settings.params import load_params, model_sections
 
     params = load_params("evaluate", EvaluateParams)
@@ -32,6 +34,12 @@ def main(
     measured = results.measure_all(embeddings, model_sections(), groups, params)
     checks = results.read_checks(dataset)
     report = results.report(measured, table, rejects.read(rejected), checks, models)
+    if not (sides := OneSided.load(one_sided)).is_empty:
+        from pipeline.evaluate.one_sided import measure_one_sided
+        from pipeline.model_parts.seeds import embed_sides
+
+        vectors = {name: embed_sides(name, models / name, sides.features) for name in measured.embeddings}
+        report["one_sided"] = measure_one_sided(measured, sides, vectors, params)
     write_json(metrics, report)
     write_json(summary, metrics_json.summary(report))
     without_trec = results.write_tables(plots, measured, table, params)

@@ -10,8 +10,9 @@ def main(clips_csv: Path, out: Path, *, shard: str = WHOLE) -> None:
     """Write shards of jpeg (total bytes,) uint8, lengths (n,) int64 and seconds (n,) float64."""
     share = parse_share(shard)
     from pipeline.extraction.decoding import decode_clips
+    from pipeline.settings.limits import uncounted_kinds
 
-    decode_clips("frames", clips_csv, out, share)
+    decode_clips("frames", clips_csv, out, share, uncounted=uncounted_kinds())
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ def main(clips_csv: Path, out: Path, *, shard: str = WHOLE) -> None:
     """Write shards of examples (n, 96, 64) float32 and seconds (n,) float64, where each example starts."""
     share = parse_share(shard)
     from pipeline.extraction.decoding import decode_clips
+    from pipeline.settings.limits import uncounted_kinds
 
-    decode_clips("logmel", clips_csv, out, share)
+    decode_clips("logmel", clips_csv, out, share, uncounted=uncounted_kinds())
 
 
 if __name__ == "__main__":

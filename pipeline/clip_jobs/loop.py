@@ -1,7 +1,7 @@
 """The one loop over clips: finished ones come from the clip cache, the rest is computed, refused clips are noted."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -73,6 +73,7 @@ def map_videos(
     max_rejected_fraction: float,
     clip_timeout_seconds: float,
     limits: Limits | None = None,
+    uncounted: Collection[str] = (),
 ) -> None:
     """Write what a function makes of every video to shards, and the refused clips to rejected.csv.
 
@@ -87,6 +88,7 @@ def map_videos(
         max_rejected_fraction: share of the clips, in [0, 1], that may be refused.
         clip_timeout_seconds: a clip that works longer is refused.
         limits: of the memory of a worker; refusals for other limits than these are tried again.
+        uncounted: kinds of refusals that do not count against the share.
 
     Raises:
         DataError: more clips are refused than that.
@@ -94,7 +96,7 @@ def map_videos(
     """
     clips = {clip.clip_id: clip for clip in whole_files(read_clips(clips_csv)) if clip.path}
     compute = in_workers(clips, read_root(clips_csv), function, job.cache, clip_timeout_seconds, limits)
-    _run(job, {clip.clip_id: clip.sha256 for clip in clips.values()}, compute, max_rejected_fraction, limits)
+    _run(job, {clip.clip_id: clip.sha256 for clip in clips.values()}, compute, max_rejected_fraction, limits, uncounted)
 
 
 def in_workers(
@@ -169,6 +171,7 @@ def _run(
     compute: Compute,
     max_rejected_fraction: float,
     limits: Limits | None = None,
+    uncounted: Collection[str] = (),
 ) -> None:
     """Settle the clips of the job's share, and write those of a whole job.
 
@@ -178,6 +181,7 @@ def _run(
         compute: puts the results of clips into the cache.
         max_rejected_fraction: share of the clips, in [0, 1], that may be refused.
         limits: see ``Settler``.
+        uncounted: kinds of refusals that do not count against the share.
 
     Raises:
         DataError: more clips are refused than that.
@@ -193,7 +197,8 @@ def _run(
     rejects.write(job.out / rejects.FILE, rows)
     print(f"{job.stage}: computed {settled.n_computed} of {len(inputs)} clips")
     _say_who_is_refused(job, rows)
-    rejects.check_fraction(job.out / rejects.FILE, rows, len(inputs), max_rejected_fraction)
+    counted = [row for row in rows if row.kind not in uncounted]
+    rejects.check_fraction(job.out / rejects.FILE, counted, len(inputs), max_rejected_fraction)
 
 
 def _write_usable(out: Path, settler: Settler, refused: Mapping[str, ClipError]) -> dict[str, ClipError]:

@@ -15,7 +15,7 @@ from pipeline.dataset.shots import film_cuts, shots_between
 from pipeline.errors import DataError, ParamsError
 from pipeline.formats.clips import Clip, whole_files
 from pipeline.formats.shards import Arrays
-from pipeline.settings.limits import Limits, load_limits
+from pipeline.settings.limits import Limits, OneSidedChoice, load_limits
 from pipeline.settings.paths import AnyPath
 
 if TYPE_CHECKING:
@@ -34,11 +34,13 @@ class WindowedParams(DatasetParams):
         windows: ``fixed``: files are cut by the clock; ``shots``: first where their picture cuts, then by the clock.
         window_seconds: a longer file, or shot, is cut into clips of this length; None: none is.
         window_hop_seconds: from the start of one window to the next; None: ``window_seconds``.
+        one_sided: whether clips without sound, and clips without pictures, are kept for what they have.
     """
 
     windows: Literal["fixed", "shots"]
     window_seconds: Annotated[float, Field(ge=SLACK_SECONDS, allow_inf_nan=False)] | None
     window_hop_seconds: Annotated[float, Field(ge=SLACK_SECONDS)] | None
+    one_sided: OneSidedChoice
 
     @model_validator(mode="after")
     def _hop_leaves_nothing_out(self) -> Self:

@@ -12,7 +12,7 @@ from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.engines import prepare
 from pipeline.clip_jobs.loop import in_workers
 from pipeline.clip_jobs.settle import Settler
-from pipeline.encoder.encoder import NO_TRACK, Encoder, TimeArray, VectorArray
+from pipeline.encoder.encoder import Encoder, TimeArray, VectorArray
 from pipeline.encoder.inputs import STAGE_OF, clip_of, is_still, no_sound, still_arrays
 from pipeline.errors import ClipError, DataError, printable
 from pipeline.extraction import decoding, embedding
@@ -24,7 +24,7 @@ from pipeline.formats.shards import Arrays, Rows, arrays_sha256
 from pipeline.network_parts.base import Modality
 from pipeline.settings.environment import cache_folder
 from pipeline.settings.fingerprint import fingerprint
-from pipeline.settings.limits import Limits
+from pipeline.settings.limits import NO_TRACK, Limits
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import track

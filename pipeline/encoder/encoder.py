@@ -20,6 +20,7 @@ from pipeline.features.clip_vectors import mean_over_time, modality_features
 from pipeline.model_parts.base import check_features
 from pipeline.network_parts.base import Modality, network_part
 from pipeline.retrieval.cosines import unit_rows
+from pipeline.settings.limits import NO_TRACK
 
 if TYPE_CHECKING:
     from pipeline.extraction.embedding import ChosenNetwork
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 VectorArray: TypeAlias = NDArray[np.float32]
 TimeArray: TypeAlias = NDArray[np.float64]
 ROWS_AT_LEAST = 32  # that a model embeds at a time, so that a clip alone gets the numbers that it has in a batch
-NO_TRACK = ("no_audio", "no_video")  # kinds of refusals that say only that a file has no such side
 
 
 class Embedded(NamedTuple):

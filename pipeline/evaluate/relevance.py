@@ -75,7 +75,7 @@ def clip_chance(embeddings: Embeddings, recall_at: Sequence[int]) -> dict[str, f
     own, n_items = embeddings.relevant, len(embeddings.relevant)
     sizes = np.bincount(own)[own]  # (n,), of clips that are relevant to each
     counts = {size: int((sizes == size).sum()) for size in np.unique(sizes).tolist()}
-    tied = {size: _all_tied(n_items, size) for size in counts}
+    tied = {size: all_tied(n_items, size) for size in counts}
     of_queries: dict[str, OfQueries] = {"mrr": reciprocal_ranks}
     of_queries |= {f"recall_at_{k}": partial(recalls, k=k) for k in recall_at}
     chance = {
@@ -91,7 +91,12 @@ def prefixed(numbers: Mapping[str, float]) -> dict[str, float]:
     return {f"{CLIP_PREFIX}{name}": value for name, value in numbers.items()}
 
 
-def _all_tied(n_items: int, n_relevant: int) -> Hits:
-    """Return one query all of whose items tie: its metrics are expectations over their orders."""
+def all_tied(n_items: int, n_relevant: int) -> Hits:
+    """Return one query all of whose items tie: its metrics are expectations over their orders.
+
+    Args:
+        n_items: that are searched.
+        n_relevant: how many of them are relevant.
+    """
     n_above, hits_above = np.zeros((2, 1, n_relevant), np.int64)
     return Hits(n_above, np.full_like(n_above, n_items), hits_above, np.full_like(n_above, n_relevant))

@@ -1,5 +1,6 @@
 """Videos become the arrays that networks read: of all clips, as the stages `logmel` and `frames` do, or of one file."""
 
+from collections.abc import Collection
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -38,7 +39,14 @@ def modules_behind(stage: str, package: str = "pipeline") -> list[str]:
     return [f"{package}.{stage}", "pipeline.video"]
 
 
-def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share, package: str = "pipeline") -> None:
+def decode_clips(
+    stage: str,
+    clips_csv: AnyPath,
+    out: AnyPath,
+    share: Share,
+    package: str = "pipeline",
+    uncounted: Collection[str] = (),
+) -> None:
     """Write shards of what ``clip_arrays`` of the module ``PACKAGE.STAGE`` makes of every clip, and rejected.csv.
 
     Args:
@@ -47,6 +55,7 @@ def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share, pac
         out: the folder to write.
         share: the clips to compute.
         package: in which the module of that name is.
+        uncounted: kinds of refusals that do not count against ``dataset.max_rejected_fraction``.
 
     Raises:
         DataError: too many clips are refused.
@@ -62,7 +71,8 @@ def decode_clips(stage: str, clips_csv: AnyPath, out: AnyPath, share: Share, pac
     cache = ClipCache(cache_folder() / "clips" / stage, fingerprint(params.model_dump(mode="json"), modules))
     function = clip_function(stage, params, limits, package)
     job = Job(stage, cache, Path(out), share)
-    map_videos(job, clips_csv, function, of_run.max_rejected_fraction, of_run.clip_timeout_seconds, limits)
+    seconds = of_run.clip_timeout_seconds
+    map_videos(job, clips_csv, function, of_run.max_rejected_fraction, seconds, limits, uncounted)
 
 
 def decode_file(

@@ -1,7 +1,7 @@
 """A model's fits, one for each of its seeds: made, saved as a folder, and read back to embed clips."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +118,25 @@ def embed_seeds(name: str, folder: AnyPath, table: FeatureTable, out: AnyPath) -
     names = {"clip_ids": table.clip_ids, "splits": table.splits, "classes": table.classes}
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     EmbeddedClips(audio=audio, visual=visual, labels=table.labels, **names).save(out)
+
+
+def embed_sides(name: str, folder: AnyPath, sides: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """Return clips that have one modality alone in the spaces of a folder's fits, (n_seeds, n, k) of each modality.
+
+    Args:
+        name: of the model.
+        folder: that ``fit_seeds`` wrote.
+        sides: features (n, width) by modality, ``audio`` and ``visual``; without a row of one its space is 0 wide.
+
+    Raises:
+        DataError: the folder holds no model, or one that cannot be read.
+    """
+    fits = load_seeds(name, folder)
+    nothing = np.zeros((len(fits), 0, 0), np.float32)
+    return {
+        modality: np.stack([getattr(fit, f"embed_{modality}")(rows) for fit in fits]) if len(rows) else nothing
+        for modality, rows in sides.items()
+    }
 
 
 def embed_table(models: Iterable[Model], table: FeatureTable) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

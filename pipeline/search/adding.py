@@ -179,7 +179,7 @@ def rows_of_files(encoder: "Encoder", facts: IndexFacts, files: Sequence[NewFile
         files: with hashes, no hash twice.
     """
     from pipeline.encoder.batch import file_vectors
-    from pipeline.encoder.encoder import NO_TRACK
+    from pipeline.settings.limits import NO_TRACK
 
     clips = {file.place: Clip(clip_id=file.place, path=file.place, label="", sha256=file.sha256) for file in files}
     arrays: dict[Modality, Mapping[str, Arrays]] = {}

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.encoder.encoder import NO_TRACK
 from pipeline.encoder.inputs import is_still
 from pipeline.errors import ClipError, DataError, ParamsError, printable
 from pipeline.features.clip_windows import IN_WORDS
@@ -21,6 +20,7 @@ from pipeline.search.rows import MODALITIES, Answer, IndexRow, Vector
 from pipeline.search.spans import Asked, parse_query
 from pipeline.search.store import shortened
 from pipeline.search.windows import places_within
+from pipeline.settings.limits import NO_TRACK
 
 if TYPE_CHECKING:
     from pipeline.encoder import Encoder

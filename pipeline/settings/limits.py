@@ -1,12 +1,15 @@
-"""What a clip, a table or a feature file may cost: section ``limits`` of params.yaml, and two keys of ``dataset``."""
+"""What a clip, a table or a feature file may cost: section ``limits`` of params.yaml, and three keys of ``dataset``."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, TypeAdapter
 
 from pipeline.errors import ParamsError, in_words
 from pipeline.settings.params import StageParams, load_params, read_section
+
+NO_TRACK = ("no_audio", "no_video")  # kinds of refusals that say only that a file has no such side
+OneSidedChoice = Literal["refuse", "keep"]
 
 
 class ClipLimits(StageParams):
@@ -74,6 +77,28 @@ def clip_limits() -> ClipLimits:
         return ClipLimits.model_validate(values)
     except ValueError as error:
         raise ParamsError(f"params.yaml: dataset: {in_words(error)}") from error
+
+
+def keeps_one_sided() -> bool:
+    """Return whether clips without sound, and clips without pictures, are kept for what they have.
+
+    Raises:
+        ParamsError: ``dataset.one_sided`` is missing, or is neither ``refuse`` nor ``keep``.
+    """
+    value = read_section("dataset.one_sided")
+    try:
+        return TypeAdapter[OneSidedChoice](OneSidedChoice).validate_python(value) == "keep"
+    except ValueError as error:
+        raise ParamsError(f"params.yaml: dataset.one_sided: {in_words(error)} (got {value!r})") from error
+
+
+def uncounted_kinds() -> tuple[str, ...]:
+    """Return the kinds of refusals that do not count against ``dataset.max_rejected_fraction``.
+
+    Raises:
+        ParamsError: as ``keeps_one_sided``.
+    """
+    return NO_TRACK if keeps_one_sided() else ()
 
 
 def load_limits() -> Limits:

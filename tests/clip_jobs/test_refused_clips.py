@@ -50,6 +50,14 @@ def test_too_many_refused_clips_stop_the_run(tmp_path: Path) -> None:
         folder.run(max_rejected_fraction=0.05)
 
 
+def test_kinds_that_are_not_counted_stop_no_run_and_are_noted_as_ever(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, {**CONTENTS, "b.mp4": b"bad", "c.mp4": b"broken"})
+    folder.run(max_rejected_fraction=0.1, uncounted=("no_audio",))
+    assert folder.kinds() == {"b.mp4": "no_audio", "c.mp4": "failed"}
+    with pytest.raises(DataError, match=r"1 of 11 clips rejected \(1 failed\)"):
+        folder.run(max_rejected_fraction=0.05, uncounted=("no_audio",))
+
+
 def test_an_error_that_nobody_expected_costs_its_clip_names_its_place_and_is_not_remembered(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

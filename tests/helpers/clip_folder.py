@@ -1,5 +1,6 @@
 """A data set of small files, and a stage of many clips that runs over it."""
 
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
@@ -41,11 +42,13 @@ class Folder:
         clip_timeout_seconds: float = 60.0,
         shard: str = WHOLE,
         limits: Limits | None = None,
+        uncounted: Collection[str] = (),
     ) -> dict[str, int]:
         """The sizes in the out, after the stage has run."""
         self.log.write_text("")
         job = Job("stage", ClipCache(self.root.parent / "cache", "fingerprint"), self.out, parse_share(shard))
-        map_videos(job, self.csv, partial(measure, log=self.log), max_rejected_fraction, clip_timeout_seconds, limits)
+        function = partial(measure, log=self.log)
+        map_videos(job, self.csv, function, max_rejected_fraction, clip_timeout_seconds, limits, uncounted)
         return {clip_id: int(arrays["size"][0]) for clip_id, arrays in read_shards(self.out)}
 
     def asked(self) -> list[str]:

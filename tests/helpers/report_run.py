@@ -15,6 +15,7 @@ from pipeline.formats.clips import Clip, write_clips
 from pipeline.formats.csv_rows import write_rows
 from pipeline.formats.embeddings import EmbeddedClips
 from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.one_sided import NO_CLIPS
 from pipeline.formats.rejects import Reject
 from stages import evaluate, report
 from tests.helpers.html_page import Page
@@ -50,8 +51,8 @@ class Run:
         write_clips(folder / "clips.csv", clips)
         (folder / "localisation.json").write_text(json.dumps(localisation))
         with contextlib.chdir(folder):
-            inputs = map(Path, ("features.safetensors", "test_clips.csv", rejects.FILE, "data.json", "models", ""))
-            evaluate.main(*inputs, *PATHS)
+            tables = ("features.safetensors", "test_clips.csv", "one_sided.safetensors", rejects.FILE, "data.json")
+            evaluate.main(*map(Path, (*tables, "models", "")), *PATHS)
             report.main(*map(Path, self.words))
         self.metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
         self.page = Page((folder / "report" / "index.html").read_text(encoding="utf-8"))
@@ -100,6 +101,7 @@ def write_inputs(
         visual=audio // (2 * n_each_picture),  # so many clips in a row have one picture
         provenance={"vggish": {"weights": "random"}, "inception": {"weights": "imagenet1k_v1"}},
     ).save(folder / "features.safetensors")
+    NO_CLIPS.save(folder / "one_sided.safetensors")
     rejects.write(folder / rejects.FILE, refused)
     leakage = dict.fromkeys(("test_same_clip_id", "test_same_sha256", "duplicate_groups", "unknown_source"), 0)
     (folder / "data.json").write_text(json.dumps({"leakage": leakage, "similar_labels": 0}))

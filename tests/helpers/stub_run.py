@@ -81,7 +81,13 @@ class StubRun:
         for name in (".dvc/config", ".dvc/.gitignore", ".gitignore"):
             self._write(name, (ROOT / name).read_text())
         self._write("stub.py", STUB)
-        for dep in ("features.safetensors", "clips.csv", "rejected.csv", "dataset/report.json"):
+        for dep in (
+            "features.safetensors",
+            "one_sided.safetensors",
+            "clips.csv",
+            "rejected.csv",
+            "dataset/report.json",
+        ):
             self._write(f"data/{dep}", "")
         self._write("localisation.json", "")
         self.run("git", "init", "-q", "-b", "main")

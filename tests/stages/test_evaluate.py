@@ -24,6 +24,7 @@ from pipeline.formats import provenance, rejects
 from pipeline.formats.clips import Clip, write_clips
 from pipeline.formats.embeddings import EmbeddedClips
 from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.one_sided import NO_CLIPS
 from stages import evaluate
 from tests.helpers.cosines import exact_cosines
 
@@ -43,6 +44,7 @@ def write_inputs(folder: Path) -> None:
         folder / "features.safetensors"
     )
     write_clips(folder / "clips.csv", [Clip(clip_id=name, path="", label="", split="test") for name in ids])
+    NO_CLIPS.save(folder / "one_sided.safetensors")
     rejects.write(folder / rejects.FILE, [])
     (folder / "report.json").write_text("{}")
     for name, noise in NOISE.items():
@@ -65,8 +67,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(out: Path) -> dict[str, Any]:
     out.mkdir()
-    inputs = map(Path, ("features.safetensors", "clips.csv", rejects.FILE, "report.json", "models", ""))
-    evaluate.main(*inputs, out / "metrics.json", out / "summary.json", out)
+    tables = ("features.safetensors", "clips.csv", "one_sided.safetensors", rejects.FILE, "report.json")
+    evaluate.main(*map(Path, (*tables, "models", "")), out / "metrics.json", out / "summary.json", out)
     metrics: dict[str, Any] = json.loads((out / "metrics.json").read_text())
     return metrics
 

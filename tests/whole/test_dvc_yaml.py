@@ -34,7 +34,7 @@ def needed(name: str) -> set[str]:
     script, _, key = name.partition("@")
     separator = key.partition("-")[2]  # of the run of a task
     by_name = [FOUND_BY_NAME[script].format(key=key, separator=separator)] if script in FOUND_BY_NAME else []
-    by_name += [f"pipeline.models.{model}" for model in model_names()] if script == "localise" else []
+    by_name += [f"pipeline.models.{model}" for model in model_names()] if script in ("evaluate", "localise") else []
     files = files_behind([f"stages.{script}", *by_name])
     templates = {path for file in files if file.name == "__init__.py" for path in file.parent.glob("*.jinja")}
     templates |= {
@@ -128,7 +128,9 @@ def test_the_command_names_every_data_dep_and_out(name: str) -> None:
     outs = [next(iter(out)) if isinstance(out, dict) else out for out in stage["outs"] + stage.get("metrics", [])]
     inputs = [dep for dep in stage.get("deps", []) if dep.startswith("data/")]
     words = stage["cmd"].split()
-    beside = {"data/pca.safetensors", "data/rejected.csv"} if name == "features" else set()
+    beside = (
+        {"data/pca.safetensors", "data/one_sided.safetensors", "data/rejected.csv"} if name == "features" else set()
+    )
     beside |= {f"data/dataset/retries/{name.rpartition('@')[2]}"}  # a mark, which no stage reads
     beside |= {f"data/clips/retries/{name.partition('@')[0].rpartition('.')[2]}"}
     missing = [

@@ -49,8 +49,9 @@ def run_to_the_metrics() -> dict[str, Any]:
     run_up_to_the_features()
     models, embeddings = DATA / "models" / "c_cca", DATA / "embeddings" / "c_cca.npz"
     train.main(TABLE, "c_cca", "baselines.c_cca", models, embeddings)
-    inputs = (DATASET / "report.json", models.parent, embeddings.parent)
-    evaluate.main(TABLE, CLIPS, DATA / rejects.FILE, *inputs, *map(Path, ("metrics.json", "summary.json", "plots")))
+    tables = (TABLE, CLIPS, DATA / "one_sided.safetensors", DATA / rejects.FILE, DATASET / "report.json")
+    outs = map(Path, ("metrics.json", "summary.json", "plots"))
+    evaluate.main(*tables, models.parent, embeddings.parent, *outs)
     metrics: dict[str, Any] = json.loads(Path("metrics.json").read_text())
     return metrics
 
