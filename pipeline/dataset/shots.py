@@ -4,7 +4,6 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,7 +65,7 @@ def film_cuts(root: AnyPath, clips: Sequence[Clip], timeout_seconds: float, limi
     return {clip_id: arrays["seconds"].tolist() for clip_id, arrays in found.items()}
 
 
-def cuts_of_film(clip: Clip, path: Path, *, bounds: "Bounds") -> Arrays:
+def cuts_of_film(clip: Clip, path: AnyPath, *, bounds: "Bounds") -> Arrays:
     """Return ``seconds`` (n,) float64: when pictures differ from those before by far more than around that time.
 
     Args:

@@ -66,7 +66,7 @@ def share_by_agreement(audio: Subspaces, visual: Subspaces) -> float:
     of_heads = ([a @ v.T for a, v in zip(*views, strict=True)] for views in zip(audio, visual, strict=True))
     similarities = torch.stack([torch.stack(heads).mean(dim=0) for heads in of_heads]).double()  # (2, n, n)
     own, of_all = similarities.diagonal(dim1=1, dim2=2), [similarities.mean(dim=way) for way in (1, 2)]  # (2, n) each
-    weights = own.new_tensor([[share, 1 - share] for share in SHARES])  # (n_shares, 2)
+    weights = torch.tensor([[share, 1 - share] for share in SHARES], dtype=own.dtype).to(own.device)  # (n_shares, 2)
     log_own, *log_all = ((weights @ of).clamp(min=_SMALLEST).log().mean(dim=1) for of in (own, *of_all))
     likelihoods = (2 * log_own - sum(log_all)).cpu().numpy().round(_DECIMALS)
     return SHARES[int(likelihoods.argmax())]
