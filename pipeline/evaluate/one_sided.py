@@ -31,7 +31,7 @@ SideVectors = Mapping[str, NDArray[np.float32]]
 ALONE = "one_sided_"  # of the number of the queries of one side, beside that of all
 
 
-class _Way(NamedTuple):
+class _MixedSearch(NamedTuple):
     """One direction: its queries and its gallery, by their places among pairs and the clips of one side behind them.
 
     Attributes:
@@ -97,7 +97,7 @@ def measure_one_sided(
     }
 
 
-def _searches(results: Results, sides: OneSided, params: EvaluateParams) -> dict[str, _Way]:
+def _searches(results: Results, sides: OneSided, params: EvaluateParams) -> dict[str, _MixedSearch]:
     """Both directions across the modalities."""
     numbers, is_known = _relevant_numbers(results, sides)
     n_pairs = len(results.rows)
@@ -109,7 +109,7 @@ def _searches(results: Results, sides: OneSided, params: EvaluateParams) -> dict
         usable = np.flatnonzero(is_known & (modality != searched) & np.isin(numbers, numbers[items]))
         strata = numbers[usable] if results.relevance == "class" else np.zeros(len(usable), np.int64)
         sample = sample_queries(strata, params.max_queries, params.seed)
-        searches[way] = _Way(numbers, usable[sample.rows], items, sample, n_pairs)
+        searches[way] = _MixedSearch(numbers, usable[sample.rows], items, sample, n_pairs)
     return searches
 
 
@@ -129,7 +129,7 @@ def _relevant_numbers(results: Results, sides: OneSided) -> tuple[NDArray[np.int
 
 
 def _numbers(
-    results: Results, model: str, vectors: SideVectors, way: str, search: _Way, params: EvaluateParams
+    results: Results, model: str, vectors: SideVectors, way: str, search: _MixedSearch, params: EvaluateParams
 ) -> dict[str, float]:
     """What one model gets in one direction, the mean over its seeds."""
     queries, galleries = (_placed(results.embeddings[model], vectors, modality) for modality in way.split("_to_"))
@@ -155,13 +155,13 @@ def _placed(pairs: Embeddings, vectors: SideVectors, modality: str) -> NDArray[n
     return np.concatenate([getattr(pairs, modality), *sides], axis=1)
 
 
-def _of_alone(values: Array, search: _Way, headline: str) -> dict[str, float]:
+def _of_alone(values: Array, search: _MixedSearch, headline: str) -> dict[str, float]:
     """The mean over the queries of one side; nothing where there is none."""
     alone, weights = search.is_alone, search.sample.weights
     return {f"{ALONE}{headline}": float(np.average(values[alone], weights=weights[alone]))} if alone.any() else {}
 
 
-def _chance(search: _Way, headline: str) -> dict[str, float]:
+def _chance(search: _MixedSearch, headline: str) -> dict[str, float]:
     """What rankings get that know nothing, exactly."""
     n_items = len(search.items)
     n_relevant = np.bincount(search.numbers[search.items], minlength=search.numbers.max() + 1)[search.numbers]
