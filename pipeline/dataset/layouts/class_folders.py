@@ -1,7 +1,7 @@
 """Folders of videos: one a class, or of any depth. What looks like a video and cannot be a clip is refused by name."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
@@ -62,7 +62,7 @@ def list_videos(root: AnyPath) -> FolderListing:
 
 
 def list_classes(root: AnyPath) -> FolderListing:
-    """Return the videos of all classes, ``CLASS/NAME.mp4`` or deeper; videos in no folder of a class are others.
+    """Return the videos of all classes below a folder, as ``of_classes`` does.
 
     Args:
         root: the folder of the classes' folders.
@@ -70,15 +70,35 @@ def list_classes(root: AnyPath) -> FolderListing:
     Raises:
         DataError, OSError: as ``list_videos``.
     """
-    found = list_videos(root)
+    return of_classes(list_videos(root))
+
+
+def of_classes(found: FolderListing) -> FolderListing:
+    """Return the videos of all classes, ``CLASS/NAME.mp4`` or deeper; videos in no folder of a class are others.
+
+    Args:
+        found: what the folder of the classes' folders holds.
+    """
     outside = [name for name in found.videos if "/" not in name]
     inside = [name for name in found.videos if "/" in name]
     return found._replace(videos=inside, others=sorted([*found.others, *outside]))
 
 
+def list_named(names: Iterable[str]) -> FolderListing:
+    """Return what of these paths are videos by their names; hidden files and folders are passed over.
+
+    Args:
+        names: of all files below a folder, as paths from there.
+    """
+    seen = [name for name in sorted(names) if not any(part.startswith(".") for part in name.split("/"))]
+    videos = [name for name in seen if PurePosixPath(name).suffix.lower() in SUFFIXES]
+    others = [name for name in seen if PurePosixPath(name).suffix.lower() not in SUFFIXES]
+    return FolderListing(videos, [], others, [])
+
+
 def tell_what_is_passed_over(root: AnyPath, found: FolderListing) -> None:
     """Say in a line how many files are no clips, by the endings of their names, and which folders are read once."""
-    root, parts = Path(root), []
+    parts = []
     if found.others:
         kinds = Counter(map(_kind, found.others)).most_common()
         shown = [f"{kind} {count}" for kind, count in kinds[:N_NAMED]] + ["..."] * (len(kinds) > N_NAMED)

@@ -159,7 +159,6 @@ def check_classes(place: AnyPath, labels: Iterable[str], layout: str, refused: S
     Raises:
         DataError: there is no clip, or one class, and nothing was refused.
     """
-    place = Path(place)
     labels = list(labels)
     classes = sorted(set(labels) - {""})
     has_labels = bool(classes) or not labels

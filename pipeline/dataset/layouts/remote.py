@@ -77,6 +77,45 @@ def check_url(url: str, place: str) -> None:
         raise DataError(f"{place}: a URL with a password, which clips.csv would show; expected one without")
 
 
+def listed(url: str, folder: AnyPath, most_names: int) -> list[str]:
+    """Return the names of all files below a folder behind a URL, sorted, as paths from there.
+
+    Over HTTP they are the links of its pages. With AVR_OFFLINE=1 nothing is asked: they are those of known copies.
+
+    Args:
+        url: as ``check_url`` allows it.
+        folder: of all copies.
+        most_names: how many there may be.
+
+    Raises:
+        DataError: there is no such folder, it may not be listed or has more files than that, or a server does not
+            answer as it should.
+        ParamsError: the package of a protocol is not installed.
+    """
+    base = url.rstrip("/")
+    if flag("AVR_OFFLINE"):
+        found = list(recall(Path(folder) / "known.json", _KNOWN))
+    else:
+        base, found = _found_below(base)
+    names = [name.removeprefix(f"{base}/") for name in found if name.startswith(f"{base}/")]
+    if url.lower().startswith("http"):
+        names = [unquote(name) for name in names if "?" not in name]  # such links sort a page
+    if len(names) > most_names:
+        raise DataError(f"{url}: {len(names)} files; expected at most limits.table_rows={most_names}")
+    return sorted({*names} - {""})
+
+
+def _found_below(url: str) -> tuple[str, list[str]]:
+    """What a folder is called in its file system, and all files below it, as they are called there."""
+    try:
+        file_system, path = _opened(url)
+        return path.rstrip("/"), list(file_system.find(path))
+    except ImportError as error:
+        raise ParamsError(_no_package(url, error)) from error
+    except Exception as error:  # of any of the libraries behind fsspec
+        raise DataError(f"{url}: {_lost(url, error).problem}; expected a folder of files") from error
+
+
 def local_copies(urls: Iterable[str], folder: AnyPath, most_bytes: float) -> dict[str, Copy]:
     """Return the copy of each file, fetched where there is none yet; or why there is none.
 
@@ -131,10 +170,15 @@ def _facts(url: str) -> dict[str, Any] | LostFile:
     except PipelineError:
         raise
     except ImportError as error:
-        raise ParamsError(f"{url}: {in_words(error)}; expected its package to be installed") from error
+        raise ParamsError(_no_package(url, error)) from error
     except Exception as error:  # of any of the libraries behind fsspec
         return _lost(url, error)
     return LostFile("unreadable", "a folder") if facts.get("type") == "directory" else facts
+
+
+def _no_package(url: str, error: ImportError) -> str:
+    """What is said where a protocol has no library."""
+    return f"{url}: {in_words(error)}; expected its package to be installed"
 
 
 def _lost(url: str, error: Exception) -> LostFile:
