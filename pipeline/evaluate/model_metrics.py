@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,22 +23,46 @@ from pipeline.settings.params import StageParams
 Cutoffs = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 Table = list[dict[str, Any]]
 
+AUTO_COMPARISONS = 20_000**2  # a direction and seed: some seconds a core
+AUTO_LEAST = 1_000  # queries: a MAP is then known to 0.02 or better
 CROSS_MODAL = ("audio_to_visual", "visual_to_audio")
 WITHIN_MODALITY = ("audio_to_audio", "visual_to_visual")
 
 
 class EvaluateParams(StageParams):
-    """Section ``evaluate`` of params.yaml."""
+    """Section ``evaluate`` of params.yaml.
+
+    Attributes:
+        max_queries: how many queries are drawn; None: all are asked; ``auto``: all where that compares no more than
+            ``AUTO_COMPARISONS`` pairs, else so many that it does.
+    """
 
     relevance: AskedRelevance
     recall_at: Cutoffs
     scope_sizes: Cutoffs
-    max_queries: PositiveInt | None
+    max_queries: PositiveInt | Literal["auto"] | None
     kept_results: PositiveInt
     trec_rows: NonNegativeInt
     chance_permutations: Annotated[int, Field(ge=2)]
     significance_permutations: PositiveInt
     seed: NonNegativeInt
+
+    def n_drawn(self, n_items: int, n_classes: int) -> int | None:
+        """Return how many queries of a gallery are drawn; None: all of them.
+
+        Args:
+            n_items: size of the gallery.
+            n_classes: of the queries; with ``auto`` at least two are drawn of each.
+
+        Example:
+            >>> params = EvaluateParams.model_construct(max_queries="auto")
+            >>> [params.n_drawn(n_items, n_classes=10) for n_items in (20_000, 100_000, 1_000_000)]
+            [None, 4000, 1000]
+        """
+        if self.max_queries != "auto":
+            return self.max_queries
+        n_drawn = max(AUTO_LEAST, 2 * n_classes, AUTO_COMPARISONS // n_items)
+        return None if n_items**2 <= AUTO_COMPARISONS else n_drawn
 
 
 class Direction(NamedTuple):
@@ -82,7 +106,8 @@ def _measure(embeddings: Embeddings, name: str, usable: NDArray[np.int64], param
     """One direction, with the usable clips as queries."""
     numbers = embeddings.relevant
     queries, galleries = (getattr(embeddings, modality) for modality in name.split("_to_"))
-    sample = sample_queries(embeddings.labels[usable], params.max_queries, params.seed)
+    strata = embeddings.labels[usable]
+    sample = sample_queries(strata, params.n_drawn(len(numbers), len(np.unique(strata))), params.seed)
     rows = usable[sample.rows]
     own = rows if name in WITHIN_MODALITY else None
     scopes = embeddings.scopes(params.scope_sizes)

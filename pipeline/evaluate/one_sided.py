@@ -108,7 +108,7 @@ def _searches(results: Results, sides: OneSided, params: EvaluateParams) -> dict
         items = np.flatnonzero(is_known & (modality != query))
         usable = np.flatnonzero(is_known & (modality != searched) & np.isin(numbers, numbers[items]))
         strata = numbers[usable] if results.relevance == "class" else np.zeros(len(usable), np.int64)
-        sample = sample_queries(strata, params.max_queries, params.seed)
+        sample = sample_queries(strata, params.n_drawn(len(items), len(np.unique(strata))), params.seed)
         searches[way] = _MixedSearch(numbers, usable[sample.rows], items, sample, n_pairs)
     return searches
 

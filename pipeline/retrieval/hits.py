@@ -5,11 +5,14 @@ whether the item is relevant; one sort of the keys puts the hits in their places
 item's key, and equal scores share one in any case: such hits, few of them, are counted again by their exact scores.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pipeline.errors import DataError
 from pipeline.retrieval.cosines import (
@@ -24,11 +27,13 @@ from pipeline.retrieval.cosines import (
     cosine_steps,
     unit_rows,
 )
+from pipeline.settings.environment import chosen_workers
 
 Counts = NDArray[np.int64]
 
 _KEYS_PER_STEP = (2.0**30 - 2**12) / STEPS  # doubled for the last bit, all keys fit int32
 _MOST_COUNTED = 8
+_SCORES_OF_ONE_THREAD = 2**22  # a tenth of a second
 _OWN_SCORE = -STEPS - 2.0**20  # a key below that of any cosine
 
 
@@ -66,7 +71,7 @@ def by_query(
     """Return what is measured of each query, (n_queries,) or (n_queries, n_metrics).
 
     Args:
-        measure: the metric; it is given queries of one class at a time.
+        measure: the metric; it is given queries of one class at a time, where there are many in threads, one a core.
         query: (n_queries, d) embeddings.
         gallery: (n_gallery, d) embeddings.
         query_labels: (n_queries,) classes.
@@ -83,25 +88,42 @@ def by_query(
     by_class = np.argsort(gallery_labels, kind="stable")
     items, item_labels = unit_rows(gallery[by_class]), gallery_labels[by_class]
     own_place = None if own is None else np.argsort(by_class)[own]
-    order, measured = [], []
-    lone = _lone_items(item_labels) if own is None else item_labels[:0]
-    for rows in blocks(np.flatnonzero(np.isin(query_labels, lone)), len(items)):
+
+    def of_lone(rows: Counts) -> Array:
         scores = cosine_steps(query[rows], items)  # (n_rows, n_gallery)
-        order.append(rows)
-        measured.append(measure(_lone_hits(scores, np.searchsorted(item_labels, query_labels[rows]))))
+        return measure(_lone_hits(scores, np.searchsorted(item_labels, query_labels[rows])))
+
+    def of_class(relevant: slice, rows: Counts) -> Array:
+        scores = cosine_steps(query[rows], items)  # (n_rows, n_gallery)
+        if own_place is None:
+            return measure(find_hits(scores, relevant))
+        scores[np.arange(len(rows)), own_place[rows]] = _OWN_SCORE
+        return measure(Hits(*(counts[:, :-1] for counts in find_hits(scores, relevant))))
+
+    lone = _lone_items(item_labels) if own is None else item_labels[:0]
+    work = [(rows, of_lone) for rows in blocks(np.flatnonzero(np.isin(query_labels, lone)), len(items))]
     for label in np.setdiff1d(query_labels, lone):
         first, last = (int(np.searchsorted(item_labels, label, side)) for side in ("left", "right"))
         if own is not None and last - first < 2:
             lone = np.flatnonzero(query_labels == label)[0]
             raise DataError(f"query {lone}: 0 relevant items beside itself; expected 2 or more of class {label}")
-        for rows in blocks(np.flatnonzero(query_labels == label), len(items)):
-            scores = cosine_steps(query[rows], items)  # (n_rows, n_gallery)
-            if own_place is not None:
-                scores[np.arange(len(rows)), own_place[rows]] = _OWN_SCORE
-            hits = find_hits(scores, slice(first, last))
-            order.append(rows)
-            measured.append(measure(hits if own is None else Hits(*(counts[:, :-1] for counts in hits))))
-    return np.concatenate(measured)[np.argsort(np.concatenate(order))]
+        of_rows = partial(of_class, slice(first, last))
+        work += [(rows, of_rows) for rows in blocks(np.flatnonzero(query_labels == label), len(items))]
+    measured = _all_of(work, len(query) * len(items))
+    return np.concatenate(measured)[np.argsort(np.concatenate([rows for rows, _ in work]))]
+
+
+def _all_of(work: Sequence[tuple[Counts, Callable[[Counts], Array]]], n_scores: int) -> list[Array]:
+    """What each function makes of its rows, in their order; of many scores in threads, as sorting frees Python."""
+    n_threads = min(len(work), chosen_workers()) if n_scores > _SCORES_OF_ONE_THREAD else 1
+    if n_threads == 1:
+        return [of_rows(rows) for rows, of_rows in work]
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads) as pool:
+        running = [pool.submit(of_rows, rows) for rows, of_rows in work]
+        try:
+            return [task.result() for task in running]
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error, or Ctrl-C, nothing is begun that is not
 
 
 def _lone_items(item_labels: Labels) -> Labels:

@@ -7,6 +7,7 @@ from scipy import stats
 from sklearn.metrics import average_precision_score
 
 from pipeline.errors import DataError, ParamsError
+from pipeline.evaluate import model_metrics as model_metrics_module
 from pipeline.evaluate.independence import Groups
 from pipeline.evaluate.model_metrics import EvaluateParams, chance, measure, model_metrics, significance_rows
 from pipeline.evaluate.plot_tables import class_map_rows, confusion_rows, precision_recall_rows, precision_scope_rows
@@ -107,6 +108,19 @@ def test_a_sample_of_the_queries_searches_the_whole_gallery_and_says_how_sure_it
     assert metrics["map"] == pytest.approx(np.mean(expected))  # the classes are of one size
     assert 0 < abs(metrics["map"] - exact["map"]) < metrics["map_sampling_margin"] < 0.1
     assert "map_sampling_margin" not in exact
+
+
+def test_of_more_clips_than_are_compared_at_once_queries_are_drawn_two_of_each_class_at_least(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    params, made = PARAMS.model_copy(update={"max_queries": "auto"}), make(n_seeds=1, n=90)
+    monkeypatch.setattr(model_metrics_module, "AUTO_LEAST", 1)
+    drawn = {}
+    for n_rows in (90, 89, 40, 1):
+        monkeypatch.setattr(model_metrics_module, "AUTO_COMPARISONS", 90 * n_rows)
+        drawn[n_rows] = measure(made, params)["audio_to_visual"].sample.rows
+    assert {n_rows: len(rows) for n_rows, rows in drawn.items()} == {90: 90, 89: 89, 40: 40, 1: 6}
+    assert np.bincount(made.labels[drawn[1]]).tolist() == [2, 2, 2]
 
 
 def test_a_model_of_noise_is_significantly_behind_and_a_copy_is_not() -> None:
