@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 
 from pipeline.dataset.base import LABELS_OF_SOURCE, NO_LABELS, DatasetParams
+from pipeline.dataset.layouts.remote import url_of
 from pipeline.dataset.layouts.table_rows import ONE_CLASS, read_rows
 from pipeline.errors import DataError
 from pipeline.formats.clips import Clip
@@ -30,14 +32,25 @@ def with_labels(clips: Sequence[Clip], params: DatasetParams) -> list[Clip]:
     if params.labels == LABELS_OF_SOURCE:
         return list(clips)
     given = {} if params.labels == NO_LABELS else _labels_of(Path(params.labels).expanduser())
-    known = {name for clip in clips for name in (clip.clip_id, clip.path)}
-    if unknown := sorted(given.keys() - known):
+    names = {clip.clip_id: _names_of(clip, url_of(params.path)) for clip in clips}
+    if unknown := sorted(given.keys() - {name for of_clip in names.values() for name in of_clip}):
         named = ", ".join(map(repr, unknown[:N_NAMED]))
         raise DataError(
             f"dataset.labels={params.labels}: {len(unknown)} of {len(given)} paths are no clip of the source, such as "
             f"{named}; expected paths as in clips.csv, from dataset.path on, or clip_ids"
         )
-    return [replace(clip, label=given.get(clip.clip_id, given.get(clip.path, ""))) for clip in clips]
+    return [
+        replace(clip, label=next((given[name] for name in names[clip.clip_id] if name in given), "")) for clip in clips
+    ]
+
+
+def _names_of(clip: Clip, url: str) -> list[str]:
+    """What a table may call a clip: its id, its path, and where it lies behind a URL the path from there on."""
+    names = [clip.clip_id, clip.path]
+    if url and clip.clip_id.startswith(f"{url}/"):
+        inside = clip.clip_id.removeprefix(f"{url}/")
+        names.append(unquote(inside) if url.startswith("http") else inside)
+    return names
 
 
 def labelled_as(table: FeatureTable, clips: Sequence[Clip]) -> FeatureTable:

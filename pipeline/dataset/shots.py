@@ -18,15 +18,14 @@ from pipeline.settings.paths import AnyPath
 if TYPE_CHECKING:
     from pipeline.video import Bounds
 
-SHORTEST_SECONDS = (
-    1.0  # of a shot: a shorter one has hardly a picture and an example of sound, and joins the one before
-)
+SHORTEST_SECONDS = 1.0  # of a shot: a shorter one has hardly a picture and an example of sound
+SHORTEST_LAST_SECONDS = 1.5  # whose sound has to last until an example's end, half a second behind its middle
 PICTURES_PER_SECOND = 10.0  # that are looked at; a cut is found to a tenth of a second
 LONGEST_SIDE = 256  # of the pictures that are compared, in pixels
 
 
 def shots_between(cuts: Iterable[float], end: float) -> list[tuple[float, float]]:
-    """Return start and end of each shot, in seconds; one that is too short joins the one before, the first the next.
+    """Return start and end of each shot, in seconds; one that is too short joins the next, the last the one before.
 
     Args:
         cuts: when a new shot begins, rising, within the film.
@@ -38,7 +37,7 @@ def shots_between(cuts: Iterable[float], end: float) -> list[tuple[float, float]
     """
     starts = [0.0]
     for cut in cuts:
-        if min(cut - starts[-1], end - cut) >= SHORTEST_SECONDS:
+        if cut - starts[-1] >= SHORTEST_SECONDS and end - cut >= SHORTEST_LAST_SECONDS:
             starts.append(cut)
     return list(itertools.pairwise([*starts, end]))
 

@@ -16,6 +16,7 @@ from pipeline.errors import DataError, ParamsError
 from pipeline.formats.clips import Clip, whole_files
 from pipeline.formats.shards import Arrays
 from pipeline.settings.limits import Limits, OneSidedChoice, load_limits
+from pipeline.settings.notices import tell_once
 from pipeline.settings.paths import AnyPath
 
 if TYPE_CHECKING:
@@ -112,7 +113,10 @@ def _shots(root: Path, clips: Sequence[Clip], params: WindowedParams) -> dict[st
         return {clip_id: [(0.0, end)] for clip_id, end in ends.items()}
     readable = [clip for clip in clips if clip.clip_id in ends]
     cuts = film_cuts(root, readable, params.clip_timeout_seconds, limits)
-    return {clip_id: shots_between(times, ends[clip_id]) for clip_id, times in cuts.items()}
+    if lost := sorted(ends.keys() - cuts.keys()):
+        why = "within dataset.clip_timeout_seconds, or not at all; they are cut by the clock alone"
+        tell_once(f"dataset: the shots of {len(lost)} files cannot be found, such as {lost[0]!r}: {why}")
+    return {clip_id: shots_between(cuts.get(clip_id, []), end) for clip_id, end in ends.items()}
 
 
 def _parts(shots: dict[str, list[Times]], params: WindowedParams, limits: Limits) -> dict[str, list[Times]]:

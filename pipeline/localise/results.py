@@ -6,7 +6,15 @@ from typing import Any
 
 from pipeline.localise.clip_seconds import Seconds
 from pipeline.localise.own_distance import SHARES, WithOwnDistance
-from pipeline.localise.scores import EventScores, chance_scores, cosine_scores, mean_scores, own_scores
+from pipeline.localise.scores import (
+    EventScores,
+    chance_scores,
+    class_numbers,
+    cosine_scores,
+    mean_scores,
+    own_scores,
+    searched_events,
+)
 from pipeline.model_parts.seeds import is_left_out, load_seeds
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import track
@@ -59,5 +67,8 @@ def in_words(of: EventReport, path: AnyPath) -> str:
 
 
 def _counts(clips: Sequence[Seconds]) -> dict[str, int]:
-    """How many clips have an event, and in how many of them it could be elsewhere."""
-    return {"n_clips": len(clips), "n_events": sum(clip.can_be_located for clip in clips)}
+    """How many clips have an event, in how many it could be elsewhere; and how many are searched, if not all."""
+    counts = {"n_clips": len(clips), "n_events": sum(clip.can_be_located for clip in clips)}
+    labels = class_numbers(clips)
+    drawn = len(searched_events(labels))
+    return counts | ({"n_searched": drawn} if drawn < (labels >= 0).sum() else {})

@@ -92,10 +92,12 @@ def sliding_distances(event: Segments, segments: Segments) -> NDArray[np.float64
         >>> sliding_distances(segments[1:3], segments).tolist()
         [6.0, 0.0, 5.0]
     """
-    differences = event[:, None].astype(np.float64) - segments.astype(np.float64)  # (length, n_segments, d)
-    distances = np.linalg.norm(differences, axis=2)
+    event, segments = event.astype(np.float64), segments.astype(np.float64)
     n_starts = len(segments) - len(event) + 1
-    return np.asarray(sum(distances[k, k : k + n_starts] for k in range(len(event))))
+    total = np.zeros(n_starts)
+    for k, of_event in enumerate(event):  # one at a time: all differences at once would be gigabytes of long films
+        total += np.linalg.norm(segments[k : k + n_starts] - of_event, axis=1)
+    return total
 
 
 def paired_segments(
@@ -110,9 +112,11 @@ def paired_segments(
         picture_seconds: (n_pictures,) times of the pictures, rising.
         tolerance_seconds: pictures further from every example make no segment.
     """
-    apart = np.abs(picture_seconds[:, None] - example_seconds)  # (n_pictures, n_examples)
-    nearest = apart.argmin(axis=1)
-    pictures = np.flatnonzero(apart.min(axis=1) <= tolerance_seconds)
+    later = np.searchsorted(example_seconds, picture_seconds).clip(max=len(example_seconds) - 1)
+    earlier = (later - 1).clip(min=0)
+    apart = np.abs(example_seconds[[earlier, later]] - picture_seconds)  # (2, n_pictures)
+    nearest = np.where(apart[0] <= apart[1], earlier, later)
+    pictures = np.flatnonzero(apart.min(axis=0) <= tolerance_seconds)
     return nearest[pictures], pictures
 
 

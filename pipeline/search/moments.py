@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import ClipError
+from pipeline.errors import ClipError, DataError, in_words
 from pipeline.features.vector_times import end_of, middles
 from pipeline.localise.sliding import paired_segments, sliding_distances
 from pipeline.network_parts.base import Modality
@@ -65,15 +65,25 @@ def with_moments(
     located, kept = [], []
     for result in results:
         span = (result.start, result.end) if result.end > result.start else (0.0, np.inf)
-        file = Asked(str(index.file(index.clip(result.clip_id))), False, *span)
+        rows = index.rows(result.clip_id)
+        there = tuple(side for side in sides[1] if any(getattr(row, side) is not None for row in rows))
         try:
-            start, end = moment(query, read_tracks(encoder, file, sides[1])) or span
+            file = Asked(str(index.file(rows[0])), False, *span)
+            start, end = moment(query, read_tracks(encoder, file, there)) or span
             located.append(result._replace(start=start, end=end) if end < np.inf else result)
-        except (ClipError, OSError) as error:
-            problem = error.problem if isinstance(error, ClipError) else f"{file.name}: {error.strerror}"
-            kept.append(ClipError(result.clip_id, "missing", problem, "its file, to say where in it"))
+        except (ClipError, DataError, OSError) as error:
+            kept.append(_why_kept(result.clip_id, error))
             located.append(result)
     return located, kept
+
+
+def _why_kept(clip_id: str, error: Exception) -> ClipError:
+    """Why a result keeps its own times."""
+    kind = error.kind if isinstance(error, ClipError) else "missing"
+    problem = error.problem if isinstance(error, ClipError) else in_words(error)
+    if isinstance(error, OSError) and error.filename:
+        problem = f"{error.filename}: {problem}"
+    return ClipError(clip_id, kind, problem, "its file, to say where in it")
 
 
 def read_tracks(encoder: "Encoder", asked: Asked, modalities: tuple[Modality, ...]) -> dict[Modality, TimedRows]:

@@ -80,7 +80,7 @@ def tune(
     known = model_sections()
     sections = {name: known.get(name, f"baselines.{name}") for name in models or known}
     check_search(features, sections)
-    for name, left_out in without_labels(features, sections).items():
+    for name, left_out in without_labels(features, sections, folds).items():
         print(f"{name} is left out: {left_out}")
         del sections[name]
     beside = features.with_name(CLIPS)

@@ -93,7 +93,12 @@ def repeated_folds(
     """
     seeds = [seed, *(int(np.random.SeedSequence([seed, r]).generate_state(1)[0]) for r in range(1, n_repeats))]
     drawn = [fold for s in seeds for fold in folds(table, n_folds, s, by_cluster=by_cluster, clips=clips)]
-    return [(fit, _some(held, seed)) for fit, held in drawn]
+    has_label = table.labels != NO_LABEL
+    if has_label[_usable(table)].any():
+        for number, (_, held) in enumerate(drawn):
+            if not has_label[held].any():
+                raise DataError(f"fold {number}: no clip held out has a label; expected fewer folds, or more labels")
+    return [(fit, _scored(held, has_label[held], seed)) for fit, held in drawn]
 
 
 def folds_sha256(parts: Iterable[Fold]) -> str:
@@ -119,11 +124,25 @@ def groups_of_equal(
 
 def _usable_groups(table: FeatureTable, clips: Iterable[Clip]) -> tuple[Integers, Integers]:
     """The rows that are not test, (n,), and the group of each."""
-    usable = np.flatnonzero(np.array(table.splits) != "test")
+    usable = _usable(table)
     known = {clip.clip_id: clip for clip in clips}
     rows = [known.get(table.clip_ids[row]) for row in usable]
     origins = ([getattr(clip, name, "") for clip in rows] for name in ("source_id", "sha256"))
     return usable, groups_of_equal(table.audio[usable], table.visual[usable], *origins)
+
+
+def _usable(table: FeatureTable) -> Integers:
+    """The rows that are not test."""
+    return np.flatnonzero(np.array(table.splits) != "test")
+
+
+def _scored(held: Integers, has_label: NDArray[np.bool_], seed: int) -> Integers:
+    """At most ``N_SCORED`` of the rows, those with a label first: a fold is scored by these, if there are any."""
+    labelled, others = _some(held[has_label], seed), held[~has_label]
+    n_left = N_SCORED - len(labelled)
+    if len(others) > n_left:
+        others = np.sort(np.random.default_rng(seed).choice(others, n_left, replace=False))
+    return np.sort(np.concatenate([labelled, others]))
 
 
 def _some(rows: Integers, seed: int) -> Integers:

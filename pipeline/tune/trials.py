@@ -68,12 +68,13 @@ def check_search(features: AnyPath, sections: Mapping[str, str]) -> None:
     FeatureTable.load(features)
 
 
-def without_labels(features: AnyPath, names: Iterable[str]) -> dict[str, str]:
-    """Return the models that cannot be fitted, as no clip that is not test has a label, each with why in words.
+def without_labels(features: AnyPath, names: Iterable[str], n_folds: int) -> dict[str, str]:
+    """Return the models that cannot be fitted, as no clip that a fold fits on has a label, each with why in words.
 
     Args:
         features: file of a feature table.
         names: of models.
+        n_folds: as in ``Budget``: with 1 the train rows are fitted on, with more also those of validation.
 
     Raises:
         DataError: the features cannot be read.
@@ -85,7 +86,8 @@ def without_labels(features: AnyPath, names: Iterable[str]) -> dict[str, str]:
     from pipeline.model_parts.seeds import why_left_out
 
     table = FeatureTable.load(features)
-    labels = table.labels[np.array(table.splits) != "test"]
+    fitted = ["train"] if n_folds == 1 else ["train", "validation"]
+    labels = table.labels[np.isin(table.splits, fitted)]
     reasons = {name: why_left_out(model_module(name).Model, labels) for name in names}
     return {name: why for name, why in reasons.items() if why}
 

@@ -59,7 +59,7 @@ def test_shots_follow_each_other_and_none_is_short_but_a_whole_film(cuts: list[f
     starts, ends = zip(*shots, strict=True)
     assert (starts[0], ends[-1]) == (0, end)
     assert starts[1:] == ends[:-1]
-    assert len(shots) == 1 or min(np.subtract(ends, starts)) >= 1
+    assert len(shots) == 1 or (min(np.subtract(ends, starts)) >= 1 and ends[-1] - starts[-1] >= 1.5)
     assert {*starts[1:]} <= {*cuts}
 
 
@@ -104,3 +104,16 @@ def test_without_the_extra_the_message_says_how_to_install_it(tmp_path: Path, mo
     monkeypatch.setattr("pipeline.dataset.shots.find_spec", lambda _: None)
     with pytest.raises(ParamsError, match=r"dataset.windows=shots: PySceneDetect is not installed; .*-e '.\[shots\]'"):
         cut(tmp_path, [CLIP])
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_film_whose_shots_take_too_long_is_cut_by_the_clock_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = clip_of(write_shots(tmp_path / "film.mp4", [3.0, 4.0]))
+    monkeypatch.setattr("pipeline.dataset.windows.film_cuts", lambda *_: {})
+    windows = cut(tmp_path, [film], window_seconds=4.0)
+    assert [clip.window for clip in windows] == [(0.0, 4.0), (3.0, 7.0)]
+    said = capsys.readouterr()
+    assert "the shots of 1 files cannot be found, such as 'film.mp4'" in said.err
+    assert said.out == "dataset: 1 files cut into 2 windows\n"

@@ -1,12 +1,24 @@
 """What models get: of seconds that both modalities share, of noise, and of clips that lack labels or places."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.localise import scores as scores_module
 from pipeline.localise.clip_seconds import Seconds
 from pipeline.localise.own_distance import SHARES
-from pipeline.localise.scores import EventScores, chance_scores, cosine_scores, mean_scores, own_scores
+from pipeline.localise.results import report
+from pipeline.localise.scores import (
+    EventScores,
+    chance_scores,
+    class_numbers,
+    cosine_scores,
+    mean_scores,
+    own_scores,
+    searched_events,
+)
 from tests.helpers import ave_list
 
 WIDTH = 16
@@ -115,6 +127,21 @@ def test_events_that_fill_their_clips_have_no_starts_and_clips_all_of_different_
     lone = [of._replace(label=f"{i}") for i, of in enumerate(full)]
     assert of_model(full)["average"].keys() == chance_scores(full)["average"].keys() == {"segment_mrr"}
     assert of_model(lone) == chance_scores(lone) == {}
+
+
+def test_of_many_events_some_are_searched_by_class_and_their_number_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = clips(40, noise=2.0)
+    monkeypatch.setattr(scores_module, "MOST_SEARCHED", 12)
+    rows = searched_events(class_numbers(made))
+    assert len(rows) == 12
+    assert rows.tolist() == sorted({*rows.tolist()})
+    some = [made[row] for row in rows]
+    found, alone = of_model(made), of_model(some)
+    assert found["audio_to_audio"] == alone["audio_to_audio"]
+    assert found["average"]["segment_mrr"] == alone["average"]["segment_mrr"]
+    assert chance_scores(made)["visual_to_visual"] == chance_scores(some)["visual_to_visual"]
+    assert report(Path(), [], made)["n_searched"] == 12
+    assert "n_searched" not in report(Path(), [], some)
 
 
 def test_means_are_over_the_seeds() -> None:

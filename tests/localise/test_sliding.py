@@ -1,6 +1,7 @@
 """Oracles: a loop over all places, the figures known of AVE, and rankings that know nothing."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -122,6 +123,28 @@ def test_each_picture_is_paired_with_the_sound_around_it() -> None:
     examples, pictures = 0.48 + 0.96 * np.arange(10), 0.5 + np.arange(10)
     rows, columns = paired_segments(examples, pictures, tolerance_seconds=0.48)
     assert rows.tolist() == columns.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pairs_are_those_of_a_search_through_all_sounds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    examples, pictures = (np.sort(rng.integers(0, 40, n)) / 4 for n in (12, 30))  # of which many are equally near
+    examples = np.unique(examples)
+    apart = np.abs(pictures[:, None] - examples)
+    near = np.flatnonzero(apart.min(axis=1) <= 0.5)
+    rows, columns = paired_segments(examples, pictures, tolerance_seconds=0.5)
+    assert columns.tolist() == near.tolist()
+    assert rows.tolist() == apart.argmin(axis=1)[near].tolist()
+
+
+def test_an_hour_slides_over_an_hour_in_little_memory() -> None:
+    hour = np.zeros((3600, 100), np.float32)
+    tracemalloc.start()
+    sliding_distances(hour[:1800], hour)
+    paired_segments(np.arange(3600) * 0.96, np.arange(3600.0), 0.5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6  # all differences at once are five gigabytes
 
 
 def test_a_picture_behind_the_last_sound_makes_no_segment() -> None:

@@ -96,6 +96,13 @@ def test_a_span_of_a_clip_is_found_in_itself_and_a_clip_without_a_file_keeps_its
     assert passed_over.endswith("gone.wav: No such file or directory; expected its file, to say where in it")
 
 
+def test_a_result_is_searched_by_the_sides_that_it_has(searcher: Searcher) -> None:
+    part = searcher.index.root / "part.wav"
+    answer = searcher.search(part, "clip", where="clip_id = 'long'", query_modality="audio", is_moment=True)
+    assert (answer.results[0].start, answer.results[0].end) == pytest.approx((4.8, 8.64))
+    assert not answer.passed_over
+
+
 def test_a_query_that_is_as_long_as_a_result_is_all_of_it(searcher: Searcher) -> None:
     answer = searcher.search(searcher.index.root / "long.wav", "sound", where="clip_id = 'long'", is_moment=True)
     assert (answer.results[0].start, answer.results[0].end) == pytest.approx((0.0, 11.52))

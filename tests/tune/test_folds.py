@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DataError
 from pipeline.formats.feature_table import FeatureTable
-from pipeline.tune.folds import folds, groups_of_equal
+from pipeline.tune import folds as folds_module
+from pipeline.tune.folds import folds, groups_of_equal, repeated_folds
 
 Rows = NDArray[Any]
 
@@ -95,3 +96,35 @@ def test_fewer_clips_without_a_label_than_folds_are_refused() -> None:
     clips = replace(table(n_pictures=60), labels=np.full(160, -1), classes=[], splits=["test"] * 158 + ["train"] * 2)
     with pytest.raises(DataError, match=r"the table has 2 clips that are not test .*; expected at least 3, one a fold"):
         list(folds(clips, 3, 0))
+
+
+def bare(clips: FeatureTable, n_labelled: int) -> FeatureTable:
+    """The table with so many labels of each class, of the first clips that are not test."""
+    labels = np.full(160, -1)
+    for label in range(4):
+        rows = [row for row in np.flatnonzero(clips.labels == label) if clips.splits[row] != "test"]
+        labels[rows[:n_labelled]] = label
+    return replace(clips, labels=labels)
+
+
+def test_of_a_large_fold_the_rows_with_a_label_are_scored_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = bare(table(n_pictures=1000), n_labelled=6)
+    whole = repeated_folds(clips, 2, 1, 0)
+    monkeypatch.setattr(folds_module, "N_SCORED", 15)
+    for (_, held), (_, scored) in zip(whole, repeated_folds(clips, 2, 1, 0), strict=True):
+        labelled = held[clips.labels[held] >= 0]
+        assert len(scored) == 15 > len(labelled) > 0
+        assert set(labelled) <= set(scored) <= set(held)
+    monkeypatch.setattr(folds_module, "N_SCORED", 5)
+    for _, scored in repeated_folds(clips, 2, 1, 0):
+        assert (clips.labels[scored] >= 0).all()
+    for _, scored in repeated_folds(bare(clips, 0), 2, 1, 0):
+        assert len(scored) == 5
+
+
+def test_a_fold_that_holds_out_no_label_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = bare(table(n_pictures=1000), n_labelled=6)
+    rows = np.flatnonzero(clips.labels < 0)
+    monkeypatch.setattr(folds_module, "folds", lambda *_, **__: iter([(rows[50:], rows[:50])]))
+    with pytest.raises(DataError, match="fold 0: no clip held out has a label; expected fewer folds, or more labels"):
+        repeated_folds(clips, 2, 1, 0)

@@ -257,6 +257,24 @@ def test_without_labels_a_score_is_the_mean_reciprocal_rank_and_models_of_labels
     assert read_trials(project / "out/cca.csv")[0].fold_maps == pytest.approx(maps, abs=1e-6)
 
 
+def test_with_one_fold_labels_of_validation_clips_are_none_to_learn_from(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    splits = np.array(["train", "validation", "test"])[np.arange(60) % 3]
+    labels = np.where(splits == "validation", table().labels, -1)
+    replace(table(), labels=labels, splits=splits.tolist()).save(project / "features.safetensors")
+    section = {"n_components": 3, "ridge": 0.1}
+    params = {
+        "models": {"c_cca": "baselines.c_cca", "cca": "baselines.cca"},
+        "baselines": {"c_cca": section, "cca": section},
+    }
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out", "--trials", "1", "--folds", "1"])
+    main()
+    assert "c_cca is left out: it learns from labels, and no train clip has one\n" in capsys.readouterr().out
+    assert len(read_trials(project / "out/cca.csv")) == 1
+
+
 def test_a_single_cluster_is_refused(project: Path) -> None:
     with pytest.raises(ParamsError, match="expected at least 2 folds, a cluster each"):
         search(project, Budget(1, 1, 0, by_cluster=True))

@@ -5,12 +5,14 @@ changed there is fetched again, beside the old copy, and all others are not.
 """
 
 import hashlib
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TypeAlias, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import TypeAdapter
 
@@ -85,35 +87,62 @@ def listed(url: str, folder: AnyPath, most_names: int) -> list[str]:
     Args:
         url: as ``check_url`` allows it.
         folder: of all copies.
-        most_names: how many there may be.
+        most_names: how many files and folders there may be.
 
     Raises:
-        DataError: there is no such folder, it may not be listed or has more files than that, or a server does not
-            answer as it should.
+        DataError: there is no such folder, or it or one in it cannot be listed; or there is more in it than that.
         ParamsError: the package of a protocol is not installed.
     """
-    base = url.rstrip("/")
+    base, is_web = f"{url.rstrip('/')}/", url.lower().startswith("http")
     if flag("AVR_OFFLINE"):
-        found = list(recall(Path(folder) / "known.json", _KNOWN))
-    else:
-        base, found = _found_below(base)
-    names = [name.removeprefix(f"{base}/") for name in found if name.startswith(f"{base}/")]
-    if url.lower().startswith("http"):
-        names = [unquote(name) for name in names if "?" not in name]  # such links sort a page
-    if len(names) > most_names:
-        raise DataError(f"{url}: {len(names)} files; expected at most limits.table_rows={most_names}")
-    return sorted({*names} - {""})
+        known = recall(Path(folder) / "known.json", _KNOWN)
+        return sorted(filter(None, (_name_in(base, name, is_web=is_web) for name in known)))
+    file_system, top = _listing_of(base)
+    files, folders, todo = set[str](), {""}, [""]
+    while todo:
+        here = todo.pop()
+        for entry in _entries(file_system, top + (quote(here) if is_web else here)):
+            if not (name := _name_in(top, entry["name"], is_web=is_web)):
+                continue
+            if entry["type"] != "directory":
+                files.add(name)
+            elif name not in folders:
+                folders.add(name)
+                todo.append(f"{name}/")
+            if (n_names := len(files) + len(folders) - 1) > most_names:
+                expected = f"at most limits.table_rows={most_names}"
+                raise DataError(f"{url}: {n_names} files and folders or more; expected {expected}")
+    return sorted(files)
 
 
-def _found_below(url: str) -> tuple[str, list[str]]:
-    """What a folder is called in its file system, and all files below it, as they are called there."""
+def _listing_of(url: str) -> tuple[Any, str]:
+    """The file system of a folder, which remembers nothing of it, and its path there."""
     try:
-        file_system, path = _opened(url)
-        return path.rstrip("/"), list(file_system.find(path))
+        file_system, top = _opened(url)
     except ImportError as error:
         raise ParamsError(_no_package(url, error)) from error
+    file_system.invalidate_cache()
+    return file_system, f"{top.rstrip('/')}/"
+
+
+def _entries(file_system: Any, folder: str) -> list[dict[str, Any]]:  # noqa: ANN401 - fsspec has no types
+    """What a folder holds; that it cannot be listed is an error, as it would else be empty."""
+    try:
+        found: list[dict[str, Any]] = file_system.ls(folder, detail=True)
+    except FileNotFoundError as error:
+        raise DataError(f"{folder}: no such folder there; expected a folder of files") from error
     except Exception as error:  # of any of the libraries behind fsspec
-        raise DataError(f"{url}: {_lost(url, error).problem}; expected a folder of files") from error
+        raise DataError(f"{folder}: {_lost(folder, error).problem}; expected a folder of files") from error
+    return found
+
+
+def _name_in(folder: str, path: str, *, is_web: bool) -> str:
+    """A path from a folder on; "" of the folder, of what is not in it, and of a page's links that sort it."""
+    if not path.startswith(folder) or (is_web and "?" in path):
+        return ""
+    inside = path.removeprefix(folder)
+    name = posixpath.normpath(unquote(unescape(inside)) if is_web else inside)
+    return "" if name in (".", "..") or name.startswith(("/", "../")) else name
 
 
 def local_copies(urls: Iterable[str], folder: AnyPath, most_bytes: float) -> dict[str, Copy]:

@@ -18,8 +18,7 @@ from pipeline.dataset.layouts.class_folders import (
 from pipeline.dataset.layouts.hub_splits import split_named
 from pipeline.dataset.layouts.locations import check_classes, given_folder, refuse_protocol
 from pipeline.dataset.layouts.remote import check_url, listed, url_of
-from pipeline.dataset.layouts.table_rows import TableRow
-from pipeline.dataset.layouts.url_rows import clips_of_urls
+from pipeline.dataset.layouts.url_rows import clips_behind
 from pipeline.errors import DataError
 from pipeline.formats.clips import Clip
 from pipeline.settings.environment import cache_folder
@@ -57,8 +56,7 @@ def find_clips(params: DatasetParams) -> Found:
     labels = {name: name.partition("/")[0] * has_classes for name in found.videos}
     clips, refused = [Clip(clip_id=name, path=name, label=label) for name, label in labels.items()], found.refused
     if url:
-        rows = [TableRow(f"{url}/{name}", {"path": name, "label": label}) for name, label in labels.items()]
-        clips, refused = clips_of_urls(rows, url, root, params.download_gigabytes * 1e9)
+        clips, refused = clips_behind(url, labels, root, params.download_gigabytes * 1e9)
     if has_classes:
         check_classes(place, (clip.label for clip in clips), LAYOUT, refused)
     elif not clips and not refused:

@@ -101,18 +101,16 @@ def test_without_a_network_the_copies_of_the_last_run_are_the_folder(
 
 
 def test_a_folder_that_is_not_there_or_empty_is_refused(store: Store, shelf: Shelf) -> None:
-    with pytest.raises(DataError, match=rf"dataset.path=s3://{BUCKET}/gone: 0 videos of classes \[\]; expected DIR"):
-        scanned(f"s3://{BUCKET}/gone")
-    with pytest.raises(DataError, match=r"dataset.path=s3://other/videos: 0 videos|s3://other/videos: no such file"):
-        scanned("s3://other/videos")
-    with pytest.raises(DataError, match=r"http://.*/gone: (no such file there; expected a folder of files|0 videos)"):
-        scanned(f"{shelf.url}/gone")
-    with pytest.raises(ParamsError, match=r"gs://bucket/videos: .*gcsfs.*; expected its package to be installed"):
+    for gone in (f"s3://{BUCKET}/gone", "s3://other/videos", f"{shelf.url}/gone"):
+        name = gone.removeprefix("s3://")
+        with pytest.raises(DataError, match=rf"{name}/: no such folder there; expected a folder of files"):
+            scanned(gone)
+    with pytest.raises(ParamsError, match=r"gs://bucket/videos/: .*gcsfs.*; expected its package to be installed"):
         scanned("gs://bucket/videos")
 
 
 def test_more_files_than_the_limit_are_refused_before_one_is_fetched(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=rf"s3://{BUCKET}/videos: 5 files; expected at most limits.table_rows=4"):
+    with pytest.raises(DataError, match=rf"s3://{BUCKET}/videos: 5 files and folders or more; expected at most .*=4"):
         listed(f"s3://{BUCKET}/videos", tmp_path, 4)
     with pytest.raises(DataError, match=r"in 3 files; expected at most dataset.download_gigabytes=1e-08"):
         scanned(f"s3://{BUCKET}/videos", download_gigabytes=1e-8)
@@ -122,3 +120,48 @@ def test_folders_of_splits_are_refused_as_in_a_folder_here(store: Store) -> None
     store.objects = {f"videos/{split}/cat/1.mp4": b"x" for split in ("train", "test")}
     with pytest.raises(DataError, match=rf"s3://{BUCKET}/videos: its folders .*train.* have the names of splits"):
         scanned(f"s3://{BUCKET}/videos")
+
+
+@pytest.mark.parametrize("status", [403, 404, 503])
+def test_a_folder_in_it_that_cannot_be_listed_stops_the_run_in_place_of_losing_a_class(
+    status: int, shelf: Shelf
+) -> None:
+    shelf.statuses |= {"videos/dog": status, "videos/dog/": status}
+    with pytest.raises(DataError, match=rf"{shelf.url}/videos/dog/: .*; expected"):
+        scanned(f"{shelf.url}/videos")
+
+
+def test_a_server_that_is_gone_stops_the_run() -> None:
+    with file_server() as gone:
+        url = f"{gone.url}/videos"
+    with pytest.raises(DataError, match=r"cannot be fetched \(.+\); expected a server that answers"):
+        scanned(url)
+
+
+def test_pages_may_write_their_links_in_other_ways_and_lead_back_to_themselves(shelf: Shelf) -> None:
+    top = page("./cat/", "./dog/", "./", "cat/../dog/", "/videos/cat/", f"{shelf.url}/videos/dog/", "/elsewhere/")
+    shelf.files |= {"videos": top, "videos/": top}
+    dog = page("./3%20three.mp4", "../cat/", "a&amp;b.mp4", "../../")
+    shelf.files |= {"videos/dog": dog, "videos/dog/": dog, "videos/dog/a&b.mp4": b"both"}
+    found = {clip.clip_id.rpartition("/videos/")[2] for clip in scanned(f"{shelf.url}/videos").clips}
+    assert found == {"cat/1.mp4", "cat/old/2.mkv", "dog/3%20three.mp4", "dog/a%26b.mp4"}
+
+
+def test_an_odd_name_costs_its_file_alone_and_a_class_may_be_called_as_a_folder_may(store: Store) -> None:
+    url = f"s3://{BUCKET}/videos"
+    store.objects |= {"videos/rock|pop/7.mp4": b"seventh", "videos/dog/a::b.mp4": b"odd", "videos/dog/\u202e.mp4": b"odd"}
+    found = scanned(url)
+    assert contents(found)[f"{url}/rock|pop/7.mp4"] == ("rock|pop", b"seventh")
+    assert len(found.clips) == len(VIDEOS) + 1
+    assert [(row.clip_id, row.kind) for row in found.refused] == [
+        (f"{url}/dog/a::b.mp4", "bad_name"),
+        (f"{url}/dog/\\u202e.mp4", "bad_name"),
+    ]
+
+
+def test_a_table_of_labels_may_name_files_from_the_folder_on(store: Store, shelf: Shelf, tmp_path: Path) -> None:
+    given = tmp_path / "labels.csv"
+    given.write_text("path,label\ncat/1.mp4,miaow\ndog/3 three.mp4,woof\n")
+    for url in (f"s3://{BUCKET}/videos", f"{shelf.url}/videos"):
+        found = scanned(url, labels=str(given))
+        assert sorted(clip.label for clip in found.clips) == ["", "miaow", "woof"]
