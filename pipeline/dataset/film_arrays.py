@@ -36,6 +36,7 @@ def film_arrays(
     clips: Iterable[Clip],
     timeout_seconds: float,
     limits: Limits,
+    version: str = "",
 ) -> dict[str, Arrays]:
     """Return what a function makes of films, by clip_id; those that it cannot read are left out.
 

@@ -149,7 +149,11 @@ def test_pages_may_write_their_links_in_other_ways_and_lead_back_to_themselves(s
 
 def test_an_odd_name_costs_its_file_alone_and_a_class_may_be_called_as_a_folder_may(store: Store) -> None:
     url = f"s3://{BUCKET}/videos"
-    store.objects |= {"videos/rock|pop/7.mp4": b"seventh", "videos/dog/a::b.mp4": b"odd", "videos/dog/\u202e.mp4": b"odd"}
+    store.objects |= {
+        "videos/rock|pop/7.mp4": b"seventh",
+        "videos/dog/a::b.mp4": b"odd",
+        "videos/dog/\u202e.mp4": b"odd",
+    }
     found = scanned(url)
     assert contents(found)[f"{url}/rock|pop/7.mp4"] == ("rock|pop", b"seventh")
     assert len(found.clips) == len(VIDEOS) + 1
