@@ -48,12 +48,13 @@ def film_arrays(
         clips: with hashes.
         timeout_seconds: what one file may take.
         limits: what a file may ask for.
+        version: of another library that decides the answer.
 
     Returns:
         What the function returned, such as ``seconds`` (n,).
     """
     by_id = {clip.clip_id: clip for clip in clips}
-    cache = ClipCache(cache_folder() / "clips" / name, fingerprint({}, modules))
+    cache = ClipCache(cache_folder() / "clips" / name, fingerprint({"version": version} if version else {}, modules))
     compute = in_workers(by_id, root, partial(function, bounds=bounds_of(limits)), cache, timeout_seconds, limits)
     inputs = {clip_id: clip.sha256 for clip_id, clip in by_id.items()}
     refused = Settler("dataset", cache, inputs, compute, limits).settle().refused

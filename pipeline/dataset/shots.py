@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,8 @@ def film_cuts(root: AnyPath, clips: Sequence[Clip], timeout_seconds: float, limi
         expected = "expected .venv/bin/uv pip install -c requirements.lock -e '.[shots]'"
         raise ParamsError(f"dataset.windows=shots: PySceneDetect is not installed; {expected}")
     modules = ["pipeline.dataset.shots", "pipeline.video"]
-    found = film_arrays("film_cuts", cuts_of_film, modules, root, clips, timeout_seconds, limits)
+    version = str(import_module("scenedetect").__version__)
+    found = film_arrays("film_cuts", cuts_of_film, modules, root, clips, timeout_seconds, limits, version)
     return {clip_id: arrays["seconds"].tolist() for clip_id, arrays in found.items()}
 
 
