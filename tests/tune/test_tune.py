@@ -235,19 +235,24 @@ def test_features_that_are_not_there_are_named(project: Path) -> None:
         search(project)
 
 
-def test_without_labels_a_score_is_the_mean_reciprocal_rank_and_models_of_labels_are_left_out(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rows = replace(table(), labels=np.full(60, -1), classes=[])
-    rows.save(project / "features.safetensors")
+def tune_both(project: Path, n_folds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask for a trial of a model that learns from labels, and of one of pairs, as the command line does."""
     section = {"n_components": 3, "ridge": 0.1}
     params = {
         "models": {"c_cca": "baselines.c_cca", "cca": "baselines.cca"},
         "baselines": {"c_cca": section, "cca": section},
     }
     (project / "params.yaml").write_text(yaml.safe_dump(params))
-    monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out", "--trials", "1", "--folds", "2"])
+    monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out", "--trials", "1", "--folds", str(n_folds)])
     main()
+
+
+def test_without_labels_a_score_is_the_mean_reciprocal_rank_and_models_of_labels_are_left_out(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = replace(table(), labels=np.full(60, -1), classes=[])
+    rows.save(project / "features.safetensors")
+    tune_both(project, 2, monkeypatch)
     assert "c_cca is left out: it learns from labels, and no train clip has one\n" in capsys.readouterr().out
     assert not (project / "out/c_cca.csv").exists()
     usable = np.array([i for i in range(60) if i % 3])
@@ -263,14 +268,7 @@ def test_with_one_fold_labels_of_validation_clips_are_none_to_learn_from(
     splits = np.array(["train", "validation", "test"])[np.arange(60) % 3]
     labels = np.where(splits == "validation", table().labels, -1)
     replace(table(), labels=labels, splits=splits.tolist()).save(project / "features.safetensors")
-    section = {"n_components": 3, "ridge": 0.1}
-    params = {
-        "models": {"c_cca": "baselines.c_cca", "cca": "baselines.cca"},
-        "baselines": {"c_cca": section, "cca": section},
-    }
-    (project / "params.yaml").write_text(yaml.safe_dump(params))
-    monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out", "--trials", "1", "--folds", "1"])
-    main()
+    tune_both(project, 1, monkeypatch)
     assert "c_cca is left out: it learns from labels, and no train clip has one\n" in capsys.readouterr().out
     assert len(read_trials(project / "out/cca.csv")) == 1
 
