@@ -47,6 +47,7 @@ class Params(DeepParams, BranchParams, FusionParams):
         lambda_corr: weight of the correlation loss, which ties the explicit embeddings of a clip.
         lambda_disc: weight of the discriminative loss, which ties implicit embeddings to labels.
         lambda_constraint: weight of the constraint loss, which keeps the two embeddings of an input apart.
+        lambda_pairs: weight of the agreement of pairs in the implicit branch too, whose states are the classes.
         correlation: form of the correlation loss; ``agreement_of_pairs`` looks at no label.
         correlation_ridge: of the form ``cca``, relative to the mean variance; the other forms have none.
         discriminative: form of the discriminative loss.
@@ -61,6 +62,7 @@ class Params(DeepParams, BranchParams, FusionParams):
     lambda_corr: NonNegativeFloat
     lambda_disc: NonNegativeFloat
     lambda_constraint: NonNegativeFloat
+    lambda_pairs: NonNegativeFloat
     correlation: Literal["pairwise", "likelihood", "cca", "agreement", "agreement_of_pairs"]
     correlation_ridge: PositiveFloat
     discriminative: Literal["label_distance", "cross_entropy"]
@@ -89,10 +91,8 @@ class Params(DeepParams, BranchParams, FusionParams):
     @model_validator(mode="after")
     def _fusion_fits(self) -> Self:
         if self.fusion == "cca" and self.fusion_components > self.joint_width:
-            raise ValueError(
-                f"fusion_components={self.fusion_components}; expected at most {self.joint_width}, "
-                "n_heads * (explicit_width + implicit_width)"
-            )
+            most = f"{self.joint_width}, n_heads * (explicit_width + implicit_width)"
+            raise ValueError(f"fusion_components={self.fusion_components}; expected at most {most}")
         return self
 
     @model_validator(mode="after")
@@ -105,10 +105,8 @@ class Params(DeepParams, BranchParams, FusionParams):
     @model_validator(mode="after")
     def _one_subspace_is_whole(self) -> Self:
         if self.n_subspaces == 1 and (self.lambda_constraint > 0 or self.fusion in ("cca", "cluster_cca")):
-            raise ValueError(
-                f"n_subspaces=1 with lambda_constraint={self.lambda_constraint:g} and fusion={self.fusion!r}; "
-                "expected lambda_constraint=0, and fusion 'weighted', 'by_agreement' or 'none'"
-            )
+            given = f"n_subspaces=1 with lambda_constraint={self.lambda_constraint:g} and fusion={self.fusion!r}"
+            raise ValueError(f"{given}; expected lambda_constraint=0, and fusion 'weighted', 'by_agreement' or 'none'")
         return self
 
 
@@ -202,6 +200,9 @@ class DualSubspaceNetwork(Network):
             to_classes = partial(self._discriminative, classes=classes)
             loss = self.of_labelled(to_classes, audio_implicit, visual_implicit, labels_onehot)
             total = total + params.lambda_disc * loss
+        if params.lambda_pairs:
+            of_classes = (functional.linear(implicit, classes) for implicit in (audio_implicit, visual_implicit))
+            total = total + params.lambda_pairs * losses.agreement_loss(*of_classes, torch.zeros_like(labels_onehot))
         if params.lambda_constraint:
             overlap = losses.constraint_loss(audio_explicit, audio_implicit)
             overlap = overlap + losses.constraint_loss(visual_explicit, visual_implicit)
@@ -239,14 +240,13 @@ class DualSubspaceNetwork(Network):
         if (params := self.params).fusion not in ("cca", "cluster_cca"):
             return
         x, y = (self._concatenation(*view).cpu().numpy() for view in ((self.audio, audio), (self.visual, visual)))
+        size = params.fusion_components, params.fusion_ridge
         if params.fusion == "cca":
-            fitted = linalg.cca(x, y, params.fusion_components, params.fusion_ridge)
+            fitted = linalg.cca(x, y, *size)
         else:
             known = self._train_labels >= 0
             labels = self._train_labels[known]
-            fitted = linalg.cluster_cca(
-                x[known], y[known], labels, labels, params.fusion_components, params.fusion_ridge
-            )
+            fitted = linalg.cluster_cca(x[known], y[known], labels, labels, *size)
         self.cca.keep(fitted)
 
     def embed_audio(self, audio: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """When two subspaces help: few labels, wrong labels, and what pairs share beyond their class.
 
 usage: python -m studies.few_labels WORK [NAME=FILE...] [--shared RHO...] [--made RHO...] [--seeds S...] [--pseudo]
-           [--curves FILE]
+           [--tied] [--conditions N] [--curves FILE]
 
 Made pairs, whose share of common nuisance is set, and feature files, of whose train labels some are hidden or redrawn.
 Each seed is another draw of the made pairs, and of the labels that are hidden; test labels are all true. Nothing is
@@ -35,8 +35,11 @@ def main() -> None:
     try:
         files = {source.name: sets.prepare(source, arguments.work / "sets") for source in sets.parse(arguments.sets)}
         draws = list(_draws(arguments, list(files)))
-        kept = arguments.work, arguments.pseudo
-        found = {draw: scores(draw, files.get(draw.data), *kept) for draw in track(draws, "few labels", "draw")}
+        more = {"has_pseudo": arguments.pseudo, "has_tied": arguments.tied}
+        found = {
+            draw: scores(draw, files.get(draw.data), arguments.work, **more)
+            for draw in track(draws, "few labels", "draw")
+        }
         if arguments.curves:
             draw_curves(arguments.curves, found)
     except PipelineError as error:
@@ -51,7 +54,7 @@ def _draws(arguments: argparse.Namespace, files: list[str]) -> Iterator[Draw]:
     """All draws of a seed before those of the next, so that a run that is stopped has whole seeds."""
     hard, easy = (product([name], of) for name, of in ((MADE_HARD, arguments.shared), (MADE, arguments.made)))
     data = [*hard, *product(files, [None]), *easy]
-    for seed, (name, shared), (labelled, wrong) in product(arguments.seeds, data, LABELS):
+    for seed, (name, shared), (labelled, wrong) in product(arguments.seeds, data, LABELS[: arguments.conditions]):
         yield Draw(name, shared, labelled, wrong, seed)
 
 
@@ -71,6 +74,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--made", nargs="*", type=float, default=[], metavar="RHO", help="shared parts of made")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S")
     parser.add_argument("--pseudo", action="store_true", help="fit forms with pseudo-labels too")
+    parser.add_argument("--tied", action="store_true", help="fit forms too whose branches are tied")
+    parser.add_argument("--conditions", type=int, default=len(LABELS), metavar="N", help="the first N of the labels'")
     parser.add_argument("--curves", type=Path, metavar="FILE", help="a PNG file of the curves")
     return parser.parse_args()
 

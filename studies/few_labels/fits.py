@@ -21,6 +21,7 @@ from pipeline.settings.imports import PROJECT
 from pipeline.settings.params import load_params
 from studies.ablation import EXPLICIT_ONLY, IMPLICIT_ONLY, ONE_SUBSPACE
 from studies.few_labels.draws import Draw, splits_of, with_labels
+from studies.few_labels.tied import TIED, TiedNetwork, TiedParams
 
 PSEUDO = "_pseudo"
 FORMS = {
@@ -33,9 +34,14 @@ FORMS = {
     "dual_by_agreement": "two, as shipped, by agreement",
     "apart": "two, a loss each",
     "apart_by_agreement": "two, a loss each, by agreement",
+    "both": "two, pairs in both",
+    "both_by_agreement": "two, pairs in both, by agreement",
+    "consistent_by_agreement": "a loss each, consistent, by agreement",
+    "trunk_by_agreement": "a loss each, one trunk, by agreement",
     "one_pseudo": "one, pseudo-labels",
     "dual_pseudo": "two, pseudo-labels",
 }
+APART: dict[str, Any] = {"fusion": "by_agreement", "correlation": "agreement_of_pairs"}
 _DECIMALS = 5  # of an average precision that is kept
 
 
@@ -61,7 +67,7 @@ class FormScores(NamedTuple):
 OfForms = dict[str, FormScores]
 
 
-def scores(draw: Draw, features: Path | None, work: Path, has_pseudo: bool) -> OfForms:
+def scores(draw: Draw, features: Path | None, work: Path, *, has_pseudo: bool, has_tied: bool) -> OfForms:
     """Return what each form got on a draw, from its files where they are there.
 
     Args:
@@ -69,12 +75,13 @@ def scores(draw: Draw, features: Path | None, work: Path, has_pseudo: bool) -> O
         features: file of its set; None: the pairs are made.
         work: folder of what is finished.
         has_pseudo: whether forms with pseudo-labels are fitted too, where some clips have no label.
+        has_tied: whether forms are fitted too whose branches are tied.
     """
     bare = draw._replace(labelled=0.0, wrong=0.0)  # pairs alone are fitted once for all labels
     found = _kept(bare, "pairs", features, work, _of_pairs) | _kept(draw, "labels", features, work, _of_labels)
     if has_pseudo and draw.labelled < 1:
         found |= _kept(draw, PSEUDO, features, work, _of_pseudo_labels)
-    return found
+    return found | (_kept(draw, "tied", features, work, _of_tied) if has_tied else {})
 
 
 def _kept(
@@ -110,7 +117,8 @@ def _of_labels(draw: Draw, features: Path | None) -> OfForms:
         ("explicit", some, EXPLICIT_ONLY | {"n_heads": 2}),
         ("one", some, ONE_SUBSPACE | {"n_heads": 2, "n_subspaces": 1, "fusion": "by_agreement"}),
         ("dual", some, {"fusion": "by_agreement"}),
-        ("apart", some, {"fusion": "by_agreement", "correlation": "agreement_of_pairs"}),
+        ("apart", some, APART),
+        ("both", some, APART | {"lambda_pairs": 1.0}),
     ):
         found |= dict(_both_fusions(form, _fitted(train, of["validation"], changes, draw.seed), of["test"]))
     return found
@@ -127,6 +135,19 @@ def _of_pseudo_labels(draw: Draw, features: Path | None) -> OfForms:
     return found
 
 
+def _of_tied(draw: Draw, features: Path | None) -> OfForms:
+    """The forms whose branches are tied; of each the share that validation pairs chose."""
+    of = splits_of(draw, features)
+    some = with_labels(of["train"], draw.labelled, draw.wrong, draw.seed)
+    found: OfForms = {}
+    for form, ties in TIED.items():
+        params = TiedParams(**load_params("model", Params).model_dump() | APART | ties)
+        model = Tied(params, draw.seed)
+        model.fit(some, of["validation"])
+        found |= dict([next(_both_fusions(form, model, of["test"]))])
+    return found
+
+
 class Reweighable(Model):
     """A main model whose chosen share is seen, and may be changed, after the fit."""
 
@@ -134,6 +155,13 @@ class Reweighable(Model):
     def share(self) -> Tensor | None:
         """The share of the explicit outputs, if validation pairs chose it."""
         return getattr(self._fitted(), "share", None)
+
+
+class Tied(Reweighable):
+    """A main model whose branches are tied."""
+
+    params_class = TiedParams
+    network_class = TiedNetwork
 
 
 def _fitted(train: Pairs, validation: Pairs, changes: dict[str, Any], seed: int) -> Reweighable:

@@ -10,9 +10,19 @@ from numpy.typing import NDArray
 from pipeline.evaluate.independence import Groups, standard_error
 from studies.few_labels.draws import Draw
 from studies.few_labels.fits import FORMS, OfForms
+from studies.few_labels.tied import TIED
 
 SINGLE = ("pairs", "labels")
-MARGINS = (("dual", SINGLE), ("apart_by_agreement", SINGLE), ("apart_by_agreement", ("one",)), ("one", SINGLE))
+MARGINS = (
+    ("dual", SINGLE),
+    ("apart_by_agreement", SINGLE),
+    ("apart_by_agreement", ("one",)),
+    ("one", SINGLE),
+    ("both_by_agreement", SINGLE),
+    ("both_by_agreement", ("one",)),
+    ("both_by_agreement", ("explicit",)),
+    *((f"{form}_by_agreement", SINGLE) for form in TIED),
+)
 
 
 class LabelCase(NamedTuple):
@@ -60,9 +70,10 @@ def tables(found: Mapping[Draw, OfForms], groups: Mapping[str, Groups]) -> Itera
         maps = [f"{mean_map(draws, form):.3f}" if form in draws[0] else "" for form in forms]
         yield _row(condition, [str(len(draws)), *maps])
     yield ""
-    yield from _head([f"{FORMS[form]}, less {_named(others)}" for form, others in MARGINS])
+    margins = [(form, others) for form, others in MARGINS if form in forms]
+    yield from _head([f"{FORMS[form]}, less {_named(others)}" for form, others in margins])
     for condition, draws in of_conditions.items():
-        yield _row(condition, [margin(draws, form, others, groups.get(condition.data)) for form, others in MARGINS])
+        yield _row(condition, [margin(draws, form, others, groups.get(condition.data)) for form, others in margins])
     yield ""
     yield from _head([f"share, {FORMS[form]}" for form in forms if form.endswith("by_agreement")] + ["partner, pairs"])
     for condition, draws in of_conditions.items():

@@ -14,7 +14,8 @@ from tests.helpers.cosines import exact_cosines
 
 VALUES: dict[str, Any] = {
     "seeds": [0], "epochs": 30, "batch_size": 32, "learning_rate": 0.003, "weight_decay": 1e-4, "clip_norm": 1.0,
-    "patience": 30, "lambda_corr": 1.0, "lambda_disc": 1.0, "lambda_constraint": 0.1, "correlation": "pairwise",
+    "patience": 30, "lambda_corr": 1.0, "lambda_disc": 1.0, "lambda_constraint": 0.1, "lambda_pairs": 0.0,
+    "correlation": "pairwise",
     "correlation_ridge": 1e-3, "n_hidden_layers": 1, "hidden_width": 32, "explicit_width": 8, "implicit_width": 8,
     "dropout": 0.1, "fusion": "cca", "fusion_components": 4, "fusion_ridge": 1e-4, "inputs": "standardised",
     "whitening_ridge": 1.0, "discriminative": "label_distance", "explicit_share": 0.5,

@@ -92,6 +92,19 @@ def test_agreement_of_pairs_is_agreement_of_clips_without_a_label() -> None:
     assert network.loss(AUDIO, VISUAL, ONEHOT).item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("n_labelled", [100, 40])
+def test_pairs_in_the_implicit_branch_agree_on_classes_whether_they_have_a_label_or_not(n_labelled: int) -> None:
+    network = untrained(**PROBABLE, lambda_corr=0, lambda_disc=0, lambda_constraint=0.1, lambda_pairs=0.7)
+    onehot = ONEHOT * (torch.arange(100) < n_labelled)[:, None]
+    views = network.audio(AUDIO)[1], network.visual(VISUAL)[1]
+    states = [softmax(network.classifiers[0](view).detach().double().numpy(), axis=1) for view in views]
+    agreement = states[0] @ states[1].T
+    expected = -np.mean([np.log(np.diag(agreement) / agreement.sum(axis=way)).mean() for way in (0, 1)])
+    with_pairs = network.loss(AUDIO, VISUAL, onehot).item()
+    network.params = params(**PROBABLE, lambda_corr=0, lambda_disc=0, lambda_constraint=0.1)
+    assert with_pairs - network.loss(AUDIO, VISUAL, onehot).item() == pytest.approx(0.7 * expected, rel=1e-4)
+
+
 def test_cross_entropy_is_that_of_both_modalities_classes() -> None:
     network = untrained(discriminative="cross_entropy", lambda_corr=0, lambda_constraint=0)
     logits = [network.classifiers[0](view[1]).detach() for view in (network.audio(AUDIO), network.visual(VISUAL))]

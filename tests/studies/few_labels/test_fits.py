@@ -19,23 +19,26 @@ DRAW = Draw("made", 0.5, 0.5, 0.0, 0)
 
 @pytest.mark.usefixtures("quick")
 def test_every_form_is_fitted_once_and_then_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = scores(DRAW, None, tmp_path, has_pseudo=True)
+    found = scores(DRAW, None, tmp_path, has_pseudo=True, has_tied=True)
     assert set(found) == set(FORMS)
     for form, of in found.items():
         assert len(of.precisions) == len(TEST.labels)
         assert (of.share is not None) == form.endswith("by_agreement")
     monkeypatch.setattr(fits, "_fitted", None)  # what is finished is not fitted again
-    assert scores(DRAW, None, tmp_path, has_pseudo=True) == found
-    assert "one_pseudo" not in scores(DRAW, None, tmp_path, has_pseudo=False)
+    monkeypatch.setattr(fits, "Tied", None)
+    assert scores(DRAW, None, tmp_path, has_pseudo=True, has_tied=True) == found
+    assert not {"one_pseudo", "trunk_by_agreement"} & set(
+        scores(DRAW, None, tmp_path, has_pseudo=False, has_tied=False)
+    )
     sizes = sorted(len(json.loads(file.read_text())) for file in (tmp_path / "draws").iterdir())
-    assert sizes == [1, 2, 8]  # pairs alone, pseudo-labels, and what learns from labels
+    assert sizes == [1, 2, 2, 10]  # pairs alone, pseudo-labels, tied branches, and what learns from labels
 
 
 @pytest.mark.usefixtures("quick")
 def test_pairs_alone_are_not_fitted_again_for_other_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = scores(DRAW, None, tmp_path, has_pseudo=False)
+    first = scores(DRAW, None, tmp_path, has_pseudo=False, has_tied=False)
     monkeypatch.setattr(fits, "_of_pairs", None)
-    second = scores(DRAW._replace(labelled=1.0, wrong=0.4), None, tmp_path, has_pseudo=False)
+    second = scores(DRAW._replace(labelled=1.0, wrong=0.4), None, tmp_path, has_pseudo=False, has_tied=False)
     assert first["pairs"] == second["pairs"]
     assert first["labels"] != second["labels"]
 
