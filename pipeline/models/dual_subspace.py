@@ -201,8 +201,9 @@ class DualSubspaceNetwork(Network):
             loss = self.of_labelled(to_classes, audio_implicit, visual_implicit, labels_onehot)
             total = total + params.lambda_disc * loss
         if params.lambda_pairs:
-            of_classes = (functional.linear(implicit, classes) for implicit in (audio_implicit, visual_implicit))
-            total = total + params.lambda_pairs * losses.agreement_loss(*of_classes, torch.zeros_like(labels_onehot))
+            sounds, pictures = (functional.linear(of, classes) for of in (audio_implicit, visual_implicit))
+            bare = torch.zeros_like(labels_onehot)
+            total = total + params.lambda_pairs * losses.agreement_loss(sounds, pictures, bare)
         if params.lambda_constraint:
             overlap = losses.constraint_loss(audio_explicit, audio_implicit)
             overlap = overlap + losses.constraint_loss(visual_explicit, visual_implicit)

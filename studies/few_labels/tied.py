@@ -30,7 +30,7 @@ class TiedParams(Params):
 class TrunkEncoder(DualEncoder):
     """An explicit and an implicit linear map of one trunk of hidden layers."""
 
-    def __init__(self, width: int, params: TiedParams) -> None:
+    def __init__(self, width: int, params: Params) -> None:
         """Lay out trunk and maps for features of ``width``."""
         FeatureEncoder.__init__(self, width, params)
         self.trunk = nn.Sequential(*hidden_blocks(width, params))
@@ -48,11 +48,11 @@ class TrunkEncoder(DualEncoder):
 class TiedNetwork(DualSubspaceNetwork):
     """The dual-subspace network with branches that are tied as ``TiedParams`` says."""
 
-    def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: TiedParams) -> None:
+    def __init__(self, audio_width: int, visual_width: int, n_classes: int, params: Params) -> None:
         """Lay out the network; its initial weights come from torch's generator."""
         super().__init__(audio_width, visual_width, n_classes, params)
-        self.ties = params
-        if params.has_trunk:
+        self.ties = TiedParams.model_validate(params.model_dump())
+        if self.ties.has_trunk:
             self.audio, self.visual = TrunkEncoder(audio_width, params), TrunkEncoder(visual_width, params)
 
     def _loss_of_head(
