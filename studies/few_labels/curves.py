@@ -10,9 +10,9 @@ from studies.few_labels.draws import Draw
 from studies.few_labels.fits import FORMS, OfForms
 from studies.few_labels.tables import by_condition, mean_map
 
-SHOWN = ("pairs", "labels", "one", "explicit", "dual", "apart_by_agreement")
+SHOWN = ("pairs", "labels", "one", "explicit", "dual", "apart_by_agreement", "both")
 LabelsLeft = tuple[float, float]  # how many are redrawn, and what fraction there is
-DASHED = ("dual", "apart_by_agreement")  # the forms of two subspaces
+DASHED = ("dual", "apart_by_agreement", "both")  # the forms of two subspaces
 
 
 def draw_curves(path: Path, found: Mapping[Draw, OfForms]) -> None:
@@ -31,7 +31,6 @@ def draw_curves(path: Path, found: Mapping[Draw, OfForms]) -> None:
     for axes, panel in zip(of_panels, panels, strict=True):
         of_panel = {(of.wrong, of.labelled): maps for of, maps in means.items() if (of.data, of.shared) == panel}
         _panel(axes, labels, of_panel)
-        axes.sharey(of_panels[0])
     of_panels[0].set_ylabel("test MAP, average of both directions")
     figure.legend(*of_panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(SHOWN))
     write_png(path, figure)

@@ -14,13 +14,14 @@ from studies.few_labels.tied import TIED
 
 SINGLE = ("pairs", "labels")
 MARGINS = (
+    ("one", SINGLE),
     ("dual", SINGLE),
     ("apart_by_agreement", SINGLE),
     ("apart_by_agreement", ("one",)),
-    ("one", SINGLE),
+    ("both", SINGLE),
+    ("both", ("one",)),
+    ("both", ("explicit",)),
     ("both_by_agreement", SINGLE),
-    ("both_by_agreement", ("one",)),
-    ("both_by_agreement", ("explicit",)),
     *((f"{form}_by_agreement", SINGLE) for form in TIED),
 )
 

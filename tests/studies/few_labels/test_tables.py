@@ -42,7 +42,7 @@ def test_tables_have_a_row_a_condition_and_a_column_a_form_that_was_fitted() -> 
     assert FORMS["apart"] in scores
     assert FORMS["dual_pseudo"] not in scores
     assert scores.splitlines()[2].startswith("| made_hard | 0.5 | 5 % | 40 % | 2 | 0.300 | 0.300 | 0.150 |")
-    assert margins.splitlines()[2].split(" | ")[6:8] == ["+15.0 ± 5.0", "-15.0 ± 5.0"]
+    assert margins.splitlines()[2].split(" | ")[4:8] == ["-15.0 ± 5.0", "+0.0 ± 0.0", "+0.0 ± 0.0", "+15.0 ± 5.0"]
     assert shares.splitlines()[3] == "| digits |  | 100 % | 0 % | 0.75 | 0.75 | 0.75 | 0.75 | 0.75 | 0.75 | 0.25 |"
 
 
