@@ -79,11 +79,11 @@ def with_moments(
 
 def _why_kept(clip_id: str, error: Exception) -> ClipError:
     """Why a result keeps its own times."""
-    kind = error.kind if isinstance(error, ClipError) else "missing"
-    problem = error.problem if isinstance(error, ClipError) else in_words(error)
-    if isinstance(error, OSError) and error.filename:
-        problem = f"{error.filename}: {problem}"
-    return ClipError(clip_id, kind, problem, "its file, to say where in it")
+    expected = "its file, to say where in it"
+    if isinstance(error, ClipError):
+        return ClipError(clip_id, error.kind, error.problem, expected)
+    place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+    return ClipError(clip_id, "missing", f"{place}{in_words(error)}", expected)
 
 
 def read_tracks(encoder: "Encoder", asked: Asked, modalities: tuple[Modality, ...]) -> dict[Modality, TimedRows]:
