@@ -12,7 +12,7 @@ def main(clips_csv: Path, out: Path, *, shard: str = WHOLE) -> None:
     from pipeline.extraction.decoding import decode_clips
     from pipeline.settings.limits import uncounted_kinds
 
-    decode_clips("frames", clips_csv, out, share, uncounted=uncounted_kinds())
+    decode_clips("frames", clips_csv, out, share, uncounted=uncounted_kinds)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Videos become the arrays that networks read: of all clips, as the stages `logmel` and `frames` do, or of one file."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -45,7 +45,7 @@ def decode_clips(
     out: AnyPath,
     share: Share,
     package: str = "pipeline",
-    uncounted: Collection[str] = (),
+    uncounted: Callable[[], Collection[str]] = tuple,
 ) -> None:
     """Write shards of what ``clip_arrays`` of the module ``PACKAGE.STAGE`` makes of every clip, and rejected.csv.
 
@@ -55,7 +55,7 @@ def decode_clips(
         out: the folder to write.
         share: the clips to compute.
         package: in which the module of that name is.
-        uncounted: kinds of refusals that do not count against ``dataset.max_rejected_fraction``.
+        uncounted: returns the kinds of refusals that do not count against ``dataset.max_rejected_fraction``.
 
     Raises:
         DataError: too many clips are refused.
@@ -72,7 +72,7 @@ def decode_clips(
     function = clip_function(stage, params, limits, package)
     job = Job(stage, cache, Path(out), share)
     seconds = of_run.clip_timeout_seconds
-    map_videos(job, clips_csv, function, of_run.max_rejected_fraction, seconds, limits, uncounted)
+    map_videos(job, clips_csv, function, of_run.max_rejected_fraction, seconds, limits, uncounted())
 
 
 def decode_file(
