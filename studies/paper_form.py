@@ -22,9 +22,9 @@ from pipeline.retrieval import average_map
 from pipeline.settings.params import load_params
 from pipeline.settings.progress import track
 from pipeline.tune.choice import Trial, chosen_trial, lead, scored
+from pipeline.tune.fits import fold_curve
 from pipeline.tune.folds import folds
 from pipeline.tune.halving import SHIPPED
-from pipeline.tune.trials import fold_curve
 from studies.ablation import COLLAPSED, PAPER
 
 N_FOLDS = 6

@@ -80,6 +80,8 @@ def repeated_folds(
 ) -> list[Fold]:
     """Return the folds of several draws, one draw after the other; of a fold at most ``N_SCORED`` rows are held out.
 
+    Those with a label come first: where some have one, a fold is scored by these.
+
     Args:
         table: as for ``folds``.
         n_folds: likewise.
@@ -89,7 +91,7 @@ def repeated_folds(
         clips: likewise.
 
     Raises:
-        DataError: as ``folds``.
+        DataError: as ``folds``; or some clips have a label, and none of those that a fold holds out.
     """
     seeds = [seed, *(int(np.random.SeedSequence([seed, r]).generate_state(1)[0]) for r in range(1, n_repeats))]
     drawn = [fold for s in seeds for fold in folds(table, n_folds, s, by_cluster=by_cluster, clips=clips)]

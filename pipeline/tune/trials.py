@@ -1,18 +1,18 @@
 """A search: trials drawn, scored by folds that never stop a fit, halved from rung to rung, kept in tables that grow."""
 
 import json
-import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.errors import DataError, DivergenceError, ParamsError
+from pipeline.errors import DataError, ParamsError
 from pipeline.formats.files import file_sha256
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import progress
-from pipeline.tune.choice import FoldCurve, Trial, scored, why_too_few
+from pipeline.tune.choice import Trial, scored, why_too_few
+from pipeline.tune.fits import fold_fit
 from pipeline.tune.halving import n_fits, rungs, survivors
 from pipeline.tune.samplers import RandomSampler, Sampler, Space
 from pipeline.tune.tables import (
@@ -158,7 +158,7 @@ def tune(
     drawn_by = sampler(Space(module, base, budget.seed, out / name, search.study))
     n_steps = n_fits(n_trials, len(parts))
     with workers_of_machine() as workers, progress(f"tune, {name}", n_steps, "fit") as advance:
-        fit = partial(_run, features, name, parts, budget.seed, base.model_dump(), search.drawn)
+        fit = partial(fold_fit, features, name, parts, budget.seed, base.model_dump(), search.drawn)
         run = partial(search.run, workers, fit, advance)
         first, *later = rungs(len(parts))
         numbers = range(n_trials)
@@ -271,45 +271,3 @@ class _SearchState:
     def _is_done(self, key: FoldKey) -> bool:
         """Whether a fit of these parameters is there."""
         return key in self.fits and self.fits[key].params == self.drawn[key[0]]
-
-
-def _run(
-    features: Path,
-    name: str,
-    parts: Sequence[Any],
-    seed: int,
-    base: Mapping[str, Any],
-    drawn: Mapping[int, Mapping[str, Any]],
-    key: FoldKey,
-) -> Outcome:
-    """One fit, perhaps in a process of its own; nothing stops it before its last epoch."""
-    from pipeline.formats.feature_table import FeatureTable
-    from pipeline.model_parts.base import Pairs, model_module
-    from pipeline.settings.device import one_thread
-
-    number, fold = key
-    module, table = model_module(name), FeatureTable.load(features)
-    never = {"patience": None} if "patience" in module.Params.model_fields else {}
-    params = module.Params.model_validate({**base, **drawn[number], **never})
-    fit, held = (Pairs(table.audio[rows], table.visual[rows], table.labels[rows]) for rows in parts[fold])
-    try:
-        with one_thread():
-            return key, fold_curve(module.Model(params, seed), fit, held), ""
-    except DivergenceError as error:
-        return key, [math.nan], str(error)
-
-
-def fold_curve(model: Any, fit: Any, held: Any) -> FoldCurve:  # noqa: ANN401 - see _run
-    """Return the MAP of held-out pairs, average of both directions, after each epoch of a fit; one of a closed form.
-
-    Args:
-        model: a ``Model`` that is not fitted yet, and that nothing stops early.
-        fit: ``Pairs`` of (n, width) features to fit on.
-        held: likewise those that are held out.
-    """
-    from pipeline.retrieval import average_map
-
-    history = model.fit(fit, held)
-    if history:
-        return [epoch["validation_map"] for epoch in history]
-    return [average_map(model.embed_audio(held.audio), model.embed_visual(held.visual), held.labels)]

@@ -20,8 +20,9 @@ from pipeline.settings.device import one_thread
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.imports import PROJECT
 from pipeline.tune.choice import FoldCurve
+from pipeline.tune.fits import fold_curve
 from pipeline.tune.folds import Fold, folds_sha256, repeated_folds
-from pipeline.tune.trials import Budget, fold_curve
+from pipeline.tune.trials import Budget
 from studies.comparison.sets import clips_file
 from studies.ideas.catalogue import fields_of, model_with
 

@@ -13,10 +13,11 @@ from pipeline.model_parts.base import History, Pairs
 from pipeline.model_parts.search_space import SearchSpace
 from pipeline.models import c_cca, dscmr
 from pipeline.tune.choice import Trial, chosen_trial
+from pipeline.tune.fits import fold_curve
 from pipeline.tune.samplers import RandomSampler, Sampler
 from pipeline.tune.tables import read_curves, read_trials
 from pipeline.tune.tpe import TpeSampler
-from pipeline.tune.trials import Budget, fold_curve, tune
+from pipeline.tune.trials import Budget, tune
 from tests.helpers.tune_search import BUDGET, clips_of, search, table
 
 ROOT = Path(__file__).parents[2]
