@@ -21,6 +21,7 @@ def main(
     from pipeline.evaluate import metrics_json, results
     from pipeline.evaluate.independence import groups_of_test
     from pipeline.evaluate.model_metrics import EvaluateParams
+    from pipeline.evaluate.quick_sort import start_again_if_quicker
     from pipeline.evaluate.writing import write_json
     from pipeline.formats import rejects
     from pipeline.formats.clips import read_clips
@@ -30,6 +31,7 @@ def main(
 
     params = load_params("evaluate", EvaluateParams)
     table = FeatureTable.load(features)
+    start_again_if_quicker(params.n_compared(table.splits.count("test"), len(table.classes)) * len(model_sections()))
     groups = groups_of_test(table, read_clips(clips_csv))
     measured = results.measure_all(embeddings, model_sections(), groups, params)
     checks = results.read_checks(dataset)

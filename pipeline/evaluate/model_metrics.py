@@ -25,6 +25,7 @@ Table = list[dict[str, Any]]
 
 AUTO_COMPARISONS = 20_000**2  # a direction and seed: some seconds a core
 AUTO_LEAST = 1_000  # queries: a MAP is then known to 0.02 or better
+AUTO_WITHIN = 5_000  # test clips: half a second a direction and seed
 CROSS_MODAL = ("audio_to_visual", "visual_to_audio")
 WITHIN_MODALITY = ("audio_to_audio", "visual_to_visual")
 
@@ -35,12 +36,15 @@ class EvaluateParams(StageParams):
     Attributes:
         max_queries: how many queries are drawn; None: all are asked; ``auto``: all where that compares no more than
             ``AUTO_COMPARISONS`` pairs, else so many that it does.
+        within_modality: whether sounds search sounds too, and pictures pictures, which takes as long again; ``auto``:
+            of ``AUTO_WITHIN`` test clips at most.
     """
 
     relevance: AskedRelevance
     recall_at: Cutoffs
     scope_sizes: Cutoffs
     max_queries: PositiveInt | Literal["auto"] | None
+    within_modality: bool | Literal["auto"]
     kept_results: PositiveInt
     trec_rows: NonNegativeInt
     chance_permutations: Annotated[int, Field(ge=2)]
@@ -63,6 +67,16 @@ class EvaluateParams(StageParams):
             return self.max_queries
         n_drawn = max(AUTO_LEAST, 2 * n_classes, AUTO_COMPARISONS // n_items)
         return None if n_items**2 <= AUTO_COMPARISONS else n_drawn
+
+    def looks_within(self, n_items: int) -> bool:
+        """Return whether the directions within a modality are measured of so many test clips."""
+        return n_items <= AUTO_WITHIN if self.within_modality == "auto" else self.within_modality
+
+    def n_compared(self, n_items: int, n_classes: int) -> int:
+        """Return how many similarities one fit's metrics look at, all directions together; see ``n_drawn``."""
+        n_directions = len(CROSS_MODAL) + self.looks_within(n_items) * len(WITHIN_MODALITY)
+        n_drawn = self.n_drawn(n_items, n_classes) or n_items
+        return n_directions * min(n_drawn, n_items) * n_items
 
 
 class Direction(NamedTuple):
@@ -88,7 +102,7 @@ def measure(embeddings: Embeddings, params: EvaluateParams) -> dict[str, Directi
     """Return what is measured across the modalities and within each, by direction.
 
     Within a modality a query is not searched for itself, and clips that are alone in their class are no queries; a test
-    split of nothing else has no such direction, nor has one where relevant is the own clip.
+    split of nothing else has no such direction, nor has one where relevant is the own clip, or where nobody asks.
 
     Raises:
         DataError: an embedding is not finite.
@@ -97,7 +111,7 @@ def measure(embeddings: Embeddings, params: EvaluateParams) -> dict[str, Directi
     numbers = embeddings.labels
     not_alone = np.flatnonzero(np.bincount(numbers)[numbers] > 1)
     measured = {name: _measure(embeddings, name, np.arange(len(numbers)), params) for name in CROSS_MODAL}
-    if not_alone.size and embeddings.own is None:
+    if not_alone.size and embeddings.own is None and params.looks_within(len(numbers)):
         measured |= {name: _measure(embeddings, name, not_alone, params) for name in WITHIN_MODALITY}
     return measured
 
@@ -154,12 +168,13 @@ def chance(embeddings: Embeddings, params: EvaluateParams) -> dict[str, float]:
     """Return what rankings get that know nothing.
 
     ``map`` and ``map_std``; ``precision`` of any number of first results; ``map_within`` where the query is not in the
-    gallery.
+    gallery, and the directions within a modality are measured.
     """
     numbers = embeddings.labels
     result = chance_map(numbers, numbers, params.chance_permutations, params.seed)
     sizes = np.bincount(numbers)[numbers]
-    within = [expected_average_precision(len(numbers) - 1, int(size) - 1) for size in sizes if size > 1]
+    sizes_within = sizes[sizes > 1] if params.looks_within(len(numbers)) else ()
+    within = [expected_average_precision(len(numbers) - 1, int(size) - 1) for size in sizes_within]
     return {
         "map": result.mean,
         "map_std": result.sd,

@@ -16,9 +16,11 @@ from pipeline.retrieval.cosines import (
     check_embeddings,
     check_labels,
     cosine_steps,
-    unit_rows,
+    unit_items,
 )
-from pipeline.retrieval.hits import Counts, Hits, by_query
+from pipeline.retrieval.hits import Counts, Hits
+from pipeline.retrieval.queries import by_query
+from pipeline.retrieval.threads import in_threads
 
 
 class QueryMetrics(NamedTuple):
@@ -98,8 +100,13 @@ def nearest_class(query: Embedding, gallery: Embedding, gallery_labels: Labels) 
     check_embeddings(query, gallery)
     check_labels("gallery", gallery_labels, len(gallery))
     by_class = np.argsort(gallery_labels, kind="stable")
-    items = unit_rows(gallery[by_class])
-    nearest = [cosine_steps(query[rows], items).argmax(axis=1) for rows in blocks(np.arange(len(query)), len(items))]
+    items = unit_items(gallery[by_class])
+
+    def nearest_of(rows: Counts) -> Counts:
+        return np.asarray(cosine_steps(query[rows], items).argmax(axis=1))
+
+    calls = [partial(nearest_of, rows) for rows in blocks(np.arange(len(query)), len(items))]
+    nearest = in_threads(calls, len(query) * len(items))
     return np.asarray(gallery_labels[by_class][np.concatenate(nearest)])
 
 

@@ -1,12 +1,15 @@
 """The results of each query, best first: the first ones of a large gallery, or the whole ranking."""
 
+from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.retrieval.cosines import STEPS, Array, Embedding, blocks, check_embeddings, cosine_steps, unit_rows
+from pipeline.retrieval.cosines import STEPS, Array, Embedding, blocks, check_embeddings, cosine_steps, unit_items
 from pipeline.retrieval.hits import Counts
+from pipeline.retrieval.threads import in_threads
 
 
 class Ranking(NamedTuple):
@@ -42,12 +45,13 @@ def first_results(query: Embedding, gallery: Embedding, n_kept: int) -> Ranking:
         ([[1, 2]], [[1, 1]])
     """
     check_embeddings(query, gallery)
-    items, n_kept = unit_rows(gallery), min(n_kept, len(gallery))
-    kept = [
-        _of_scores(row, n_kept)
-        for rows in blocks(np.arange(len(query)), len(items))
-        for row in cosine_steps(query[rows], items)
-    ]
+    items, n_kept = unit_items(gallery), min(n_kept, len(gallery))
+
+    def of_block(rows: Counts) -> list[tuple[Counts, Array]]:
+        return [_of_scores(row, n_kept) for row in cosine_steps(query[rows], items)]
+
+    calls = [partial(of_block, rows) for rows in blocks(np.arange(len(query)), len(items))]
+    kept = chain.from_iterable(in_threads(calls, len(query) * len(items)))
     chosen, steps = (np.stack(parts) for parts in zip(*kept, strict=True))
     return Ranking(chosen, steps / STEPS, _shared_ranks(steps))
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DataError
 from pipeline.retrieval.cosines import Array, Embedding, Labels
-from pipeline.retrieval.hits import Hits, by_query, exact_hits
+from pipeline.retrieval.hits import Hits, exact_hits
+from pipeline.retrieval.queries import by_query
 
 
 def mean_average_precision(query: Embedding, gallery: Embedding, query_labels: Labels, gallery_labels: Labels) -> float:

@@ -5,36 +5,22 @@ whether the item is relevant; one sort of the keys puts the hits in their places
 item's key, and equal scores share one in any case: such hits, few of them, are counted again by their exact scores.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
-from pipeline.errors import DataError
 from pipeline.retrieval.cosines import (
     STEPS,
     Array,
-    Embedding,
-    Labels,
-    blocks,
-    check_embeddings,
-    check_labels,
-    check_relevant,
-    cosine_steps,
-    unit_rows,
 )
-from pipeline.settings.environment import chosen_workers
 
 Counts = NDArray[np.int64]
 
 _KEYS_PER_STEP = (2.0**30 - 2**12) / STEPS  # doubled for the last bit, all keys fit int32
 _MOST_COUNTED = 8
-_SCORES_OF_ONE_THREAD = 2**22  # a tenth of a second
-_OWN_SCORE = -STEPS - 2.0**20  # a key below that of any cosine
+OWN_SCORE = -STEPS - 2.0**20  # a key below that of any cosine
+_SCORES_FOR_A_GPU = 2**28  # some seconds of a core: to look for a GPU takes two
 
 
 class Hits(NamedTuple):
@@ -54,89 +40,6 @@ class Hits(NamedTuple):
     n_up_to: Counts
     hits_above: Counts
     hits_up_to: Counts
-
-
-Measure = Callable[[Hits], Array]
-"""A metric, or several: (n_queries,) or (n_queries, n_metrics) of the hits of some queries."""
-
-
-def by_query(
-    measure: Measure,
-    query: Embedding,
-    gallery: Embedding,
-    query_labels: Labels,
-    gallery_labels: Labels,
-    own: Counts | None = None,
-) -> Array:
-    """Return what is measured of each query, (n_queries,) or (n_queries, n_metrics).
-
-    Args:
-        measure: the metric; it is given queries of one class at a time, where there are many in threads, one a core.
-        query: (n_queries, d) embeddings.
-        gallery: (n_gallery, d) embeddings.
-        query_labels: (n_queries,) classes.
-        gallery_labels: (n_gallery,) classes.
-        own: (n_queries,) each query's own row of the gallery, which is then not searched; None: all items are.
-
-    Raises:
-        DataError: an array is empty or not finite, widths or lengths do not match, or a query has no relevant item.
-    """
-    check_embeddings(query, gallery)
-    check_labels("query", query_labels, len(query))
-    check_labels("gallery", gallery_labels, len(gallery))
-    check_relevant(query_labels, gallery_labels)
-    by_class = np.argsort(gallery_labels, kind="stable")
-    items, item_labels = unit_rows(gallery[by_class]), gallery_labels[by_class]
-    own_place = None if own is None else np.argsort(by_class)[own]
-
-    def of_lone(rows: Counts) -> Array:
-        scores = cosine_steps(query[rows], items)  # (n_rows, n_gallery)
-        return measure(_lone_hits(scores, np.searchsorted(item_labels, query_labels[rows])))
-
-    def of_class(relevant: slice, rows: Counts) -> Array:
-        scores = cosine_steps(query[rows], items)  # (n_rows, n_gallery)
-        if own_place is None:
-            return measure(find_hits(scores, relevant))
-        scores[np.arange(len(rows)), own_place[rows]] = _OWN_SCORE
-        return measure(Hits(*(counts[:, :-1] for counts in find_hits(scores, relevant))))
-
-    lone = _lone_items(item_labels) if own is None else item_labels[:0]
-    work = [(rows, of_lone) for rows in blocks(np.flatnonzero(np.isin(query_labels, lone)), len(items))]
-    for label in np.setdiff1d(query_labels, lone):
-        first, last = (int(np.searchsorted(item_labels, label, side)) for side in ("left", "right"))
-        if own is not None and last - first < 2:
-            lone = np.flatnonzero(query_labels == label)[0]
-            raise DataError(f"query {lone}: 0 relevant items beside itself; expected 2 or more of class {label}")
-        of_rows = partial(of_class, slice(first, last))
-        work += [(rows, of_rows) for rows in blocks(np.flatnonzero(query_labels == label), len(items))]
-    measured = _all_of(work, len(query) * len(items))
-    return np.concatenate(measured)[np.argsort(np.concatenate([rows for rows, _ in work]))]
-
-
-def _all_of(work: Sequence[tuple[Counts, Callable[[Counts], Array]]], n_scores: int) -> list[Array]:
-    """What each function makes of its rows, in their order; of many scores in threads, as sorting frees Python."""
-    n_threads = min(len(work), chosen_workers()) if n_scores > _SCORES_OF_ONE_THREAD else 1
-    if n_threads == 1:
-        return [of_rows(rows) for rows, of_rows in work]
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads) as pool:
-        running = [pool.submit(of_rows, rows) for rows, of_rows in work]
-        try:
-            return [task.result() for task in running]
-        finally:
-            pool.shutdown(cancel_futures=True)  # after an error, or Ctrl-C, nothing is begun that is not
-
-
-def _lone_items(item_labels: Labels) -> Labels:
-    """The classes of one item, sorted."""
-    labels, counts = np.unique(item_labels, return_counts=True)
-    return np.asarray(labels[counts == 1])
-
-
-def _lone_hits(scores: Array, places: Counts) -> Hits:
-    """The standing of one relevant item a query, (n_queries, 1): to count is quicker than to sort."""
-    own = scores[np.arange(len(scores)), places][:, None]
-    n_above, n_up_to = ((compare(scores, own)).sum(axis=1)[:, None] for compare in (np.greater, np.greater_equal))
-    return Hits(n_above, n_up_to, np.zeros_like(n_above), np.ones_like(n_above))
 
 
 def find_hits(scores: Array, relevant: slice) -> Hits:

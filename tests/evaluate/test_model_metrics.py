@@ -19,6 +19,7 @@ PARAMS = EvaluateParams(
     recall_at=(1, 5),
     scope_sizes=(1, 3, 500),
     max_queries=None,
+    within_modality=True,
     kept_results=100,
     trec_rows=200_000,
     chance_permutations=50,
@@ -240,3 +241,26 @@ def test_scopes_that_are_all_larger_than_the_gallery_are_refused() -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"e.npz.*expected embeddings that the stage `train` wrote"):
         Embeddings.load(tmp_path / "e.npz")
+
+
+def test_the_directions_within_a_modality_are_measured_where_they_are_asked_for() -> None:
+    made, across = make(), PARAMS.model_copy(update={"within_modality": False})
+    whole, half = measure(made, PARAMS), measure(made, across)
+    assert list(whole) == ["audio_to_visual", "visual_to_audio", "audio_to_audio", "visual_to_visual"]
+    assert list(half) == ["audio_to_visual", "visual_to_audio"]
+    groups = own(made)
+    assert model_metrics(half, groups)["average"] == model_metrics(whole, groups)["average"]
+    assert chance(made, PARAMS) == {**chance(made, across), "map_within": chance(made, PARAMS)["map_within"]}
+    assert "map_within" not in chance(made, across)
+
+
+@pytest.mark.parametrize(("n_items", "expected"), [(5_000, 4 * 5_000**2), (5_001, 2 * 5_001**2)])
+def test_by_itself_a_large_test_split_is_measured_across_the_modalities_only(n_items: int, expected: int) -> None:
+    params = PARAMS.model_copy(update={"within_modality": "auto"})
+    assert params.n_compared(n_items, 3) == expected
+    assert params.looks_within(n_items) == (expected == 4 * n_items**2)
+
+
+def test_a_draw_of_queries_is_compared_with_all_items() -> None:
+    params = PARAMS.model_copy(update={"max_queries": "auto"})
+    assert params.n_compared(100_000, 10) == 4 * 4_000 * 100_000

@@ -6,7 +6,7 @@ import pytest
 from pipeline.errors import ParamsError
 from pipeline.evaluate.query_sample import sample_queries
 from pipeline.retrieval.average_precision import average_precisions, mean_average_precision
-from pipeline.retrieval.hits import by_query
+from pipeline.retrieval.queries import by_query
 
 LABELS = np.repeat([3, 5, 8], [100, 60, 7])
 

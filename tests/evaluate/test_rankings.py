@@ -1,5 +1,7 @@
 """The first results of a query, against a plain sort of scikit-learn's cosines."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
@@ -7,7 +9,6 @@ from sklearn.metrics.pairwise import cosine_similarity
 from pipeline.errors import DataError
 from pipeline.evaluate import rankings
 from pipeline.evaluate.rankings import first_results
-from pipeline.retrieval import cosines
 
 
 @pytest.mark.parametrize("n_kept", [1, 7, 40, 500])
@@ -34,8 +35,9 @@ def test_a_large_gallery_is_searched_block_by_block(monkeypatch: pytest.MonkeyPa
     rng = np.random.default_rng(1)
     query, gallery = rng.normal(size=(11, 4)), rng.normal(size=(30, 4))
     whole = first_results(query, gallery, 5)
-    monkeypatch.setattr(cosines, "_SCORES_PER_BLOCK", 60)  # two queries a block
-    assert len(list(rankings.blocks(np.arange(11), 30))) == 6
+    of_two = partial(rankings.blocks, scores_per_block=60)
+    assert len(list(of_two(np.arange(11), 30))) == 6
+    monkeypatch.setattr(rankings, "blocks", of_two)
     assert all(np.array_equal(a, b) for a, b in zip(first_results(query, gallery, 5), whole, strict=True))
 
 

@@ -14,7 +14,7 @@ from pipeline.errors import DataError
 from pipeline.evaluate.query_metrics import evaluate_retrieval, nearest_class, query_metrics
 from pipeline.retrieval import average_map, average_precision, mean_average_precision
 from pipeline.retrieval.average_precision import average_precisions
-from pipeline.retrieval.hits import by_query
+from pipeline.retrieval.queries import by_query
 
 Array = NDArray[Any]
 Problem = tuple[Array, Array, Array, Array]
