@@ -12,8 +12,8 @@ from pipeline.formats.csv_rows import write_rows
 from pipeline.formats.embeddings import EmbeddedClips
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.provenance import read_provenance, write_provenance
-from pipeline.model_parts import distributed
 from pipeline.model_parts.base import History, Model, Pairs, model_module
+from pipeline.model_parts.ranks import own_rank
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import track
@@ -44,21 +44,21 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: AnyPath)
     out = Path(out)
     train, validation = Pairs(*table.rows("train")), Pairs(*table.rows("validation"))
     layout: type[Model] = model_module(name).Model
+    is_first = own_rank() == 0
     if why := why_left_out(layout, train.labels):
-        _leave_out(name, why, out)
-        return True
-    history: History = []
-    with distributed.joined():
-        is_first = distributed.rank() == 0
-        for seed in getattr(params, "seeds", [0]):
-            model = layout(params, seed)
-            history += [{"seed": seed, **epoch} for epoch in model.fit(train, validation)]
-            if is_first:
-                out.mkdir(parents=True, exist_ok=True)
-                model.save(out / f"seed-{seed}.safetensors")
         if is_first:
-            _write_history(out / "history.csv", history)
-            write_provenance(out, {"device": getattr(model, "device", CLOSED_FORM_DEVICE)})
+            _leave_out(name, why, out)
+        return is_first
+    history: History = []
+    for seed in getattr(params, "seeds", [0]):
+        model = layout(params, seed)
+        history += [{"seed": seed, **epoch} for epoch in model.fit(train, validation)]
+        if is_first:
+            out.mkdir(parents=True, exist_ok=True)
+            model.save(out / f"seed-{seed}.safetensors")
+    if is_first:
+        _write_history(out / "history.csv", history)
+        write_provenance(out, {"device": getattr(model, "device", CLOSED_FORM_DEVICE)})
     return is_first
 
 

@@ -25,7 +25,7 @@ CHANGES: Changes = {
     "frames": {"size": 75},
 }
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-TRAINING = ("train@dual_subspace", "train@cca", "evaluate", "encoder")
+TRAINING = ("train", "evaluate", "encoder")
 
 
 def workspace(folder: Path, **dataset: object) -> Workspace:

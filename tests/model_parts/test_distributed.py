@@ -190,18 +190,23 @@ def test_the_stage_runs_under_torchrun_and_its_first_rank_writes(tmp_path: Path)
         ("alone", []),
         ("shared", ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]),
     ):
-        words = [*launcher, "stages.train", "features.safetensors", "dual_subspace", "model", out, f"{out}.npz"]
+        words = [*launcher, "stages.train", "features.safetensors", out, f"{out} embeddings"]
         env = {**os.environ, "PYTHONPATH": str(ROOT), "AVR_DEVICE": "cpu"}
         subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, env=env, check=True)
-    assert sorted(path.name for path in (tmp_path / "shared").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "shared/dual_subspace").iterdir()) == [
         "history.csv",
+        "made_from.json",
         "provenance.json",
         "seed-0.safetensors",
         "seed-1.safetensors",
     ]
-    assert sorted(path.name for path in tmp_path.glob("*.npz")) == ["alone.npz", "shared.npz"]
+    for out in ("alone", "shared"):
+        assert sorted(path.name for path in (tmp_path / f"{out} embeddings").iterdir()) == [
+            "cca.npz",
+            "dual_subspace.npz",
+        ]
     for seed in (0, 1):
-        alone, shared = (load_file(tmp_path / out / f"seed-{seed}.safetensors") for out in ("alone", "shared"))
+        alone, shared = (load_file(tmp_path / out / "dual_subspace" / f"seed-{seed}.safetensors") for out in ("alone", "shared"))
         assert shared.keys() == alone.keys()
         for name, weights in alone.items():
             np.testing.assert_allclose(shared[name], weights, atol=1e-5, err_msg=name)

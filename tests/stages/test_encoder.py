@@ -25,7 +25,7 @@ from tests.helpers.pages import blocks
 from tests.helpers.project import Changes, Workspace, write_video, write_videos
 from tests.helpers.synthetic import sine
 
-STAGES = ("dataset", "logmel", "frames", "vggish", "inception", "features", "train@dual_subspace", "train@cca")
+STAGES = ("dataset", "logmel", "frames", "vggish", "inception", "features", "train")
 REST = ("evaluate", "encoder")
 CHANGES: Changes = {
     "model": {"epochs": 3, "seeds": [0, 1]},

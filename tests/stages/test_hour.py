@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 RATE, CLIP_SECONDS, N_CLIPS = 16000, 16, 225  # of so many whole frames of AAC, so that joined sound keeps its time
 PLANTED = 135  # the clip of the long film that sounds of noise
 LONG, SHORT = "low/long.mp4", [f"{label}/{number}.mp4" for label in ("high", "low") for number in range(2, 5)]
-AFTER = ("features", "train@dual_subspace", "train@cca", "evaluate", "encoder")
+AFTER = ("features", "train", "evaluate", "encoder")
 DECODE_IN_A_CHILD = """
 import re, sys, time
 from pathlib import Path

@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 from pipeline.model_parts.base import model_names
+from pipeline.model_parts.every_model import WATCHED
 from pipeline.network_parts.base import network_lines, network_names
 from pipeline.settings.imports import files_behind
+from pipeline.settings.params import model_sections
 from tests.helpers.dvc_stages import resolved_stages
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +19,6 @@ FOUND_BY_NAME = {  # what a script looks up by a name, and so imports without a 
     "logmel": "pipeline.logmel",
     "frames": "pipeline.frames",
     "network": "pipeline.networks.{key}",
-    "train": "pipeline.models.{key}",
     "separation.sounds": "pipeline.separation.sounds",
     "separation.views": "pipeline.separation.views",
     "separation.train": "pipeline.separation.separators.{separator}",
@@ -34,7 +35,9 @@ def needed(name: str) -> set[str]:
     script, _, key = name.partition("@")
     separator = key.partition("-")[2]  # of the run of a task
     by_name = [FOUND_BY_NAME[script].format(key=key, separator=separator)] if script in FOUND_BY_NAME else []
-    by_name += [f"pipeline.models.{model}" for model in model_names()] if script in ("evaluate", "localise") else []
+    by_name += (
+        [f"pipeline.models.{model}" for model in model_names()] if script in ("train", "evaluate", "localise") else []
+    )
     files = files_behind([f"stages.{script}", *by_name])
     templates = {path for file in files if file.name == "__init__.py" for path in file.parent.glob("*.jinja")}
     templates |= {
@@ -74,8 +77,10 @@ def test_every_dep_that_is_code_exists(name: str) -> None:
     assert [dep for dep in code_deps(name) if not (ROOT / dep).exists()] == []
 
 
-def test_the_model_of_another_is_no_dep_of_a_model() -> None:
-    assert [dep for dep in code_deps("train@cca") if lies_in("pipeline/models/acmr.py", dep)] == []
+def test_training_waits_for_the_params_of_every_model() -> None:
+    assert MAIN["train"]["params"] == ["models", *WATCHED]
+    sections = model_sections(ROOT / "params.yaml").values()
+    assert {section.partition(".")[0] for section in sections} == set(WATCHED)
 
 
 def test_the_network_of_another_is_no_dep_of_a_network() -> None:
