@@ -25,7 +25,7 @@ COPY --chown=avr:avr Makefile README.md LICENSE pyproject.toml requirements.lock
 COPY --chown=avr:avr pipeline/__init__.py pipeline/
 COPY --chown=avr:avr stages/__init__.py stages/
 RUN make install CPU="$CPU" PYTHON=python3.12 \
-    && .venv/bin/uv pip install --quiet --constraint requirements.lock --editable '.[search]'
+    && .venv/bin/uv pip install --quiet --compile-bytecode --constraint requirements.lock --editable '.[search]'
 
 # the code with its .git, which a folder made by `git worktree` has elsewhere: then the build ends here
 COPY --chown=avr:avr . ./

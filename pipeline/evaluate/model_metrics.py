@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt
-from scipy import stats
+from scipy import special
 
 from pipeline.evaluate.chance import chance_map, expected_average_precision
 from pipeline.evaluate.independence import Groups, standard_error
@@ -254,5 +254,5 @@ def _over_seeds(values: Mapping[str, Array], headline: str) -> dict[str, float]:
     if n_seeds == 1:
         return {**means, f"{headline}_std": 0.0}
     spread = float(values[headline].std(ddof=1))
-    margin = float(stats.t.ppf(0.975, n_seeds - 1) * spread / n_seeds**0.5)
+    margin = float(special.stdtrit(n_seeds - 1, 0.975) * spread / n_seeds**0.5)
     return {**means, f"{headline}_std": spread, f"{headline}_margin": margin}

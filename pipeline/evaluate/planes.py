@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from pipeline.evaluate.model_metrics import Table
 from pipeline.formats.embeddings import Embeddings
@@ -35,15 +34,18 @@ def plane(embeddings: Embeddings) -> ModelPlane:
         embeddings: of one model.
 
     References:
-        Jolliffe (2002), Principal Component Analysis; scikit-learn turns each axis the same way every time.
+        Jolliffe (2002), Principal Component Analysis. As with scikit-learn, the largest weight of an axis is positive.
     """
     rows = unit_rows(np.concatenate([embeddings.audio[0], embeddings.visual[0]]))  # (2 n, k)
     n_axes = min(2, *rows.shape) if np.ptp(rows, axis=0).any() else 0
     places, fractions = np.zeros((len(rows), 2)), np.zeros(2)
     if n_axes:
-        fitted = PCA(n_axes, svd_solver="full").fit(rows)
-        places[:, :n_axes] = fitted.transform(rows)
-        fractions[:n_axes] = fitted.explained_variance_ratio_
+        centred = rows - rows.mean(axis=0)
+        variances, axes = np.linalg.eigh(centred.T @ centred)  # rising; (k, k), an axis a column
+        axes = axes[:, : -n_axes - 1 : -1]
+        largest = np.abs(axes).argmax(axis=0)
+        places[:, :n_axes] = centred @ (axes * np.sign(axes[largest, np.arange(n_axes)]))
+        fractions[:n_axes] = variances[: -n_axes - 1 : -1] / variances.sum()
     audio, visual = np.split(places.round(6) + 0.0, 2)
     return ModelPlane(audio, visual, fractions)
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import normalize
 
 from pipeline.evaluate.planes import plane, plane_rows
 from pipeline.formats.embeddings import Embeddings
@@ -18,6 +20,14 @@ def test_the_plane_keeps_what_the_two_largest_singular_values_say() -> None:
     places = np.concatenate([seen.audio, seen.visual])
     assert (places**2).sum(axis=0) == pytest.approx(variances[:2], rel=1e-4)
     assert places.mean(axis=0) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_places_are_those_of_scikit_learn_turned_the_same_way() -> None:
+    made = make()
+    rows = normalize(np.concatenate([made.audio[0], made.visual[0]]).astype(float))
+    expected = PCA(2, svd_solver="full").fit_transform(rows)
+    seen = plane(made)
+    np.testing.assert_allclose(np.concatenate([seen.audio, seen.visual]), expected, atol=1e-6)
 
 
 def test_a_row_has_a_clip_its_class_and_both_places() -> None:

@@ -206,7 +206,9 @@ def test_the_stage_runs_under_torchrun_and_its_first_rank_writes(tmp_path: Path)
             "dual_subspace.npz",
         ]
     for seed in (0, 1):
-        alone, shared = (load_file(tmp_path / out / "dual_subspace" / f"seed-{seed}.safetensors") for out in ("alone", "shared"))
+        alone, shared = (
+            load_file(tmp_path / out / "dual_subspace" / f"seed-{seed}.safetensors") for out in ("alone", "shared")
+        )
         assert shared.keys() == alone.keys()
         for name, weights in alone.items():
             np.testing.assert_allclose(shared[name], weights, atol=1e-5, err_msg=name)
