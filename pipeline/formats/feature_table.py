@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from pipeline.errors import DataError, in_words
+from pipeline.formats.shards import stored_rows_and_notes
 from pipeline.formats.texts import pack_texts, unpack_texts
 from pipeline.settings.json_text import parse_json
 from pipeline.settings.paths import AnyPath
@@ -113,11 +114,11 @@ class FeatureTable:
         """
         path = Path(path)
         try:
-            with safe_open(path, framework="numpy") as file:
-                provenance = parse_json(file.metadata()[METADATA_KEY])
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+            stored, notes = stored_rows_and_notes(path)
+            provenance = parse_json(notes[METADATA_KEY])
+            arrays = {name: rows[:] for name, rows in stored.items()}  # what is copied from a mapping is there twice
             texts: dict[str, Any] = {name: unpack_texts(arrays, name) for name in TEXTS}
-            numbers = {name: arrays[name] for name in NUMBERS}
+            numbers: dict[str, Any] = {name: arrays[name] for name in NUMBERS}
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             expected = "a table that the stage `features` wrote; `dvc repro` writes one of an earlier version again"
             raise DataError(f"{path}: {in_words(error)}; expected {expected}") from error

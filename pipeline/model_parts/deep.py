@@ -115,7 +115,7 @@ class Network(nn.Module, ABC):
             return {
                 f"{modality} {branch}".strip(): extent(embeddings)
                 for modality, encoder, features in (("audio", self.audio, audio), ("visual", self.visual, visual))
-                for branch, embeddings in encoder.branches(features).items()
+                for branch, embeddings in _branches(encoder, features).items()
             }
 
     def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
@@ -261,6 +261,12 @@ def class_numbers(labels_onehot: Tensor) -> NDArray[np.int64]:
     has_none = 1 - labels_onehot.sum(dim=1, keepdim=True)
     numbers: NDArray[np.int64] = torch.cat([has_none, labels_onehot], dim=1).argmax(dim=1).cpu().numpy() - 1
     return numbers
+
+
+def _branches(encoder: FeatureEncoder, features: Tensor) -> dict[str, Tensor]:
+    """The embeddings (n, k) of (n, width) features by branch, computed some rows at a time."""
+    blocks = [encoder.branches(block) for block in torch.split(features, _ROWS_AT_ONCE)]
+    return {branch: torch.cat([block[branch] for block in blocks]) for branch in blocks[0]}
 
 
 def _tensor(features: NDArray[np.floating]) -> Tensor:

@@ -25,7 +25,7 @@ from pipeline.settings.progress import progress
 WATCHED = ("model", "baselines")
 """The sections of params.yaml that the stage depends on, beside the list of the models."""
 
-_MEMORY_OF_A_FIT = 8  # times the features, as measured of large sets
+_MEMORY_OF_A_FIT = 4  # times the features: 2.9 are measured of 60,000 clips
 _NODES_OF_GPUS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA's, Windows's for Linux, AMD's
 _LOADED = ("torch", "pipeline.model_parts.deep", "pipeline.model_parts.seeds")
 
@@ -70,8 +70,7 @@ def _failures(features: Path, left: Sequence[Training]) -> Iterator[tuple[str, P
         answers = _one_by_one(features, left)
     else:
         processes.prepare(_LOADED)
-        in_worker = partial(_train_alone, features)
-        answers = processes.run(in_worker, left, n_workers, float("inf"))
+        answers = processes.run(partial(_train, features), left, n_workers, float("inf"))
     with progress("train", len(left), "model", is_silent=n_workers < 2) as advance:
         for training, answer in answers:
             advance()
@@ -83,23 +82,16 @@ def _failures(features: Path, left: Sequence[Training]) -> Iterator[tuple[str, P
 
 def _one_by_one(features: Path, left: Sequence[Training]) -> Iterator[tuple[Training, PipelineError | Stopped | None]]:
     """Train models in this process, which may be one of torchrun's ranks."""
-    if not left:
-        return
-    table = FeatureTable.load(features)
     with joined_ranks():
         for training in left:
-            yield training, _train(training, table)
+            yield training, _train(features, training)
 
 
-def _train_alone(features: Path, training: Training) -> PipelineError | None:
-    """Train a model in a process of its own."""
-    return _train(training, FeatureTable.load(features))
-
-
-def _train(training: Training, table: FeatureTable) -> PipelineError | None:
+def _train(features: Path, training: Training) -> PipelineError | None:
     """Train a model, on one thread whatever else is trained at the same time, and embed every clip; its error, if any.
 
-    The embeddings are those of the files that it wrote, each modality's from its own features alone.
+    The embeddings are those of the files that it wrote, each modality's from its own features alone. The features are
+    read for each half: in between, those that are no train or validation rows are not held.
     """
     name = training.name
     try:
@@ -108,8 +100,8 @@ def _train(training: Training, table: FeatureTable) -> PipelineError | None:
             params = load_params(training.section, params_class)
             if own_rank() == 0:
                 forget(training)
-            if fit_seeds(name, params, table, training.folder):
-                embed_seeds(name, training.folder, table, training.embeddings)
+            if fit_seeds(name, params, FeatureTable.load(features), training.folder):
+                embed_seeds(name, training.folder, FeatureTable.load(features), training.embeddings)
                 note_finished(training)
     except PipelineError as error:
         return error

@@ -1,7 +1,8 @@
 """Parts that the encoders of deep models are built of: prepared inputs, hidden blocks, Gaussian heads."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -13,6 +14,7 @@ from pipeline.model_parts.base import with_equal_norms
 from pipeline.model_parts.search_space import SearchSpace
 from pipeline.settings.params import StageParams
 
+_ROWS_AT_ONCE = 4096
 _VARIANCE_FLOOR = 1e-9  # keeps the covariance of features invertible that do not vary within a class
 
 Branch = Literal["perceptron", "fourier"]
@@ -99,14 +101,30 @@ class FeatureEncoder(nn.Module):
         if self._inputs != "unit":
             self.deviation.copy_(torch.where(deviation > 0, deviation, 1))
         if self.whitening is not None:
-            standard = ((features - self.mean) / self.deviation).double()
-            self.whitening.copy_(whitening_within_classes(standard, labels_onehot.double(), self._whitening_ridge))
+            ridge = self._whitening_ridge
+            self.whitening.copy_(whitening_within_classes(features, labels_onehot, ridge, self._standard))
 
     def prepared(self, features: Tensor) -> Tensor:
-        """Return (n, width) features as ``InputParams`` says; rows of one length have a mean square of 1."""
-        standard = (features - self.mean) / self.deviation
+        """Return (n, width) features as ``InputParams`` says; rows of one length have a mean square of 1.
+
+        Many rows are prepared some at a time, so that no copy of them all lies in memory beside the result.
+        """
+        if len(features) <= _ROWS_AT_ONCE:
+            return self._prepared(features)
+        prepared = torch.empty_like(features)
+        for some, block in zip(_blocks(features), _blocks(prepared), strict=True):
+            block.copy_(self._prepared(some))
+        return prepared
+
+    def _prepared(self, features: Tensor) -> Tensor:
+        """All features at a time."""
+        standard = self._standard(features)
         prepared = standard if self.whitening is None else standard @ self.whitening
         return functional.normalize(prepared) * math.sqrt(prepared.shape[1]) if self._inputs == "unit" else prepared
+
+    def _standard(self, features: Tensor) -> Tensor:
+        """Features less the mean, over the deviation."""
+        return (features - self.mean) / self.deviation
 
     def inputs(self, features: Tensor) -> Tensor:
         """Return (n, width) inputs of the layers: in training mode the features, which a fit has prepared before."""
@@ -117,18 +135,21 @@ class FeatureEncoder(nn.Module):
         return {"": self(features)}
 
 
-def whitening_within_classes(standard: Tensor, labels_onehot: Tensor, ridge: float) -> Tensor:
+def whitening_within_classes(
+    features: Tensor, labels_onehot: Tensor, ridge: float, standard: Callable[[Tensor], Tensor] = Tensor.double
+) -> Tensor:
     """Return the matrix that whitens features by their covariance within the classes; it stands to the right of them.
 
     It shrinks the directions in which clips of one class differ most, such as who speaks, or how loud. The covariance
     of the features less their class means gets ``ridge`` times its mean variance on its diagonal. One factor makes the
-    mean square of the whitened rows 1, as that of standardised ones is.
+    mean square of the whitened rows 1, as that of standardised ones is. Computed in float64, some rows at a time.
 
     Args:
-        standard: (n, width) float64 train features, standardised or only centred.
-        labels_onehot: (n, n_classes) float64; a class may have no row. Rows of zeros have no label, and count where
-            there is no other: then the covariance is that of all rows.
+        features: (n, width) train features.
+        labels_onehot: (n, n_classes); a class may have no row. Rows of zeros have no label, and count where there is no
+            other: then the covariance is that of all rows.
         ridge: above 0.
+        standard: gives rows (n, width) standardised, or centred, each by itself; by itself they are taken as they are.
 
     Returns:
         (width, width) float64, symmetric.
@@ -137,22 +158,40 @@ def whitening_within_classes(standard: Tensor, labels_onehot: Tensor, ridge: flo
         Hatch, Kajarekar & Stolcke (2006), Within-Class Covariance Normalization for SVM-based Speaker Recognition,
         Interspeech.
     """
-    rows, onehot = _labelled_rows(standard, labels_onehot)
-    class_means = onehot.T @ rows / onehot.sum(dim=0).clamp(min=1)[:, None]  # (n_classes, width)
-    within = rows - onehot @ class_means  # (n, width)
-    covariance = within.T @ within / len(within)  # (width, width)
+
+    def blocks() -> Iterator[tuple[Tensor, Tensor]]:
+        for rows, onehot in zip(_blocks(features), _blocks(labels_onehot), strict=True):
+            yield standard(rows).double(), onehot.double()
+
+    counts = labels_onehot.sum(dim=0, dtype=torch.float64)
+    class_sums = _sum(onehot.T @ rows for rows, onehot in blocks())
+    class_means = class_sums / counts.clamp(min=1)[:, None]  # (n_classes, width)
+    is_labelled = bool(counts.any())
+    covariance = _sum(_scatter(rows, onehot, class_means, is_labelled) for rows, onehot in blocks())
+    covariance = covariance / (counts.sum() if is_labelled else len(features))  # (width, width)
     covariance.diagonal().add_(ridge * covariance.diagonal().mean() + _VARIANCE_FLOOR)
     variances, directions = torch.linalg.eigh(covariance)
     whitening: Tensor = directions * variances.rsqrt() @ directions.T
-    return whitening / (standard @ whitening).square().mean().sqrt().clamp(min=_VARIANCE_FLOOR)
+    mean_square = _sum((rows @ whitening).square().mean() * (len(rows) / len(features)) for rows, _ in blocks())
+    return whitening / mean_square.sqrt().clamp(min=_VARIANCE_FLOOR)
 
 
-def _labelled_rows(rows: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
-    """The rows that have a label and their labels, or all rows where either all or none have one."""
-    is_labelled = labels_onehot.any(dim=1)
-    if is_labelled.all() or not is_labelled.any():
-        return rows, labels_onehot
-    return rows[is_labelled], labels_onehot[is_labelled]
+def _blocks(rows: Tensor) -> tuple[Tensor, ...]:
+    """Views of a few thousand rows each."""
+    return torch.split(rows, _ROWS_AT_ONCE)
+
+
+def _sum(tensors: Iterable[Tensor]) -> Tensor:
+    """The sum of tensors of one shape, of which one lies in memory at a time; at least one."""
+    return reduce(torch.add, tensors)
+
+
+def _scatter(rows: Tensor, onehot: Tensor, class_means: Tensor, only_labelled: bool) -> Tensor:
+    """The sum of the outer products of rows less the means of their classes, (width, width)."""
+    within = rows - onehot @ class_means
+    if only_labelled:
+        within = within[onehot.any(dim=1)]
+    return within.T @ within
 
 
 def hidden_blocks(width: int, params: HiddenParams) -> list[nn.Module]:

@@ -43,6 +43,7 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: AnyPath)
     """
     out = Path(out)
     train, validation = Pairs(*table.rows("train")), Pairs(*table.rows("validation"))
+    del table  # whose memory is free then, where the caller has handed it over
     layout: type[Model] = model_module(name).Model
     is_first = own_rank() == 0
     if why := why_left_out(layout, train.labels):

@@ -182,17 +182,20 @@ def test_a_process_that_ends_costs_its_model_alone(
 ) -> None:
     monkeypatch.setenv("AVR_WORKERS", "2")
     with monkeypatch.context() as patch:
-        patch.setattr(every_model, "_train_alone", end_at_kcca)
+        patch.setattr(every_model, "_train", end_at_kcca)
         with pytest.raises(DataError, match=r"model kcca: its process ended with exit code 3; expected it to be"):
             train(folder, capsys)
     assert words(capsys) == list(MODELS)
     assert train(folder, capsys) == ["kcca"]
 
 
+TRAIN = every_model._train
+
+
 def end_at_kcca(features: Path, training: finished.Training) -> object:
     if training.name == "kcca":
         os._exit(3)
-    return every_model._train(training, FeatureTable.load(features))
+    return TRAIN(features, training)
 
 
 def test_a_section_that_dvc_does_not_watch_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """The encoders' parts against numpy and closed forms."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics.pairwise import rbf_kernel
 from torch import nn
 
+from pipeline.model_parts import layers
 from pipeline.model_parts.layers import (
     FeatureEncoder,
     FourierFeatures,
@@ -103,3 +106,18 @@ def test_fourier_features_give_the_gaussian_kernel_of_scikit_learn() -> None:
     with seeded(0, torch.device("cpu")):
         features = FourierFeatures(8, 40_000)(torch.from_numpy(rows)).numpy()
     np.testing.assert_allclose(features @ features.T / 40_000, rbf_kernel(rows, gamma=1 / 16), atol=0.03)
+
+
+@pytest.mark.parametrize("inputs", ["whitened", "unit"])
+@pytest.mark.parametrize("n_labelled", [180, 70, 0])
+def test_rows_a_few_at_a_time_are_prepared_as_all_at_once(
+    inputs: Literal["whitened", "unit"], n_labelled: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onehot = torch.eye(3)[LABELS] * (torch.arange(180) < n_labelled)[:, None]
+    prepared = []
+    for n_rows in (4096, 7):
+        monkeypatch.setattr(layers, "_ROWS_AT_ONCE", n_rows)
+        encoder = FeatureEncoder(4, InputParams(inputs=inputs, whitening_ridge=0.5))
+        encoder.prepare_by(torch.from_numpy(MIXED_ROWS), onehot)
+        prepared.append(encoder.prepared(torch.from_numpy(MIXED_ROWS)))
+    torch.testing.assert_close(prepared[1], prepared[0], rtol=1e-5, atol=1e-6)

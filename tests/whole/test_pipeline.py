@@ -103,7 +103,8 @@ def test_another_loss_weight_reruns_training_embedding_and_evaluation_only(proje
     assert "model.lambda_corr" in project.dvc("params", "diff")
     assert "lambda_corr" in project.dvc("exp", "show", "--csv", "--no-pager")
     changed = {path for path, digest in project.outs().items() if before[path] != digest}
-    embeddings = {"data/models/dual_subspace", "data/embeddings/dual_subspace.npz", "data/encoder"}
+    assert "train: 1 of 2 models to train: dual_subspace\n" in output
+    embeddings = {"data/models", "data/embeddings", "data/encoder"}
     measured = {"metrics.json", "summary.json", "localisation.json", "plots", "report"}
     assert embeddings <= changed <= embeddings | measured  # six test clips may rank as before
     diff = json.loads(project.dvc("metrics", "diff", "--json", "--targets", "metrics.json")).get("metrics.json", {})
@@ -115,6 +116,7 @@ def test_another_loss_weight_reruns_training_embedding_and_evaluation_only(proje
 def test_an_experiment_in_a_temporary_copy_computes_no_clip_again(project: Project) -> None:
     output = project.dvc("exp", "run", "--temp", "-S", "model.lambda_disc=0.7")
     assert ran(output) - {"report"} == AFTER_A_LOSS
+    assert "train: 1 of 2 models to train: dual_subspace\n" in output
 
 
 def test_the_plots_have_data(project: Project) -> None:
