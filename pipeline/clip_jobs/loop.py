@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from pipeline.errors import ClipError, DataError
 from pipeline.formats import rejects
 from pipeline.formats.clips import Clip, read_clips, read_root, whole_files
 from pipeline.formats.rejects import Reject
-from pipeline.formats.shards import Arrays, arrays_sha256, open_shards, write_shards
+from pipeline.formats.shards import Arrays, arrays_sha256, by_shard, open_shards, write_shards
 from pipeline.settings.environment import chosen_workers
 from pipeline.settings.limits import Limits
 from pipeline.settings.paths import AnyPath
@@ -220,14 +221,16 @@ def _write_usable(out: Path, settler: Settler, refused: Mapping[str, ClipError])
 def _write_intact(out: Path, clip_ids: Sequence[str], settler: Settler) -> list[str]:
     """Write the shards of the clips whose entries are intact, and return the other clips."""
     lost: list[str] = []
+    in_order = chain.from_iterable(by_shard(clip_ids).values())
+    read = settler.cache.read_all((clip_id, settler.inputs[clip_id]) for clip_id in in_order)
 
     def arrays_if_intact(clip_id: str) -> Arrays:
-        try:
-            return settler.cache.read(clip_id, settler.inputs[clip_id])
-        except DataError as error:
-            print(f"{error}; computed again")
+        found = next(read)
+        if isinstance(found, DataError):
+            print(f"{found}; computed again")
             lost.append(clip_id)
             return {}
+        return found
 
     write_shards(out, clip_ids, arrays_if_intact)
     return lost

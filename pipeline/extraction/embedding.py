@@ -20,7 +20,7 @@ from pipeline.extraction.decoding import decode_file
 from pipeline.formats.provenance import Provenance, write_provenance
 from pipeline.formats.shards import Rows
 from pipeline.network_parts.base import NetworkParams, check_line, network_lines, network_params, network_part
-from pipeline.settings.environment import cache_folder
+from pipeline.settings.environment import finished_clips
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.limits import clip_limits
 from pipeline.settings.params import read_section
@@ -141,7 +141,7 @@ def embed_folder(name: str, inputs: AnyPath, out: AnyPath, share: Share) -> None
     limits = of_run.max_rejected_fraction, of_run.clip_timeout_seconds
     network = ChosenNetwork(name)
     made_by = fingerprint(network.facts, modules_behind(name))
-    job = Job(name, ClipCache(cache_folder() / "clips" / name, made_by), Path(out), share)
+    job = Job(name, ClipCache(finished_clips(name), made_by), Path(out), share)
     map_shards(job, inputs, network.rows_of, lambda: network.embedder, *limits)
     if job.is_whole:
         write_provenance(out, network.facts)

@@ -93,7 +93,8 @@ def write_shards(folder: AnyPath, clip_ids: Iterable[str], load: Callable[[str],
     Args:
         folder: is made if missing; shards of an earlier run are removed.
         clip_ids: in any order, each once.
-        load: gives the arrays of a clip by name, of any shape, none of one to leave out; a name has no colon.
+        load: gives the arrays of a clip by name, of any shape, none of one to leave out; a name has no colon. It is
+            asked in the order of ``by_shard``.
 
     Raises:
         DiskError: the disk is full or fails.
@@ -108,15 +109,20 @@ def write_shards(folder: AnyPath, clip_ids: Iterable[str], load: Callable[[str],
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob(SHARDS):
         path.unlink()
-    members = defaultdict(list)
-    for clip_id in clip_ids:
-        members[_shard(clip_id)].append(clip_id)
-    for name, ids in members.items():
+    for name, ids in by_shard(clip_ids).items():
         arrays = {f"{key}:{i}": np.ascontiguousarray(array) for i in ids for key, array in load(i).items()}
         if not arrays:
             continue
         with disk_errors(folder / name):
             save_file(arrays, folder / name)  # safetensors would write the bytes of a view in their wrong order
+
+
+def by_shard(clip_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Return the clips of each shard, by the name of its file, in the order in which they are written."""
+    members = defaultdict[str, list[str]](list)
+    for clip_id in clip_ids:
+        members[_shard(clip_id)].append(clip_id)
+    return dict(members)
 
 
 def read_shards(folder: AnyPath, wanted: Callable[[str], bool] = lambda clip_id: True) -> Iterator[tuple[str, Arrays]]:
