@@ -12,7 +12,7 @@ from typing import Any
 
 from safetensors.numpy import load, save
 
-from pipeline.clip_jobs.cache.stores import SeenEntry, Notes, ahead
+from pipeline.clip_jobs.cache.stores import Notes, SeenEntry, ahead
 from pipeline.errors import DiskError, ParamsError, PipelineError, in_words
 from pipeline.formats.shards import Arrays
 
