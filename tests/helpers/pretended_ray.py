@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 - as Ray has it
 """What the engine asks of Ray, in this process: actors that answer at once, or end as they are told."""
 
 from collections.abc import Callable, Iterable

@@ -35,8 +35,8 @@ def run(
 ) -> Iterator[tuple[Item, Answer | Stopped]]:
     """Yield every item with the function's answer, in the order in which they are done.
 
-    $RAY_ADDRESS names a running cluster, whose machines need this project, the videos and a clip cache in a folder at the
-    same paths; without it, Ray is started here and stopped at the end.
+    $RAY_ADDRESS names a running cluster, whose machines need this project, the videos and the clip cache, if that is a
+    folder, at the same paths; without it, Ray is started here and stopped at the end.
 
     Args:
         function: is called with an item; an error that it raises is raised here.

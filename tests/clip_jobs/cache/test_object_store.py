@@ -130,7 +130,7 @@ def test_a_cache_goes_to_another_process_as_its_url(url: str) -> None:
     assert back.look_up("clip", "input") == Entry("done")
 
 
-@pytest.mark.usefixtures("_two_workers")
+@pytest.mark.usefixtures("_workers_start_warm", "_two_workers")
 def test_workers_put_their_results_there_and_the_loop_finds_them(url: str, tmp_path: Path) -> None:
     contents = {**CONTENTS, "b.mp4": b"bad"}
     (tmp_path / "here").mkdir()

@@ -1,4 +1,4 @@
-"""The engine `ray` where machines are lost in the middle: pretended ones, and three that this machine pretends to be."""
+"""The engine `ray` where machines are lost in the middle: pretended ones, and raylets of this machine."""
 
 import threading
 import time
