@@ -43,9 +43,10 @@ def prune_entries(
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, say how much would be removed.")] = False,
 ) -> None:
-    """Remove the clips that were not used for longest; in an object store, those that were written first.
+    """Remove the clips that were not used for longest.
 
-    The others, which stay, take no more than SIZE. Unfinished files of runs that were killed over a day ago go too.
+    In an object store it is those that were written first. The others, which stay, take no more than SIZE. Unfinished
+    files of runs that were killed over a day ago go too.
     """
     from pipeline.clip_jobs.cache.upkeep import format_size, parse_size, prune, prune_store
     from pipeline.settings.environment import cache_folder, cache_url

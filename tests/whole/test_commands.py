@@ -75,7 +75,8 @@ ELSEWHERE = [
         "tests/networks/vggish/test_audioset_pca.py",
     ),
     Elsewhere("AVR_ENGINE=ray", "starts Ray", "tests/clip_jobs/engines/test_engines.py"),
-    Elsewhere("RAY_ADDRESS=auto", "needs a cluster", "tests/clip_jobs/engines/test_engines.py"),
+    Elsewhere("RAY_ADDRESS=auto", "needs a cluster", "tests/clip_jobs/engines/test_lost_machines.py"),
+    Elsewhere(".venv/bin/avr slurm", "needs a cluster", "tests/clip_jobs/test_slurm.py"),
     Elsewhere("dvc queue start", "its worker outlives the test", None),
     Elsewhere("make separation", "trains for minutes", "tests/separation/test_pipeline.py"),
     Elsewhere(

@@ -53,7 +53,7 @@ class ObjectStore:
         return self.read(name)[1]
 
     def read(self, name: str) -> tuple[Arrays, Notes]:
-        """Return the arrays and the texts: one request."""
+        """Return the arrays by name and the texts: one request."""
         with store_errors(self.place(name)):
             data: bytes = self._files.cat_file(self._path(name))
         arrays = load(data)  # checks that the tensors fill the object
@@ -61,7 +61,7 @@ class ObjectStore:
         return arrays, notes
 
     def write(self, name: str, arrays: Arrays, notes: Notes) -> None:
-        """Put an object."""
+        """Put an object of arrays by name."""
         data = save(arrays, notes)
         try:
             with store_errors(self.place(name)):

@@ -54,10 +54,10 @@ class Store(Protocol):
         """
 
     def read(self, name: str) -> tuple[Arrays, Notes]:
-        """Return the arrays of an entry and the texts in it, with the errors of ``notes``."""
+        """Return the arrays of an entry by name and the texts in it, with the errors of ``notes``."""
 
     def write(self, name: str, arrays: Arrays, notes: Notes) -> None:
-        """Keep an entry, whole or not at all, in place of another of its name.
+        """Keep an entry, arrays by name and texts, whole or not at all, in place of another.
 
         Raises:
             DiskError: it cannot be written.
@@ -103,12 +103,12 @@ class FolderStore:
             raise
 
     def read(self, name: str) -> tuple[Arrays, Notes]:
-        """Return the arrays and the texts; the file is not mapped."""
+        """Return the arrays by name and the texts; the file is not mapped."""
         stored, notes = stored_rows_and_notes(self.place(name), follow_link=False)
         return {key: rows[:] for key, rows in stored.items()}, notes
 
     def write(self, name: str, arrays: Arrays, notes: Notes) -> None:
-        """Write a file beside its place, and move it there; other users may do with it what the umask says."""
+        """Write a file of arrays by name beside its place, and move it there; the umask says who may read it."""
         with replacing(self.place(name)) as temporary:
             temporary.touch()
             mode = temporary.stat().st_mode  # safetensors would lock out all other users
