@@ -1,4 +1,4 @@
-"""What the loop over clips costs by itself: clips of a few bytes, and a stage that makes one number of each.
+"""What the loop over clips costs by itself: clips of a few bytes, and a stage that makes a number of each.
 
 For each number of clips the table has a run with an empty cache and one that finds everything finished: CPU
 milliseconds a clip (all processes together), seconds on the clock, the highest memory of the process that holds the
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -35,7 +36,7 @@ def main() -> None:
     """Print the table."""
     arguments = _arguments()
     if arguments.run:
-        _run_loop(arguments.run, arguments.cache)
+        _run_loop(arguments.run, arguments.cache, arguments.numbers)
         return
     ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
     print(f"load average of the minute before: {os.getloadavg()[0]:.2f}, AVR_WORKERS={arguments.workers}")
@@ -49,7 +50,7 @@ def main() -> None:
             write_clips_of_bytes(folder, n_clips)
             megabytes = (folder / "clips.csv").stat().st_size / 1e6
             for run in ("nothing is finished", "all are finished"):
-                cost = measure(folder, cache, arguments.workers)
+                cost = measure(folder, cache, arguments.workers, arguments.numbers)
                 numbers = f"{1e3 * cost.cpu_seconds / n_clips:.2f} | {cost.seconds:.1f} | {cost.peak_megabytes:.0f}"
                 print(f"| {n_clips:,} | {megabytes:.1f} | {run} | {numbers} |", flush=True)
 
@@ -70,10 +71,11 @@ def write_clips_of_bytes(folder: Path, n_clips: int) -> None:
     write_root(folder / "clips.csv", folder)
 
 
-def measure(folder: Path, cache: str, workers: int) -> LoopCost:
+def measure(folder: Path, cache: str, workers: int, n_times: int) -> LoopCost:
     """Run the loop in a process of its own."""
     environment = {**os.environ, "AVR_WORKERS": str(workers), "AVR_PROGRESS": "none", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "benchmarks.many_clips", "--run", str(folder), "--cache", cache]
+    command += ["--numbers", str(n_times)]
     before = _seconds_of_children()
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     with suppress(ChildProcessError):
@@ -83,7 +85,7 @@ def measure(folder: Path, cache: str, workers: int) -> LoopCost:
     return LoopCost(_seconds_of_children() - before, said["seconds"], said["peak_megabytes"])
 
 
-def _run_loop(folder: Path, cache: str) -> None:
+def _run_loop(folder: Path, cache: str, n_times: int) -> None:
     """The loop over the clips of a folder, and what it took, as JSON."""
     from benchmarks.numbers_of_clips import number_of
     from pipeline.clip_jobs.cache import ClipCache
@@ -94,7 +96,7 @@ def _run_loop(folder: Path, cache: str) -> None:
     prepare(["pipeline.clip_jobs.loop", "benchmarks.numbers_of_clips"])
     job = Job("numbers", ClipCache(cache, "f"), folder / "out", Share(1, 1))
     start = time.monotonic()
-    map_videos(job, folder / "clips.csv", number_of, 0.0, 60.0)
+    map_videos(job, folder / "clips.csv", partial(number_of, n_times=n_times), 0.0, 60.0)
     seconds = time.monotonic() - start
     found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text(encoding="ascii"))
     kilobytes = int(found[1]) if found else 0
@@ -113,6 +115,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--cache", default="", help="folder or URL of the cache; without it a folder of temporary files"
     )
+    parser.add_argument("--numbers", type=int, default=1, help="how often an entry has its number, 8 bytes each")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()

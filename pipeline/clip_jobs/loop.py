@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipeline.clip_jobs.engines.base import Stopped, do_nothing
 from pipeline.clip_jobs.failures import TRANSIENT
 from pipeline.clip_jobs.memory import limit_memory
 from pipeline.clip_jobs.settle import Compute, Settled, Settler
+from pipeline.clip_jobs.shard_chunks import NetworkWorkers, embedded_in_workers
 from pipeline.clip_jobs.shard_rows import Embed, RowsOf, ShardRows
 from pipeline.clip_jobs.share import Share
 from pipeline.clip_jobs.worker import VideoFunction, compute_in_worker, keep_stop
@@ -140,6 +142,7 @@ def map_shards(
     make_embed: Callable[[], Embed],
     max_rejected_fraction: float = 1.0,
     clip_timeout_seconds: float = float("inf"),
+    workers: Callable[[], AbstractContextManager[NetworkWorkers | None]] = nullcontext,
 ) -> None:
     """Write ``embeddings`` (n, d) float32 and ``seconds`` (n,) of the clips of a folder of shards to shards.
 
@@ -153,6 +156,7 @@ def map_shards(
             one of (clip_id, embeddings); that may bucket rows across clips.
         max_rejected_fraction: share of the clips, in [0, 1], that may be refused.
         clip_timeout_seconds: a clip that works longer is refused.
+        workers: is entered if there is anything to compute, and says where else than in this process.
 
     Raises:
         DataError: more clips are refused than that, or the shards are damaged.
@@ -161,7 +165,11 @@ def map_shards(
     clips = ShardRows(folder, hashes, job.cache, rows_of, clip_timeout_seconds)
 
     def compute(clip_ids: Sequence[str]) -> Iterator[tuple[str, ClipError | None]]:
-        yield from clips.embedded(make_embed(), clip_ids)
+        with workers() as chosen:
+            if chosen is None:
+                yield from clips.embedded(make_embed(), clip_ids)
+            else:
+                yield from embedded_in_workers(clips, chosen, clip_ids)
 
     _run(job, hashes, compute, max_rejected_fraction)
 

@@ -143,14 +143,19 @@ def open_shards(
     Raises:
         DataError: a file of the folder is damaged.
     """
-    folder = Path(folder)
-    for path in sorted(folder.glob(SHARDS)):
-        clips = defaultdict[str, dict[str, StoredRows]](dict)
-        for key, rows in stored_rows(path).items():
-            name, _, clip_id = key.partition(":")
-            clips[clip_id][name] = rows
-        for clip_id in filter(wanted, sorted(clips)):
-            yield clip_id, clips[clip_id]
+    for path in sorted(Path(folder).glob(SHARDS)):
+        yield from _clips_in(path, wanted)
+
+
+def open_clips(folder: AnyPath, clip_ids: Iterable[str]) -> Iterator[tuple[str, dict[str, StoredRows]]]:
+    """Yield (clip_id, arrays) as ``open_shards`` does, of these clips; no shard is opened that holds none of them.
+
+    Raises:
+        DataError: a file of the folder is damaged.
+    """
+    for name, members in sorted(by_shard(clip_ids).items()):
+        if (path := Path(folder) / name).exists():
+            yield from _clips_in(path, set(members).__contains__)
 
 
 def stored_rows(path: AnyPath) -> dict[str, StoredRows]:
@@ -195,6 +200,16 @@ def arrays_sha256(arrays: Mapping[str, NDArray[Any] | StoredRows]) -> str:
         for start in range(0, len(numbers), HASHED_AT_A_TIME):
             digest.update(numbers[start : start + HASHED_AT_A_TIME].data)
     return digest.hexdigest()
+
+
+def _clips_in(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, dict[str, StoredRows]]]:
+    """The wanted clips of one shard, with arrays that are still in it."""
+    clips = defaultdict[str, dict[str, StoredRows]](dict)
+    for key, rows in stored_rows(path).items():
+        name, _, clip_id = key.partition(":")
+        clips[clip_id][name] = rows
+    for clip_id in filter(wanted, sorted(clips)):
+        yield clip_id, clips[clip_id]
 
 
 def _rows(path: AnyPath, tensor: dict[str, Any], start_byte: int) -> StoredRows:

@@ -113,10 +113,24 @@ def chosen_workers() -> int:
     Raises:
         ParamsError: AVR_WORKERS is not a whole number above 0.
     """
-    text = variable("AVR_WORKERS") or str(_n_cores())
-    if not text.isdecimal() or int(text) < 1:
-        raise ParamsError(f"AVR_WORKERS={text!r}; expected a whole number above 0")
-    return int(text)
+    return _whole_number("AVR_WORKERS") or n_cores()
+
+
+def chosen_network_workers() -> int:
+    """Return in how many processes a network runs: $AVR_NETWORK_WORKERS; 0: it does not say.
+
+    Raises:
+        ParamsError: AVR_NETWORK_WORKERS is not a whole number above 0.
+    """
+    return _whole_number("AVR_NETWORK_WORKERS")
+
+
+def _whole_number(name: str) -> int:
+    """The number above 0 that a variable says; 0: it is not set."""
+    text = variable(name)
+    if text and (not text.isdecimal() or int(text) < 1):
+        raise ParamsError(f"{name}={text!r}; expected a whole number above 0")
+    return int(text or 0)
 
 
 def _folder(name: str) -> Path | None:
@@ -143,6 +157,6 @@ def _user_folder(name: str) -> Path:
         raise ParamsError(f"{name} is not set, and this user has no home; expected a folder in {name}") from error
 
 
-def _n_cores() -> int:
-    """The cores of this process: of a machine of a cluster, a job may have but a few."""
+def n_cores() -> int:
+    """Return the cores that this process may use: of a machine of a cluster, a job may have but a few."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -22,9 +22,11 @@ class PretendedRay:
         self.exceptions = exceptions
         self.given: list[Any] = []
         self.n_started = self.n_killed = 0
+        self.asked_for: dict[str, Any] = {}
         self._ends, self._start_ends, self._outcomes = ends, iter(start_ends), dict[int, Any]()
 
-    def remote(self, **_: Any) -> Callable[[type], Any]:
+    def remote(self, **resources: Any) -> Callable[[type], Any]:
+        self.asked_for = resources
         return lambda worker_class: SimpleNamespace(remote=lambda functions: self._actor(worker_class(functions)))
 
     def put(self, functions: Any) -> Any:

@@ -40,6 +40,8 @@ ELSEWHERE = [
     Elsewhere(".ci/run", "runs this test", None),
     Elsewhere(".venv/bin/python -m pytest -q tests/retrieval", "runs with the others", "tests/retrieval"),
     Elsewhere(".venv/bin/uv pip install", "changes the environment that this test runs in", None),
+    Elsewhere(".venv/bin/dvc config --local cache.type", "is for this copy of the project for good", None),
+    Elsewhere(".venv/bin/dvc checkout --relink", "is for this copy of the project for good", None),
     Elsewhere(".venv/bin/dvc get https:", "needs a network", None),
     Elsewhere(".venv/bin/dvc get-url https:", "needs a network", None),
     Elsewhere(

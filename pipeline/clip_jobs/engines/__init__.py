@@ -7,14 +7,31 @@ between processes: they must be picklable.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from pipeline.clip_jobs.engines import processes, ray_cluster
 from pipeline.errors import ParamsError
 from pipeline.settings.environment import variable
 
 Start: TypeAlias = Callable[[], None]
-Engine: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any], int, float, Start], Iterator[tuple[Any, Any]]]
+
+
+class Engine(Protocol):
+    """What runs calls; its arguments are those of ``processes.run``."""
+
+    def __call__(
+        self,
+        function: Callable[[Any], Any],
+        items: Iterable[Any],
+        n_workers: int,
+        timeout_seconds: float,
+        start: Start,
+        n_gpus: int = 0,
+        /,
+    ) -> Iterator[tuple[Any, Any]]:
+        """Yield every item with the function's answer."""
+
+
 ENGINES: dict[str, Engine] = {"processes": processes.run, "ray": ray_cluster.run}
 
 

@@ -32,6 +32,7 @@ def run(
     n_workers: int,
     timeout_seconds: float,
     start: Callable[[], None] = do_nothing,
+    n_gpus: int = 0,
 ) -> Iterator[tuple[Item, Answer | Stopped]]:
     """Yield every item with the function's answer, in the order in which they are done.
 
@@ -44,13 +45,14 @@ def run(
         n_workers: calls at a time.
         timeout_seconds: a call that works longer is killed.
         start: is called once in each worker.
+        n_gpus: that Ray keeps for each worker, which sees no others.
 
     Raises:
         ParamsError: Ray is not installed.
     """
     ray = _started(n_workers)
     try:
-        yield from _Actors(ray, (function, start), items, timeout_seconds).run(n_workers)
+        yield from _Actors(ray, (function, start), items, timeout_seconds, n_gpus).run(n_workers)
     finally:
         ray.shutdown()
 
@@ -126,9 +128,11 @@ class _Actors:
         functions: tuple[Callable[[Any], Any], Callable[[], None]],
         items: Iterable[Any],
         timeout_seconds: float,
+        n_gpus: int = 0,
     ) -> None:
         self._ray, self._timeout_seconds, self._clock = ray, timeout_seconds, WorkingClock()
-        self._worker_class, self._functions = ray.remote(num_cpus=1, max_restarts=0)(_Worker), ray.put(functions)
+        self._worker_class = ray.remote(num_cpus=1, num_gpus=n_gpus, max_restarts=0)(_Worker)
+        self._functions = ray.put(functions)
         self._todo = _Todo(items)
         self._calls: dict[ObjectRef[Any], _Call] = {}
         self._n_lost_starts = 0

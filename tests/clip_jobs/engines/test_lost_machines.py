@@ -91,6 +91,12 @@ def test_items_are_taken_as_actors_become_free() -> None:
         assert taken <= number + 2 + 2
 
 
+def test_an_actor_takes_the_gpus_that_are_asked_for() -> None:
+    ray = PretendedRay(ends(""))
+    assert list(_Actors(ray, (str.upper, do_nothing), ["a"], 60.0, 1).run(1)) == [("a", "A")]
+    assert ray.asked_for == {"num_cpus": 1, "num_gpus": 1, "max_restarts": 0}
+
+
 @pytest.mark.slow
 def test_a_node_that_is_lost_loses_no_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ray.cluster_utils import Cluster
