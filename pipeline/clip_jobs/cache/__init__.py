@@ -74,6 +74,8 @@ class ClipCache:
 
     def look_up(self, clip_id: str, input_hash: str) -> Entry:
         """Return what is known of a clip; see ``look_up_all``."""
+        if self._store.is_looked_at_one_by_one:
+            return self._entry_of((clip_id, *self._place(input_hash)))[1]
         return self.look_up_all({clip_id: input_hash})[clip_id]
 
     def look_up_all(self, inputs: Mapping[str, str]) -> dict[str, Entry]:
@@ -89,6 +91,8 @@ class ClipCache:
         Raises:
             DiskError: an object store does not answer, or may not be looked at.
         """
+        if self._store.is_looked_at_one_by_one:
+            return dict(self._entry_of((clip_id, *self._place(digest))) for clip_id, digest in inputs.items())
         places = {clip_id: self._place(digest) for clip_id, digest in inputs.items()}
         seen = self._store.glance(name for _, name in places.values())
         states = {"absent": Entry("unknown"), "arrays": Entry("done")}

@@ -28,7 +28,7 @@ class ObjectStore:
         url: below which all of them are, without a slash at its end.
     """
 
-    n_at_a_time = 8
+    n_at_a_time, is_looked_at_one_by_one = 8, False
 
     def __init__(self, url: str) -> None:
         self._url = url

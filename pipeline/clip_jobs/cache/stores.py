@@ -33,6 +33,10 @@ class Store(Protocol):
     def n_at_a_time(self) -> int:
         """How many entries are best looked at or read at a time."""
 
+    @property
+    def is_looked_at_one_by_one(self) -> bool:
+        """Whether a glance at many entries costs no less than reading what is noted in each."""
+
     def place(self, name: str) -> str:
         """Return where an entry is or would be, for people."""
 
@@ -77,7 +81,7 @@ class FolderStore:
         folder: of all of them; it need not exist.
     """
 
-    n_at_a_time = 1
+    n_at_a_time, is_looked_at_one_by_one = 1, True
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
