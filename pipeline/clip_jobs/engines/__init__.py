@@ -1,9 +1,9 @@
-"""Where the work on clips is done, one task a clip: $AVR_ENGINE names it, and it never changes the result.
+"""Where the work on clips is done, one task a clip or a few: $AVR_ENGINE names it, and it never changes the result.
 
 An engine is one file of this folder. Its ``run`` takes a function, what to call it with, how many calls to run at a
-time, how many seconds of work one may take and what each worker does at its start; it yields (item, answer) in any
-order, and ``Stopped`` in place of an answer where the function never returned. Functions, items and answers travel
-between processes: they must be picklable.
+time, how many seconds of work one may take, what each worker does at its start and how many GPUs it takes up; it yields
+(item, answer) in any order, and ``Stopped`` in place of an answer where the function never returned. Functions, items
+and answers travel between processes: they must be picklable.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
