@@ -156,7 +156,11 @@ def _kind_of_device(*, is_here: bool) -> str:
     from pipeline.settings.device import chosen_device
 
     name = variable("AVR_DEVICE")
-    return name.partition(":")[0] if name and not is_here else chosen_device().type
+    if is_here or not name:
+        return chosen_device().type
+    if (kind := name.partition(":")[0]) not in MOST_CLIPS:
+        raise ParamsError(f"AVR_DEVICE={name!r}; expected cpu or cuda")
+    return kind
 
 
 def _is_locked_now(path: Path) -> bool:

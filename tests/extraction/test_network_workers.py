@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from pipeline.clip_jobs.engines import ray_cluster
 from pipeline.clip_jobs.share import Share
 from pipeline.errors import ParamsError
 from pipeline.extraction import network_workers
-from pipeline.extraction.embedding import embed_folder
-from pipeline.extraction.network_workers import n_network_workers, take_gpu
+from pipeline.extraction.embedding import ChosenNetwork, embed_folder
+from pipeline.extraction.network_workers import n_network_workers, take_gpu, workers_of
 from pipeline.formats.shards import Arrays, write_shards
 from pipeline.settings.device import one_thread
 from tests.helpers.project import write_params
@@ -83,6 +85,25 @@ def test_there_is_one_process_a_gpu_or_as_many_as_asked_for(
     monkeypatch.setenv("AVR_DEVICE", device)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
     assert n_network_workers() == n_workers
+
+
+@pytest.mark.parametrize("engine", ["processes", "ray"])
+def test_a_device_that_is_none_is_refused_before_a_worker_starts(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ParamsError, match=r"^AVR_DEVICE='abacus'.*; expected cpu"):
+        embedded("none", monkeypatch, AVR_NETWORK_WORKERS="2", AVR_ENGINE=engine, AVR_DEVICE="abacus")
+
+
+def test_a_machine_without_a_gpu_may_ask_a_cluster_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("AVR_ENGINE", "ray"), ("AVR_NETWORK_WORKERS", "3"), ("AVR_DEVICE", "cuda:1")):
+        monkeypatch.setenv(name, value)
+    network = ChosenNetwork("yamnet")
+    state = {"weight": torch.arange(6.0).reshape(2, 3).T}
+    with workers_of("yamnet", network.params, lambda: state, tmp_path / "data" / "yamnet") as workers:
+        assert workers is not None
+        assert (workers.n_workers, workers.n_gpus, workers.run) == (3, 1, ray_cluster.run)
+        (weights,) = (tmp_path / "data").glob(".weights-*/weights.safetensors")  # where the nodes see data/
+        assert load_file(weights)["weight"].equal(state["weight"])
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two"])
