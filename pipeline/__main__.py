@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline.clip_jobs.__main__ import app as cache
+from pipeline.clip_jobs.slurm_command import slurm
 from pipeline.command_line import new_app, run
 from pipeline.dataset.feature_files.__main__ import export
 from pipeline.encoder.__main__ import app as encoder
@@ -32,6 +33,7 @@ app.add_typer(weights, name="weights")
 app.add_typer(cache, name="cache")
 app.add_typer(encoder, name="encoder")
 app.add_typer(index, name="index")
+app.command()(slurm)
 app.command()(tune)
 app.command()(export)
 app.command()(encode)

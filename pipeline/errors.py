@@ -24,6 +24,7 @@ RejectKind = Literal[
     "timeout",
     "crashed",
     "out_of_memory",
+    "lost",
     "failed",
 ]
 

@@ -8,7 +8,7 @@ from pipeline.clip_jobs.engines.base import Stopped
 from pipeline.errors import ClipError, DiskError, ParamsError
 from pipeline.settings.imports import PROJECT
 
-TRANSIENT = ("changed", "unreadable", "timeout", "out_of_memory", "failed")
+TRANSIENT = ("changed", "unreadable", "timeout", "out_of_memory", "lost", "failed")
 """Kinds that are true of a run or a machine and not of a clip: not remembered, and tried again by the next run."""
 OF_THE_RUN = (ParamsError, DiskError)
 """Errors that every clip would meet: they stop the run."""
@@ -16,6 +16,7 @@ _EXPECTED = {
     "timeout": "a video that decodes within dataset.clip_timeout_seconds",
     "crashed": "a video that decodes within dataset.clip_timeout_seconds",
     "out_of_memory": "more of it (limits.worker_memory_gigabytes), or fewer clips at a time (AVR_WORKERS)",
+    "lost": "a machine that stays for as long as a clip takes",
 }
 
 

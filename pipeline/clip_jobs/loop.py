@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +14,7 @@ from pipeline.clip_jobs.engines.base import Stopped, do_nothing
 from pipeline.clip_jobs.failures import TRANSIENT
 from pipeline.clip_jobs.memory import limit_memory
 from pipeline.clip_jobs.settle import Compute, Settled, Settler
+from pipeline.clip_jobs.shard_chunks import NetworkWorkers, embedded_in_workers
 from pipeline.clip_jobs.shard_rows import Embed, RowsOf, ShardRows
 from pipeline.clip_jobs.share import Share
 from pipeline.clip_jobs.worker import VideoFunction, compute_in_worker, keep_stop
@@ -19,7 +22,7 @@ from pipeline.errors import ClipError, DataError
 from pipeline.formats import rejects
 from pipeline.formats.clips import Clip, read_clips, read_root, whole_files
 from pipeline.formats.rejects import Reject
-from pipeline.formats.shards import Arrays, arrays_sha256, open_shards, write_shards
+from pipeline.formats.shards import Arrays, arrays_sha256, by_shard, open_shards, write_shards
 from pipeline.settings.environment import chosen_workers
 from pipeline.settings.limits import Limits
 from pipeline.settings.paths import AnyPath
@@ -139,6 +142,7 @@ def map_shards(
     make_embed: Callable[[], Embed],
     max_rejected_fraction: float = 1.0,
     clip_timeout_seconds: float = float("inf"),
+    workers: Callable[[], AbstractContextManager[NetworkWorkers | None]] = nullcontext,
 ) -> None:
     """Write ``embeddings`` (n, d) float32 and ``seconds`` (n,) of the clips of a folder of shards to shards.
 
@@ -152,6 +156,7 @@ def map_shards(
             one of (clip_id, embeddings); that may bucket rows across clips.
         max_rejected_fraction: share of the clips, in [0, 1], that may be refused.
         clip_timeout_seconds: a clip that works longer is refused.
+        workers: is entered if there is anything to compute, and says where else than in this process.
 
     Raises:
         DataError: more clips are refused than that, or the shards are damaged.
@@ -160,7 +165,11 @@ def map_shards(
     clips = ShardRows(folder, hashes, job.cache, rows_of, clip_timeout_seconds)
 
     def compute(clip_ids: Sequence[str]) -> Iterator[tuple[str, ClipError | None]]:
-        yield from clips.embedded(make_embed(), clip_ids)
+        with workers() as chosen:
+            if chosen is None:
+                yield from clips.embedded(make_embed(), clip_ids)
+            else:
+                yield from embedded_in_workers(clips, chosen, clip_ids)
 
     _run(job, hashes, compute, max_rejected_fraction)
 
@@ -220,14 +229,16 @@ def _write_usable(out: Path, settler: Settler, refused: Mapping[str, ClipError])
 def _write_intact(out: Path, clip_ids: Sequence[str], settler: Settler) -> list[str]:
     """Write the shards of the clips whose entries are intact, and return the other clips."""
     lost: list[str] = []
+    in_order = chain.from_iterable(by_shard(clip_ids).values())
+    read = settler.cache.read_all((clip_id, settler.inputs[clip_id]) for clip_id in in_order)
 
     def arrays_if_intact(clip_id: str) -> Arrays:
-        try:
-            return settler.cache.read(clip_id, settler.inputs[clip_id])
-        except DataError as error:
-            print(f"{error}; computed again")
+        found = next(read)
+        if isinstance(found, DataError):
+            print(f"{found}; computed again")
             lost.append(clip_id)
             return {}
+        return found
 
     write_shards(out, clip_ids, arrays_if_intact)
     return lost

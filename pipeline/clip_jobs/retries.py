@@ -33,6 +33,7 @@ def mark_retries(folder: AnyPath, stages: Iterable[str], outs: AnyPath) -> list[
     for name in names:
         mark = folder / name
         if _has_transient(outs / name / rejects.FILE):
+            mark.unlink(missing_ok=True)  # where DVC links outs into its cache, the old one lies there too
             mark.write_text(f"{uuid.uuid4()}\n", encoding="ascii")
             retried.append(name)
         elif not mark.exists():

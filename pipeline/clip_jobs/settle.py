@@ -44,7 +44,7 @@ class Settler(NamedTuple):
 
     def settle(self) -> Settled:
         """Look all clips up, and compute those of which the cache knows nothing."""
-        entries = {clip_id: self.cache.look_up(clip_id, digest) for clip_id, digest in self.inputs.items()}
+        entries = self.cache.look_up_all(self.inputs)
         todo = [clip_id for clip_id, entry in entries.items() if self._is_to_compute(entry)]
         n_computed, refused = self.compute_once(todo)
         for clip_id, entry in entries.items():

@@ -10,7 +10,7 @@ from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.engines.base import timed_out
 from pipeline.clip_jobs.failures import refusal_of, refusal_of_stopped
 from pipeline.errors import ClipError, PipelineError
-from pipeline.formats.shards import Rows, open_shards
+from pipeline.formats.shards import Rows, open_clips
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.time_limit import WorkTimeoutError, time_limit
 
@@ -76,7 +76,7 @@ class ShardRows(NamedTuple):
         seconds: dict[str, NDArray[np.float64]] = {}
 
         def rows() -> Iterator[tuple[str, Rows]]:
-            for clip_id, arrays in open_shards(self.folder, set(clip_ids).__contains__):
+            for clip_id, arrays in open_clips(self.folder, clip_ids):
                 seconds[clip_id] = arrays["seconds"][:]
                 yield clip_id, self.rows_of(arrays)
 

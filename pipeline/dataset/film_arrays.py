@@ -11,7 +11,7 @@ from pipeline.clip_jobs.settle import Settler
 from pipeline.extraction.decoding import bounds_of
 from pipeline.formats.clips import Clip
 from pipeline.formats.shards import Arrays
-from pipeline.settings.environment import cache_folder
+from pipeline.settings.environment import finished_clips
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.limits import Limits
 from pipeline.settings.paths import AnyPath
@@ -54,7 +54,7 @@ def film_arrays(
         What the function returned, such as ``seconds`` (n,).
     """
     by_id = {clip.clip_id: clip for clip in clips}
-    cache = ClipCache(cache_folder() / "clips" / name, fingerprint({"version": version} if version else {}, modules))
+    cache = ClipCache(finished_clips(name), fingerprint({"version": version} if version else {}, modules))
     compute = in_workers(by_id, root, partial(function, bounds=bounds_of(limits)), cache, timeout_seconds, limits)
     inputs = {clip_id: clip.sha256 for clip_id, clip in by_id.items()}
     refused = Settler("dataset", cache, inputs, compute, limits).settle().refused

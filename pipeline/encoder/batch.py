@@ -22,7 +22,7 @@ from pipeline.formats.clips import Clip
 from pipeline.formats.rejects import Reject
 from pipeline.formats.shards import Arrays, Rows, arrays_sha256
 from pipeline.network_parts.base import Modality
-from pipeline.settings.environment import cache_folder
+from pipeline.settings.environment import finished_clips
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.limits import NO_TRACK, Limits
 from pipeline.settings.params import StageParams
@@ -112,7 +112,7 @@ def file_vectors(
     network, stage = encoder.network(modality), STAGE_OF[modality]
     decoded, refused = _decoded(encoder, stage, clips)
     made_by = fingerprint(network.facts, embedding.modules_behind(network.name))
-    cache = ClipCache(cache_folder() / "clips" / network.name, made_by)
+    cache = ClipCache(finished_clips(network.name), made_by)
     inputs, lost = _hashes(decoded)
     if lost:  # damaged entries, which are removed by now
         decoded_now, refused_now = _decoded(encoder, stage, {clip_id: clips[clip_id] for clip_id in lost})
@@ -200,7 +200,7 @@ def _decoded(
         ),
     )
     for chosen, function, made_by in kinds:
-        cache = ClipCache(cache_folder() / "clips" / stage, made_by)
+        cache = ClipCache(finished_clips(stage), made_by)
         compute = in_workers(chosen, "/", function, cache, encoder.config.clip_timeout_seconds, limits)
         inputs = {clip_id: clip.sha256 for clip_id, clip in chosen.items()}
         refused |= Settler(stage, cache, inputs, compute, limits).settle().refused

@@ -15,7 +15,7 @@ from pipeline.clip_jobs.share import Share
 from pipeline.clip_jobs.worker import VideoFunction
 from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256
-from pipeline.settings.environment import cache_folder
+from pipeline.settings.environment import finished_clips
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.limits import Limits, clip_limits, load_limits
 from pipeline.settings.params import StageParams, load_params
@@ -68,7 +68,7 @@ def decode_clips(
     prepare(["pipeline.clip_jobs.loop", *modules])  # workers load their libraries while this process loads its own
     module = import_module(f"{package}.{stage}")
     params, of_run, limits = load_params(stage, module.PARAMS), clip_limits(), load_limits()
-    cache = ClipCache(cache_folder() / "clips" / stage, fingerprint(params.model_dump(mode="json"), modules))
+    cache = ClipCache(finished_clips(stage), fingerprint(params.model_dump(mode="json"), modules))
     function = clip_function(stage, params, limits, package)
     job = Job(stage, cache, Path(out), share)
     seconds = of_run.clip_timeout_seconds

@@ -5,7 +5,7 @@ Without clips torch is not loaded, and where all clips are in the cache no weigh
 
 import os
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,10 +17,11 @@ from pipeline.clip_jobs.loop import Job, has_rows, map_shards, write_nothing
 from pipeline.clip_jobs.share import Share
 from pipeline.errors import DataError
 from pipeline.extraction.decoding import decode_file
+from pipeline.extraction.network_workers import workers_of
 from pipeline.formats.provenance import Provenance, write_provenance
 from pipeline.formats.shards import Rows
 from pipeline.network_parts.base import NetworkParams, check_line, network_lines, network_params, network_part
-from pipeline.settings.environment import cache_folder
+from pipeline.settings.environment import finished_clips
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.limits import clip_limits
 from pipeline.settings.params import read_section
@@ -85,6 +86,11 @@ class ChosenNetwork:
         rows: Rows = network_part(self.name, "network").rows_of(arrays)
         return rows
 
+    @property
+    def state(self) -> "State":
+        """The tensors of its weights, by name, of the shapes that the network has."""
+        return self._weights.state
+
     @cached_property
     def embedder(self) -> "Embedder":
         """What turns a stream of (clip_id, rows) into one of (clip_id, vectors), each (n_rows, width) float32."""
@@ -92,7 +98,7 @@ class ChosenNetwork:
         from pipeline.settings.device import chosen_device
 
         device = chosen_device()  # before weights are made: a wrong name should not take a minute to show
-        return inference.embedder(self.name, self._weights.state, self.params, device)
+        return inference.embedder(self.name, self.state, self.params, device)
 
     def vectors(self, clip_id: str, arrays: Mapping[str, Rows]) -> NDArray[np.float32]:
         """Return the vectors (n, width) of one clip alone, out of the arrays that its inputs have."""
@@ -141,8 +147,9 @@ def embed_folder(name: str, inputs: AnyPath, out: AnyPath, share: Share) -> None
     limits = of_run.max_rejected_fraction, of_run.clip_timeout_seconds
     network = ChosenNetwork(name)
     made_by = fingerprint(network.facts, modules_behind(name))
-    job = Job(name, ClipCache(cache_folder() / "clips" / name, made_by), Path(out), share)
-    map_shards(job, inputs, network.rows_of, lambda: network.embedder, *limits)
+    job = Job(name, ClipCache(finished_clips(name), made_by), Path(out), share)
+    workers = partial(workers_of, name, network.params, lambda: network.state, out)
+    map_shards(job, inputs, network.rows_of, lambda: network.embedder, *limits, workers)
     if job.is_whole:
         write_provenance(out, network.facts)
 

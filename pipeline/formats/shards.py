@@ -93,7 +93,8 @@ def write_shards(folder: AnyPath, clip_ids: Iterable[str], load: Callable[[str],
     Args:
         folder: is made if missing; shards of an earlier run are removed.
         clip_ids: in any order, each once.
-        load: gives the arrays of a clip by name, of any shape, none of one to leave out; a name has no colon.
+        load: gives the arrays of a clip by name, of any shape, none of one to leave out; a name has no colon. It is
+            asked in the order of ``by_shard``.
 
     Raises:
         DiskError: the disk is full or fails.
@@ -108,15 +109,20 @@ def write_shards(folder: AnyPath, clip_ids: Iterable[str], load: Callable[[str],
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob(SHARDS):
         path.unlink()
-    members = defaultdict(list)
-    for clip_id in clip_ids:
-        members[_shard(clip_id)].append(clip_id)
-    for name, ids in members.items():
+    for name, ids in by_shard(clip_ids).items():
         arrays = {f"{key}:{i}": np.ascontiguousarray(array) for i in ids for key, array in load(i).items()}
         if not arrays:
             continue
         with disk_errors(folder / name):
             save_file(arrays, folder / name)  # safetensors would write the bytes of a view in their wrong order
+
+
+def by_shard(clip_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Return the clips of each shard, by the name of its file, in the order in which they are written."""
+    members = defaultdict[str, list[str]](list)
+    for clip_id in clip_ids:
+        members[_shard(clip_id)].append(clip_id)
+    return dict(members)
 
 
 def read_shards(folder: AnyPath, wanted: Callable[[str], bool] = lambda clip_id: True) -> Iterator[tuple[str, Arrays]]:
@@ -137,14 +143,19 @@ def open_shards(
     Raises:
         DataError: a file of the folder is damaged.
     """
-    folder = Path(folder)
-    for path in sorted(folder.glob(SHARDS)):
-        clips = defaultdict[str, dict[str, StoredRows]](dict)
-        for key, rows in stored_rows(path).items():
-            name, _, clip_id = key.partition(":")
-            clips[clip_id][name] = rows
-        for clip_id in filter(wanted, sorted(clips)):
-            yield clip_id, clips[clip_id]
+    for path in sorted(Path(folder).glob(SHARDS)):
+        yield from _clips_in(path, wanted)
+
+
+def open_clips(folder: AnyPath, clip_ids: Iterable[str]) -> Iterator[tuple[str, dict[str, StoredRows]]]:
+    """Yield (clip_id, arrays) as ``open_shards`` does, of these clips; no shard is opened that holds none of them.
+
+    Raises:
+        DataError: a file of the folder is damaged.
+    """
+    for name, members in sorted(by_shard(clip_ids).items()):
+        if (path := Path(folder) / name).exists():
+            yield from _clips_in(path, set(members).__contains__)
 
 
 def stored_rows(path: AnyPath) -> dict[str, StoredRows]:
@@ -189,6 +200,16 @@ def arrays_sha256(arrays: Mapping[str, NDArray[Any] | StoredRows]) -> str:
         for start in range(0, len(numbers), HASHED_AT_A_TIME):
             digest.update(numbers[start : start + HASHED_AT_A_TIME].data)
     return digest.hexdigest()
+
+
+def _clips_in(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, dict[str, StoredRows]]]:
+    """The wanted clips of one shard, with arrays that are still in it."""
+    clips = defaultdict[str, dict[str, StoredRows]](dict)
+    for key, rows in stored_rows(path).items():
+        name, _, clip_id = key.partition(":")
+        clips[clip_id][name] = rows
+    for clip_id in filter(wanted, sorted(clips)):
+        yield clip_id, clips[clip_id]
 
 
 def _rows(path: AnyPath, tensor: dict[str, Any], start_byte: int) -> StoredRows:

@@ -10,6 +10,8 @@ from pipeline.settings.notices import tell_once
 
 APP = "dual-subspace-retrieval"
 PREFIX = "AVR_"
+STORES = ("s3", "gs", "gcs", "az", "abfs", "abfss")  # protocols of object stores that machines share
+FILE_URL = "file://"
 ALSO_WITHOUT_PREFIX = ("DEVICE", "WORKERS", "ENGINE", "CACHE_DIR", "WEIGHTS_DIR", "OFFLINE", "RETRY_REJECTED")
 
 
@@ -59,11 +61,41 @@ def flag(name: str) -> bool:
 def cache_folder() -> Path:
     """Return the folder for everything that can be computed again: $AVR_CACHE_DIR, or one in the user's cache folder.
 
+    Where AVR_CACHE_DIR is the URL of an object store, finished clips lie there, and all else in the user's folder.
+
     Raises:
-        ParamsError: AVR_CACHE_DIR is a file or begins with the home of a user who has none; or it is not set, and this
-            user has no home.
+        ParamsError: AVR_CACHE_DIR is a file or begins with the home of a user who has none, or a URL that is no object
+            store's; or it is not set, and this user has no home.
     """
-    return _folder("AVR_CACHE_DIR") or _user_folder("AVR_CACHE_DIR")
+    folder = None if cache_url() else _folder("AVR_CACHE_DIR")
+    return folder or _user_folder("AVR_CACHE_DIR")
+
+
+def cache_url() -> str:
+    """Return the URL of $AVR_CACHE_DIR, without a slash at its end, where it is that of an object store; else "".
+
+    Raises:
+        ParamsError: it is a URL of another kind.
+    """
+    text = variable("AVR_CACHE_DIR")
+    protocol, mark, rest = text.partition("://")
+    if not mark or text.startswith(FILE_URL):
+        return ""
+    if protocol not in STORES or not rest.strip("/"):
+        names = ", ".join(STORES)
+        raise ParamsError(
+            f"AVR_CACHE_DIR={text!r}; expected a folder, or PROTOCOL://BUCKET/PREFIX with one of: {names}"
+        )
+    return text.rstrip("/")
+
+
+def finished_clips(stage: str) -> str:
+    """Return where the finished clips of a stage are kept: a folder, or the URL of one.
+
+    Raises:
+        ParamsError: as ``cache_folder``.
+    """
+    return f"{cache_url() or cache_folder()}/clips/{stage}"
 
 
 def weights_folder() -> Path:
@@ -81,10 +113,24 @@ def chosen_workers() -> int:
     Raises:
         ParamsError: AVR_WORKERS is not a whole number above 0.
     """
-    text = variable("AVR_WORKERS") or str(_n_cores())
-    if not text.isdecimal() or int(text) < 1:
-        raise ParamsError(f"AVR_WORKERS={text!r}; expected a whole number above 0")
-    return int(text)
+    return _whole_number("AVR_WORKERS") or n_cores()
+
+
+def chosen_network_workers() -> int:
+    """Return in how many processes a network runs: $AVR_NETWORK_WORKERS; 0: it does not say.
+
+    Raises:
+        ParamsError: AVR_NETWORK_WORKERS is not a whole number above 0.
+    """
+    return _whole_number("AVR_NETWORK_WORKERS")
+
+
+def _whole_number(name: str) -> int:
+    """The number above 0 that a variable says; 0: it is not set."""
+    text = variable(name)
+    if text and (not text.isdecimal() or int(text) < 1):
+        raise ParamsError(f"{name}={text!r}; expected a whole number above 0")
+    return int(text or 0)
 
 
 def _folder(name: str) -> Path | None:
@@ -92,8 +138,10 @@ def _folder(name: str) -> Path | None:
     text = variable(name)
     if not text:
         return None
+    if "://" in text.removeprefix(FILE_URL):
+        raise ParamsError(f"{name}={text!r}; expected a folder")
     try:
-        folder = Path(text).expanduser().absolute()
+        folder = Path(text.removeprefix(FILE_URL)).expanduser().absolute()
     except RuntimeError as error:
         raise ParamsError(f"{name}={text!r}: {error}; expected a folder") from error
     if os.path.lexists(folder) and not folder.is_dir():
@@ -109,6 +157,6 @@ def _user_folder(name: str) -> Path:
         raise ParamsError(f"{name} is not set, and this user has no home; expected a folder in {name}") from error
 
 
-def _n_cores() -> int:
-    """The cores of this process: of a machine of a cluster, a job may have but a few."""
+def n_cores() -> int:
+    """Return the cores that this process may use: of a machine of a cluster, a job may have but a few."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

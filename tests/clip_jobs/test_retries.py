@@ -52,3 +52,14 @@ def test_a_damaged_list_of_refused_clips_is_no_reason_to_try_again(tmp_path: Pat
     (tmp_path / "logmel").mkdir()
     (tmp_path / "logmel" / "rejected.csv").write_bytes(data)
     assert mark_retries(tmp_path / "retries", ["logmel"], tmp_path) == []
+
+
+def test_a_mark_that_dvc_has_linked_into_its_cache_is_replaced_and_not_overwritten(tmp_path: Path) -> None:
+    mark_retries(tmp_path / "retries", ["logmel"], tmp_path)
+    mark, kept = tmp_path / "retries" / "logmel", tmp_path / "in the cache"
+    kept.hardlink_to(mark)
+    kept.chmod(0o444)
+    refuse(tmp_path, "logmel", "timeout")
+    assert mark_retries(tmp_path / "retries", ["logmel"], tmp_path) == ["logmel"]
+    assert kept.read_text() == "first try\n"
+    assert mark.read_text() != "first try\n"

@@ -16,9 +16,10 @@ from tests.helpers.clip_work import measure
 
 
 class Folder:
-    """A data set of small files, its cache, and the stage that runs over them."""
+    """A data set of small files, its cache (a folder or a URL), and the stage that runs over them."""
 
-    def __init__(self, root: Path, contents: dict[str, bytes]) -> None:
+    def __init__(self, root: Path, contents: dict[str, bytes], cache: str = "") -> None:
+        self.cache = cache or root / "cache"
         self.root, self.csv, self.out, self.log = root / "videos", root / "clips.csv", root / "out", root / "log"
         self.root.mkdir()
         self.log.touch()
@@ -46,7 +47,7 @@ class Folder:
     ) -> dict[str, int]:
         """The sizes in the out, after the stage has run."""
         self.log.write_text("")
-        job = Job("stage", ClipCache(self.root.parent / "cache", "fingerprint"), self.out, parse_share(shard))
+        job = Job("stage", ClipCache(self.cache, "fingerprint"), self.out, parse_share(shard))
         function = partial(measure, log=self.log)
         map_videos(job, self.csv, function, max_rejected_fraction, clip_timeout_seconds, limits, uncounted)
         return {clip_id: int(arrays["size"][0]) for clip_id, arrays in read_shards(self.out)}

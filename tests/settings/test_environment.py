@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ParamsError
-from pipeline.settings.environment import ALSO_WITHOUT_PREFIX, cache_folder, flag, variable, weights_folder
+from pipeline.settings.environment import (
+    ALSO_WITHOUT_PREFIX,
+    cache_folder,
+    cache_url,
+    finished_clips,
+    flag,
+    variable,
+    weights_folder,
+)
 from tests.helpers.project import ROOT
 
 FOLDERS = [("AVR_CACHE_DIR", cache_folder), ("AVR_WEIGHTS_DIR", weights_folder)]
@@ -99,6 +107,34 @@ def test_what_is_no_folder_is_refused(
         ParamsError, match=rf"^{name}='.*/{kind}': no folder, but something else of that name; expected a"
     ):
         folder()
+
+
+def test_a_url_is_where_finished_clips_are_and_all_else_stays_with_the_user(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("AVR_CACHE_DIR", "s3://bucket/prefix/")
+    assert cache_url() == "s3://bucket/prefix"
+    assert finished_clips("logmel") == "s3://bucket/prefix/clips/logmel"
+    assert cache_folder() == tmp_path / "dual-subspace-retrieval"
+    for text in (str(tmp_path / "c"), f"file://{tmp_path}/c"):
+        monkeypatch.setenv("AVR_CACHE_DIR", text)
+        assert (cache_url(), cache_folder()) == ("", tmp_path / "c")
+        assert finished_clips("logmel") == f"{tmp_path}/c/clips/logmel"
+
+
+@pytest.mark.parametrize("text", ["http://host/cache", "memory://cache", "s3://", "s3:///", "ftp://x"])
+def test_a_url_of_no_object_store_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVR_CACHE_DIR", text)
+    for asked in (cache_url, cache_folder, lambda: finished_clips("logmel")):
+        with pytest.raises(ParamsError, match=rf"^AVR_CACHE_DIR='{text}'; expected a folder.*"):
+            asked()
+
+
+def test_weights_lie_in_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVR_WEIGHTS_DIR", "s3://bucket/weights")
+    with pytest.raises(ParamsError, match=r"^AVR_WEIGHTS_DIR='s3://bucket/weights'; expected a folder$"):
+        weights_folder()
 
 
 NO_HOME = """

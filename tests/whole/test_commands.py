@@ -40,6 +40,8 @@ ELSEWHERE = [
     Elsewhere(".ci/run", "runs this test", None),
     Elsewhere(".venv/bin/python -m pytest -q tests/retrieval", "runs with the others", "tests/retrieval"),
     Elsewhere(".venv/bin/uv pip install", "changes the environment that this test runs in", None),
+    Elsewhere(".venv/bin/dvc config --local cache.type", "is for this copy of the project for good", None),
+    Elsewhere(".venv/bin/dvc checkout --relink", "is for this copy of the project for good", None),
     Elsewhere(".venv/bin/dvc get https:", "needs a network", None),
     Elsewhere(".venv/bin/dvc get-url https:", "needs a network", None),
     Elsewhere(
@@ -75,7 +77,8 @@ ELSEWHERE = [
         "tests/networks/vggish/test_audioset_pca.py",
     ),
     Elsewhere("AVR_ENGINE=ray", "starts Ray", "tests/clip_jobs/engines/test_engines.py"),
-    Elsewhere("RAY_ADDRESS=auto", "needs a cluster", "tests/clip_jobs/engines/test_engines.py"),
+    Elsewhere("RAY_ADDRESS=auto", "needs a cluster", "tests/clip_jobs/engines/test_lost_machines.py"),
+    Elsewhere(".venv/bin/avr slurm", "needs a cluster", "tests/clip_jobs/test_slurm.py"),
     Elsewhere("dvc queue start", "its worker outlives the test", None),
     Elsewhere("make separation", "trains for minutes", "tests/separation/test_pipeline.py"),
     Elsewhere(

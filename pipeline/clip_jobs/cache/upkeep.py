@@ -1,14 +1,15 @@
-"""What the cache folder holds, and making room in it: the entries that were used last stay."""
+"""What the cache holds, in a folder or an object store, and making room in it: the entries that were used last stay."""
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
+from pipeline.clip_jobs.cache.object_upkeep import StoredObject, remove_stored, stored_entries
 from pipeline.errors import DataError, DiskError, ParamsError
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular, open_regular
@@ -40,6 +41,10 @@ class File(NamedTuple):
                 return self.n_bytes == 8 + int.from_bytes(file.read(8), "little")
         except (OSError, DataError):
             return False
+
+
+AnyFile: TypeAlias = File | StoredObject
+Kept = TypeVar("Kept", File, StoredObject)
 
 
 class Pruned(NamedTuple):
@@ -87,16 +92,41 @@ def prune(folder: AnyPath, max_bytes: int, *, dry_run: bool) -> Pruned:
     Raises:
         DiskError: a file may not be removed.
     """
-    of_stages = [file for files in entries(folder).values() for file in files]
-    surplus = sum(file.n_bytes for file in of_stages) - max_bytes
-    oldest: list[File] = []
-    for file in sorted(of_stages, key=lambda file: (file.used_seconds, file.path)):
+    chosen, left = (
+        [file for file in group if dry_run or _remove(file)]
+        for group in (_surplus(entries(folder), max_bytes), leftovers(folder))
+    )
+    return Pruned(len(chosen), len(left), sum(file.n_bytes for file in (*chosen, *left)))
+
+
+def prune_store(url: str, max_bytes: int, *, dry_run: bool) -> Pruned:
+    """Remove the entries of an object store that were written first, until the rest fits; nothing is left over there.
+
+    Args:
+        url: of the cache, such as ``s3://bucket/prefix``.
+        max_bytes: what the entries may take, the sum of their sizes.
+        dry_run: count only.
+
+    Raises:
+        DiskError: the store does not answer, or does not allow it.
+    """
+    chosen = _surplus(stored_entries(url), max_bytes)
+    if not dry_run:
+        remove_stored(url, chosen)
+    return Pruned(len(chosen), 0, sum(entry.n_bytes for entry in chosen))
+
+
+def _surplus(of_stages: Mapping[str, Sequence[Kept]], max_bytes: int) -> list[Kept]:
+    """The entries to remove, those first that were not used for longest, so that no more bytes stay."""
+    found = [file for files in of_stages.values() for file in files]
+    surplus = sum(file.n_bytes for file in found) - max_bytes
+    oldest: list[Kept] = []
+    for file in sorted(found, key=lambda file: (file.used_seconds, str(file.path))):
         if surplus <= 0:
             break
         oldest.append(file)
         surplus -= file.n_bytes
-    chosen, left = ([file for file in group if dry_run or _remove(file)] for group in (oldest, leftovers(folder)))
-    return Pruned(len(chosen), len(left), sum(file.n_bytes for file in (*chosen, *left)))
+    return oldest
 
 
 def parse_size(text: str) -> int:
@@ -120,7 +150,7 @@ def format_size(n_bytes: int) -> str:
     return ByteSize(n_bytes).human_readable(decimal=True, separator=" ")
 
 
-def count_ages(files: Sequence[File]) -> dict[str, int]:
+def count_ages(files: Sequence[AnyFile]) -> dict[str, int]:
     """Return how many files were last used within a day, a week, a month, and longer ago."""
     counts = dict.fromkeys(AGES, 0)
     now = time.time()

@@ -7,14 +7,14 @@ HEARTBEAT_SECONDS = 1.0  # how often to look what has become of the calls
 
 
 class Stopped(NamedTuple):
-    """A call that was stopped for taking too long, or that took its process down.
+    """A call that was stopped for taking too long, that took its process down, or whose machine was lost.
 
     Attributes:
         kind: the word for rejected.csv.
         problem: what happened, for the message.
     """
 
-    kind: Literal["timeout", "crashed", "out_of_memory"]
+    kind: Literal["timeout", "crashed", "out_of_memory", "lost"]
     problem: str
 
 

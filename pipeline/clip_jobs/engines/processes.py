@@ -53,6 +53,7 @@ def run(
     n_workers: int,
     timeout_seconds: float,
     start: Callable[[], None] = do_nothing,
+    n_gpus: int = 0,
 ) -> Iterator[tuple[Item, Answer | Stopped]]:
     """Yield every item with the function's answer, in the order in which they are done; two a worker may wait.
 
@@ -65,6 +66,7 @@ def run(
         n_workers: calls at a time.
         timeout_seconds: a call that works longer is killed.
         start: is called once in each worker.
+        n_gpus: that each worker takes up; here ``start`` has to choose them.
     """
     from pebble import ProcessPool
 

@@ -1,8 +1,14 @@
-"""Calls on a Ray cluster, or on a Ray of this machine's own: one actor a worker, which may hang or crash by itself."""
+"""Calls on a Ray cluster, or on a Ray of this machine's own: one actor a worker, which may hang or crash by itself.
+
+A machine of the cluster that is lost, or that runs out of memory, costs no item: what was computed there is tried again
+elsewhere, a few times.
+"""
 
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -12,6 +18,10 @@ from pipeline.errors import ParamsError
 if TYPE_CHECKING:
     from ray import ObjectRef
 
+TRIES = 3  # of a call whose end was no fault of its own, as far as Ray can tell
+LOST_STARTS = 100  # of actors, with no answer in between
+_LOST_NODE = re.compile(r"\bnode (has died|was terminated|is dead|died)", re.IGNORECASE)
+TRIED_AGAIN = ("lost", "out_of_memory")
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -22,25 +32,27 @@ def run(
     n_workers: int,
     timeout_seconds: float,
     start: Callable[[], None] = do_nothing,
+    n_gpus: int = 0,
 ) -> Iterator[tuple[Item, Answer | Stopped]]:
     """Yield every item with the function's answer, in the order in which they are done.
 
-    $RAY_ADDRESS names a running cluster, whose machines need this project, the videos and the clip cache at the same
-    paths; without it, Ray is started here and stopped at the end.
+    $RAY_ADDRESS names a running cluster, whose machines need this project, the videos and the clip cache, if that is a
+    folder, at the same paths; without it, Ray is started here and stopped at the end.
 
     Args:
         function: is called with an item; an error that it raises is raised here.
-        items: what to call it with.
+        items: what to call it with; they are taken as workers become free.
         n_workers: calls at a time.
         timeout_seconds: a call that works longer is killed.
         start: is called once in each worker.
+        n_gpus: that Ray keeps for each worker, which sees no others.
 
     Raises:
         ParamsError: Ray is not installed.
     """
     ray = _started(n_workers)
     try:
-        yield from _Actors(ray, (function, start), items, timeout_seconds).run(n_workers)
+        yield from _Actors(ray, (function, start), items, timeout_seconds, n_gpus).run(n_workers)
     finally:
         ray.shutdown()
 
@@ -77,7 +89,34 @@ class _Call(NamedTuple):
 
     actor: Any
     item: Any = None
+    n_tries: int = 0
     deadline_seconds: float = float("inf")
+
+    @property
+    def is_start(self) -> bool:
+        return self.n_tries == 0
+
+
+class _Todo:
+    """Items to hand out, each taken when it is asked for; those that are tried again come first."""
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._new = iter(items)
+        self._next = deque[tuple[Any, int]]()
+
+    def has_more(self) -> bool:
+        """Whether there is an item left."""
+        if not self._next:
+            self._next.extend((item, 1) for item in islice(self._new, 1))
+        return bool(self._next)
+
+    def take(self) -> tuple[Any, int]:
+        """An item, and which of its tries this is; ask ``has_more`` first."""
+        return self._next.popleft()
+
+    def again(self, item: Any, n_tries: int) -> None:  # noqa: ANN401 - whatever the function takes
+        """Have an item tried once more, after so many tries."""
+        self._next.appendleft((item, n_tries + 1))
 
 
 class _Actors:
@@ -89,17 +128,20 @@ class _Actors:
         functions: tuple[Callable[[Any], Any], Callable[[], None]],
         items: Iterable[Any],
         timeout_seconds: float,
+        n_gpus: int = 0,
     ) -> None:
         self._ray, self._timeout_seconds, self._clock = ray, timeout_seconds, WorkingClock()
-        self._worker_class, self._functions = ray.remote(num_cpus=1, max_restarts=0)(_Worker), ray.put(functions)
-        self._todo = deque(items)
+        self._worker_class = ray.remote(num_cpus=1, num_gpus=n_gpus, max_restarts=0)(_Worker)
+        self._functions = ray.put(functions)
+        self._todo = _Todo(items)
         self._calls: dict[ObjectRef[Any], _Call] = {}
+        self._n_lost_starts = 0
 
     def run(self, n_workers: int) -> Iterator[tuple[Any, Any]]:
         """All items with their answers; actors that never start are not waited for."""
         for _ in range(n_workers):
             self._start()
-        while self._todo or any(call.item is not None for call in self._calls.values()):
+        while self._todo.has_more() or not all(call.is_start for call in self._calls.values()):
             done, _ = self._ray.wait(list(self._calls), timeout=self._seconds_left())
             for ref in done:
                 yield from self._taken(ref)
@@ -112,10 +154,13 @@ class _Actors:
         self._calls[actor.is_ready.remote()] = _Call(actor)
 
     def _give(self, actor: Any) -> None:  # noqa: ANN401 - Ray makes the class of actors as it runs
-        """The next item, if there is one."""
-        if self._todo:
-            item = self._todo.popleft()
-            self._calls[actor.call.remote(item)] = _Call(actor, item, self._clock.seconds() + self._timeout_seconds)
+        """The next item; where there is none the actor ends, as its place is needed if a machine is lost now."""
+        if not self._todo.has_more():
+            self._ray.kill(actor)
+            return
+        item, n_tries = self._todo.take()
+        deadline_seconds = self._clock.seconds() + self._timeout_seconds
+        self._calls[actor.call.remote(item)] = _Call(actor, item, n_tries, deadline_seconds)
 
     def _taken(self, ref: "ObjectRef[Any]") -> Iterator[tuple[Any, Any]]:
         """The answer of a call that is over, if it was one with an item; its actor goes on."""
@@ -125,14 +170,30 @@ class _Actors:
         except errors.RayTaskError as error:
             raise error.cause from error
         except (errors.RayActorError, errors.OutOfMemoryError) as error:
-            if call.item is None:
-                raise
-            self._start()
-            yield call.item, _stopped(error, errors.OutOfMemoryError)
+            stopped = _stopped(error, errors)
+            if call.is_start:
+                self._check_start(error, stopped)
+            yield from self._without_actor(call, stopped)
         else:
             self._give(call.actor)
-            if call.item is not None:
+            if not call.is_start:
+                self._n_lost_starts = 0
                 yield call.item, answer
+
+    def _without_actor(self, call: _Call, stopped: Stopped) -> Iterator[tuple[Any, Stopped]]:
+        """What a call is worth whose actor is gone, unless it is tried again; the actor is replaced."""
+        self._ray.kill(call.actor)  # one that is only out of reach is not to go on
+        if stopped.kind in TRIED_AGAIN and 0 < call.n_tries < TRIES:
+            self._todo.again(call.item, call.n_tries)
+        elif not call.is_start:
+            yield call.item, stopped
+        self._start()
+
+    def _check_start(self, error: Exception, stopped: Stopped) -> None:
+        """Raise what ended the start of an actor, unless its machine was lost, and not one after the other."""
+        self._n_lost_starts += 1
+        if stopped.kind != "lost" or self._n_lost_starts > LOST_STARTS:
+            raise error
 
     def _killed(self, ref: "ObjectRef[Any]") -> tuple[Any, Stopped]:
         """What a call is worth that has taken too long; its actor is replaced."""
@@ -152,8 +213,10 @@ class _Actors:
         return min(HEARTBEAT_SECONDS, max(0.0, deadline_seconds - self._clock.seconds()))
 
 
-def _stopped(error: Exception, out_of_memory: type[Exception]) -> Stopped:
+def _stopped(error: Exception, errors: Any) -> Stopped:  # noqa: ANN401 - Ray's module of exceptions
     """What became of a call whose actor ended; of one that the kernel killed Ray does not tell by which signal."""
-    if isinstance(error, out_of_memory) or "running low on memory" in str(error):
+    if isinstance(error, errors.OutOfMemoryError) or "running low on memory" in str(error):
         return Stopped("out_of_memory", "its process was killed by Ray, as memory ran out")
+    if isinstance(error, errors.ActorUnavailableError) or _LOST_NODE.search(str(error)):
+        return Stopped("lost", f"the machine that worked on it was lost, {TRIES} times")
     return Stopped("crashed", "its process ended")

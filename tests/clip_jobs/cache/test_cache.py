@@ -166,7 +166,7 @@ def test_a_full_or_failing_disk_is_named_and_nothing_is_left(
         raise SafetensorError(f"I/O error: {os.strerror(number)} (os error {number})")
 
     cache = ClipCache(tmp_path, "f")
-    monkeypatch.setattr("pipeline.clip_jobs.cache.save_file", write_half)
+    monkeypatch.setattr("pipeline.clip_jobs.cache.stores.save_file", write_half)
     monkeypatch.setenv("AVR_CACHE_DIR", str(tmp_path))
     says = rf"{cache.path('input')}: {os.strerror(number)} \(.* free\); expected .* in AVR_CACHE_DIR, and run again"
     with pytest.raises(DiskError, match=says):
@@ -184,7 +184,7 @@ def test_two_runs_that_finish_one_clip_at_a_time_do_not_disturb_each_other(
         monkeypatch.undo()
         cache.write("input", arrays)
 
-    monkeypatch.setattr("pipeline.clip_jobs.cache.save_file", save_while_another_run_finishes)
+    monkeypatch.setattr("pipeline.clip_jobs.cache.stores.save_file", save_while_another_run_finishes)
     cache.write("input", arrays)
     np.testing.assert_array_equal(cache.read("clip", "input")["a"], arrays["a"])
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [cache.path("input")]
