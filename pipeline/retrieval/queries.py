@@ -20,7 +20,7 @@ from pipeline.retrieval.galleries import CpuGallery, Gallery
 from pipeline.retrieval.hits import Counts, Hits
 from pipeline.retrieval.threads import in_threads
 
-_SCORES_FOR_A_GPU = 2**28  # some seconds of a core: to look for a GPU takes two
+SCORES_FOR_A_GPU = 2**28  # some seconds of a core: to look for a GPU takes two
 
 Measure = Callable[[Hits], Array]
 """A metric, or several: (n_queries,) or (n_queries, n_metrics) of the hits of some queries."""
@@ -81,7 +81,7 @@ def by_query(
 
 def _kind_of_gallery(n_scores: int) -> type[Gallery]:
     """Where to compare: on a GPU where there is one and much to do."""
-    if n_scores < _SCORES_FOR_A_GPU:
+    if n_scores < SCORES_FOR_A_GPU:
         return CpuGallery
     from pipeline.settings.device import chosen_device
 

@@ -53,7 +53,7 @@ def test_every_metric_is_the_same_to_the_bit(decimals: int, monkeypatch: pytest.
 
 def test_a_pretended_gpu_gets_no_array_of_the_cpu_nor_gives_one(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = all_metrics(1)
-    monkeypatch.setattr(queries, "_SCORES_FOR_A_GPU", 0)
+    monkeypatch.setattr(queries, "SCORES_FOR_A_GPU", 0)
     with pretended_gpu():
         found = all_metrics(1)
     for values, known in zip(found, expected, strict=True):
@@ -74,6 +74,6 @@ def test_a_gpu_is_looked_for_where_there_is_much_to_do(monkeypatch: pytest.Monke
 )
 def test_a_gpu_gives_every_metric_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = all_metrics(9)
-    monkeypatch.setattr(queries, "_SCORES_FOR_A_GPU", 0)
+    monkeypatch.setattr(queries, "SCORES_FOR_A_GPU", 0)
     for values, known in zip(all_metrics(9), expected, strict=True):
         np.testing.assert_array_equal(values, known)
