@@ -9,6 +9,7 @@ import ctypes
 import importlib
 import json
 import os
+import re
 import resource
 import sys
 import time
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 START = """
 import sys
 root, checkout = sys.argv[1:3]
+# an editable installation would lend its modules to a checkout that lacks them: two revisions in one process
+sys.meta_path = [finder for finder in sys.meta_path if "Editable" not in getattr(finder, "__name__", "")]
 sys.path.insert(0, checkout)
 import pipeline, stages
 sys.path[0] = root
@@ -40,7 +43,7 @@ def main() -> None:
     try:
         task = getattr(importlib.import_module(module), function)(json.loads(size), Path(folder))
     except Exception as error:
-        _answer(answers, {"error": f"{type(error).__name__}: {error}"})
+        _answer(answers, {"error": in_words(error)})
         raise
     _answer(answers, {"ready": True})
     for line in sys.stdin:
@@ -48,7 +51,7 @@ def main() -> None:
         try:
             _answer(answers, _check(task, path) if word == "check" else timed(task))
         except Exception as error:
-            _answer(answers, {"error": f"{type(error).__name__}: {error}"})
+            _answer(answers, {"error": in_words(error)})
             raise
 
 
@@ -59,6 +62,15 @@ def timed(task: "Task") -> dict[str, Any]:
     points = {n_items: _cpu_seconds(run) for n_items, run in task.stretch}
     (fewest, least), (most, highest) = (list(points.items())[place] for place in (0, -1))
     return {"seconds": (highest - least) / (most - fewest), "points": points}
+
+
+def in_words(error: Exception) -> str:
+    """Return the kind and the message of an error, without the paths of this machine.
+
+    >>> in_words(ImportError("cannot import name 'cca' from 'pipeline' (/home/me/before/pipeline/__init__.py)"))
+    "ImportError: cannot import name 'cca' from 'pipeline'"
+    """
+    return re.sub(r" ?\(?/\S+", "", f"{type(error).__name__}: {error}")
 
 
 def reap_orphans() -> None:

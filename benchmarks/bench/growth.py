@@ -5,6 +5,7 @@ The clips are so short that all but the work on them shows. The limit is the wor
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -23,7 +24,7 @@ Stage = Literal["logmel", "frames"]
 
 def rows(is_quick: bool) -> list[Row]:
     """Return a row for each stage that decodes."""
-    numbers = (2, 4) if is_quick else (20, 150, 500)
+    numbers = (2, 4) if is_quick else (20, 100, 300)
     return [_row(stage, numbers, 1 if is_quick else 3) for stage in ("logmel", "frames")]
 
 
@@ -32,10 +33,9 @@ def _row(stage: Stage, numbers: tuple[int, ...], n_rounds: int) -> Row:
     ways = [Way("ours", "ours", f"{stage}_stage"), Way(LIMIT, "limit", f"{stage}_alone")]
     what = f"a clip of 1.2 s more in stage {stage}, from {numbers[0]} to {numbers[-1]} clips"
     size = {f"clips_{place}": number for place, number in enumerate(numbers)}
-    most = max(numbers)
     return Row(
         f"a clip more, {stage}", "growth", what, "ms a clip", __name__, size, ways, n_rounds, Aim(LIMIT, 2.5, REASON),
-        lambda folder: write_clips(folder, most),
+        lambda folder: write_tables(folder, numbers),
     )  # fmt: skip
 
 
@@ -50,6 +50,19 @@ def write_clips(folder: Path, n_clips: int) -> None:
     sound = rng.uniform(-0.5, 0.5, round(SECONDS * SAMPLE_RATE)).astype(np.float32)
     write_mp4(folder / "first.mp4", list(coarse.repeat(8, axis=1).repeat(8, axis=2)), RATE, sound, SAMPLE_RATE)
     write_copies(folder / "first.mp4", folder, n_clips)
+
+
+def write_tables(folder: Path, numbers: Sequence[int]) -> None:
+    """Write clips, and for each number the list of so many of them, as the stage ``dataset`` does."""
+    from pipeline.formats import clips as lists
+    from pipeline.formats.files import file_sha256
+
+    write_clips(folder, max(numbers))
+    videos = sorted(path for path in folder.glob("*.mp4") if path.stem.isdigit())
+    found = [lists.Clip(clip_id=path.name, path=path.name, label="x", sha256=file_sha256(path)) for path in videos]
+    for number in numbers:
+        lists.write_clips(folder / f"{number}.csv", found[:number])
+        lists.write_root(folder / f"{number}.csv", folder)
 
 
 def logmel_stage(size: Size, folder: Path) -> Task:
@@ -74,27 +87,15 @@ def frames_alone(size: Size, folder: Path) -> Task:
 
 def _stage(stage: Stage, size: Size, folder: Path) -> Task:
     """The stage with each number of clips, each time with an empty cache."""
-    _write_tables(folder, sorted(size.values()))
-    stretch = [(n_clips, partial(_run_stage, stage, n_clips)) for n_clips in sorted(size.values())]
+    import pipeline
+
+    Path("params.yaml").write_bytes((Path(pipeline.__path__[0]).parent / "params.yaml").read_bytes())
+    tables = {n_clips: folder / f"{n_clips}.csv" for n_clips in sorted(size.values())}
+    stretch = [(n_clips, partial(_run_stage, stage, table, n_clips)) for n_clips, table in tables.items()]
     return Task(stretch[0][1], 1, stretch=stretch)
 
 
-def _write_tables(folder: Path, numbers: list[int]) -> None:
-    """The list of so many clips, as the checkout's stage ``dataset`` writes it, and its params.yaml."""
-    import pipeline
-    from pipeline.formats.clips import Clip, write_clips, write_root
-    from pipeline.formats.files import file_sha256
-
-    videos = sorted(path for path in folder.glob("*.mp4") if path.stem.isdigit())
-    clips = [Clip(clip_id=path.name, path=path.name, label="x", sha256=file_sha256(path)) for path in videos]
-    Path("params.yaml").write_bytes((Path(pipeline.__path__[0]).parent / "params.yaml").read_bytes())
-    for number in numbers:
-        table = Path(f"{number}.csv")
-        write_clips(table, clips[:number])
-        write_root(table, folder)
-
-
-def _run_stage(stage: Stage, n_clips: int) -> None:
+def _run_stage(stage: Stage, table: Path, n_clips: int) -> None:
     """One run, whose workers have ended when it returns.
 
     Raises:
@@ -108,7 +109,7 @@ def _run_stage(stage: Stage, n_clips: int) -> None:
     for name in ("cache", "out"):
         shutil.rmtree(name, ignore_errors=True)
     environment = os.environ | {"PYTHONPATH": str(Path(pipeline.__path__[0]).parent)}
-    command = [sys.executable, "-m", f"stages.{stage}", f"{n_clips}.csv", "out"]
+    command = [sys.executable, "-m", f"stages.{stage}", str(table), "out"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     wait_for_orphans()
     refused = len(Path("out/rejected.csv").read_text().splitlines()) - 1 if not done.returncode else n_clips

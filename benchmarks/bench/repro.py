@@ -103,7 +103,7 @@ def stage_commands() -> list[str]:
 
     with Repo() as repo:
         waiting = networkx.topological_sort(repo.index.graph)  # from a stage to what it depends on
-        return [stage.cmd for stage in reversed(list(waiting)) if stage.cmd]
+        return [stage.cmd for stage in reversed(list(waiting)) if str(stage.cmd).startswith("stages/run ")]
 
 
 def call_stage(name: str, words: list[str]) -> None:
