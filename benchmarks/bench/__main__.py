@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from benchmarks.bench.results import Measurement
-    from benchmarks.bench.ways import Row
+    from benchmarks.bench.ways import BenchRow
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {  # the rows that are asked for together, and their module
@@ -69,7 +69,7 @@ def measure(groups: Sequence[str], is_quick: bool, before: Path | None) -> "Meas
     )
 
 
-def rows_of(groups: Sequence[str], is_quick: bool) -> "Iterator[Row]":
+def rows_of(groups: Sequence[str], is_quick: bool) -> "Iterator[BenchRow]":
     """Yield the rows of some groups."""
     for group in groups:
         yield from importlib.import_module(f"benchmarks.bench.{GROUPS[group]}").rows(is_quick)

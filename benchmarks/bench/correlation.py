@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.bench.ways import Aim, Row, Size, Task, Way
+from benchmarks.bench.ways import Aim, BenchRow, Task, Way, WorkSize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +16,7 @@ REASON = "three covariances of blocks are all that goes with the number of rows"
 AS_MANY = Way(LIMIT, "limit", "products")
 
 
-def rows(is_quick: bool) -> list[Row]:
+def rows(is_quick: bool) -> list[BenchRow]:
     """Return the rows: CCA of a large set, of one that scikit-learn can bear, and cluster-CCA."""
     large = (400, 64, 32, 8) if is_quick else (28_000, 1024, 128, 128)
     small = (300, 32, 16, 4) if is_quick else (4_000, 128, 64, 10)
@@ -33,15 +33,15 @@ def rows(is_quick: bool) -> list[Row]:
 
 def _row(
     name: str, what: str, shape: tuple[int, int, int, int], ways: list[Way], n_rounds: int, most: float | None = 1.3
-) -> Row:
+) -> BenchRow:
     """A row of paired views of some rows and widths."""
     size = dict(zip(("rows", "x_width", "y_width", "components"), shape, strict=True))
     said = f"{what}, {shape[0]:,} rows of {shape[1]} and {shape[2]}, {shape[3]} components"
     aim = Aim(LIMIT, most, REASON) if most else None
-    return Row(name, "cca", said, "ms a fit", __name__, size, ways, n_rounds, aim)
+    return BenchRow(name, "cca", said, "ms a fit", __name__, size, ways, n_rounds, aim)
 
 
-def ours(size: Size, folder: Path) -> Task:
+def ours(size: WorkSize, folder: Path) -> Task:
     """Prepare ``linalg.cca``."""
     from pipeline import linalg
 
@@ -49,7 +49,7 @@ def ours(size: Size, folder: Path) -> Task:
     return Task(lambda: {"correlations": linalg.cca(x, y, size["components"], RIDGE).correlations}, 1)
 
 
-def cluster(size: Size, folder: Path) -> Task:
+def cluster(size: WorkSize, folder: Path) -> Task:
     """Prepare ``linalg.cluster_cca``."""
     import numpy as np
 
@@ -62,7 +62,7 @@ def cluster(size: Size, folder: Path) -> Task:
     )
 
 
-def cca_zoo(size: Size, folder: Path) -> Task:
+def cca_zoo(size: WorkSize, folder: Path) -> Task:
     """Prepare cca-zoo's ``CCA``."""
     import numpy as np
     from cca_zoo.linear import CCA
@@ -76,7 +76,7 @@ def cca_zoo(size: Size, folder: Path) -> Task:
     return Task(run, 1)
 
 
-def scikit_learn(size: Size, folder: Path) -> Task:
+def scikit_learn(size: WorkSize, folder: Path) -> Task:
     """Prepare scikit-learn's ``CCA``, which is iterative."""
     from sklearn.cross_decomposition import CCA
 
@@ -89,7 +89,7 @@ def scikit_learn(size: Size, folder: Path) -> Task:
     return Task(run, 1)
 
 
-def products(size: Size, folder: Path) -> Task:
+def products(size: WorkSize, folder: Path) -> Task:
     """Prepare the products of both views with themselves and each other, in float64, from float32, block by block."""
     import numpy as np
 
@@ -111,7 +111,7 @@ def _correlations(x: "NDArray[np.float64]", y: "NDArray[np.float64]") -> "NDArra
     return np.asarray((x * y).sum(axis=0) / np.sqrt((x**2).sum(axis=0) * (y**2).sum(axis=0)))
 
 
-def _views(size: Size) -> "list[NDArray[np.float32]]":
+def _views(size: WorkSize) -> "list[NDArray[np.float32]]":
     """Two views (n, width) float32 of something that they share, each under noise."""
     import numpy as np
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks import decode
-from benchmarks.bench.ways import Aim, Outcome, Row, Size, Task, Way
+from benchmarks.bench.ways import Aim, BenchRow, Computed, Task, Way, WorkSize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,14 +27,14 @@ class Decoded(NamedTuple):
     n_samples: int
 
 
-def rows(is_quick: bool) -> list[Row]:
+def rows(is_quick: bool) -> list[BenchRow]:
     """Return a row for the clips of each size, and one for all."""
     if is_quick:
         return [_row("decode quick", KINDS[:1], 1)]
     return [_row("decode", KINDS, 4)]
 
 
-def _row(name: str, kinds: Sequence[tuple[int, int, int]], n_rounds: int) -> Row:
+def _row(name: str, kinds: Sequence[tuple[int, int, int]], n_rounds: int) -> BenchRow:
     """A row of clips of some kinds."""
     ways = [
         Way("ours", "ours", "ours"),
@@ -50,7 +50,7 @@ def _row(name: str, kinds: Sequence[tuple[int, int, int]], n_rounds: int) -> Row
     size = {"clips": len(kinds), "seconds": decode.SECONDS}
     said = ", ".join(f"{width}x{height} GOP {gop}" for width, height, gop in kinds)
     what = f"one picture a second + sound of clips of 10 s ({said})"
-    return Row(
+    return BenchRow(
         name, "decode", what, "ms a clip", __name__, size, ways, n_rounds, Aim(LIMIT, 1.25, REASON),
         lambda folder: write_clips(folder, kinds),
     )  # fmt: skip
@@ -62,7 +62,7 @@ def write_clips(folder: Path, kinds: Sequence[tuple[int, int, int]] = KINDS) -> 
         decode.make_clip(folder, width, height, gop, None)
 
 
-def ours(size: Size, folder: Path) -> Task:
+def ours(size: WorkSize, folder: Path) -> Task:
     """Prepare the two passes of the stages: pictures, then sound."""
     from pipeline import video
 
@@ -73,7 +73,7 @@ def ours(size: Size, folder: Path) -> Task:
     return _task(folder, one)
 
 
-def naive_pyav(size: Size, folder: Path) -> Task:
+def naive_pyav(size: WorkSize, folder: Path) -> Task:
     """Prepare the decoding of every picture into an array, then of the sound, resampled frame by frame."""
 
     def one(path: Path) -> Decoded:
@@ -83,7 +83,7 @@ def naive_pyav(size: Size, folder: Path) -> Task:
     return _task(folder, one)
 
 
-def torchcodec(size: Size, folder: Path) -> Task:
+def torchcodec(size: WorkSize, folder: Path) -> Task:
     """Prepare TorchCodec's decoders."""
 
     def one(path: Path) -> Decoded:
@@ -93,7 +93,7 @@ def torchcodec(size: Size, folder: Path) -> Task:
     return _task(folder, one)
 
 
-def decord(size: Size, folder: Path) -> Task:
+def decord(size: WorkSize, folder: Path) -> Task:
     """Prepare decord's readers."""
     import decord as library
 
@@ -106,7 +106,7 @@ def decord(size: Size, folder: Path) -> Task:
     return _task(folder, one)
 
 
-def opencv(size: Size, folder: Path) -> Task:
+def opencv(size: WorkSize, folder: Path) -> Task:
     """Prepare OpenCV's reader, which converts the colours of wanted pictures alone, and PyAV for the sound."""
 
     def one(path: Path) -> Decoded:
@@ -116,17 +116,17 @@ def opencv(size: Size, folder: Path) -> Task:
     return _task(folder, one)
 
 
-def ffmpeg_sampled(size: Size, folder: Path) -> Task:
+def ffmpeg_sampled(size: WorkSize, folder: Path) -> Task:
     """Prepare the command line: a picture a second and the sound, written to nowhere."""
     return _without_outcome(folder, decode.ffmpeg_sampled)
 
 
-def ffmpeg_null(size: Size, folder: Path) -> Task:
+def ffmpeg_null(size: WorkSize, folder: Path) -> Task:
     """Prepare the command line: everything decoded, nothing kept."""
     return _without_outcome(folder, decode.ffmpeg_null)
 
 
-def by_files(size: Size, folder: Path) -> Task:
+def by_files(size: WorkSize, folder: Path) -> Task:
     """Prepare what some extractors do: a video of one picture a second, an AAC and a WAV file, then to read them."""
     from scipy.io import wavfile
 
@@ -143,21 +143,21 @@ def by_files(size: Size, folder: Path) -> Task:
     return _without_outcome(folder, one)
 
 
-def limit(size: Size, folder: Path) -> Task:
+def limit(size: WorkSize, folder: Path) -> Task:
     """Prepare the decoding of packets that lie in memory: of the wanted pictures, what they refer to, and the sound."""
-    plans = [Plan(path) for path in clips_of(folder)]
+    plans = [DecodingPlan(path) for path in clips_of(folder)]
 
     def run() -> None:
         for plan in plans:
             plan.decode()
 
-    def outcome() -> Outcome:
+    def outcome() -> Computed:
         return {"pictures": _joined([picture for plan in plans for picture in plan.pictures()])}
 
     return Task(run, len(plans), outcome)
 
 
-class Plan:
+class DecodingPlan:
     """What of a clip has to be decoded for a picture a second and the sound, its packets in memory.
 
     Args:
@@ -236,7 +236,7 @@ def _task(folder: Path, one: Callable[[Path], Decoded]) -> Task:
         for clip in clips:
             one(clip)
 
-    def outcome() -> Outcome:
+    def outcome() -> Computed:
         found = [one(clip) for clip in clips]
         seconds = [of_clip.n_samples / SAMPLE_RATE for of_clip in found]
         pictures = [picture for of_clip in found for picture in of_clip.pictures]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.bench.ways import Aim, Row, Size, Task, Way
+from benchmarks.bench.ways import Aim, BenchRow, Task, Way, WorkSize
 from benchmarks.training import Clips, make_pairs
 
 if TYPE_CHECKING:
@@ -33,16 +33,16 @@ class Epoch(NamedTuple):
     batch_size: int
 
 
-def rows(is_quick: bool) -> list[Row]:
+def rows(is_quick: bool) -> list[BenchRow]:
     """Return the row of a large set, features of the usual widths."""
     size = {"rows": 640 if is_quick else 16_800, "visual": 1024, "audio": 128, "classes": 300}
     ways = [Way("ours", "ours", "ours"), Way(LIMIT, "limit", "products")]
     what = f"an epoch of dual_subspace, {size['rows']:,} clips of {size['visual']} and {size['audio']}, batches of 64"
     aim = Aim(LIMIT, 5.0, REASON)
-    return [Row("epoch", "training", what, "ms an epoch", __name__, size, ways, 2 if is_quick else 5, aim)]
+    return [BenchRow("epoch", "training", what, "ms an epoch", __name__, size, ways, 2 if is_quick else 5, aim)]
 
 
-def ours(size: Size, folder: Path) -> Task:
+def ours(size: WorkSize, folder: Path) -> Task:
     """Prepare the steps of an epoch, as training takes them."""
     import torch
 
@@ -57,7 +57,7 @@ def ours(size: Size, folder: Path) -> Task:
     return Task(run, 1)
 
 
-def products(size: Size, folder: Path) -> Task:
+def products(size: WorkSize, folder: Path) -> Task:
     """Prepare large matrix products of as many operations as those of an epoch's steps, gradients included."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -77,7 +77,7 @@ def products(size: Size, folder: Path) -> Task:
     return Task(run, N_PRODUCTS * 2 * PRODUCT_SIDE**3 / (counter.get_total_flops() * n_steps))
 
 
-def _epoch(size: Size) -> Epoch:
+def _epoch(size: WorkSize) -> Epoch:
     """The network of params.yaml with its first weights, and the prepared features."""
     import pipeline
     from pipeline.model_parts.base import model_module

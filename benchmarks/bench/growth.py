@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.bench.child import wait_for_orphans
-from benchmarks.bench.ways import Aim, Row, Size, Task, Way
+from benchmarks.bench.ways import Aim, BenchRow, Task, Way, WorkSize
 from benchmarks.scale import write_copies
 from pipeline.errors import DataError
 
@@ -22,18 +22,18 @@ N_ALONE = 40  # clips of the limit
 Stage = Literal["logmel", "frames"]
 
 
-def rows(is_quick: bool) -> list[Row]:
+def rows(is_quick: bool) -> list[BenchRow]:
     """Return a row for each stage that decodes."""
     numbers = (2, 4) if is_quick else (20, 100, 300)
     return [_row(stage, numbers, 1 if is_quick else 3) for stage in ("logmel", "frames")]
 
 
-def _row(stage: Stage, numbers: tuple[int, ...], n_rounds: int) -> Row:
+def _row(stage: Stage, numbers: tuple[int, ...], n_rounds: int) -> BenchRow:
     """A row of a stage with several numbers of clips."""
     ways = [Way("ours", "ours", f"{stage}_stage"), Way(LIMIT, "limit", f"{stage}_alone")]
     what = f"a clip of 1.2 s more in stage {stage}, from {numbers[0]} to {numbers[-1]} clips"
     size = {f"clips_{place}": number for place, number in enumerate(numbers)}
-    return Row(
+    return BenchRow(
         f"a clip more, {stage}", "growth", what, "ms a clip", __name__, size, ways, n_rounds, Aim(LIMIT, 2.5, REASON),
         lambda folder: write_tables(folder, numbers),
     )  # fmt: skip
@@ -65,27 +65,27 @@ def write_tables(folder: Path, numbers: Sequence[int]) -> None:
         lists.write_root(folder / f"{number}.csv", folder)
 
 
-def logmel_stage(size: Size, folder: Path) -> Task:
+def logmel_stage(size: WorkSize, folder: Path) -> Task:
     """Prepare the stage ``logmel``."""
     return _stage("logmel", size, folder)
 
 
-def frames_stage(size: Size, folder: Path) -> Task:
+def frames_stage(size: WorkSize, folder: Path) -> Task:
     """Prepare the stage ``frames``."""
     return _stage("frames", size, folder)
 
 
-def logmel_alone(size: Size, folder: Path) -> Task:
+def logmel_alone(size: WorkSize, folder: Path) -> Task:
     """Prepare the work of stage ``logmel`` on a clip, without the stage."""
     return _alone("logmel", folder)
 
 
-def frames_alone(size: Size, folder: Path) -> Task:
+def frames_alone(size: WorkSize, folder: Path) -> Task:
     """Prepare the work of stage ``frames`` on a clip, without the stage."""
     return _alone("frames", folder)
 
 
-def _stage(stage: Stage, size: Size, folder: Path) -> Task:
+def _stage(stage: Stage, size: WorkSize, folder: Path) -> Task:
     """The stage with each number of clips, each time with an empty cache."""
     import pipeline
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.bench.ways import Aim, Outcome, Row, Size, Task, Way
+from benchmarks.bench.ways import Aim, BenchRow, Computed, Task, Way, WorkSize
 
 if TYPE_CHECKING:
     from benchmarks import backbones
@@ -15,7 +15,7 @@ GFLOP = "mflop_a_row"  # 10^6 multiplications and additions of a picture or an e
 N_COMPARED = 8
 
 
-def rows(is_quick: bool) -> list[Row]:
+def rows(is_quick: bool) -> list[BenchRow]:
     """Return a row for each network."""
     if is_quick:
         return []  # weights of this size take seconds to make
@@ -25,37 +25,37 @@ def rows(is_quick: bool) -> list[Row]:
     ]
 
 
-def _row(name: str, what: str, unit: str, mflop: int) -> Row:
+def _row(name: str, what: str, unit: str, mflop: int) -> BenchRow:
     """A row of a network of so many operations."""
     ways = [
         Way("ours", "ours", f"{name}_ours"),
         Way("straightforward", "peer", f"{name}_straightforward", bounds={"features": 1e-3}),
         Way(LIMIT, "limit", "products"),
     ]
-    return Row(name, "networks", what, unit, __name__, {GFLOP: mflop}, ways, 5, Aim(LIMIT, 1.15, REASON))
+    return BenchRow(name, "networks", what, unit, __name__, {GFLOP: mflop}, ways, 5, Aim(LIMIT, 1.15, REASON))
 
 
-def inception_ours(size: Size, folder: Path) -> Task:
+def inception_ours(size: WorkSize, folder: Path) -> Task:
     """Prepare ``embed_clips`` with Inception-v3."""
     return _task("inception", 1)
 
 
-def inception_straightforward(size: Size, folder: Path) -> Task:
+def inception_straightforward(size: WorkSize, folder: Path) -> Task:
     """Prepare Inception-v3, a picture at a time."""
     return _task("inception", 0)
 
 
-def vggish_ours(size: Size, folder: Path) -> Task:
+def vggish_ours(size: WorkSize, folder: Path) -> Task:
     """Prepare ``embed_clips`` with VGGish."""
     return _task("vggish", 1)
 
 
-def vggish_straightforward(size: Size, folder: Path) -> Task:
+def vggish_straightforward(size: WorkSize, folder: Path) -> Task:
     """Prepare VGGish, an example at a time."""
     return _task("vggish", 0)
 
 
-def products(size: Size, folder: Path) -> Task:
+def products(size: WorkSize, folder: Path) -> Task:
     """Prepare matrix products, of which as many operations as the network has are an item."""
     import torch
 
@@ -74,7 +74,7 @@ def _task(network: str, place: int) -> Task:
     make = {"inception": backbones.inception_ways, "vggish": backbones.vggish_ways}[network]
     way = make(torch.device("cpu"))[place]
 
-    def outcome() -> Outcome:
+    def outcome() -> Computed:
         features = way.run()
         return {"features": features[:N_COMPARED] / features[:N_COMPARED].std()}
 

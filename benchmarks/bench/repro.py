@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.bench.child import wait_for_orphans
 from benchmarks.bench.growth import write_clips
-from benchmarks.bench.ways import Aim, Row, Size, Task, Way
+from benchmarks.bench.ways import Aim, BenchRow, Task, Way, WorkSize
 
 ONE_PROCESS, STATUS = "all stages in one process", "dvc status"
 MODELS = {"dual_subspace": "model", "cca": "baselines.cca"}
@@ -28,7 +28,7 @@ SCANNING = "stage dataset looks for new clips each time, in a process of its own
 WRITTEN = ("data", "plots", "report", "cache")
 
 
-def rows(is_quick: bool) -> list[Row]:
+def rows(is_quick: bool) -> list[BenchRow]:
     """Return both rows."""
     if is_quick:
         return []
@@ -37,18 +37,18 @@ def rows(is_quick: bool) -> list[Row]:
     nothing = [Way("ours", "ours", "no_op"), Way(STATUS, "limit", "status")]
     n_clips = 300
     return [
-        Row(
+        BenchRow(
             "repro", "repro", "`dvc repro` of a demo of 18 clips and two models", "ms a run", __name__, demo,
             all_of_it, 2, Aim(ONE_PROCESS, 6.0, IN_MANY),
         ),
-        Row(
+        BenchRow(
             "no-op repro", "repro", f"`dvc repro logmel` of {n_clips} clips, nothing to do", "ms a run", __name__,
             {"clips": n_clips}, nothing, 4, Aim(STATUS, 4.0, SCANNING), lambda folder: write_clips(folder, n_clips),
         ),
     ]  # fmt: skip
 
 
-def repro(size: Size, folder: Path) -> Task:
+def repro(size: WorkSize, folder: Path) -> Task:
     """Prepare ``dvc repro`` of a small demo."""
     _copy_project(_demo(size))
 
@@ -59,7 +59,7 @@ def repro(size: Size, folder: Path) -> Task:
     return Task(run, 1, dict)
 
 
-def in_one_process(size: Size, folder: Path) -> Task:
+def in_one_process(size: WorkSize, folder: Path) -> Task:
     """Prepare the commands of the stages as calls in this process."""
     _copy_project(_demo(size))
     commands = [shlex.split(command)[1:] for command in stage_commands()]
@@ -73,14 +73,14 @@ def in_one_process(size: Size, folder: Path) -> Task:
     return Task(run, 1)
 
 
-def no_op(size: Size, folder: Path) -> Task:
+def no_op(size: WorkSize, folder: Path) -> Task:
     """Prepare ``dvc repro`` of a stage that has run."""
     _copy_project({"dataset": {"source": "folder", "path": str(_class_folder(folder))}})
     _dvc("repro", "logmel")
     return _task("repro", "logmel")
 
 
-def status(size: Size, folder: Path) -> Task:
+def status(size: WorkSize, folder: Path) -> Task:
     """Prepare ``dvc status`` of a stage that has run."""
     _copy_project({"dataset": {"source": "folder", "path": str(_class_folder(folder))}})
     _dvc("repro", "logmel")
@@ -118,7 +118,7 @@ def call_stage(name: str, words: list[str]) -> None:
         main(*paths)
 
 
-def _demo(size: Size) -> Mapping[str, Mapping[str, Any]]:
+def _demo(size: WorkSize) -> Mapping[str, Mapping[str, Any]]:
     """Changes of params.yaml for a small demo."""
     short = {"min_seconds": 2.0, "max_seconds": 2.2, "picture_size": 64}
     return {

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from benchmarks.bench.turns import BEFORE, Turns, version_of
-from benchmarks.bench.ways import OURS, Row
+from benchmarks.bench.ways import OURS, BenchRow
 from pipeline.errors import DataError
 from pipeline.formats.files import write_atomically
 
@@ -74,7 +74,7 @@ class Met(Noted):
 
 
 class MeasuredRow(Noted):
-    """A row of the table; what is not explained here is as in ``ways.Row``.
+    """A row of the table; what is not explained here is as in ``ways.BenchRow``.
 
     Attributes:
         rounds: how often each way was measured.
@@ -126,7 +126,7 @@ Kinds = dict[str, Measurement]
 _ADAPTER: TypeAdapter[Kinds] = TypeAdapter(Kinds)
 
 
-def measured(row: Row, turns: Turns) -> MeasuredRow:
+def measured(row: BenchRow, turns: Turns) -> MeasuredRow:
     """Return what the turns say about a row."""
     milliseconds = {name: rounded(1e3 * float(np.median(seconds))) for name, seconds in turns.seconds.items()}
     others = [_beside(way.name, way.role, way.needs, turns) for way in row.ways if way.name != OURS]

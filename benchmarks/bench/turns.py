@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.bench.child import START
-from benchmarks.bench.ways import OURS, Outcome, Row, Way
+from benchmarks.bench.ways import OURS, BenchRow, Computed, Way
 from pipeline.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ class WayProcess:
         return lines[-1] if lines else f"ended with {self.process.returncode}"
 
 
-def measure(row: Row, before: Path | None = None) -> Turns:
+def measure(row: BenchRow, before: Path | None = None) -> Turns:
     """Return what the ways of a row took, after they have shown that they do the same work.
 
     Args:
@@ -118,7 +118,7 @@ def measure(row: Row, before: Path | None = None) -> Turns:
     return Turns(seconds, {name: found for name, found in points.items() if found}, absent, differences)
 
 
-def ours_before(row: Row) -> Way:
+def ours_before(row: BenchRow) -> Way:
     """Return our way as another checkout has it, whose outcome may be as far away as that of any peer."""
     bounds: dict[str, float] = {}
     for way in row.ways:
@@ -136,7 +136,7 @@ def in_turns(processes: Sequence[WayProcess], n_rounds: int) -> dict[str, list[f
     return seconds
 
 
-def compared(row: Row, outcomes: Sequence[tuple[Way, Path]]) -> dict[str, float]:
+def compared(row: BenchRow, outcomes: Sequence[tuple[Way, Path]]) -> dict[str, float]:
     """Return how far each way's outcome, a file, is from ours, which comes first, as a share of what is allowed.
 
     Raises:
@@ -151,7 +151,7 @@ def compared(row: Row, outcomes: Sequence[tuple[Way, Path]]) -> dict[str, float]
     return found
 
 
-def share_of_bounds(row: str, way: Way, outcome: Outcome, expected: Outcome) -> float:
+def share_of_bounds(row: str, way: Way, outcome: Computed, expected: Computed) -> float:
     """Return the largest difference between a way's outcome and ours as a share of its bound; 0 where all are equal.
 
     Raises:
@@ -179,7 +179,7 @@ def difference(outcome: "np.typing.NDArray[Any]", expected: "np.typing.NDArray[A
 
 
 @contextlib.contextmanager
-def started_way(row: Row, way: Way, checkout: Path, folder: Path) -> Iterator[WayProcess]:
+def started_way(row: BenchRow, way: Way, checkout: Path, folder: Path) -> Iterator[WayProcess]:
     """Give the process of a way; it is ended afterwards."""
     own = Path(tempfile.mkdtemp(dir=folder))
     words = [str(ROOT), str(checkout), row.module, way.prepare, json.dumps(dict(row.size)), str(folder)]
@@ -187,7 +187,7 @@ def started_way(row: Row, way: Way, checkout: Path, folder: Path) -> Iterator[Wa
     with (own / "errors").open("w") as errors:
         process = subprocess.Popen(
             [sys.executable, "-c", START, *words],
-            cwd=own, env=environment(own), stdin=pipe, stdout=pipe, stderr=errors, text=True,
+            cwd=own, env=environment(own) | dict(way.environment), stdin=pipe, stdout=pipe, stderr=errors, text=True,
         )  # fmt: skip
         try:
             yield WayProcess(way, process, own / "errors")

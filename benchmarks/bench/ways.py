@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from numpy.typing import NDArray
 
 Role: TypeAlias = Literal["ours", "peer", "limit"]
-Outcome: TypeAlias = Mapping[str, NDArray[Any]]  # what a way has computed, by name
-Size: TypeAlias = Mapping[str, int]  # how large the work is: numbers of clips, rows, queries, ...
-Bounds: TypeAlias = Mapping[str, float]  # how far from ours an outcome may be, by name: ``turns.difference``
+Computed: TypeAlias = Mapping[str, NDArray[Any]]  # what a way has computed, by name
+WorkSize: TypeAlias = Mapping[str, int]  # how large the work is: numbers of clips, rows, queries, ...
+Allowed: TypeAlias = Mapping[str, float]  # how far from ours an outcome may be, by name: ``turns.difference``
 OURS = "ours"
 
 
@@ -25,13 +25,15 @@ class Way(NamedTuple):
             the way's own process, and returns a ``Task``.
         needs: names of the package or program that it takes, whose version the table shows.
         bounds: what is compared with our outcome before anything is timed; a limit need not have an outcome.
+        environment: variables that the process is started with.
     """
 
     name: str
     role: Role
     prepare: str
     needs: str = ""
-    bounds: Bounds = MappingProxyType({})
+    bounds: Allowed = MappingProxyType({})
+    environment: Mapping[str, str] = MappingProxyType({})
 
 
 class Aim(NamedTuple):
@@ -53,7 +55,7 @@ def no_inputs(folder: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchRow:
     """A row of the table.
 
     Attributes:
@@ -74,7 +76,7 @@ class Row:
     what: str
     unit: str
     module: str
-    size: Size
+    size: WorkSize
     ways: Sequence[Way]
     rounds: int
     aim: Aim | None = None
@@ -93,7 +95,7 @@ class Task:
             takes above the first, for each item that it does more; ``run`` and ``n_items`` do not count.
     """
 
-    run: Callable[[], Outcome | None]
+    run: Callable[[], Computed | None]
     n_items: float
-    outcome: Callable[[], Outcome] | None = None
+    outcome: Callable[[], Computed] | None = None
     stretch: Sequence[tuple[int, Callable[[], object]]] = ()

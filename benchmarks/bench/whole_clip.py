@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import backbones, decode
 from benchmarks.bench import decoding
-from benchmarks.bench.ways import Aim, Outcome, Row, Size, Task, Way
+from benchmarks.bench.ways import Aim, BenchRow, Computed, Task, Way, WorkSize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ SIDE, QUALITY = 299, 95
 ALIKE = {"sound": 0.2, "pictures": 1e-2}  # standard deviations of a feature; the sound is resampled by another filter
 
 
-def rows(is_quick: bool) -> list[Row]:
+def rows(is_quick: bool) -> list[BenchRow]:
     """Return a row for clips that share batches, as in the stages, and one for a file by itself, as in a search."""
     if is_quick:
         return []  # weights of this size take seconds to make
@@ -31,7 +31,7 @@ def rows(is_quick: bool) -> list[Row]:
     ]
 
 
-def _row(name: str, what: str, kinds: Sequence[tuple[int, int, int]], n_rounds: int, aim: Aim) -> Row:
+def _row(name: str, what: str, kinds: Sequence[tuple[int, int, int]], n_rounds: int, aim: Aim) -> BenchRow:
     """A row of clips of some kinds."""
     ways = [
         Way("ours", "ours", "ours"),
@@ -41,13 +41,13 @@ def _row(name: str, what: str, kinds: Sequence[tuple[int, int, int]], n_rounds: 
     said = ", ".join(f"{width}x{height}" for width, height, _ in kinds)
     size = {"clips": len(kinds), "seconds": decode.SECONDS, "height": max(height for _, height, _ in kinds)}
     what = f"{what}, clips of 10 s ({said})"
-    return Row(
+    return BenchRow(
         name, "clip", what, "ms a clip", __name__, size, ways, n_rounds, aim,
         lambda folder: decoding.write_clips(folder, kinds),
     )  # fmt: skip
 
 
-def ours(size: Size, folder: Path) -> Task:
+def ours(size: WorkSize, folder: Path) -> Task:
     """Prepare what the stages do: log-mel examples, squares as JPEG files, and both networks in batches."""
     import torch
 
@@ -67,7 +67,7 @@ def ours(size: Size, folder: Path) -> Task:
         embed = embedder(network, network_part(network, "random_weights").random_state(seed=0), params, device)
         steps.append((name, arrays_of, network_part(network, "network").rows_of, embed))
 
-    def run() -> Outcome:
+    def run() -> Computed:
         found = {}
         for name, arrays_of, rows_of, embed in steps:
             decoded = zip(paths, map(arrays_of, clips, paths), strict=True)
@@ -78,7 +78,7 @@ def ours(size: Size, folder: Path) -> Task:
     return Task(run, len(paths))
 
 
-def straightforward(size: Size, folder: Path) -> Task:
+def straightforward(size: WorkSize, folder: Path) -> Task:
     """Prepare every picture as an array, PIL's resize, librosa's resampling, and networks a row at a time."""
     import librosa
     import numpy as np
@@ -92,7 +92,7 @@ def straightforward(size: Size, folder: Path) -> Task:
         plain(torch.device("cpu")) for plain in (backbones.plain_vggish, backbones.plain_inception)
     )
 
-    def run() -> Outcome:
+    def run() -> Computed:
         sounds, pictures = [], []
         for path in paths:
             pictures.append(of_pictures(np.stack([_kept(picture) for picture in decode.naive_pyav(path)[0]])))
@@ -104,11 +104,14 @@ def straightforward(size: Size, folder: Path) -> Task:
     return Task(run, len(paths))
 
 
-def limit(size: Size, folder: Path) -> Task:
+def limit(size: WorkSize, folder: Path) -> Task:
     """Prepare libavcodec's own work on the clips, and matrix products of as many operations as the networks have."""
     import torch
 
-    plans, products = list(map(decoding.Plan, decoding.clips_of(folder))), backbones.product(torch.device("cpu"))
+    plans, products = (
+        list(map(decoding.DecodingPlan, decoding.clips_of(folder))),
+        backbones.product(torch.device("cpu")),
+    )
     gflop = len(plans) * decode.SECONDS * (backbones.INCEPTION_GFLOP + backbones.VGGISH_GFLOP)
     n_runs = round(gflop / (products.n_rows * products.gflop_per_row))
 

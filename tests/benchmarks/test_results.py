@@ -8,11 +8,11 @@ from benchmarks.bench import __main__ as bench
 from benchmarks.bench import child, machine, page, results
 from benchmarks.bench.results import Measurement
 from benchmarks.bench.turns import BEFORE, Turns
-from benchmarks.bench.ways import Aim, Row, Way
+from benchmarks.bench.ways import Aim, BenchRow, Way
 from pipeline.errors import DataError
 from tests.helpers.project import ROOT
 
-ROW = Row(
+ROW = BenchRow(
     "map 10", "map", "MAP of 10", "ms a query", "", {"items": 10},
     [Way("ours", "ours", ""), Way("loop", "peer", ""), Way("gone", "peer", "", "gone"), Way("product", "limit", "")],
     3, Aim("product", 2.5, "a reason"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.bench.__main__ import GROUPS, rows_of
-from benchmarks.bench.ways import OURS, Row
+from benchmarks.bench.ways import OURS, BenchRow
 from tests.helpers.pages import text_of
 from tests.helpers.project import ROOT
 
@@ -23,7 +23,7 @@ def test_every_name_is_of_one_row() -> None:
 
 
 @each_row
-def test_a_row_has_ours_first_a_limit_and_functions_that_are_there(row: Row) -> None:
+def test_a_row_has_ours_first_a_limit_and_functions_that_are_there(row: BenchRow) -> None:
     roles = [way.role for way in row.ways]
     assert (row.ways[0].name, roles[0], roles.count("ours"), roles.count("limit")) == (OURS, "ours", 1, 1)
     module = importlib.import_module(row.module)
@@ -32,7 +32,7 @@ def test_a_row_has_ours_first_a_limit_and_functions_that_are_there(row: Row) -> 
 
 
 @each_row
-def test_an_aim_is_against_the_limit_and_not_against_a_peer(row: Row) -> None:
+def test_an_aim_is_against_the_limit_and_not_against_a_peer(row: BenchRow) -> None:
     assert row.aim is None or row.aim.way == next(way.name for way in row.ways if way.role == "limit")
 
 

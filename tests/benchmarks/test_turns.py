@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from benchmarks.bench import turns
-from benchmarks.bench.ways import Row, Way
+from benchmarks.bench.ways import BenchRow, Way
 from pipeline.errors import DataError
 from tests.helpers.project import ROOT
 
 OURS, SAME = Way("ours", "ours", "short"), {"sum": 0.0}
 
 
-def row(*ways: Way, rounds: int = 2) -> Row:
-    return Row("row", "group", "what", "ms", "tests.helpers.bench_ways", {"rows": 3}, ways, rounds)
+def row(*ways: Way, rounds: int = 2) -> BenchRow:
+    return BenchRow("row", "group", "what", "ms", "tests.helpers.bench_ways", {"rows": 3}, ways, rounds)
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +20,7 @@ def measured() -> turns.Turns:
     ways = [
         OURS,
         Way("equal", "peer", "short", "numpy", SAME),
+        Way("told", "peer", "told", bounds=SAME, environment={"TOLD": "3"}),
         Way("elsewhere", "peer", "short", "no-such-package"),
         Way("broken", "peer", "broken"),
         Way("in a child", "peer", "in_a_child"),
@@ -30,7 +31,7 @@ def measured() -> turns.Turns:
 
 def test_each_way_is_timed_an_item_once_a_round(measured: turns.Turns) -> None:
     assert {name: len(seconds) for name, seconds in measured.seconds.items()} == {
-        **dict.fromkeys(("ours", "equal", "in a child", "stretched"), 2),
+        **dict.fromkeys(("ours", "equal", "told", "in a child", "stretched"), 2),
         turns.BEFORE: 2,
     }
     assert measured.seconds["ours"] == pytest.approx([0.01, 0.01], rel=0.2)
@@ -54,7 +55,7 @@ def test_a_peer_that_is_not_there_or_does_not_load_is_named_with_the_reason(meas
 
 
 def test_what_is_compared_is_said_as_a_share_of_its_bound(measured: turns.Turns) -> None:
-    assert measured.differences == {"equal": 0.0, turns.BEFORE: 0.0}
+    assert measured.differences == {"equal": 0.0, "told": 0.0, turns.BEFORE: 0.0}
 
 
 def test_a_way_with_another_result_is_an_error_and_not_a_number() -> None:

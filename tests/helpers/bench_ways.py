@@ -1,5 +1,6 @@
 """Ways of rows that take hardly any time, whose processes `benchmarks.bench` starts as it does those of real ones."""
 
+import os
 import subprocess
 import sys
 import time
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bench.ways import Size, Task
+from benchmarks.bench.ways import WorkSize, Task
 
 BURN = "import time\nwhile time.process_time() < 0.3: pass"
 
@@ -19,7 +20,7 @@ def spun(seconds: float) -> None:
         pass
 
 
-def short(size: Size, folder: Path) -> Task:
+def short(size: WorkSize, folder: Path) -> Task:
     """20 ms for two items."""
 
     def run() -> dict[str, np.ndarray]:
@@ -29,12 +30,17 @@ def short(size: Size, folder: Path) -> Task:
     return Task(run, 2)
 
 
-def wrong(size: Size, folder: Path) -> Task:
+def told(size: WorkSize, folder: Path) -> Task:
+    """A result that the environment says."""
+    return Task(lambda: {"sum": np.array([int(os.environ["TOLD"])])}, 2)
+
+
+def wrong(size: WorkSize, folder: Path) -> Task:
     """Another result."""
     return Task(lambda: {"sum": np.array([size["rows"] + 1e-3])}, 2)
 
 
-def in_a_child(size: Size, folder: Path) -> Task:
+def in_a_child(size: WorkSize, folder: Path) -> Task:
     """The work is done by a process that this one waits for."""
 
     def run() -> None:
@@ -43,11 +49,11 @@ def in_a_child(size: Size, folder: Path) -> Task:
     return Task(run, 1)
 
 
-def stretched(size: Size, folder: Path) -> Task:
+def stretched(size: WorkSize, folder: Path) -> Task:
     """20 ms once, and 10 ms an item."""
     return Task(lambda: None, 1, stretch=[(n, lambda n=n: spun(0.02 + 0.01 * n)) for n in (2, 5, 10)])
 
 
-def broken(size: Size, folder: Path) -> Task:
+def broken(size: WorkSize, folder: Path) -> Task:
     """A library that does not load."""
     raise OSError("libavutil.so.56: cannot open shared object file")
