@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bench.ways import WorkSize, Task
+from benchmarks.bench.ways import Task, WorkSize
 
 BURN = "import time\nwhile time.process_time() < 0.3: pass"
 
