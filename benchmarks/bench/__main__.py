@@ -6,30 +6,20 @@ spread, or a way gives other results than ours.
 
 import argparse
 import datetime
-import importlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.bench.groups import GROUPS, rows_of
+
 if TYPE_CHECKING:
     from benchmarks.bench.results import Measurement
-    from benchmarks.bench.ways import BenchRow
 
 ROOT = Path(__file__).parents[2]
-GROUPS = {  # the rows that are asked for together, and their module
-    "decode": "decoding",
-    "networks": "networks",
-    "clip": "whole_clip",
-    "map": "retrieval",
-    "cca": "correlation",
-    "training": "epoch",
-    "growth": "growth",
-    "repro": "repro",
-}
 
 
 def main() -> None:
@@ -67,12 +57,6 @@ def measure(groups: Sequence[str], is_quick: bool, before: Path | None) -> "Meas
         versions=machine.versions({way.needs for row in rows for way in row.ways if way.needs}),
         rows=tuple(found),
     )
-
-
-def rows_of(groups: Sequence[str], is_quick: bool) -> "Iterator[BenchRow]":
-    """Yield the rows of some groups."""
-    for group in groups:
-        yield from importlib.import_module(f"benchmarks.bench.{GROUPS[group]}").rows(is_quick)
 
 
 def finish(measurement: "Measurement", groups: Sequence[str], is_written: bool, folder: Path = ROOT) -> int:

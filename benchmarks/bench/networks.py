@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from benchmarks import backbones
 
 LIMIT = "matrix products"
-REASON = "products of 1536 x 1536 run at the peak of a core; convolutions read their inputs several times"
+REASON = "products of 1536 x 1536 are about the peak of a core; some convolutions stay in its caches and beat them"
 GFLOP = "mflop_a_row"  # 10^6 multiplications and additions of a picture or an example
 N_COMPARED = 8
 
@@ -32,7 +32,7 @@ def _row(name: str, what: str, unit: str, mflop: int) -> BenchRow:
         Way("straightforward", "peer", f"{name}_straightforward", bounds={"features": 1e-3}),
         Way(LIMIT, "limit", "products"),
     ]
-    return BenchRow(name, "networks", what, unit, __name__, {GFLOP: mflop}, ways, 5, Aim(LIMIT, 1.15, REASON))
+    return BenchRow(name, "networks", what, unit, __name__, {GFLOP: mflop}, ways, 5, Aim(LIMIT, 1.1, REASON))
 
 
 def inception_ours(size: WorkSize, folder: Path) -> Task:

@@ -6,8 +6,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.bench import pictures
+from benchmarks.bench.groups import aims
 from benchmarks.bench.regressions import of
 from benchmarks.bench.results import Beside, MeasuredRow, Measurement
+from benchmarks.bench.ways import Aim
 from pipeline.formats.files import write_atomically
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -22,7 +24,7 @@ def write_page(kinds: Mapping[str, Measurement], docs: Path = DOCS) -> None:
 
 
 def rendered(kinds: Mapping[str, Measurement]) -> str:
-    """Return the page: a section of tables for each kind of processor, the newest first."""
+    """Return the page: a section of tables for each kind of processor, the newest first; aims are those of the code."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -32,7 +34,7 @@ def rendered(kinds: Mapping[str, Measurement]) -> str:
     )
     environment.globals |= {"cells": cells, "verdict": verdict, "has_before": has_before, "others": others}
     newest_first = sorted(kinds.items(), key=lambda item: item[1].date, reverse=True)
-    return environment.get_template(TEMPLATE).render(kinds=newest_first)
+    return environment.get_template(TEMPLATE).render(kinds=newest_first, aims=aims())
 
 
 def table(measurement: Measurement) -> str:
@@ -60,22 +62,27 @@ def has_before(measurement: Measurement) -> bool:
 
 def others(row: MeasuredRow) -> str:
     """Return the cell about the other checkout."""
-    said = [_said(one) for one in row.beside if one.role == "before"]
-    return said[0].removeprefix("before ") if said else ""
+    said = [_number(one) for one in row.beside if one.role == "before"]
+    return said[0] if said else ""
 
 
-def verdict(row: MeasuredRow) -> list[str]:
+def verdict(row: MeasuredRow, aim: Aim | None) -> list[str]:
     """Return the cells about an aim: the limit, what is asked for, what is measured, whether it is met, and why."""
-    ratio = row.ratio(row.aim.way) if row.aim else None
-    if row.aim is None or ratio is None:
+    ratio = row.ratio(aim.way) if aim else None
+    if aim is None or ratio is None:
         return []
-    met = "met" if ratio.median <= row.aim.most else "**missed**"
-    return [row.what, row.aim.way, f"{row.aim.most:g}", f"{of(ratio)}, {met}", row.aim.reason]
+    met = "met" if ratio.median <= aim.most else "**missed**"
+    return [row.what, aim.way, f"{aim.most:g}", f"{of(ratio)}, {met}", aim.reason]
 
 
 def _said(one: Beside) -> str:
     """A way with its ratio and how far the rounds lie apart, or why there is none."""
+    return f"{one.way} {_number(one)}" if one.ratio else f"{one.way}: {_number(one)}"
+
+
+def _number(one: Beside) -> str:
+    """The ratio, that to a limit in bold type, or why there is none."""
     if one.ratio is None:
-        return f"{one.way}: {one.absent}"
+        return one.absent
     number = f"**{one.ratio.median:.3g}**" if one.role == "limit" else f"{one.ratio.median:.3g}"
-    return f"{one.way} {number} ({one.ratio.lowest:.3g} to {one.ratio.highest:.3g})"
+    return f"{number} ({one.ratio.lowest:.3g} to {one.ratio.highest:.3g})"

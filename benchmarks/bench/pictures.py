@@ -57,10 +57,10 @@ def roofline(axes: Axes, rows: Sequence[MeasuredRow]) -> None:
     for place, name in enumerate(ways):
         shares = [100 * row.milliseconds[LIMIT] / row.milliseconds[name] for row in rows]
         bars = axes.barh([number + 0.4 * place for number in range(len(rows))], shares, 0.36, label=name)
-        axes.bar_label(bars, fmt="%.0f %%", padding=3)
+        axes.bar_label(bars, fmt="%.0f %%", label_type="center", color="white")
     axes.axvline(100, color="black", linestyle="--")
     axes.set_yticks([number + 0.2 for number in range(len(rows))], [row.what.partition(",")[0] for row in rows])
-    axes.set_xlim(0, 125)
+    axes.set_xlim(0, 110)
     axes.set_xlabel("share of what products of large matrices reach on the same core (dashed), %")
     axes.legend(loc="upper left", bbox_to_anchor=(0, 1.14), ncols=len(ways), frameon=False)
 

@@ -65,14 +65,6 @@ class Beside(Noted):
     difference: float | None = None
 
 
-class Met(Noted):
-    """An aim: ours / way at most ``most``, and why no less is asked for."""
-
-    way: str
-    most: float
-    reason: str
-
-
 class MeasuredRow(Noted):
     """A row of the table; what is not explained here is as in ``ways.BenchRow``.
 
@@ -82,7 +74,6 @@ class MeasuredRow(Noted):
         milliseconds: likewise of each way that was measured.
         points: milliseconds of the whole, by way and number of items, where a row has several.
         beside: the other ways.
-        aim: what is asked for.
     """
 
     name: str
@@ -95,7 +86,6 @@ class MeasuredRow(Noted):
     milliseconds: dict[str, float]
     points: dict[str, dict[int, float]] = {}
     beside: tuple[Beside, ...]
-    aim: Met | None = None
 
     def ratio(self, way: str) -> Spread | None:
         """Return the ratio beside a way; None where there is none."""
@@ -136,7 +126,6 @@ def measured(row: BenchRow, turns: Turns) -> MeasuredRow:
         name=row.name, group=row.group, what=row.what, unit=row.unit, size=dict(row.size), rounds=row.rounds,
         ours=milliseconds[OURS], milliseconds=milliseconds, beside=tuple(others),
         points={way: {n: rounded(1e3 * s) for n, s in found.items()} for way, found in turns.points.items()},
-        aim=Met(way=row.aim.way, most=row.aim.most, reason=row.aim.reason) if row.aim else None,
     )  # fmt: skip
 
 

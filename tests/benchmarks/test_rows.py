@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bench.__main__ import GROUPS, rows_of
+from benchmarks.bench.groups import GROUPS, rows_of
 from benchmarks.bench.ways import OURS, BenchRow
 from tests.helpers.pages import text_of
 from tests.helpers.project import ROOT
