@@ -24,7 +24,7 @@ Stage = Literal["logmel", "frames"]
 
 def rows(is_quick: bool) -> list[BenchRow]:
     """Return a row for each stage that decodes."""
-    numbers = (2, 4) if is_quick else (20, 100, 300)
+    numbers = (2, 4) if is_quick else (20, 150, 600)
     return [_row(stage, numbers, 1 if is_quick else 3) for stage in ("logmel", "frames")]
 
 

@@ -81,7 +81,7 @@ def by_clips(axes: Axes, rows: Sequence[MeasuredRow]) -> None:
     axes.set_xlim(0)
     axes.set_ylim(0)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 
 
 def _write(path: Path, figure: Figure) -> None:
