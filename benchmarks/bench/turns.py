@@ -45,12 +45,29 @@ class Turns(NamedTuple):
 
 @dataclass
 class WayProcess:
-    """The process of a way, which answers a line with a line."""
+    """The process of a way, which answers a line with a line.
+
+    Attributes:
+        way: what it does.
+        process: that does it.
+        folder: its current one, where its errors and its outcome are written.
+        points: what ``Task.stretch`` took, a mapping for each time that it was measured.
+    """
 
     way: Way
     process: "subprocess.Popen[str]"
-    errors: Path
+    folder: Path
     points: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def errors(self) -> Path:
+        """Where stderr is written."""
+        return self.folder / "errors"
+
+    @property
+    def outcome(self) -> Path:
+        """Where the outcome is written that is compared."""
+        return self.folder / "outcome.npz"
 
     def ask(self, *words: str) -> dict[str, Any]:
         """Return the answer to a line; of no words, the first answer.
@@ -93,29 +110,36 @@ def measure(row: BenchRow, before: Path | None = None) -> Turns:
     """
     absent = {way.name: reason for way in row.ways if (reason := missing(way))}
     ways = [(way, ROOT) for way in row.ways if way.name not in absent]
-    if before:
-        ways.append((ours_before(row), before))
+    ways += [(ours_before(row), before)] if before else []
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder, ready = Path(stack.enter_context(tempfile.TemporaryDirectory())), list[WayProcess]()
         row.write_inputs(folder)
-        started, outcomes = [], list[tuple[Way, Path]]()
         for way, checkout in ways:
-            process = stack.enter_context(started_way(row, way, checkout, folder))
-            outcome = folder / f"outcome {len(outcomes)}.npz"
-            try:
-                process.ask()
-                process.ask("check", str(outcome))
-            except DataError as error:
-                if way.role == "limit" or way.name == OURS:
-                    raise DataError(f"{row.name}: {way.name}: {error}") from error
-                absent[way.name] = f"does not run: {error}"
-                continue
-            started.append(process)
-            outcomes.append((way, outcome))
-        differences = compared(row, outcomes)
-        seconds = in_turns(started, row.rounds)
-    points = {one.way.name: medians(one.points) for one in started}
-    return Turns(seconds, {name: found for name, found in points.items() if found}, absent, differences)
+            one = stack.enter_context(started_way(row, way, checkout, folder))
+            if reason := unready(one, row.name):
+                absent[way.name] = reason
+            else:
+                ready.append(one)
+        differences = compared(row, ready)
+        seconds = in_turns(ready, row.rounds)
+    points = {one.way.name: medians(one.points) for one in ready if one.points[0]}
+    return Turns(seconds, points, absent, differences)
+
+
+def unready(one: WayProcess, row: str) -> str:
+    """Return why a way does not run, or nothing after it has run once and written its outcome.
+
+    Raises:
+        DataError: it is ours or a limit, which must run.
+    """
+    try:
+        one.ask()
+        one.ask("check", str(one.outcome))
+    except DataError as error:
+        if one.way.role == "limit" or one.way.name == OURS:
+            raise DataError(f"{row}: {one.way.name}: {error}") from error
+        return f"does not run: {error}"
+    return ""
 
 
 def ours_before(row: BenchRow) -> Way:
@@ -136,18 +160,17 @@ def in_turns(processes: Sequence[WayProcess], n_rounds: int) -> dict[str, list[f
     return seconds
 
 
-def compared(row: BenchRow, outcomes: Sequence[tuple[Way, Path]]) -> dict[str, float]:
-    """Return how far each way's outcome, a file, is from ours, which comes first, as a share of what is allowed.
+def compared(row: BenchRow, processes: Sequence[WayProcess]) -> dict[str, float]:
+    """Return how far each way's outcome is from ours, which comes first, as a share of what is allowed.
 
     Raises:
         DataError: a way gives other results, or lacks one.
     """
-    (_, ours), *others = outcomes
     found = {}
-    for way, path in others:
-        if way.bounds:
-            with np.load(ours) as expected, np.load(path) as outcome:
-                found[way.name] = share_of_bounds(row.name, way, outcome, expected)
+    for one in processes[1:]:
+        if one.way.bounds:
+            with np.load(processes[0].outcome) as expected, np.load(one.outcome) as outcome:
+                found[one.way.name] = share_of_bounds(row.name, one.way, outcome, expected)
     return found
 
 
@@ -190,7 +213,7 @@ def started_way(row: BenchRow, way: Way, checkout: Path, folder: Path) -> Iterat
             cwd=own, env=environment(own) | dict(way.environment), stdin=pipe, stdout=pipe, stderr=errors, text=True,
         )  # fmt: skip
         try:
-            yield WayProcess(way, process, own / "errors")
+            yield WayProcess(way, process, own)
         finally:
             process.kill()
             process.communicate()
@@ -225,4 +248,4 @@ def version_of(name: str) -> str | None:
 
 def medians(points: Sequence[Mapping[str, float]]) -> dict[int, float]:
     """Return the median of each number of items over the rounds."""
-    return {int(number): float(np.median([one[number] for one in points])) for number in (points[0] if points else {})}
+    return {int(number): float(np.median([one[number] for one in points])) for number in points[0]}
