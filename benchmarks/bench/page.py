@@ -44,7 +44,7 @@ def table(measurement: Measurement) -> str:
         for one in row.beside:
             what = f"{one.way} / ours" if one.role == "peer" else f"ours / {one.way}"
             said = f"{one.ratio.median:.3g} | {one.ratio.lowest:.3g}, {one.ratio.highest:.3g}" if one.ratio else ""
-            lines.append(f"| {row.name} | {row.ours:.4g} {row.unit} | {what} | {said or f'{one.absent} |'} |")
+            lines.append(f"| {row.name} | {digits(row.ours)} {row.unit} | {what} | {said or f'{one.absent} |'} |")
     return "\n".join(lines)
 
 
@@ -52,7 +52,16 @@ def cells(row: MeasuredRow) -> list[str]:
     """Return the cells of a row: what it is, our time, what peers take beside it, and ours beside the limit."""
     peers = "; ".join(_said(one) for one in row.beside if one.role == "peer")
     limits = "; ".join(_said(one) for one in row.beside if one.role == "limit")
-    return [row.what, f"{row.ours:.3g} {row.unit}", peers, limits]
+    return [row.what, f"{digits(row.ours)} {row.unit}", peers, limits]
+
+
+def digits(number: float) -> str:
+    """Return a number with three digits, and all of them before the point.
+
+    >>> digits(0.01234), digits(12.34), digits(12345.6)
+    ('0.0123', '12.3', '12,346')
+    """
+    return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
 
 
 def has_before(measurement: Measurement) -> bool:

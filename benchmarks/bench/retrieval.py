@@ -44,7 +44,8 @@ def _row(n_items: int, n_queries: int, n_rounds: int) -> BenchRow:
         ways.append(Way(BY_AVX2, "peer", "ours", bounds={"map": 0.0}, environment=WITHOUT_AVX512))
     ways.append(Way("product of the cosines", "limit", "product"))
     size = {"items": n_items, "queries": n_queries, "peer_queries": max(16, n_queries // 8)}
-    what, aim = f"exact MAP, {n_items:,} x {n_items:,}, a query", Aim("product of the cosines", 5.5, REASON)
+    what = f"exact MAP, {n_items:,} x {n_items:,}, a query"
+    aim = Aim("product of the cosines", 5.5, REASON) if n_items == 28_000 else None
     return BenchRow(f"map {n_items}", "map", what, "ms a query", __name__, size, ways, n_rounds, aim)
 
 

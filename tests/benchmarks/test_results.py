@@ -71,7 +71,7 @@ def test_rows_that_were_not_measured_stay() -> None:
 
 def test_kinds_of_processors_differ_by_maker_family_and_vectors() -> None:
     assert doctest.testmod(machine).attempted == 2
-    assert [doctest.testmod(module).failed for module in (child, machine, results)] == [0, 0, 0]
+    assert [doctest.testmod(module).failed for module in (child, machine, page, results)] == [0] * 4
 
 
 @pytest.fixture
