@@ -47,12 +47,12 @@ def measure(groups: Sequence[str], is_quick: bool, before: Path | None) -> "Meas
     for number, row in enumerate(rows, 1):
         print(f"{number} of {len(rows)}: {row.what}", end="", file=sys.stderr, flush=True)
         start = time.monotonic()
-        found.append(measured(row, turns.measure(row, before.resolve() if before else None)))
+        taken = turns.measure(row, before.resolve() if before else None)
+        found.append(measured(row, taken, revision(ROOT)))
         print(f", {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
     return Measurement(
         processor=machine.processor(),
         date=datetime.date.today().isoformat(),
-        revision=revision(ROOT),
         before=revision(before) if before else None,
         versions=machine.versions({way.needs for row in rows for way in row.ways if way.needs}),
         rows=tuple(found),

@@ -69,6 +69,7 @@ class MeasuredRow(Noted):
     """A row of the table; what is not explained here is as in ``ways.BenchRow``.
 
     Attributes:
+        revision: of the project that was measured; rows may be of several, as some can be measured again alone.
         rounds: how often each way was measured.
         ours: median milliseconds of processor time of an item.
         milliseconds: likewise of each way that was measured.
@@ -81,6 +82,7 @@ class MeasuredRow(Noted):
     what: str
     unit: str
     size: dict[str, int]
+    revision: str
     rounds: int
     ours: float
     milliseconds: dict[str, float]
@@ -97,34 +99,41 @@ class Measurement(Noted):
 
     Attributes:
         processor: what it calls itself.
-        date: of the run, YYYY-MM-DD.
-        revision: of the project, and of the checkout ``before``, if there was one.
-        before: likewise.
+        date: of the last run, YYYY-MM-DD.
+        before: revision of the other checkout, if there was one.
         versions: by package or program.
         rows: in the order of the table.
     """
 
     processor: str
     date: str
-    revision: str
     before: str | None
     versions: dict[str, str]
     rows: tuple[MeasuredRow, ...]
+
+    @property
+    def revisions(self) -> dict[str, list[str]]:
+        """The groups of the rows of each revision."""
+        found: dict[str, list[str]] = {}
+        for row in self.rows:
+            groups = found.setdefault(row.revision, [])
+            groups += [row.group] if row.group not in groups else []
+        return found
 
 
 Kinds = dict[str, Measurement]
 _ADAPTER: TypeAdapter[Kinds] = TypeAdapter(Kinds)
 
 
-def measured(row: BenchRow, turns: Turns) -> MeasuredRow:
-    """Return what the turns say about a row."""
+def measured(row: BenchRow, turns: Turns, revision: str) -> MeasuredRow:
+    """Return what the turns say about a row, and of which revision of the project."""
     milliseconds = {name: rounded(1e3 * float(np.median(seconds))) for name, seconds in turns.seconds.items()}
     others = [_beside(way.name, way.role, way.needs, turns) for way in row.ways if way.name != OURS]
     if BEFORE in turns.seconds or BEFORE in turns.absent:
         others.append(_beside(BEFORE, BEFORE, "", turns))
     return MeasuredRow(
         name=row.name, group=row.group, what=row.what, unit=row.unit, size=dict(row.size), rounds=row.rounds,
-        ours=milliseconds[OURS], milliseconds=milliseconds, beside=tuple(others),
+        revision=revision, ours=milliseconds[OURS], milliseconds=milliseconds, beside=tuple(others),
         points={way: {n: rounded(1e3 * s) for n, s in found.items()} for way, found in turns.points.items()},
     )  # fmt: skip
 

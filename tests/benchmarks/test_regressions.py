@@ -25,12 +25,12 @@ def made(
     )
     measured = tuple(
         MeasuredRow(
-            name=name, group=name, what=name, unit="ms", size={"clips": clips}, rounds=5, ours=1.0,
+            name=name, group=name, what=name, unit="ms", size={"clips": clips}, revision="r", rounds=5, ours=1.0,
             milliseconds={"ours": 1.0}, beside=beside,
         )
         for name in rows
     )  # fmt: skip
-    about = {"processor": "p", "date": "2026-01-01", "revision": "r", "before": None, "versions": {}}
+    about = {"processor": "p", "date": "2026-01-01", "before": None, "versions": {}}
     return Measurement(**about, rows=measured)
 
 

@@ -26,8 +26,8 @@ TURNS = Turns(
 
 
 def measurement(turns: Turns = TURNS, date: str = "2026-01-01") -> Measurement:
-    about = {"processor": "p", "date": date, "revision": "r", "before": "b", "versions": {"python": "3"}}
-    return Measurement(**about, rows=(results.measured(ROW, turns),))
+    about = {"processor": "p", "date": date, "before": "b", "versions": {"python": "3"}}
+    return Measurement(**about, rows=(results.measured(ROW, turns, "r"),))
 
 
 def test_ratios_are_taken_within_a_round() -> None:
