@@ -67,7 +67,7 @@ fuzz: .venv/installed-test  # read clips, cut anew too, and files of every kind 
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py \
 		tests/video/test_recut.py tests/whole/test_fuzz.py
 
-bench: .venv/installed-bench  # each step beside its peers and its limit, against the ratios of docs/performance.md; 12 minutes
+bench: .venv/installed-bench  # each step beside its peers and its limit, against the ratios of docs/performance.md
 	.venv/bin/python -m benchmarks.bench $(ROWS:%=--rows %) $(AGAINST:%=--against %) $(if $(WRITE),--write)
 
 weights: .venv/installed  # fetch and check the pretrained weights that params.yaml names
