@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from benchmarks.bench.results import Beside, MeasuredRow, Measurement, Spread
 
-ALLOWED = 0.05  # of a ratio, beyond what its spread explains
-UNSTEADY = 0.15  # half the distance of the quartiles, as a share of the median, that explains too much
+ALLOWED = 0.05  # of a ratio, beyond what its rounds vary by
+UNSTEADY = 0.25  # where no less than this can be told
 
 
 class Finding(NamedTuple):
@@ -38,12 +38,12 @@ def findings(committed: Measurement, fresh: Measurement, groups: Iterable[str]) 
 
 
 def since_before(fresh: Measurement) -> list[Finding]:
-    """Return which rows are worse than those of the other checkout that took turns."""
+    """Return which rows are worse in every round than those of the other checkout that took turns."""
     beside = [(row.name, one) for row in fresh.rows for one in row.beside if one.role == "before"]
     return [
         Finding(f"{name}: ours / before {of(one.ratio)}", True)
         for name, one in beside
-        if one.ratio and one.ratio.median - 1 > ALLOWED + one.ratio.half_width
+        if one.ratio and one.ratio.lowest - 1 > ALLOWED
     ]
 
 
@@ -68,17 +68,29 @@ def _of_ratio(row: str, was: Beside, ratio: Spread, now: Beside | None) -> Findi
     if now is None or now.ratio is None:
         reason = now.absent if now and now.absent else "was not measured"
         return Finding(f"{name}: {of(ratio)} before, now {reason}", was.role == "limit")
-    worse = worsening(was.role, ratio, now.ratio)
-    blurred = ratio.half_width + now.ratio.half_width
+    worse, least = worsening(was.role, ratio, now.ratio)
     text = f"{name}: {of(ratio)} before, now {of(now.ratio)}"
-    if worse > ALLOWED + blurred:
+    if worse > least:
         other = "" if was.version == now.version else f", but by {was.version} then and {now.version} now"
         return Finding(f"{text}: worse by {100 * worse:.0f} %{other}", not other)
-    if blurred > UNSTEADY:
-        return Finding(f"{text}: too unsteady to tell less than {100 * (ALLOWED + blurred):.0f} %", False)
+    if least > UNSTEADY:
+        return Finding(f"{text}: too unsteady to tell less than {100 * least:.0f} %", False)
     return None
 
 
-def worsening(role: str, was: Spread, now: Spread) -> float:
-    """Return by what share we have become slower beside a way: 0.06 for 6 %."""
-    return was.median / now.median - 1 if role == "peer" else now.median / was.median - 1
+def worsening(role: str, was: Spread, now: Spread) -> tuple[float, float]:
+    """Return by what share we have become slower beside a way, 0.06 for 6 %, and the least share that can be told.
+
+    It can be told where our best round now is slower than the median before, and the median now slower than our worst
+    round before, each by more than ``ALLOWED``.
+    """
+    (_, median_before, worst_before), (best, median, _) = (_slowness(role, ratio) for ratio in (was, now))
+    noise = max(worst_before / median_before, median / best)
+    return median / median_before - 1, (1 + ALLOWED) * noise - 1
+
+
+def _slowness(role: str, ratio: Spread) -> tuple[float, float, float]:
+    """How slow we are beside a way in the best round, the middle and the worst."""
+    if role == "peer":
+        return 1 / ratio.highest, 1 / ratio.median, 1 / ratio.lowest
+    return ratio.lowest, ratio.median, ratio.highest

@@ -38,11 +38,6 @@ class Spread(Noted):
     highest: float
     quartiles: tuple[float, float]
 
-    @property
-    def half_width(self) -> float:
-        """Half the distance between the quartiles, as a share of the median: how far the median may be off."""
-        return (self.quartiles[1] - self.quartiles[0]) / 2 / abs(self.median)
-
 
 class Beside(Noted):
     """What a row says about another way.
@@ -141,8 +136,8 @@ def measured(row: BenchRow, turns: Turns, revision: str) -> MeasuredRow:
 def spread(ratios: Sequence[float]) -> Spread:
     """Return the median and the spread of a ratio.
 
-    >>> spread([1.0, 2.0, 4.0]).half_width
-    0.375
+    >>> spread([1.0, 2.0, 4.0]).quartiles
+    (1.5, 3.0)
     """
     lower, median, upper = np.quantile(ratios, [0.25, 0.5, 0.75])
     ends = rounded(min(ratios)), rounded(max(ratios))

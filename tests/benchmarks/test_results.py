@@ -96,10 +96,10 @@ def test_writing_leaves_the_numbers_the_page_and_its_picture(folder: Path) -> No
 
 
 def test_the_run_fails_where_a_ratio_is_worse(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert bench.finish(measurement(), ["map"], False, folder) == 1  # ours / before is 2
-    slow = Turns({**TURNS.seconds, BEFORE: TURNS.seconds["ours"]}, {}, TURNS.absent, {})
-    assert bench.finish(measurement(slow), ["map"], False, folder) == 0
-    slower = Turns({**slow.seconds, "product": [0.01] * 3}, {}, TURNS.absent, {})
+    assert bench.finish(measurement(), ["map"], False, folder) == 0
+    since = Turns({**TURNS.seconds, BEFORE: [0.05] * 3}, {}, TURNS.absent, {})  # ours / before is 2, 4 and 8
+    assert bench.finish(measurement(since), ["map"], False, folder) == 1
+    slower = Turns({**TURNS.seconds, "product": [0.01] * 3}, {}, TURNS.absent, {})
     capsys.readouterr()
     assert bench.finish(measurement(slower), ["map"], False, folder) == 1
     assert "WORSE: map 10: ours / product" in capsys.readouterr().out
