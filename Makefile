@@ -31,12 +31,13 @@ stale = .venv/bin/dvc repro --dry --allow-missing $(1) > .venv/dry-run 2>&1 && \
 	! grep "Running stage" .venv/dry-run | grep -v "$(2)" || { \
 	grep ERROR .venv/dry-run; echo "$(or $(dir $(1)))dvc.lock is stale: $(3)"; exit 1; }
 
-.PHONY: help repro separation install test test-slow fuzz weights results ablation legacy lint check-lock check-metrics lock clean
+.PHONY: help repro separation install test test-slow fuzz bench weights results ablation legacy lint check-lock check-metrics lock clean
 
 help:  # this list
 	@awk -F ':[^#]*# ' '/^[a-z-]+:.*# / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "CPU=1              with repro, install or test: torch without CUDA, 1.7 GB in place of 5.7"
+	@echo "ROWS=map,cca       with bench: some rows; AGAINST=FOLDER: a checkout takes turns; WRITE=1: new numbers"
 	@echo "PYTHON=PATH        the Python to use, 3.11 to 3.13, where there are several"
 
 repro: .venv/installed  # install, and run what has changed: demo videos -> metrics.json and report/index.html
@@ -65,6 +66,9 @@ test-slow: .venv/installed-test  # the long tests: kills at random points, full 
 fuzz: .venv/installed-test  # read clips, cut anew too, and files of every kind with damaged bytes, other ones each time; an hour
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 tests/video/test_fuzz.py \
 		tests/video/test_recut.py tests/whole/test_fuzz.py
+
+bench: .venv/installed-bench  # each step beside its peers and its limit, against the ratios of docs/performance.md
+	.venv/bin/python -m benchmarks.bench $(ROWS:%=--rows %) $(AGAINST:%=--against %) $(if $(WRITE),--write)
 
 weights: .venv/installed  # fetch and check the pretrained weights that params.yaml names
 	.venv/bin/avr weights fetch
@@ -129,3 +133,8 @@ clean:  # remove the environment
 	@$(UV) --editable '.[test]'
 	@touch $@ .venv/installed
 	@echo "Installed: .venv takes $$(du -sh .venv | cut -f 1)"
+
+.venv/installed-bench: .venv/installed
+	@echo "Installing the peers of requirements.lock into .venv: about 0.2 GB"
+	@$(UV) --editable '.[bench,search]'
+	@touch $@

@@ -12,7 +12,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +28,10 @@ CUDA_PRODUCT_SIDE = 8192
 ROWS_PER_CLIP = 10
 N_SINGLE_ROWS = 8
 
+OneByOne: TypeAlias = "Callable[[NDArray[Any]], NDArray[np.float32]]"  # rows to features
 
-class Way(NamedTuple):
+
+class NetworkWay(NamedTuple):
     """One way to do the work: ``run`` does ``n_rows`` of ``gflop_per_row`` each, and returns what it computed."""
 
     work: str
@@ -48,7 +50,7 @@ def main() -> None:
 
     device = chosen_device()
     torch.set_num_threads(arguments.threads)
-    ways = [_product(device), *_vggish_ways(device), *_inception_ways(device)]
+    ways = [product(device), *vggish_ways(device), *inception_ways(device)]
     print(f"{_machine(device)}, {arguments.threads} thread(s), torch {torch.__version__}, {arguments.rounds} rounds")
     print(f"load average of the minute before: {os.getloadavg()[0]:.2f}")
     for straightforward, ours in (ways[1:3], ways[3:5]):
@@ -56,7 +58,7 @@ def main() -> None:
     print(table(ways, seconds_per_row(ways, arguments.rounds)))
 
 
-def seconds_per_row(ways: Sequence[Way], n_rounds: int) -> "NDArray[np.float64]":
+def seconds_per_row(ways: Sequence[NetworkWay], n_rounds: int) -> "NDArray[np.float64]":
     """Return (n_rounds, n_ways) float64 seconds a row; the ways take turns, after one run each that does not count."""
     import numpy as np
 
@@ -69,7 +71,7 @@ def seconds_per_row(ways: Sequence[Way], n_rounds: int) -> "NDArray[np.float64]"
     return seconds[1:]
 
 
-def table(ways: Sequence[Way], seconds: "NDArray[np.float64]") -> str:
+def table(ways: Sequence[NetworkWay], seconds: "NDArray[np.float64]") -> str:
     """Return a markdown table of medians over the rounds.
 
     Args:
@@ -92,7 +94,7 @@ def table(ways: Sequence[Way], seconds: "NDArray[np.float64]") -> str:
     return "\n".join(lines)
 
 
-def _product(device: "torch.device") -> Way:
+def product(device: "torch.device") -> NetworkWay:
     """Square matrix products: the peak that a network could reach; on CUDA in the networks' half precision."""
     import torch
 
@@ -107,12 +109,12 @@ def _product(device: "torch.device") -> Way:
             product = left @ right
         product[0, 0].item()  # waits for a GPU
 
-    return Way(
+    return NetworkWay(
         "matrix product", f"{side} x {side}, {left.dtype}".replace("torch.", ""), n_products, 2e-9 * side**3, run
     )
 
 
-def _vggish_ways(device: "torch.device") -> list[Way]:
+def vggish_ways(device: "torch.device") -> list[NetworkWay]:
     """VGGish both ways."""
     import numpy as np
 
@@ -122,28 +124,36 @@ def _vggish_ways(device: "torch.device") -> list[Way]:
     from pipeline.settings.params import load_params
 
     state, params = random_weights.random_state(seed=0), load_params("vggish", VggishParams, PARAMS_FILE)
-    plain = vggish.Vggish(params.final_relu)
-    plain.load_state_dict(state)
-    plain.eval().to(device)
     batch_size, n_batches = vggish.BATCH_SIZES[device.type], 8 if device.type == "cuda" else 2
     examples = np.random.default_rng(0).normal(-2, 1, (n_batches * batch_size, 96, 64)).astype(np.float32)
+    return [
+        _straightforward("VGGish", VGGISH_GFLOP, examples, plain_vggish(device)),
+        _ours("VGGish", VGGISH_GFLOP, examples, vggish.build(state, params), batch_size, device),
+    ]
+
+
+def plain_vggish(device: "torch.device") -> OneByOne:
+    """Return VGGish with random weights as a function of examples (n, 96, 64), one by one."""
+    from pipeline.networks.vggish import network as vggish
+    from pipeline.networks.vggish import random_weights
+    from pipeline.networks.vggish.about import VggishParams
+    from pipeline.settings.params import load_params
+
+    plain = vggish.Vggish(load_params("vggish", VggishParams, PARAMS_FILE).final_relu)
+    plain.load_state_dict(random_weights.random_state(seed=0))
+    plain.eval().to(device)
 
     def embed_one(example: "Tensor") -> "Tensor":
         maps = plain.features(example.view(1, 1, 96, 64))  # (1, 512, 6, 4)
         embedding: Tensor = plain.embeddings(maps.permute(0, 2, 3, 1).flatten(1))  # (1, 128)
         return embedding
 
-    return [
-        _straightforward("VGGish", VGGISH_GFLOP, examples, embed_one, device),
-        _ours("VGGish", VGGISH_GFLOP, examples, vggish.build(state, params), batch_size, device),
-    ]
+    return _one_by_one(embed_one, device)
 
 
-def _inception_ways(device: "torch.device") -> list[Way]:
+def inception_ways(device: "torch.device") -> list[NetworkWay]:
     """Inception-v3 both ways."""
     import numpy as np
-    from torch import nn
-    from torchvision.models import inception_v3
 
     from pipeline.networks.inception import network as inception
     from pipeline.networks.inception import random_weights
@@ -151,45 +161,54 @@ def _inception_ways(device: "torch.device") -> list[Way]:
     from pipeline.settings.params import load_params
 
     state, params = random_weights.random_state(seed=0), load_params("inception", InceptionParams, PARAMS_FILE)
-    plain = inception_v3(weights=None, aux_logits=False, transform_input=False, init_weights=False)
-    plain.fc = nn.Identity()
-    plain.load_state_dict(state)
-    plain.eval().to(device)
     batch_size, n_batches = inception.BATCH_SIZES[device.type], 8 if device.type == "cuda" else 2
     pictures = np.random.default_rng(0).integers(0, 256, (n_batches * batch_size, 299, 299, 3), np.uint8)
+    return [
+        _straightforward("Inception-v3", INCEPTION_GFLOP, pictures, plain_inception(device)),
+        _ours("Inception-v3", INCEPTION_GFLOP, pictures, inception.build(state, params), batch_size, device),
+    ]
+
+
+def plain_inception(device: "torch.device") -> OneByOne:
+    """Return Inception-v3 with random weights as a function of pictures (n, 299, 299, 3), one by one."""
+    from torch import nn
+    from torchvision.models import inception_v3
+
+    from pipeline.networks.inception import random_weights
+
+    plain = inception_v3(weights=None, aux_logits=False, transform_input=False, init_weights=False)
+    plain.fc = nn.Identity()
+    plain.load_state_dict(random_weights.random_state(seed=0))
+    plain.eval().to(device)
 
     def embed_one(picture: "Tensor") -> "Tensor":
         features: Tensor = plain(picture.permute(2, 0, 1).float().contiguous()[None] / 127.5 - 1)  # (1, 2048)
         return features
 
-    return [
-        _straightforward("Inception-v3", INCEPTION_GFLOP, pictures, embed_one, device),
-        _ours("Inception-v3", INCEPTION_GFLOP, pictures, inception.build(state, params), batch_size, device),
-    ]
+    return _one_by_one(embed_one, device)
 
 
-def _straightforward(
-    work: str,
-    gflop_per_row: float,
-    rows: "NDArray[Any]",
-    embed_one: "Callable[[Tensor], Tensor]",
-    device: "torch.device",
-) -> Way:
-    """One row after the other, each sent to the device and waited for."""
+def _one_by_one(embed_one: "Callable[[Tensor], Tensor]", device: "torch.device") -> OneByOne:
+    """A row after the other, each sent to the device and waited for."""
     import numpy as np
     import torch
 
     @torch.inference_mode()
-    def run() -> "NDArray[np.float32]":
-        features = [embed_one(torch.from_numpy(row).to(device)).cpu().numpy() for row in rows[:N_SINGLE_ROWS]]
-        return np.concatenate(features)
+    def embed(rows: "NDArray[Any]") -> "NDArray[np.float32]":
+        return np.concatenate([embed_one(torch.from_numpy(row).to(device)).cpu().numpy() for row in rows])
 
-    return Way(work, "straightforward: batch 1, channels first", N_SINGLE_ROWS, gflop_per_row, run)
+    return embed
+
+
+def _straightforward(work: str, gflop_per_row: float, rows: "NDArray[Any]", embed: OneByOne) -> NetworkWay:
+    """Some rows, one after the other."""
+    name = "straightforward: batch 1, channels first"
+    return NetworkWay(work, name, N_SINGLE_ROWS, gflop_per_row, lambda: embed(rows[:N_SINGLE_ROWS]))
 
 
 def _ours(
     work: str, gflop_per_row: float, rows: "NDArray[Any]", network: "nn.Module", batch_size: int, device: "torch.device"
-) -> Way:
+) -> NetworkWay:
     """As the stages do it: clips that share batches of one size."""
     import numpy as np
 
@@ -200,10 +219,10 @@ def _ours(
     def run() -> "NDArray[np.float32]":
         return np.concatenate([features for _, features in embed_clips(clips, network, batch_size, device)])
 
-    return Way(work, f"`embed_clips`: batch {batch_size}, channels last", len(rows), gflop_per_row, run)
+    return NetworkWay(work, f"`embed_clips`: batch {batch_size}, channels last", len(rows), gflop_per_row, run)
 
 
-def _difference(straightforward: Way, ours: Way) -> float:
+def _difference(straightforward: NetworkWay, ours: NetworkWay) -> float:
     """The largest difference between the ways, in standard deviations of a feature: that they do the same work."""
     expected = straightforward.run()
     return float(abs(ours.run()[: len(expected)] - expected).max() / expected.std())

@@ -69,29 +69,42 @@ def ours(path: Path) -> object:
 def naive_pyav(path: Path) -> "tuple[list[NDArray[Any]], NDArray[Any]]":
     """Every picture as an array, then the sound in a second pass, resampled frame by frame."""
     import av
-    import numpy as np
 
     with av.open(str(path)) as container:
         container.streams.video[0].thread_count = 1
         pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    return pictures[RATE // 2 :: RATE], naive_sound(path)
+
+
+def naive_sound(path: Path) -> "NDArray[Any]":
+    """Return the sound, (1, n_samples) float32 of 16 kHz, resampled frame by frame."""
+    import av
+    import numpy as np
+
     with av.open(str(path)) as container:
         resampler = av.AudioResampler("flt", "mono", 16000)
         parts = [part.to_ndarray() for frame in container.decode(audio=0) for part in resampler.resample(frame)]
-    return pictures[RATE // 2 :: RATE], np.concatenate(parts, axis=1)
+    return np.concatenate(parts, axis=1)
 
 
 def ffmpeg_sampled(path: Path) -> object:
     """The command line: a picture a second and the sound."""
-    return _ffmpeg(path, "-map", "0:v", "-vf", "fps=1", "-f", "rawvideo", "-pix_fmt", "rgb24", os.devnull,
-                   "-map", "0:a", "-ac", "1", "-ar", "16000", "-f", "f32le", os.devnull)  # fmt: skip
+    return ffmpeg(path, "-map", "0:v", "-vf", "fps=1", "-f", "rawvideo", "-pix_fmt", "rgb24", os.devnull,
+                  "-map", "0:a", "-ac", "1", "-ar", "16000", "-f", "f32le", os.devnull)  # fmt: skip
 
 
 def ffmpeg_null(path: Path) -> object:
     """The command line: everything decoded, nothing kept."""
-    return _ffmpeg(path, "-f", "null", "-")
+    return ffmpeg(path, "-f", "null", "-")
 
 
-def torchcodec(path: Path) -> object:
+def ffmpeg(path: Path, *outputs: str | Path) -> object:
+    """Run FFmpeg's command line on a clip, with one thread, and return what it says."""
+    command = ["ffmpeg", "-v", "error", "-y", "-threads", "1", "-i", path, *outputs]
+    return subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def torchcodec(path: Path) -> tuple[Any, Any]:
     """TorchCodec's decoders."""
     decoders: Any = importlib.import_module("torchcodec.decoders")
     frames = decoders.VideoDecoder(str(path), num_ffmpeg_threads=1).get_frames_played_at(
@@ -228,12 +241,6 @@ def real_frames(source: Path) -> "Iterator[av.VideoFrame]":
     with av.open(str(source)) as container:
         frames = list(itertools.islice(container.decode(video=0), RATE * SECONDS))
     yield from itertools.islice(itertools.cycle(frames), RATE * SECONDS)
-
-
-def _ffmpeg(path: Path, *outputs: str) -> object:
-    """Run the command line on a clip, with one thread."""
-    command = ["ffmpeg", "-v", "error", "-y", "-threads", "1", "-i", str(path), *outputs]
-    return subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
 
 
 def _timed(way: Decoder, clip: Path) -> float:

@@ -12,7 +12,7 @@ import os
 import platform
 import time
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def ways(problem: Problem) -> list[Method]:
     audio, visual, labels = problem
     return [
         Method("straightforward: argsort a query", N_STRAIGHTFORWARD, lambda: straightforward(problem)),
-        Method("the product of the cosines alone", len(audio), lambda: _products(audio, visual)),
+        Method("the product of the cosines alone", len(audio), lambda: multiply(audio, visual)),
         Method("`mean_average_precision`", len(audio), lambda: mean_average_precision(audio, visual, labels, labels)),
         Method(
             "`evaluate_retrieval`, all metrics",
@@ -87,19 +87,35 @@ def ways(problem: Problem) -> list[Method]:
     ]
 
 
-def straightforward(problem: Problem) -> float:
+def straightforward(problem: Problem, n_queries: int = N_STRAIGHTFORWARD) -> float:
     """Return the MAP of the first queries; tied items keep the order of the gallery."""
     import numpy as np
 
-    audio, visual, labels = problem
-    exact = (rows.astype(np.float64) for rows in (audio[:N_STRAIGHTFORWARD], visual))
-    query, items = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in exact)
-    scores = []
-    for cosines, label in zip(query @ items.T, labels, strict=False):
+    labels, scores = problem.labels, []
+    for cosines, label in zip(cosines_of(problem, n_queries), labels, strict=False):
         relevant = labels[np.argsort(-cosines, kind="stable")] == label
         precision = np.cumsum(relevant) / np.arange(1, len(relevant) + 1)
         scores.append(precision[relevant].mean())
     return float(np.mean(scores))
+
+
+def cosines_of(problem: Problem, n_queries: int) -> "Iterator[NDArray[np.float64]]":
+    """Yield the cosines (n,) of each of the first queries with all items, some queries at a time."""
+    import numpy as np
+
+    exact = (rows.astype(np.float64) for rows in (problem.audio[:n_queries], problem.visual))
+    query, items = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in exact)
+    for start in range(0, n_queries, ROWS_PER_PRODUCT):
+        yield from query[start : start + ROWS_PER_PRODUCT] @ items.T
+
+
+def multiply(audio: "NDArray[np.float32]", visual: "NDArray[np.float32]") -> None:
+    """Take all cosines in float64, some rows at a time, and do nothing with them."""
+    import numpy as np
+
+    items = visual.astype(np.float64).T
+    for start in range(0, len(audio), ROWS_PER_PRODUCT):
+        audio[start : start + ROWS_PER_PRODUCT].astype(np.float64) @ items
 
 
 def peak_megabytes(way: Method) -> float:
@@ -129,15 +145,6 @@ def table(
         a_query = median / way.n_queries
         lines.append(f"| {way.name} | {a_query * n_items:.1f} | {a_query * 1e3:.3f} | {peak:.0f} |")
     return "\n".join(lines)
-
-
-def _products(audio: "NDArray[np.float32]", visual: "NDArray[np.float32]") -> None:
-    """All cosines in float64, some rows at a time, nothing done with them."""
-    import numpy as np
-
-    items = visual.astype(np.float64).T
-    for start in range(0, len(audio), ROWS_PER_PRODUCT):
-        audio[start : start + ROWS_PER_PRODUCT].astype(np.float64) @ items
 
 
 def _difference(problem: Problem) -> float:

@@ -66,17 +66,21 @@ def write_data_set(folder: Path, n_clips: int) -> None:
     from pipeline.video import write_mp4
 
     rng = np.random.default_rng(0)
-    first = folder / "0.mp4"
+    first = folder / "first.mp4"
     sound = rng.uniform(-0.5, 0.5, CLIP_SECONDS * SAMPLE_RATE).astype(np.float32)
     write_mp4(first, _pictures(rng), FRAMES_PER_SECOND, sound, SAMPLE_RATE)
-    media = first.read_bytes()
-    clips = []
-    for number in range(n_clips):
-        path = folder / f"{number}.mp4"
-        path.write_bytes(media + struct.pack(">I4sI", 12, b"free", number))
-        clips.append(Clip(clip_id=path.name, path=path.name, label="x", sha256=file_sha256(path)))
+    paths = write_copies(first, folder, n_clips)
+    clips = [Clip(clip_id=path.name, path=path.name, label="x", sha256=file_sha256(path)) for path in paths]
     write_clips(folder / "clips.csv", clips)
     write_root(folder / "clips.csv", folder)
+
+
+def write_copies(first: Path, folder: Path, n_copies: int) -> list[Path]:
+    """Write copies of a video, 0.mp4, 1.mp4 ..., that differ by a note no decoder looks at; return their paths."""
+    media, paths = first.read_bytes(), [folder / f"{number}.mp4" for number in range(n_copies)]
+    for number, path in enumerate(paths):
+        path.write_bytes(media + struct.pack(">I4sI", 12, b"free", number))
+    return paths
 
 
 def table(ways: Sequence[Setup], rounds: Sequence[Sequence[Throughput]]) -> str:

@@ -11,6 +11,7 @@ STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.ste
 STAGES += sorted(f"separation.{path.stem}" for path in (ROOT / "stages/separation").glob("[!_]*.py"))
 OTHERS = [
     *(f"benchmarks.{name}" for name in ("backbones", "cache", "memory", "retrieval", "scale", "training")),
+    "benchmarks.bench.__main__",
     *(
         f"studies.{name}"
         for name in ("ablation", "probes", "comparison.__main__", "ideas.__main__", "protocols.__main__")

@@ -99,6 +99,7 @@ ELSEWHERE = [
         "needs published features",
         "tests/studies/protocols/test_ms_vae.py",
     ),
+    Elsewhere("make bench", "measures for minutes", "tests/benchmarks/test_turns.py"),
     Elsewhere(".venv/bin/python -m benchmarks.backbones", "measures for a minute", None),
     Elsewhere(".venv/bin/avr check", "a tiny data set keeps no limits", "tests/evaluate/test_check.py"),
     Elsewhere(".venv/bin/avr tune", "searches for minutes", "tests/tune/test_tune.py"),
