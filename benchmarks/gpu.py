@@ -1,8 +1,8 @@
 """What a GPU makes of the steps that can use one, beside the CPU of the same machine: one command, one table.
 
-It measures both networks (and the share of the peak that matrix products in their precision reach), an epoch of the main
-model with small and large batches, exact metrics of a large gallery, and how many processes decode as fast as the GPU
-embeds. Numbers are rows a second on the clock, the best of some rounds: a GPU is not shared while it is measured.
+It measures both networks (and the share of the peak that matrix products in their precision reach), an epoch of the
+main model with small and large batches, exact metrics of a large gallery, and how many processes decode as fast as the
+GPU embeds. Numbers are rows a second on the clock, the best of some rounds: a GPU is not shared while it is measured.
 ``--write`` puts the table into docs/gpu.md. Without a GPU, ``--device cpu`` shows that the script runs.
 """
 
@@ -108,9 +108,10 @@ def rows(device: str, sizes: GpuSizes) -> Iterator[GpuRow]:
         pictures = speed
         yield GpuRow(network, unit, speed, on_cpu, f"{share:.2f} of the peak of matrix products")
     for batch_size in (64, 1024):
-        speeds = [_epoch(name, batch_size, sizes) for name in (device, "cpu")]
-        yield GpuRow(f"training, batches of {batch_size}", "clips/s", *speeds)
-    yield GpuRow("all metrics, one way", "queries/s", *(_metrics(name, sizes) for name in (device, "cpu")))
+        speed, on_cpu = (_epoch(name, batch_size, sizes) for name in (device, "cpu"))
+        yield GpuRow(f"training, batches of {batch_size}", "clips/s", speed, on_cpu)
+    speed, on_cpu = (_metrics(name, sizes) for name in (device, "cpu"))
+    yield GpuRow("all metrics, one way", "queries/s", speed, on_cpu)
     decoded = _decoded(sizes)
     note = f"{pictures / decoded:.1f} processes decode as fast as Inception-v3 embeds"
     yield GpuRow("decoding, one process, for Inception-v3", "pictures/s", decoded, decoded, note)

@@ -70,11 +70,14 @@ def embedded_in_workers(
     call = partial(
         _embedded, folder=clips.folder, kept=clips.cache, make=workers.make, seconds=clips.clip_timeout_seconds
     )
+    is_first = True
     while todo:
         seconds = LOADING_SECONDS + clips.clip_timeout_seconds * max(map(len, todo))
         items = [{clip_id: clips.inputs[clip_id] for clip_id in chunk} for chunk in todo]
         n_workers, todo = min(workers.n_workers, len(items)), []
-        for inputs, answer in workers.run(call, items, n_workers, seconds, workers.start, workers.n_gpus):
+        embedded = partial(call, are_new=is_first)
+        is_first = False
+        for inputs, answer in workers.run(embedded, items, n_workers, seconds, workers.start, workers.n_gpus):
             if not isinstance(answer, Stopped):
                 yield from answer
             elif len(inputs) == 1:
@@ -97,7 +100,7 @@ def _halves(clip_ids: list[str]) -> list[list[str]]:
 
 
 def _embedded(
-    inputs: dict[str, str], folder: AnyPath, kept: ClipCache, make: NetworkMaker, seconds: float
+    inputs: dict[str, str], folder: AnyPath, kept: ClipCache, make: NetworkMaker, seconds: float, are_new: bool
 ) -> ChunkAnswers:
     """What becomes of the clips of a call, in a worker; those that a call before it finished are not computed again.
 
@@ -107,11 +110,13 @@ def _embedded(
         kept: the cache.
         make: makes the network.
         seconds: that a clip may take.
+        are_new: that no call has begun with them, so that the cache, whose look costs requests, need not be asked.
     """
     rows_of, embed = _network_of(make)
-    entries = kept.look_up_all(inputs)
-    left = [clip_id for clip_id, entry in entries.items() if entry.state != "done"]
+    entries = {} if are_new else kept.look_up_all(inputs)
     done: ChunkAnswers = [(clip_id, None) for clip_id, entry in entries.items() if entry.state == "done"]
+    known = dict(done)
+    left = [clip_id for clip_id in inputs if clip_id not in known]
     return done + list(ShardRows(folder, inputs, kept, rows_of, seconds).embedded(embed, left))
 
 

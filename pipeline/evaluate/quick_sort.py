@@ -11,6 +11,8 @@ import time
 
 import numpy as np
 
+from pipeline.settings.environment import may_have_gpu
+
 SCORES_WORTH_A_LOOK = 2**30  # ten to thirty seconds of a core; to look takes a quarter of one
 SWITCH = "NPY_DISABLE_CPU_FEATURES"
 AVX512 = "X86_V4 AVX512_ICL"
@@ -22,11 +24,12 @@ def start_again_if_quicker(n_scores: int) -> None:
     """Start this program again with its own command line where sorting is quicker without AVX-512, and worth it.
 
     It is decided once: a program that was started with features switched off, by this function or by its user, goes on.
+    Where there may be a GPU, that is where ranking is done.
 
     Args:
         n_scores: similarities that are to be sorted in all.
     """
-    if n_scores < SCORES_WORTH_A_LOOK or SWITCH in os.environ:
+    if n_scores < SCORES_WORTH_A_LOOK or SWITCH in os.environ or may_have_gpu():
         return
     seconds, without = sort_seconds(), seconds_without_avx512()
     if without < _WORTH * seconds:

@@ -3,21 +3,25 @@
 import hashlib
 import os
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
+from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.engines import processes
 from pipeline.clip_jobs.engines.base import Stopped
 from pipeline.errors import DataError, ParamsError, PipelineError
 from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.files import disk_errors
 from pipeline.model_parts.base import model_module
-from pipeline.model_parts.finished import Training, forget, is_finished, note_finished, remove_others, training_of
+from pipeline.model_parts.finished import Training, forget, is_finished, keep, restore, trained_models, training_of
 from pipeline.model_parts.ranks import is_shared, joined_ranks, own_rank
 from pipeline.model_parts.seeds import embed_seeds, fit_seeds
-from pipeline.settings.environment import chosen_workers, variable
+from pipeline.settings.environment import chosen_workers, may_have_gpu, set_variable
 from pipeline.settings.params import load_params, model_sections
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import progress
@@ -26,7 +30,7 @@ WATCHED = ("model", "baselines")
 """The sections of params.yaml that the stage depends on, beside the list of the models."""
 
 _MEMORY_OF_A_FIT = 4  # times the features: 2.9 are measured of 60,000 clips
-_NODES_OF_GPUS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA's, Windows's for Linux, AMD's
+_LIMITS_OF_A_CONTAINER = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _LOADED = ("torch", "pipeline.model_parts.deep", "pipeline.model_parts.seeds")
 
 
@@ -34,8 +38,8 @@ def train_models(features: AnyPath, models: AnyPath, embeddings: AnyPath) -> Non
     """Fit every model of params.yaml on the features, and embed every clip with it.
 
     Several models are fitted at a time, one a core ($AVR_WORKERS) and thread, in processes of their own; on a GPU, and
-    under torchrun, one after the other. How many at a time changes no number. A model that is finished is kept, one
-    that fails keeps no other from being trained, and what belongs to no model of params.yaml is removed.
+    under torchrun, one after the other. How many at a time changes no number. A model that is finished is taken from
+    the cache, and one that fails keeps no other from being trained.
 
     Args:
         features: the table of all clips.
@@ -44,50 +48,58 @@ def train_models(features: AnyPath, models: AnyPath, embeddings: AnyPath) -> Non
 
     Raises:
         DataError: the features are damaged, a model cannot learn from them, or a process that trained one ended.
+        DiskError: the disk is full or fails.
         ParamsError: a section is missing, wrong or none that DVC watches.
     """
-    features, sections = Path(features), model_sections()
+    features, sections, kept = Path(features), model_sections(), trained_models()
     _check_watched(sections.values())
     digest = _sha256(features)
     trainings = [training_of(name, section, digest, models, embeddings) for name, section in sections.items()]
-    left = [training for training in trainings if not is_finished(training)]
-    is_writer = own_rank() == 0
-    if is_writer:
-        remove_others(models, embeddings, trainings)
-        print(f"train: {len(left)} of {len(trainings)} models to train" + _names(left), flush=True)
-    failed = dict(_failures(features, left))
+    left = [training for training in trainings if not is_finished(training, kept)]
+    if own_rank() == 0:
+        left += [known for known in trainings if known not in left and not restore(known, kept)]
+        names = f": {', '.join(training.name for training in left)}" if left else ""
+        print(f"train: {len(left)} of {len(trainings)} models to train{names}", flush=True)
+    failed = dict(_failures(features, kept, left))
     if failed:
         first = next(iter(failed.values()))
-        if len(failed) > 1 and is_writer:
+        if len(failed) > 1:
             print(f"train: {len(failed)} models failed: {', '.join(failed)}; of the first:", file=sys.stderr)
         raise first
 
 
-def _failures(features: Path, left: Sequence[Training]) -> Iterator[tuple[str, PipelineError]]:
+def _failures(features: Path, kept: ClipCache, left: Sequence[Training]) -> Iterator[tuple[str, PipelineError]]:
     """Train models, and yield those that fail, with their errors."""
     n_workers = _n_workers(features, left)
     if n_workers < 2:
-        answers = _one_by_one(features, left)
+        answers = _one_by_one(features, kept, left)
     else:
         processes.prepare(_LOADED)
-        answers = processes.run(partial(_train, features), left, n_workers, float("inf"))
+        start = partial(set_variable, "AVR_WORKERS", "1")  # the other cores are taken
+        answers = processes.run(partial(_train, features, kept), left, n_workers, float("inf"), start)
     with progress("train", len(left), "model", is_silent=n_workers < 2) as advance:
         for training, answer in answers:
             advance()
             if isinstance(answer, Stopped):
-                yield training.name, DataError(f"model {training.name}: {answer.problem}; expected it to be trained")
+                expected = "expected it to be trained, for which AVR_WORKERS=1 takes the least memory"
+                yield training.name, DataError(f"model {training.name}: {answer.problem}; {expected}")
             elif answer is not None:
                 yield training.name, answer
 
 
-def _one_by_one(features: Path, left: Sequence[Training]) -> Iterator[tuple[Training, PipelineError | Stopped | None]]:
-    """Train models in this process, which may be one of torchrun's ranks."""
+def _one_by_one(
+    features: Path, kept: ClipCache, left: Sequence[Training]
+) -> Iterator[tuple[Training, PipelineError | Stopped | None]]:
+    """Train models in this process, which may be one of torchrun's ranks: then the first error is that of all."""
     with joined_ranks():
         for training in left:
-            yield training, _train(features, training)
+            error = _train(features, kept, training)
+            if error is not None and is_shared():
+                raise error
+            yield training, error
 
 
-def _train(features: Path, training: Training) -> PipelineError | None:
+def _train(features: Path, kept: ClipCache, training: Training) -> PipelineError | None:
     """Train a model, on one thread whatever else is trained at the same time, and embed every clip; its error, if any.
 
     The embeddings are those of the files that it wrote, each modality's from its own features alone. The features are
@@ -96,15 +108,18 @@ def _train(features: Path, training: Training) -> PipelineError | None:
     name = training.name
     try:
         params_class = model_module(name).Params  # this loads the libraries that the limit is to find
-        with threadpool_limits(1):
+        with threadpool_limits(1), disk_errors(training.folder):
             params = load_params(training.section, params_class)
             if own_rank() == 0:
                 forget(training)
             if fit_seeds(name, params, FeatureTable.load(features), training.folder):
                 embed_seeds(name, training.folder, FeatureTable.load(features), training.embeddings)
-                note_finished(training)
+                keep(training, kept)
     except PipelineError as error:
         return error
+    except Exception as error:  # of this program or a library: the others are trained all the same
+        traceback.print_exc()
+        return DataError(f"model {name}: {type(error).__name__}: {error}; expected it to be trained")
     return None
 
 
@@ -113,15 +128,22 @@ def _n_workers(features: Path, left: Sequence[Training]) -> int:
     most = min(chosen_workers(), len(left))
     if most < 2 or is_shared():
         return 1
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
-    most = min(most, int(memory / (_MEMORY_OF_A_FIT * features.stat().st_size)))
+    most = min(most, int(_memory_bytes() / 2 / (_MEMORY_OF_A_FIT * features.stat().st_size)))
     return most if most > 1 and not _has_gpu() else 1
+
+
+def _memory_bytes() -> int:
+    """What this machine has, or what its container may use."""
+    bounds = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for path in map(Path, _LIMITS_OF_A_CONTAINER):
+        with suppress(OSError, ValueError):  # where there is no bound it says `max`
+            bounds.append(int(path.read_text()))
+    return min(bounds)
 
 
 def _has_gpu() -> bool:
     """Whether models are trained on a GPU, which several of them would only share; torch is asked where one may be."""
-    asked = variable("AVR_DEVICE")
-    if asked == "cpu" or not (asked or any(Path(node).exists() for node in _NODES_OF_GPUS)):
+    if not may_have_gpu():
         return False
     from pipeline.settings.device import chosen_device
 
@@ -133,11 +155,6 @@ def _check_watched(sections: Iterable[str]) -> None:
     for section in sections:
         if section.partition(".")[0] not in WATCHED:
             raise ParamsError(f"models: section {section!r}; expected {' or one below '.join(WATCHED)}")
-
-
-def _names(left: Sequence[Training]) -> str:
-    """The models by name, behind a colon."""
-    return f": {', '.join(training.name for training in left)}" if left else ""
 
 
 def _sha256(path: Path) -> str:

@@ -1,27 +1,28 @@
-"""Which models are trained already: beside the fits of a model lies a note of all that they were made from.
+"""Trained models, kept where finished clips are: outside of DVC's outs, under a hash of all that decides them.
 
-One stage trains all models, so that they share a start of Python and the cores of the machine. By these notes it keeps
-those that would come out as they are, as DVC keeps a stage of which nothing has changed.
+One stage trains all models, so that they share a start of Python and the cores of the machine. By this it trains only
+those that would come out otherwise than before, as DVC runs only stages of which something has changed.
 """
 
-import hashlib
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import numpy as np
 
-from pipeline.formats.files import replacing
-from pipeline.formats.run_times import sampled_sha256
+from pipeline.clip_jobs.cache import ClipCache
+from pipeline.errors import DataError
+from pipeline.formats import shards
+from pipeline.formats.files import disk_errors
 from pipeline.model_parts.ranks import how_many
-from pipeline.settings.fingerprint import fingerprint
+from pipeline.settings.environment import finished_clips
+from pipeline.settings.fingerprint import code_hash, fingerprint
 from pipeline.settings.params import read_section
 from pipeline.settings.paths import AnyPath
-from pipeline.settings.regular_files import read_regular
 
-FILE = "made_from.json"
-_LARGEST_BYTES = 1 << 16
+EMBEDDINGS, FITS = "embeddings", "fits/"
+_AROUND = (Path(__file__).with_name("every_model.py"), Path(shards.__file__))
+"""Code that counts beside what a model imports: how a fit is run, and how its features are read."""
 
 
 class Training(NamedTuple):
@@ -42,16 +43,6 @@ class Training(NamedTuple):
     key: str
 
 
-class _Note(BaseModel):
-    """What made_from.json says: the key of the training, and hashes of what it wrote."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    key: str
-    fits: str
-    embeddings: str
-
-
 def training_of(name: str, section: str, features_sha256: str, models: AnyPath, embeddings: AnyPath) -> Training:
     """Return the training of a model by a section of params.yaml, in folders of all models.
 
@@ -70,45 +61,56 @@ def training_of(name: str, section: str, features_sha256: str, models: AnyPath, 
     """
     facts = {"model": name, "features": features_sha256, "params": read_section(section)}
     facts["ranks"] = how_many()  # each rank draws its own dropout
+    facts["code"] = [code_hash(file) for file in _AROUND]
     key = fingerprint(facts, [f"pipeline.models.{name}", "pipeline.model_parts.seeds"])
     return Training(name, section, Path(models) / name, Path(embeddings) / f"{name}.npz", key)
 
 
-def is_finished(training: Training) -> bool:
-    """Return whether the fits and the embeddings lie there whole, made from what they would be made from now."""
+def trained_models() -> ClipCache:
+    """Return where trained models are kept.
+
+    Raises:
+        ParamsError: AVR_CACHE_DIR names no place for them.
+    """
+    return ClipCache(finished_clips("train"), "")
+
+
+def is_finished(training: Training, kept: ClipCache) -> bool:
+    """Return whether a training is known; ``restore`` may still find it damaged."""
+    return kept.look_up(training.name, training.key).state == "done"
+
+
+def restore(training: Training, kept: ClipCache) -> bool:
+    """Write the files of a finished training, and return whether they were there whole.
+
+    Raises:
+        DiskError: the disk is full or fails.
+    """
     try:
-        note = _Note.model_validate_json(read_regular(training.folder / FILE, _LARGEST_BYTES))
-        return note == _note(training)
-    except (OSError, ValidationError):
+        arrays = kept.read(training.name, training.key)
+    except DataError:
         return False
+    with disk_errors(training.folder):
+        forget(training)
+        for name, data in arrays.items():
+            path = training.embeddings if name == EMBEDDINGS else training.folder / name.removeprefix(FITS)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            data.tofile(path)
+    return True
 
 
-def note_finished(training: Training) -> None:
-    """Note that a model is trained, once all of its files are written."""
-    with replacing(training.folder / FILE) as temporary:
-        temporary.write_text(_note(training).model_dump_json(indent=2) + "\n", encoding="utf-8")
+def keep(training: Training, kept: ClipCache) -> None:
+    """Keep the files of a training that is done.
+
+    Raises:
+        DiskError: the cache cannot be written.
+    """
+    files = {f"{FITS}{file.name}": file for file in training.folder.iterdir()} | {EMBEDDINGS: training.embeddings}
+    kept.write(training.key, {name: np.fromfile(file, np.uint8) for name, file in files.items()})
 
 
 def forget(training: Training) -> None:
     """Remove what a former training of the model wrote."""
-    shutil.rmtree(training.folder, ignore_errors=True)
+    if training.folder.exists():
+        shutil.rmtree(training.folder)
     training.embeddings.unlink(missing_ok=True)
-
-
-def remove_others(models: AnyPath, embeddings: AnyPath, trainings: Iterable[Training]) -> None:
-    """Remove what lies in the folders of all models and belongs to none of them."""
-    kept = {path for training in trainings for path in (training.folder, training.embeddings)}
-    for folder in (Path(models), Path(embeddings)):
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.iterdir():
-            if path not in kept:
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-
-
-def _note(training: Training) -> _Note:
-    """What is to be noted of the files as they lie there."""
-    digest = hashlib.sha256()
-    for file in sorted(training.folder.iterdir()):
-        if file.name != FILE:
-            digest.update(f"{file.name} {sampled_sha256(file)}\n".encode())
-    return _Note(key=training.key, fits=digest.hexdigest(), embeddings=sampled_sha256(training.embeddings))

@@ -10,17 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.retrieval.cosines import (
-    STEPS,
-    Array,
-)
+from pipeline.retrieval.cosines import STEPS, Array
 
 Counts = NDArray[np.int64]
 
 _KEYS_PER_STEP = (2.0**30 - 2**12) / STEPS  # doubled for the last bit, all keys fit int32
 _MOST_COUNTED = 8
-OWN_SCORE = -STEPS - 2.0**20  # a key below that of any cosine
-_SCORES_FOR_A_GPU = 2**28  # some seconds of a core: to look for a GPU takes two
 
 
 class Hits(NamedTuple):

@@ -19,6 +19,7 @@ from pipeline.retrieval.cosines import (
 from pipeline.retrieval.galleries import CpuGallery, Gallery
 from pipeline.retrieval.hits import Counts, Hits
 from pipeline.retrieval.threads import in_threads
+from pipeline.settings.environment import may_have_gpu
 
 SCORES_FOR_A_GPU = 2**28  # some seconds of a core: to look for a GPU takes two
 
@@ -81,7 +82,7 @@ def by_query(
 
 def _kind_of_gallery(n_scores: int) -> type[Gallery]:
     """Where to compare: on a GPU where there is one and much to do."""
-    if n_scores < SCORES_FOR_A_GPU:
+    if n_scores < SCORES_FOR_A_GPU or not may_have_gpu():
         return CpuGallery
     from pipeline.settings.device import chosen_device
 

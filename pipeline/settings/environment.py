@@ -8,6 +8,7 @@ from platformdirs import user_cache_path
 from pipeline.errors import ParamsError
 from pipeline.settings.notices import tell_once
 
+NODES_OF_GPUS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA's, Windows's for Linux, AMD's
 APP = "dual-subspace-retrieval"
 PREFIX = "AVR_"
 STORES = ("s3", "gs", "gcs", "az", "abfs", "abfss")  # protocols of object stores that machines share
@@ -105,6 +106,12 @@ def weights_folder() -> Path:
         ParamsError: as `cache_folder`, of AVR_WEIGHTS_DIR.
     """
     return _folder("AVR_WEIGHTS_DIR") or _user_folder("AVR_WEIGHTS_DIR") / "weights"
+
+
+def may_have_gpu() -> bool:
+    """Return whether to ask torch for a GPU, for two seconds: not where AVR_DEVICE is cpu, or no driver is seen."""
+    asked = variable("AVR_DEVICE")
+    return asked != "cpu" and (bool(asked) or any(Path(node).exists() for node in NODES_OF_GPUS))
 
 
 def chosen_workers() -> int:

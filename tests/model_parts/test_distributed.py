@@ -192,10 +192,10 @@ def test_the_stage_runs_under_torchrun_and_its_first_rank_writes(tmp_path: Path)
     ):
         words = [*launcher, "stages.train", "features.safetensors", out, f"{out} embeddings"]
         env = {**os.environ, "PYTHONPATH": str(ROOT), "AVR_DEVICE": "cpu"}
+        env["AVR_CACHE_DIR"] = str(tmp_path / "cache")
         subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, env=env, check=True)
     assert sorted(path.name for path in (tmp_path / "shared/dual_subspace").iterdir()) == [
         "history.csv",
-        "made_from.json",
         "provenance.json",
         "seed-0.safetensors",
         "seed-1.safetensors",

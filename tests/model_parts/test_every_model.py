@@ -1,18 +1,23 @@
-"""One stage trains all models: what is finished is kept, and how many are trained at a time changes no byte."""
+"""One stage trains all models: what is finished comes from the cache, and how many at a time changes no byte."""
 
 import hashlib
 import os
+import shutil
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from pipeline.clip_jobs.cache import ClipCache
 from pipeline.errors import DataError, ParamsError
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.model_parts import every_model, finished
 from pipeline.model_parts.every_model import train_models
+from pipeline.settings import fingerprint
+from pipeline.settings.fingerprint import code_hash
 from tests.helpers.project import ROOT
 
 N = 40
@@ -25,6 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AVR_DEVICE", "cpu")
     monkeypatch.setenv("AVR_WORKERS", "1")
+    monkeypatch.setenv("AVR_CACHE_DIR", str(tmp_path / "cache"))
     rng, labels = np.random.default_rng(0), np.arange(N) % 4
     audio, visual = (np.eye(4, 12)[labels] + rng.normal(size=(2, N, 12))).astype(np.float32)
     splits = ["train"] * 20 + ["validation"] * 10 + ["test"] * 10
@@ -67,11 +73,28 @@ def written(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def gone(folder: Path) -> None:
+    """Remove the outs, as DVC does before it runs a stage."""
+    for name in ("models", "embeddings"):
+        shutil.rmtree(folder / name)
+
+
 def test_all_models_are_trained_and_kept_the_next_time(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(folder, capsys) == list(MODELS)
     before = written(folder)
     assert {name.split("/")[1] for name in before if name.startswith("models/")} == set(MODELS)
     assert [name for name in before if name.startswith("emb")] == [f"embeddings/{name}.npz" for name in sorted(MODELS)]
+    gone(folder)
+    assert train(folder, capsys) == []
+    assert written(folder) == before
+
+
+def test_a_value_that_comes_back_brings_its_fits_back(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(folder, capsys)
+    before = written(folder)
+    write_params(folder, model={"lambda_corr": 0.5})
+    assert train(folder, capsys) == ["dual_subspace"]
+    write_params(folder)
     assert train(folder, capsys) == []
     assert written(folder) == before
 
@@ -81,11 +104,10 @@ def test_in_processes_of_their_own_models_are_the_same_bytes(
 ) -> None:
     train(folder, capsys)
     alone = written(folder)
+    gone(folder)
     monkeypatch.setenv("AVR_WORKERS", "3")
-    train_models(folder / "features.safetensors", folder / "models of 3", folder / "embeddings")
-    assert words(capsys) == list(MODELS)
-    (folder / "models").rename(folder / "models of 1")
-    (folder / "models of 3").rename(folder / "models")
+    monkeypatch.setenv("AVR_CACHE_DIR", str(folder / "another cache"))
+    assert train(folder, capsys) == list(MODELS)
     assert written(folder) == alone
 
 
@@ -110,34 +132,27 @@ def test_another_parameter_trains_its_model_and_no_other(
     changed = {name for name, digest in written(folder).items() if before.get(name) != digest}
     assert changed
     assert all(f"/{expected[0]}" in name for name in changed)
-    if expected == ["dscmr"]:
-        assert not (folder / "models/dscmr/seed-1.safetensors").exists()
+    assert ("models/dscmr/seed-1.safetensors" in written(folder)) == (expected != ["dscmr"])
 
 
-def test_a_new_model_is_trained_alone_and_what_belongs_to_none_is_removed(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_new_model_is_trained_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train(folder, capsys)
-    (folder / "embeddings/left.npz").touch()
+    gone(folder)
     write_params(folder, {"cca": "baselines.cca", "c_cca": "baselines.c_cca"}, c_cca={"n_components": 3})
     assert train(folder, capsys) == ["c_cca"]
     assert {name.split("/")[1] for name in written(folder)} == {"cca", "c_cca", "cca.npz", "c_cca.npz"}
 
 
-@pytest.mark.parametrize(
-    "lost",
-    ["models/cca/made_from.json", "models/cca/seed-0.safetensors", "models/cca/history.csv", "embeddings/cca.npz"],
-)
-@pytest.mark.parametrize("damage", ["gone", "cut off"])
-def test_a_model_of_which_a_file_is_not_whole_is_trained_again(
-    lost: str, damage: str, folder: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("place", [0.0, 0.5, 0.99])
+def test_a_kept_model_that_a_disk_has_damaged_is_trained_again(
+    place: float, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train(folder, capsys)
     before = written(folder)
-    if damage == "gone":
-        (folder / lost).unlink()
-    else:
-        (folder / lost).write_bytes((folder / lost).read_bytes()[:-3])
+    entry = min((folder / "cache/clips/train").rglob("*.safetensors"), key=lambda path: path.stat().st_size)
+    data = bytearray(entry.read_bytes())
+    data[int(place * len(data))] ^= 1
+    entry.write_bytes(data)
     assert train(folder, capsys) == ["cca"]
     assert written(folder) == before
 
@@ -150,18 +165,27 @@ def test_other_features_train_every_model(folder: Path, capsys: pytest.CaptureFi
     assert train(folder, capsys) == list(MODELS)
 
 
-def test_an_edit_of_one_model_s_code_trains_no_other(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("edited", "expected"),
+    [
+        ("models/kcca.py", ["kcca"]),
+        ("model_parts/training.py", ["dual_subspace", "dscmr"]),
+        ("model_parts/every_model.py", list(MODELS)),
+        ("formats/shards.py", list(MODELS)),
+        ("evaluate/metrics.py", []),
+    ],
+)
+def test_an_edit_of_code_trains_the_models_that_are_made_of_it(
+    edited: str,
+    expected: list[str],
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     train(folder, capsys)
-    hash_of = finished.fingerprint
-    edited = "pipeline.models.kcca"
-    monkeypatch.setattr(
-        finished, "fingerprint", lambda facts, modules: hash_of({**facts, "edited": edited in modules}, modules)
-    )
-    train(folder, capsys)
-    monkeypatch.setattr(finished, "fingerprint", lambda facts, modules: hash_of({**facts, "edited": False}, modules))
-    assert train(folder, capsys) == ["kcca"]
+    for module in (finished, fingerprint):
+        monkeypatch.setattr(module, "code_hash", lambda file: edited if str(file).endswith(edited) else code_hash(file))
+    assert train(folder, capsys) == expected
 
 
 @pytest.mark.parametrize("n_workers", ["1", "3"])
@@ -192,10 +216,10 @@ def test_a_process_that_ends_costs_its_model_alone(
 TRAIN = every_model._train
 
 
-def end_at_kcca(features: Path, training: finished.Training) -> object:
+def end_at_kcca(features: Path, kept: ClipCache, training: finished.Training) -> object:
     if training.name == "kcca":
         os._exit(3)
-    return TRAIN(features, training)
+    return TRAIN(features, kept, training)
 
 
 def test_a_section_that_dvc_does_not_watch_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,10 +229,35 @@ def test_a_section_that_dvc_does_not_watch_is_refused(folder: Path, capsys: pyte
     assert not (folder / "models").exists()
 
 
-@pytest.mark.parametrize(("n_bytes", "expected"), [(1000, 4), (10**18, 1)])
-def test_as_many_models_are_trained_at_a_time_as_memory_holds(
-    n_bytes: int, expected: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_an_error_of_a_library_is_that_of_its_model_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    fit = every_model.fit_seeds
+    monkeypatch.setattr(every_model, "fit_seeds", lambda name, *rest: 1 / 0 if name == "cca" else fit(name, *rest))
+    with pytest.raises(DataError, match="model cca: ZeroDivisionError: division by zero; expected it to be trained"):
+        train(folder, capsys)
+    assert sorted(path.name for path in (folder / "models").iterdir()) == ["dscmr", "dual_subspace", "kcca"]
+
+
+def test_of_several_ranks_none_goes_on_where_one_fails(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(every_model, "joined_ranks", nullcontext)
+    write_params(folder, cca={"ridge": -1.0})
+    with pytest.raises(ParamsError, match=r"baselines\.cca\.ridge"):
+        train(folder, capsys)
+    assert not (folder / "models/kcca").exists()
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "container", "expected"), [(1000, "max", 4), (10**18, "max", 1), (1000, "17000", 2), (1000, "1", 1)]
+)
+def test_as_many_models_are_trained_at_a_time_as_memory_holds(
+    n_bytes: int, container: str, expected: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "memory.max").write_text(f"{container}\n")
+    monkeypatch.setattr(every_model, "_LIMITS_OF_A_CONTAINER", ("no such file", str(tmp_path / "memory.max")))
     monkeypatch.setenv("AVR_WORKERS", "4")
     monkeypatch.setenv("AVR_DEVICE", "cpu")
     with (tmp_path / "features").open("wb") as file:

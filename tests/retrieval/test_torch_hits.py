@@ -62,6 +62,7 @@ def test_a_pretended_gpu_gets_no_array_of_the_cpu_nor_gives_one(monkeypatch: pyt
 
 def test_a_gpu_is_looked_for_where_there_is_much_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.settings.device.chosen_device", lambda: torch.device("cuda"))
+    monkeypatch.setenv("AVR_DEVICE", "cuda")
     assert queries._kind_of_gallery(2**20) is CpuGallery
     assert queries._kind_of_gallery(2**30) is TorchGallery
     monkeypatch.setattr("pipeline.settings.device.chosen_device", lambda: torch.device("cpu"))

@@ -107,7 +107,7 @@ class ObjectStore:
             return
         bucket = path.partition("/")[0]
         try:
-            with store_errors(self._url):
+            with store_errors(self._url), suppress(PermissionError):  # rights to a prefix alone are enough
                 self._files.info(bucket)
         except FileNotFoundError as error:
             raise DiskError(f"{self._url}: no bucket {bucket!r}; {EXPECTED}") from error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pipeline.clip_jobs.engines.base import HEARTBEAT_SECONDS, Stopped, WorkingClock, do_nothing, timed_out
 from pipeline.errors import ParamsError
+from pipeline.settings.notices import tell_once
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -51,6 +52,8 @@ def run(
         ParamsError: Ray is not installed.
     """
     ray = _started(n_workers)
+    if n_gpus and not ray.cluster_resources().get("GPU"):
+        tell_once("Ray: its cluster has no GPU now, and workers wait for one; AVR_DEVICE=cpu needs none")
     try:
         yield from _Actors(ray, (function, start), items, timeout_seconds, n_gpus).run(n_workers)
     finally:
