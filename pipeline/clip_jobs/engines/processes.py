@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver
@@ -72,7 +72,8 @@ def run(
 
     _ensure_fork_server()
     context = multiprocessing.get_context("forkserver")
-    pool = ProcessPool(n_workers, initializer=_start_worker, initargs=[function, start], context=context)
+    started_with = [function, start, dict(os.environ)]
+    pool = ProcessPool(n_workers, initializer=_start_worker, initargs=started_with, context=context)
     calls = _Calls[Item, Answer](pool, timeout_seconds)
     try:
         for item in items:
@@ -140,14 +141,19 @@ def _exit_name(exit_code: int) -> str:
     return signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
 
 
-def _start_worker(function: Callable[[Item], Answer], start: Callable[[], None]) -> None:
+def _start_worker(
+    function: Callable[[Item], Answer], start: Callable[[], None], environment: Mapping[str, str]
+) -> None:
     """Make a new process one worker of several: one thread for arithmetic, and an end when the parent ends.
+
+    It is given the environment of now: the process that it was forked from has that of its own start.
 
     The function is here so that its modules are loaded by now. With its first call they would be loaded while pebble
     keeps the other workers from fetching theirs, which they do not bear for more than a minute.
     """
     from threadpoolctl import threadpool_limits
 
+    os.environ.update(environment)
     threadpool_limits(1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's own handler would wait for the call to return
     threading.Thread(target=_end_with_parent, daemon=True).start()
