@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -54,6 +53,8 @@ def fit_pca(rows: NDArray[Any], n_components: int) -> Pca:
         >>> fitted.components.round(3).tolist(), fitted.eigenvalues.round(3).tolist()
         ([[0.6, 0.8]], [12.5])
     """
+    from scipy.linalg import eigh  # what only applies a PCA starts without it
+
     if n_components < 1:
         raise DataError(f"PCA: n_components={n_components}; expected at least 1")
     _check_rows(rows, None)
@@ -63,7 +64,7 @@ def fit_pca(rows: NDArray[Any], n_components: int) -> Pca:
     scatter = sum(centred.T @ centred for centred in _centred_chunks(rows, mean))  # (d, d)
     if not np.any(scatter):
         raise DataError("PCA: all rows are equal; expected rows that differ")
-    eigenvalues, vectors = scipy.linalg.eigh(scatter / (len(rows) - 1))
+    eigenvalues, vectors = eigh(scatter / (len(rows) - 1))
     eigenvalues, components = eigenvalues[::-1], vectors.T[::-1]
     k = min(n_components, _rank(eigenvalues, len(rows)))
     return Pca(mean, _with_unique_sign(components[:k]), eigenvalues[:k].copy())

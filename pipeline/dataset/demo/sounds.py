@@ -5,7 +5,6 @@ from math import tau
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
 
 from pipeline.dataset.demo.draws import Draws
 
@@ -91,6 +90,8 @@ def _noise(rng: Draws, n_samples: int, sample_rate: int, low_hz: float, high_hz:
 
 def _strikes(rng: Draws, n_samples: int, sample_rate: int, rate_hz: float, irregularity: float, stroke: Wave) -> Wave:
     """One stroke repeated at a rate; at an irregularity of 1 an interval is anything from none to double."""
+    from scipy.signal import fftconvolve  # a third of a start of the stage, which may have no clip to make
+
     n_strikes = 2 + int(2 * rate_hz * n_samples / sample_rate)
     intervals = (1 + irregularity * rng.uniform(-1, 1, n_strikes)) / rate_hz
     onsets = ((np.cumsum(intervals) - intervals[0]) * sample_rate).astype(int)
