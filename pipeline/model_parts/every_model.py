@@ -18,7 +18,7 @@ from pipeline.errors import DataError, ParamsError, PipelineError
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.files import disk_errors
 from pipeline.model_parts.base import model_module
-from pipeline.model_parts.finished import Training, forget, is_finished, keep, restore, trained_models, training_of
+from pipeline.model_parts.finished import ModelTraining, forget, is_finished, keep, restore, trained_models, training_of
 from pipeline.model_parts.ranks import is_shared, joined_ranks, own_rank
 from pipeline.model_parts.seeds import embed_seeds, fit_seeds
 from pipeline.settings.environment import chosen_workers, may_have_gpu, set_variable
@@ -68,7 +68,7 @@ def train_models(features: AnyPath, models: AnyPath, embeddings: AnyPath) -> Non
         raise first
 
 
-def _failures(features: Path, kept: ClipCache, left: Sequence[Training]) -> Iterator[tuple[str, PipelineError]]:
+def _failures(features: Path, kept: ClipCache, left: Sequence[ModelTraining]) -> Iterator[tuple[str, PipelineError]]:
     """Train models, and yield those that fail, with their errors."""
     n_workers = _n_workers(features, left)
     if n_workers < 2:
@@ -88,8 +88,8 @@ def _failures(features: Path, kept: ClipCache, left: Sequence[Training]) -> Iter
 
 
 def _one_by_one(
-    features: Path, kept: ClipCache, left: Sequence[Training]
-) -> Iterator[tuple[Training, PipelineError | Stopped | None]]:
+    features: Path, kept: ClipCache, left: Sequence[ModelTraining]
+) -> Iterator[tuple[ModelTraining, PipelineError | Stopped | None]]:
     """Train models in this process, which may be one of torchrun's ranks: then the first error is that of all."""
     with joined_ranks():
         for training in left:
@@ -99,8 +99,8 @@ def _one_by_one(
             yield training, error
 
 
-def _train(features: Path, kept: ClipCache, training: Training) -> PipelineError | None:
-    """Train a model, on one thread whatever else is trained at the same time, and embed every clip; its error, if any.
+def _train(features: Path, kept: ClipCache, training: ModelTraining) -> PipelineError | None:
+    """Train a model, on one thread whatever else is trained at the same time, and embed every clip; return what fails.
 
     The embeddings are those of the files that it wrote, each modality's from its own features alone. The features are
     read for each half: in between, those that are no train or validation rows are not held.
@@ -123,7 +123,7 @@ def _train(features: Path, kept: ClipCache, training: Training) -> PipelineError
     return None
 
 
-def _n_workers(features: Path, left: Sequence[Training]) -> int:
+def _n_workers(features: Path, left: Sequence[ModelTraining]) -> int:
     """How many models to train at a time: as many as there are cores, and memory for half of it; one on a GPU."""
     most = min(chosen_workers(), len(left))
     if most < 2 or is_shared():

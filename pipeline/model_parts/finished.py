@@ -25,7 +25,7 @@ _AROUND = (Path(__file__).with_name("every_model.py"), Path(shards.__file__))
 """Code that counts beside what a model imports: how a fit is run, and how its features are read."""
 
 
-class Training(NamedTuple):
+class ModelTraining(NamedTuple):
     """A model that is to be trained.
 
     Attributes:
@@ -43,7 +43,7 @@ class Training(NamedTuple):
     key: str
 
 
-def training_of(name: str, section: str, features_sha256: str, models: AnyPath, embeddings: AnyPath) -> Training:
+def training_of(name: str, section: str, features_sha256: str, models: AnyPath, embeddings: AnyPath) -> ModelTraining:
     """Return the training of a model by a section of params.yaml, in folders of all models.
 
     Its key is of the features, the section, the code behind the model, the packages, and how many processes share a
@@ -63,7 +63,7 @@ def training_of(name: str, section: str, features_sha256: str, models: AnyPath, 
     facts["ranks"] = how_many()  # each rank draws its own dropout
     facts["code"] = [code_hash(file) for file in _AROUND]
     key = fingerprint(facts, [f"pipeline.models.{name}", "pipeline.model_parts.seeds"])
-    return Training(name, section, Path(models) / name, Path(embeddings) / f"{name}.npz", key)
+    return ModelTraining(name, section, Path(models) / name, Path(embeddings) / f"{name}.npz", key)
 
 
 def trained_models() -> ClipCache:
@@ -75,12 +75,12 @@ def trained_models() -> ClipCache:
     return ClipCache(finished_clips("train"), "")
 
 
-def is_finished(training: Training, kept: ClipCache) -> bool:
+def is_finished(training: ModelTraining, kept: ClipCache) -> bool:
     """Return whether a training is known; ``restore`` may still find it damaged."""
     return kept.look_up(training.name, training.key).state == "done"
 
 
-def restore(training: Training, kept: ClipCache) -> bool:
+def restore(training: ModelTraining, kept: ClipCache) -> bool:
     """Write the files of a finished training, and return whether they were there whole.
 
     Raises:
@@ -99,7 +99,7 @@ def restore(training: Training, kept: ClipCache) -> bool:
     return True
 
 
-def keep(training: Training, kept: ClipCache) -> None:
+def keep(training: ModelTraining, kept: ClipCache) -> None:
     """Keep the files of a training that is done.
 
     Raises:
@@ -109,7 +109,7 @@ def keep(training: Training, kept: ClipCache) -> None:
     kept.write(training.key, {name: np.fromfile(file, np.uint8) for name, file in files.items()})
 
 
-def forget(training: Training) -> None:
+def forget(training: ModelTraining) -> None:
     """Remove what a former training of the model wrote."""
     if training.folder.exists():
         shutil.rmtree(training.folder)

@@ -2,14 +2,15 @@
 
 import io
 from base64 import b64encode
-from warnings import catch_warnings
 
 import librosa
 import numpy as np
+import torch
 from matplotlib import colormaps, style
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
+from torchaudio.transforms import Spectrogram
 
 from pipeline.report.pictures import DRAWN
 
@@ -32,9 +33,8 @@ def decibels(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.floa
     Returns:
         (257, n_frames) float32 in [-80, 0], low frequencies first, a frame every 10 ms; all -80 for silence.
     """
-    hop = round(HOP_SECONDS * sample_rate)
-    with catch_warnings(action="ignore"):  # of a sound that is shorter than the window
-        magnitudes = np.abs(librosa.stft(waveform, n_fft=N_FFT, hop_length=hop, pad_mode="constant"))  # (257, n_frames)
+    transform = Spectrogram(n_fft=N_FFT, hop_length=round(HOP_SECONDS * sample_rate), power=1, pad_mode="constant")
+    magnitudes: NDArray[np.float32] = transform(torch.from_numpy(waveform)).numpy()  # (257, n_frames)
     if not magnitudes.any():
         return np.full_like(magnitudes, -TOP_DECIBELS)
     levels: NDArray[np.float32] = librosa.amplitude_to_db(magnitudes, ref=np.max, top_db=TOP_DECIBELS)

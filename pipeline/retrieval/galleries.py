@@ -11,7 +11,7 @@ from pipeline.retrieval.hits import Counts, Hits, find_hits
 OWN_SCORE = -STEPS - 2.0**20  # below that of any cosine, and so is its key
 
 
-class Gallery(ABC):
+class ItemGallery(ABC):
     """Items that are compared with some queries at a time.
 
     Attributes:
@@ -46,7 +46,7 @@ class Gallery(ABC):
         """
 
 
-class CpuGallery(Gallery):
+class CpuGallery(ItemGallery):
     """Items in memory, by ``find_hits``."""
 
     scores_per_block = None

@@ -16,7 +16,7 @@ from pipeline.retrieval.cosines import (
     check_relevant,
     unit_items,
 )
-from pipeline.retrieval.galleries import CpuGallery, Gallery
+from pipeline.retrieval.galleries import CpuGallery, ItemGallery
 from pipeline.retrieval.hits import Counts, Hits
 from pipeline.retrieval.threads import in_threads
 from pipeline.settings.environment import may_have_gpu
@@ -80,7 +80,7 @@ def by_query(
     return np.concatenate(measured)[np.argsort(np.concatenate([rows for rows, _ in work]))]
 
 
-def _kind_of_gallery(n_scores: int) -> type[Gallery]:
+def _kind_of_gallery(n_scores: int) -> type[ItemGallery]:
     """Where to compare: on a GPU where there is one and much to do."""
     if n_scores < SCORES_FOR_A_GPU or not may_have_gpu():
         return CpuGallery

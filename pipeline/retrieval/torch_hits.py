@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from pipeline.retrieval.cosines import STEPS, Array, Embedding, unit_rows
-from pipeline.retrieval.galleries import OWN_SCORE, Gallery
+from pipeline.retrieval.galleries import OWN_SCORE, ItemGallery
 from pipeline.retrieval.hits import Counts, Hits
 from pipeline.settings.device import chosen_device
 
 
-class TorchGallery(Gallery):
+class TorchGallery(ItemGallery):
     """Items on the device that this process computes on."""
 
     scores_per_block = 2**25  # 1.5 GB, their sorted copies and places among them

@@ -216,7 +216,7 @@ def test_a_process_that_ends_costs_its_model_alone(
 TRAIN = every_model._train
 
 
-def end_at_kcca(features: Path, kept: ClipCache, training: finished.Training) -> object:
+def end_at_kcca(features: Path, kept: ClipCache, training: finished.ModelTraining) -> object:
     if training.name == "kcca":
         os._exit(3)
     return TRAIN(features, kept, training)
@@ -262,7 +262,7 @@ def test_as_many_models_are_trained_at_a_time_as_memory_holds(
     monkeypatch.setenv("AVR_DEVICE", "cpu")
     with (tmp_path / "features").open("wb") as file:
         file.truncate(min(n_bytes, 2**43))  # holes take no room
-    left = [finished.Training(str(i), "model", tmp_path, tmp_path, "") for i in range(9)]
+    left = [finished.ModelTraining(str(i), "model", tmp_path, tmp_path, "") for i in range(9)]
     assert every_model._n_workers(tmp_path / "features", left) == expected
 
 
