@@ -100,7 +100,7 @@ def _one_by_one(
 
 
 def _train(features: Path, kept: ClipCache, training: ModelTraining) -> PipelineError | None:
-    """Train a model, on one thread whatever else is trained at the same time, and embed every clip; return what fails.
+    """Train a model on one thread, whatever else is trained beside it, and embed every clip; return what fails.
 
     The embeddings are those of the files that it wrote, each modality's from its own features alone. The features are
     read for each half: in between, those that are no train or validation rows are not held.
