@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import submitit  # noqa: F401 - now: its import closes all handlers of logging, TensorFlow's with the output of a test
 from typer.testing import CliRunner
 
 from pipeline.__main__ import app
