@@ -15,7 +15,7 @@ N_MULTIPLIED = 1_000  # queries of the limit, which are done soon
 ALIKE = {"map": 1e-6}  # float32 of torch and torchmetrics ranks near ties otherwise
 REASON = (
     "each query's cosines are sorted, which the limit does not do; where numpy sorts by AVX-512 on AMD's Zen 4, whose "
-    f"microcode is slow at it, `{BY_AVX2}` shows what that costs"
+    f"microcode is slow at it, stage evaluate starts again without it and takes `{BY_AVX2}`, half of this"
 )
 
 
