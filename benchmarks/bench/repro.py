@@ -24,7 +24,10 @@ from benchmarks.bench.ways import Aim, BenchRow, Task, Way, WorkSize
 ONE_PROCESS, STATUS = "all stages in one process", "dvc status"
 MODELS = {"dual_subspace": "model", "cca": "baselines.cca"}
 IN_MANY = "a process a stage: DVC runs commands, and each loads its libraries"
-SCANNING = "stage dataset looks for new clips each time, in a process of its own, and DVC reads and writes dvc.lock, half of its time"
+SCANNING = (
+    "stage dataset looks for new clips each time, in a process of its own, and DVC reads and writes dvc.lock, half of "
+    "its own time"
+)
 WRITTEN = ("data", "plots", "report", "cache")
 
 
