@@ -1,7 +1,7 @@
 """CCA of paired rows and of clusters in closed form, beside the libraries that have it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.bench.ways import Aim, BenchRow, Task, Way, WorkSize
 
@@ -67,7 +67,7 @@ def cca_zoo(size: WorkSize, folder: Path) -> Task:
     import numpy as np
     from cca_zoo.linear import CCA
 
-    views = [view.astype(np.float64) for view in _views(size)]
+    views: list[Any] = [view.astype(np.float64) for view in _views(size)]  # cca-zoo, if it is there, asks for buffers
 
     def run() -> "dict[str, NDArray[np.float64]]":
         variates = CCA(size["components"]).fit_transform(views)
