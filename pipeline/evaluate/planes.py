@@ -42,6 +42,7 @@ def plane(embeddings: Embeddings) -> ModelPlane:
     if n_axes:
         centred = rows - rows.mean(axis=0)
         variances, axes = np.linalg.eigh(centred.T @ centred)  # rising; (k, k), an axis a column
+        variances = np.maximum(variances, 0)  # where there is none, rounding may leave less
         axes = axes[:, : -n_axes - 1 : -1]
         largest = np.abs(axes).argmax(axis=0)
         places[:, :n_axes] = centred @ (axes * np.sign(axes[largest, np.arange(n_axes)]))

@@ -23,6 +23,7 @@ from pipeline.model_parts.base import (
 )
 from pipeline.model_parts.collapse import BranchExtent, collapsed, extent
 from pipeline.model_parts.layers import INPUT_SEARCH, FeatureEncoder, InputParams
+from pipeline.model_parts.row_blocks import row_blocks
 from pipeline.model_parts.saving import load_model, save_model
 from pipeline.model_parts.search_space import SearchSpace
 from pipeline.retrieval import average_map
@@ -36,7 +37,6 @@ DEEP_SEARCH: SearchSpace = INPUT_SEARCH | {
 }
 """What a search varies of every deep model: none loses because another was searched more widely."""
 
-_ROWS_AT_ONCE = 4096
 _N_WATCHED = 1000  # validation rows whose MAP is followed where it chooses nothing
 
 
@@ -245,7 +245,7 @@ class DeepModel:
 
     def _in_blocks(self, embed: Callable[[Tensor], Tensor], features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embeddings of a few thousand rows at a time."""
-        blocks = torch.split(_tensor(features).to(self._device), _ROWS_AT_ONCE)
+        blocks = row_blocks(_tensor(features).to(self._device))
         embeddings: NDArray[np.float32] = torch.cat([embed(block) for block in blocks]).cpu().numpy()
         return embeddings
 
@@ -265,7 +265,7 @@ def class_numbers(labels_onehot: Tensor) -> NDArray[np.int64]:
 
 def _branches(encoder: FeatureEncoder, features: Tensor) -> dict[str, Tensor]:
     """The embeddings (n, k) of (n, width) features by branch, computed some rows at a time."""
-    blocks = [encoder.branches(block) for block in torch.split(features, _ROWS_AT_ONCE)]
+    blocks = [encoder.branches(block) for block in row_blocks(features)]
     return {branch: torch.cat([block[branch] for block in blocks]) for branch in blocks[0]}
 
 

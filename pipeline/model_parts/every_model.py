@@ -1,6 +1,5 @@
 """All models of params.yaml, trained by one stage: those that are finished are kept, the others share the cores."""
 
-import hashlib
 import os
 import sys
 import traceback
@@ -16,9 +15,17 @@ from pipeline.clip_jobs.engines import processes
 from pipeline.clip_jobs.engines.base import Stopped
 from pipeline.errors import DataError, ParamsError, PipelineError
 from pipeline.formats.feature_table import FeatureTable
-from pipeline.formats.files import disk_errors
+from pipeline.formats.files import disk_errors, file_sha256
 from pipeline.model_parts.base import model_module
-from pipeline.model_parts.finished import ModelTraining, forget, is_finished, keep, restore, trained_models, training_of
+from pipeline.model_parts.finished import (
+    ModelTraining,
+    finished_files,
+    forget,
+    keep,
+    restore,
+    trained_models,
+    training_of,
+)
 from pipeline.model_parts.ranks import is_shared, joined_ranks, own_rank
 from pipeline.model_parts.seeds import embed_seeds, fit_seeds
 from pipeline.settings.environment import chosen_workers, may_have_gpu, set_variable
@@ -53,11 +60,10 @@ def train_models(features: AnyPath, models: AnyPath, embeddings: AnyPath) -> Non
     """
     features, sections, kept = Path(features), model_sections(), trained_models()
     _check_watched(sections.values())
-    digest = _sha256(features)
+    digest = file_sha256(features)
     trainings = [training_of(name, section, digest, models, embeddings) for name, section in sections.items()]
-    left = [training for training in trainings if not is_finished(training, kept)]
+    left = [training for training in trainings if not _is_restored(training, kept)]
     if own_rank() == 0:
-        left += [known for known in trainings if known not in left and not restore(known, kept)]
         names = f": {', '.join(training.name for training in left)}" if left else ""
         print(f"train: {len(left)} of {len(trainings)} models to train{names}", flush=True)
     failed = dict(_failures(features, kept, left))
@@ -66,6 +72,14 @@ def train_models(features: AnyPath, models: AnyPath, embeddings: AnyPath) -> Non
         if len(failed) > 1:
             print(f"train: {len(failed)} models failed: {', '.join(failed)}; of the first:", file=sys.stderr)
         raise first
+
+
+def _is_restored(training: ModelTraining, kept: ClipCache) -> bool:
+    """Whether a training is finished and whole, as all ranks see for themselves; the first one writes its files."""
+    files = finished_files(training, kept)
+    if files is not None and own_rank() == 0:
+        restore(training, files)
+    return files is not None
 
 
 def _failures(features: Path, kept: ClipCache, left: Sequence[ModelTraining]) -> Iterator[tuple[str, PipelineError]]:
@@ -155,9 +169,3 @@ def _check_watched(sections: Iterable[str]) -> None:
     for section in sections:
         if section.partition(".")[0] not in WATCHED:
             raise ParamsError(f"models: section {section!r}; expected {' or one below '.join(WATCHED)}")
-
-
-def _sha256(path: Path) -> str:
-    """Hash of a file, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,7 +14,8 @@ from pipeline.clip_jobs.cache import ClipCache
 from pipeline.errors import DataError
 from pipeline.formats import shards
 from pipeline.formats.files import disk_errors
-from pipeline.model_parts.ranks import how_many
+from pipeline.formats.shards import Arrays
+from pipeline.model_parts.ranks import n_processes
 from pipeline.settings.environment import finished_clips
 from pipeline.settings.fingerprint import code_hash, fingerprint
 from pipeline.settings.params import read_section
@@ -60,7 +61,7 @@ def training_of(name: str, section: str, features_sha256: str, models: AnyPath, 
         ParamsError: there is no such section.
     """
     facts = {"model": name, "features": features_sha256, "params": read_section(section)}
-    facts["ranks"] = how_many()  # each rank draws its own dropout
+    facts["ranks"] = n_processes()  # each rank draws its own dropout
     facts["code"] = [code_hash(file) for file in _AROUND]
     key = fingerprint(facts, [f"pipeline.models.{name}", "pipeline.model_parts.seeds"])
     return ModelTraining(name, section, Path(models) / name, Path(embeddings) / f"{name}.npz", key)
@@ -75,28 +76,28 @@ def trained_models() -> ClipCache:
     return ClipCache(finished_clips("train"), "")
 
 
-def is_finished(training: ModelTraining, kept: ClipCache) -> bool:
-    """Return whether a training is known; ``restore`` may still find it damaged."""
-    return kept.look_up(training.name, training.key).state == "done"
+def finished_files(training: ModelTraining, kept: ClipCache) -> Arrays | None:
+    """Return the bytes (n_bytes,) uint8 of each file of a finished training by name; None: it is unknown or damaged."""
+    if kept.look_up(training.name, training.key).state != "done":
+        return None
+    try:
+        return kept.read(training.name, training.key)
+    except DataError:
+        return None
 
 
-def restore(training: ModelTraining, kept: ClipCache) -> bool:
-    """Write the files of a finished training, and return whether they were there whole.
+def restore(training: ModelTraining, files: Arrays) -> None:
+    """Write the files of a finished training, bytes (n_bytes,) uint8 by name, in place of what lies there.
 
     Raises:
         DiskError: the disk is full or fails.
     """
-    try:
-        arrays = kept.read(training.name, training.key)
-    except DataError:
-        return False
     with disk_errors(training.folder):
         forget(training)
-        for name, data in arrays.items():
+        for name, data in files.items():
             path = training.embeddings if name == EMBEDDINGS else training.folder / name.removeprefix(FITS)
             path.parent.mkdir(parents=True, exist_ok=True)
             data.tofile(path)
-    return True
 
 
 def keep(training: ModelTraining, kept: ClipCache) -> None:

@@ -1,8 +1,7 @@
 """Parts that the encoders of deep models are built of: prepared inputs, hidden blocks, Gaussian heads."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from functools import reduce
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
@@ -11,11 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.model_parts.base import with_equal_norms
+from pipeline.model_parts.row_blocks import row_blocks
 from pipeline.model_parts.search_space import SearchSpace
+from pipeline.model_parts.whitening import whitening_within_classes
 from pipeline.settings.params import StageParams
-
-_ROWS_AT_ONCE = 4096
-_VARIANCE_FLOOR = 1e-9  # keeps the covariance of features invertible that do not vary within a class
 
 Branch = Literal["perceptron", "fourier"]
 """What a branch is: a perceptron, or a linear map of random Fourier features, which is a kernel machine."""
@@ -109,10 +107,10 @@ class FeatureEncoder(nn.Module):
 
         Many rows are prepared some at a time, so that no copy of them all lies in memory beside the result.
         """
-        if len(features) <= _ROWS_AT_ONCE:
+        if len(blocks := row_blocks(features)) == 1:
             return self._prepared(features)
         prepared = torch.empty_like(features)
-        for some, block in zip(_blocks(features), _blocks(prepared), strict=True):
+        for some, block in zip(blocks, row_blocks(prepared), strict=True):
             block.copy_(self._prepared(some))
         return prepared
 
@@ -133,65 +131,6 @@ class FeatureEncoder(nn.Module):
     def branches(self, features: Tensor) -> dict[str, Tensor]:
         """Return the embeddings (n, k) of (n, width) features, by the name of the branch that gives them."""
         return {"": self(features)}
-
-
-def whitening_within_classes(
-    features: Tensor, labels_onehot: Tensor, ridge: float, standard: Callable[[Tensor], Tensor] = Tensor.double
-) -> Tensor:
-    """Return the matrix that whitens features by their covariance within the classes; it stands to the right of them.
-
-    It shrinks the directions in which clips of one class differ most, such as who speaks, or how loud. The covariance
-    of the features less their class means gets ``ridge`` times its mean variance on its diagonal. One factor makes the
-    mean square of the whitened rows 1, as that of standardised ones is. Computed in float64, some rows at a time.
-
-    Args:
-        features: (n, width) train features.
-        labels_onehot: (n, n_classes); a class may have no row. Rows of zeros have no label, and count where there is no
-            other: then the covariance is that of all rows.
-        ridge: above 0.
-        standard: gives rows (n, width) standardised, or centred, each by itself; by itself they are taken as they are.
-
-    Returns:
-        (width, width) float64, symmetric.
-
-    References:
-        Hatch, Kajarekar & Stolcke (2006), Within-Class Covariance Normalization for SVM-based Speaker Recognition,
-        Interspeech.
-    """
-
-    def blocks() -> Iterator[tuple[Tensor, Tensor]]:
-        for rows, onehot in zip(_blocks(features), _blocks(labels_onehot), strict=True):
-            yield standard(rows).double(), onehot.double()
-
-    counts = labels_onehot.sum(dim=0, dtype=torch.float64)
-    class_sums = _sum(onehot.T @ rows for rows, onehot in blocks())
-    class_means = class_sums / counts.clamp(min=1)[:, None]  # (n_classes, width)
-    is_labelled = bool(counts.any())
-    covariance = _sum(_scatter(rows, onehot, class_means, is_labelled) for rows, onehot in blocks())
-    covariance = covariance / (counts.sum() if is_labelled else len(features))  # (width, width)
-    covariance.diagonal().add_(ridge * covariance.diagonal().mean() + _VARIANCE_FLOOR)
-    variances, directions = torch.linalg.eigh(covariance)
-    whitening: Tensor = directions * variances.rsqrt() @ directions.T
-    mean_square = _sum((rows @ whitening).square().mean() * (len(rows) / len(features)) for rows, _ in blocks())
-    return whitening / mean_square.sqrt().clamp(min=_VARIANCE_FLOOR)
-
-
-def _blocks(rows: Tensor) -> tuple[Tensor, ...]:
-    """Views of a few thousand rows each."""
-    return torch.split(rows, _ROWS_AT_ONCE)
-
-
-def _sum(tensors: Iterable[Tensor]) -> Tensor:
-    """The sum of tensors of one shape, of which one lies in memory at a time; at least one."""
-    return reduce(torch.add, tensors)
-
-
-def _scatter(rows: Tensor, onehot: Tensor, class_means: Tensor, only_labelled: bool) -> Tensor:
-    """The sum of the outer products of rows less the means of their classes, (width, width)."""
-    within = rows - onehot @ class_means
-    if only_labelled:
-        within = within[onehot.any(dim=1)]
-    return within.T @ within
 
 
 def hidden_blocks(width: int, params: HiddenParams) -> list[nn.Module]:

@@ -14,7 +14,7 @@ def own_rank() -> int:
     return int(os.environ.get("RANK", "0")) if is_shared() else 0
 
 
-def how_many() -> int:
+def n_processes() -> int:
     """Return how many processes train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 

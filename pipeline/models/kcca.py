@@ -15,9 +15,10 @@ from pipeline import linalg
 from pipeline.errors import DataError
 from pipeline.linalg import FloatArray
 from pipeline.model_parts.base import History, LearnsFrom, Pairs, SeededParams, check_features, check_pairs
-from pipeline.model_parts.layers import INPUT_SEARCH, InputParams, whitening_within_classes
+from pipeline.model_parts.layers import INPUT_SEARCH, InputParams
 from pipeline.model_parts.saving import load_model, save_model
 from pipeline.model_parts.search_space import SearchSpace
+from pipeline.model_parts.whitening import whitening_within_classes
 from pipeline.settings.paths import AnyPath
 
 SEARCH: SearchSpace = {

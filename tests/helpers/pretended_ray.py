@@ -32,6 +32,12 @@ class PretendedRay:
     def put(self, functions: Any) -> Any:
         return functions
 
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 1.0}
+
+    def shutdown(self) -> None:
+        """Leave nothing behind: there is nothing."""
+
     def kill(self, actor: Any) -> None:
         self.n_killed += 1
 

@@ -250,6 +250,25 @@ def test_of_several_ranks_none_goes_on_where_one_fails(
     assert not (folder / "models/kcca").exists()
 
 
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_all_ranks_see_that_a_kept_model_is_damaged(
+    rank: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("joined_ranks", "is_shared"):
+        monkeypatch.setattr(every_model, name, {"joined_ranks": nullcontext, "is_shared": lambda: True}[name])
+    write_params(folder, {"cca": "baselines.cca", "kcca": "baselines.kcca"})
+    train(folder, capsys)
+    entry = min((folder / "cache/clips/train").rglob("*.safetensors"), key=lambda path: path.stat().st_size)
+    entry.write_bytes(entry.read_bytes()[:-1] + b"!")
+    monkeypatch.setenv("RANK", rank)
+    begun: list[str] = []
+    monkeypatch.setattr(every_model, "_train", lambda features, kept, training: begun.append(training.name))
+    train(folder, capsys)
+    assert begun == ["cca"]
+
+
 @pytest.mark.parametrize(
     ("n_bytes", "container", "expected"), [(1000, "max", 4), (10**18, "max", 1), (1000, "17000", 2), (1000, "1", 1)]
 )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg import sqrtm
 
 from pipeline.model_parts.base import Model, Pairs, model_module, model_names
-from pipeline.model_parts.layers import whitening_within_classes
+from pipeline.model_parts.whitening import whitening_within_classes
 from pipeline.settings.params import load_params, model_sections
 
 Array = NDArray[Any]

@@ -11,7 +11,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics.pairwise import rbf_kernel
 from torch import nn
 
-from pipeline.model_parts import layers
+from pipeline.model_parts import row_blocks
 from pipeline.model_parts.layers import (
     FeatureEncoder,
     FourierFeatures,
@@ -116,7 +116,7 @@ def test_rows_a_few_at_a_time_are_prepared_as_all_at_once(
     onehot = torch.eye(3)[LABELS] * (torch.arange(180) < n_labelled)[:, None]
     prepared = []
     for n_rows in (4096, 7):
-        monkeypatch.setattr(layers, "_ROWS_AT_ONCE", n_rows)
+        monkeypatch.setattr(row_blocks, "ROWS_AT_ONCE", n_rows)
         encoder = FeatureEncoder(4, InputParams(inputs=inputs, whitening_ridge=0.5))
         encoder.prepare_by(torch.from_numpy(MIXED_ROWS), onehot)
         prepared.append(encoder.prepared(torch.from_numpy(MIXED_ROWS)))

@@ -295,11 +295,3 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(builtins, "__import__", import_without_ray)
     with pytest.raises(ParamsError, match="AVR_ENGINE='ray': Ray is not installed; expected the extra `ray`"):
         list(ray_cluster.run(obey, ["a"], 1, 60))
-
-
-def test_workers_have_the_environment_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = []
-    for value in ("one", "two"):  # the process that they are forked from has neither
-        monkeypatch.setenv("AVR_TEST_OF_WORKERS", value)
-        values += [answer for _, answer in processes.run(os.getenv, ["AVR_TEST_OF_WORKERS"], 1, 60.0)]
-    assert values == ["one", "two"]
