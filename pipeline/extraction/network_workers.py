@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipeline.clip_jobs.engines import Start, chosen_engine, prepare, processes
@@ -21,6 +20,7 @@ from pipeline.clip_jobs.shard_chunks import NetworkWorkers
 from pipeline.clip_jobs.shard_rows import Embed, RowsOf
 from pipeline.errors import ParamsError
 from pipeline.formats.files import disk_errors
+from pipeline.formats.temporary import temporary_folder
 from pipeline.network_parts.base import NetworkParams, network_part
 from pipeline.settings.environment import chosen_network_workers, set_variable, variable
 from pipeline.settings.paths import AnyPath
@@ -87,8 +87,8 @@ def workers_of(name: str, params: NetworkParams, state: "Callable[[], State]", o
     kind = _kind_of_device(is_here=is_here)
     beside = Path(out).absolute().parent
     beside.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=None if is_here else beside, prefix=".weights-") as folder:
-        weights = Path(folder) / "weights.safetensors"
+    with temporary_folder(".weights-", None if is_here else beside) as folder:
+        weights = folder / "weights.safetensors"
         with disk_errors(weights):
             save_file({key: tensor.contiguous() for key, tensor in state().items()}, weights)
         start = _start(kind, n_workers, folder) if is_here else partial(set_variable, "AVR_DEVICE", kind)
@@ -131,7 +131,7 @@ def take_gpu(folder: AnyPath, n_workers: int, n_gpus: int) -> None:
     raise ParamsError(f"AVR_NETWORK_WORKERS={n_workers}: more workers than that hold a GPU; expected them to end")
 
 
-def _start(kind: str, n_workers: int, folder: str) -> Start:
+def _start(kind: str, n_workers: int, folder: AnyPath) -> Start:
     """What a worker of this machine does first: on a CPU the workers share the threads that this process has."""
     import torch
 

@@ -156,12 +156,19 @@ def _start_worker(
     os.environ.update(environment)
     threadpool_limits(1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's own handler would wait for the call to return
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     start()
 
 
-def _end_with_parent() -> None:
-    """End this process, whatever it is at, once the one that started the workers is gone."""
+def end_with_parent() -> None:
+    """Have this worker end, whatever it is at, once the process that started it is gone.
+
+    What is to be cleaned up then is not for a worker: one without work ends by itself, at the same moment.
+    """
+    threading.Thread(target=_end_behind_parent, daemon=True).start()
+
+
+def _end_behind_parent() -> None:
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os._exit(1)

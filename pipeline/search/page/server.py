@@ -1,7 +1,6 @@
 """The server itself: its folder for sent files, its processes, its port; all of it ends with the program."""
 
 import socket
-import tempfile
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import uvicorn
 
 from pipeline.errors import ParamsError
+from pipeline.formats.temporary import ended_in_order_by_sigterm, temporary_folder
 from pipeline.search.index import Index
 from pipeline.search.page.access import checked_door
 from pipeline.search.page.app import make_app
@@ -62,9 +62,12 @@ def run_server(options: ServerOptions, bounds: UploadBounds = DEFAULT_BOUNDS) ->
     door = checked_door(options.host, options.token, options.names)
     index = Index.open(options.index_folder)
     compares = compares_sources(options.separation) if options.separation else None
-    with tempfile.TemporaryDirectory(prefix="avr-serve-") as folder, _listening(options.host, options.port) as port:
-        uploads = Path(folder)
-        encoder = EncoderElsewhere(options.encoder_folder, uploads, bounds, options.n_workers, options.separation)
+    with (
+        ended_in_order_by_sigterm(),
+        temporary_folder("avr-serve-") as uploads,
+        _listening(options.host, options.port) as port,
+    ):
+        encoder = EncoderElsewhere(options.encoder_folder, bounds, options.n_workers, options.separation)
         with closing(encoder):
             one_track = None if compares is None else OneTrack(encoder.track_wav, compares)
             service = Service(Searcher(index, encoder), uploads, bounds, one_track)

@@ -1,17 +1,15 @@
 """An encoder that opens files in other processes: what hangs or crashes there is killed, and the server goes on."""
 
 import io
-import multiprocessing
 import os
-import shutil
 import signal
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from pipeline.clip_jobs.engines import processes
 from pipeline.clip_jobs.memory import limit_memory
 from pipeline.encoder.config import read_config
 from pipeline.encoder.encoder import Encoder, TimeArray, VectorArray
@@ -36,7 +34,6 @@ class WorkerStart(NamedTuple):
         seed: of the fit.
         fingerprint: what the server's own encoder has.
         separation: folder of the task whose separator is there too; None: none.
-        uploads: the folder of sent files, removed where the server is gone.
         bounds: of a file.
         n_threads: for arithmetic.
     """
@@ -45,7 +42,6 @@ class WorkerStart(NamedTuple):
     seed: int
     fingerprint: str
     separation: Path | None
-    uploads: Path
     bounds: UploadBounds
     n_threads: int
 
@@ -70,7 +66,6 @@ class EncoderElsewhere(Encoder):
 
     Args:
         folder: of the encoder, as `Encoder.load` takes it.
-        uploads: the folder of the files to embed.
         bounds: of a file.
         n_workers: processes; each holds the networks, about 1 GB.
         separation: folder of a task whose separator was trained; None: no sounds of tracks.
@@ -79,7 +74,6 @@ class EncoderElsewhere(Encoder):
     def __init__(
         self,
         folder: AnyPath,
-        uploads: AnyPath,
         bounds: UploadBounds,
         n_workers: int,
         separation: AnyPath | None = None,
@@ -88,9 +82,7 @@ class EncoderElsewhere(Encoder):
         super().__init__(folder, config, config.model.seeds[0])
         self._bounds = bounds
         n_threads, task = max(1, chosen_workers() // n_workers), Path(separation).absolute() if separation else None
-        start = WorkerStart(
-            Path(folder).absolute(), self.seed, self.fingerprint, task, Path(uploads), bounds, n_threads
-        )
+        start = WorkerStart(Path(folder).absolute(), self.seed, self.fingerprint, task, bounds, n_threads)
         modules = ["pipeline.search.page.worker", "torch"]
         self._pools = Pools(_start_worker, start, n_workers, modules)
 
@@ -146,7 +138,7 @@ def _start_worker(start: WorkerStart) -> None:
     threadpool_limits(start.n_threads)
     set_variable("AVR_DEVICE", "cpu")  # a GPU maps more addresses than the bound of memory allows
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's own handler would wait for the call to return
-    threading.Thread(target=_end_with_server, args=[start.uploads], daemon=True).start()
+    processes.end_with_parent()
     try:
         _Held.encoder = _loaded_encoder(start)
     except PipelineError as error:
@@ -205,11 +197,3 @@ def _track_wav(path: str, box: "SoundingBox") -> TrackWav:
     found, file = track_sound(path, box, _Held.trained), io.BytesIO()
     wavfile.write(file, found.rate, as_int16(found.waveform))
     return TrackWav(file.getvalue(), list(found.warnings))
-
-
-def _end_with_server(uploads: Path) -> None:
-    """End this process once the server is gone, however it ended, and leave none of its files."""
-    if (parent := multiprocessing.parent_process()) is not None:
-        parent.join()
-        shutil.rmtree(uploads, ignore_errors=True)
-        os._exit(1)

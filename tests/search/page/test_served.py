@@ -173,11 +173,14 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(served: Served
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda ending: ending.name)
+@pytest.mark.parametrize("is_idle", [False, True], ids=["at its start", "idle"])
 def test_a_server_that_ends_in_whatever_way_leaves_no_file_and_no_process(
-    real_page: RealPage, tmp_path: Path, ending: signal.Signals
+    real_page: RealPage, tmp_path: Path, ending: signal.Signals, is_idle: bool
 ) -> None:
     with serving(tmp_path, real_page.index, real_page.encoder, "--workers", "1") as server:
-        wait_until(lambda: len(processes_of(server)) >= 2, PATIENCE_SECONDS)
+        if is_idle:  # the worker has loaded its networks, and waits
+            with httpx.Client(base_url=server.address, timeout=PATIENCE_SECONDS) as client:
+                assert send(client, real_page.clips[0].read_bytes()).status_code == 200
         with begun_upload(server.address):
             wait_until(lambda: list(tmp_path.glob("avr-serve-*/*")) != [])
             server.process.send_signal(ending)

@@ -37,13 +37,10 @@ Writer: TypeAlias = Callable[[Path], Path]
 @pytest.fixture(scope="module")
 def workers(duet_project: Path, encoder: Encoder) -> Iterator[dict[str, EncoderElsewhere]]:
     """A process for each task."""
-    uploads = duet_project / "uploads"
     with contextlib.ExitStack() as opened:
         tasks = {task: duet_project / "separation" / task for task in ("speech", "music")}
         yield {
-            task: opened.enter_context(
-                contextlib.closing(EncoderElsewhere(encoder.folder, uploads, UploadBounds(), 1, folder))
-            )
+            task: opened.enter_context(contextlib.closing(EncoderElsewhere(encoder.folder, UploadBounds(), 1, folder)))
             for task, folder in tasks.items()
         }
 

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 @contextmanager
 def elsewhere(page: RealPage, **changes: float) -> Iterator[EncoderElsewhere]:
     """One process with the encoder in it."""
-    encoder = EncoderElsewhere(page.encoder, page.folder / "uploads", UploadBounds()._replace(**changes), 1)
+    encoder = EncoderElsewhere(page.encoder, UploadBounds()._replace(**changes), 1)
     try:
         yield encoder
     finally:
@@ -102,4 +102,4 @@ def test_an_encoder_that_is_replaced_under_the_server_gives_no_numbers(real_page
 
 def test_a_folder_without_an_encoder_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected the folder of an encoder"):
-        EncoderElsewhere(tmp_path, tmp_path, UploadBounds(), 1)
+        EncoderElsewhere(tmp_path, UploadBounds(), 1)
