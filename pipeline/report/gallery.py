@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError
-from pipeline.report.thumbnails import Half
+from pipeline.report.spans import Half
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
 

@@ -15,7 +15,8 @@ from pipeline.report.moments import read_localisation
 from pipeline.report.params_changes import Change, params_changes, read_value
 from pipeline.report.scatter import Scatter, scatter
 from pipeline.report.shown_clips import ShownClip, shown_clips
-from pipeline.report.thumbnails import Half, thumbnails
+from pipeline.report.spans import Half
+from pipeline.report.thumbnails import thumbnails
 from pipeline.report.video_links import video_addresses
 from pipeline.settings.json_text import parse_json
 from pipeline.settings.params import PARAMS_FILE

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pipeline.errors import printable
 from pipeline.report import gallery, scatter
 from pipeline.report.glossary import TERMS
-from pipeline.report.thumbnails import LONGEST_SECONDS
+from pipeline.report.spans import LONGEST_SECONDS
 from pipeline.settings.paths import AnyPath
 
 FOLDER = Path(__file__).with_name("templates")

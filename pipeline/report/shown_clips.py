@@ -1,14 +1,15 @@
 """What some test clips sound and look like: one of each class."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import ClipError
 from pipeline.formats.clips import Clip, read_clips, read_root
-from pipeline.report.sounds import spectrogram_png, thumbnail_jpeg
-from pipeline.report.thumbnails import SAMPLE_RATE, pictures_at, shown_span, sounds_at
+from pipeline.report.kept_pictures import kept_or_drawn
+from pipeline.report.spans import content_of, shown_span
 from pipeline.settings.paths import AnyPath
 
 N_CLASSES_SHOWN = 12
@@ -52,10 +53,19 @@ def shown_clips(clips_csv: AnyPath) -> list[ShownClip]:
 def _read(root: Path, clips: list[Clip]) -> Iterator[ShownClip]:
     """The clips whose sound and picture can be decoded."""
     for clip in clips:
-        path, span = root / clip.path, shown_span(clip)
-        try:
-            waveform, picture = sounds_at(path, [span])[span], pictures_at(path, [span])[span]
-        except (ClipError, OSError, KeyError):  # the last where the file ends before
-            continue
-        sound = spectrogram_png(waveform, SAMPLE_RATE)
-        yield ShownClip(clip.clip_id, clip.label, sound, thumbnail_jpeg(picture))
+        contents = {what: content_of(root, clip, what) for what in ("spectrogram", "picture")}
+        if len(found := kept_or_drawn(contents, partial(_drawn, root, clip))) == len(contents):
+            yield ShownClip(clip.clip_id, clip.label, **found)
+
+
+def _drawn(root: Path, clip: Clip, _: list[str]) -> dict[str, str]:
+    """The spectrogram and the picture of a clip, if its file can be read."""
+    from pipeline.report.clip_parts import SAMPLE_RATE, pictures_at, sounds_at
+    from pipeline.report.sounds import spectrogram_png, thumbnail_jpeg
+
+    path, span = root / clip.path, shown_span(clip)
+    try:
+        waveform, picture = sounds_at(path, [span])[span], pictures_at(path, [span])[span]
+    except (ClipError, OSError, KeyError):  # the last where the file ends before
+        return {}
+    return {"spectrogram": spectrogram_png(waveform, SAMPLE_RATE), "picture": thumbnail_jpeg(picture)}

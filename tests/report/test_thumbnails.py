@@ -2,6 +2,7 @@
 
 import io
 from base64 import b64decode
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from PIL import Image
 
 from pipeline.formats.clips import Clip, read_clips, write_root
+from pipeline.report.clip_parts import sounds_at
 from pipeline.report.sounds import small_spectrogram_jpeg
-from pipeline.report.thumbnails import Half, sounds_at, thumbnails
+from pipeline.report.spans import Half
+from pipeline.report.thumbnails import thumbnails
 from pipeline.video import write_mp4
 from tests.helpers.synthetic import sine
 from tests.report.test_shown_clips import SHADES, clips_csv, shade
@@ -37,6 +40,24 @@ def test_what_is_gone_damaged_or_without_a_file_is_left_out(clips_csv: Path) -> 
     found = thumbnails(clips_csv, clips, [*BOTH, ("unknown", "audio")])
     assert {name for name, _ in found} == {"dog/1.mp4", "owl/1.mp4"}
     assert thumbnails(clips_csv.with_name("no.csv"), {}, BOTH) == {}
+
+
+def test_a_picture_that_was_drawn_before_is_taken_from_the_cache_by_the_bytes_of_its_file(
+    clips_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVR_CACHE_DIR", str(tmp_path / "cache"))
+    clips = {clip.clip_id: replace(clip, sha256=f"hash of {clip.clip_id}") for clip in read_clips(clips_csv)}
+    drawn = thumbnails(clips_csv, clips, BOTH)
+    (clips_csv.parent / "videos/cat/1.mp4").write_bytes(b"no media any more")
+    assert thumbnails(clips_csv, clips, BOTH) == drawn  # nothing is decoded
+    for entry in (tmp_path / "cache").rglob("*.safetensors"):
+        entry.write_bytes(entry.read_bytes()[:-1])
+    remade = thumbnails(clips_csv, clips, BOTH)
+    assert remade == {key: picture for key, picture in drawn.items() if key[0] != "cat/1.mp4"}
+    other = clips | {"dog/1.mp4": replace(clips["cat/2.mp4"], clip_id="dog/1.mp4")}
+    assert thumbnails(clips_csv, other, BOTH)["dog/1.mp4", "visual"] == drawn["cat/2.mp4", "visual"]
+    (clips_csv.parent / "videos/cat/2.mp4").unlink()
+    assert ("cat/2.mp4", "audio") not in thumbnails(clips_csv, clips, BOTH)
 
 
 def test_a_window_shows_its_own_sound_and_picture(tmp_path: Path) -> None:
