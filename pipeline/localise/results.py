@@ -1,13 +1,14 @@
 """What localisation.json says: each model on the events of the test clips, beside chance."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline.localise.clip_seconds import Seconds
+from pipeline.localise.kept_scores import KeptScores, ModelScores
 from pipeline.localise.own_distance import SHARES, WithOwnDistance
 from pipeline.localise.scores import (
-    EventScores,
     chance_scores,
     class_numbers,
     cosine_scores,
@@ -38,15 +39,11 @@ def report(folder: AnyPath, names: Iterable[str], clips: Sequence[Seconds]) -> E
     folder, counts = Path(folder), _counts(clips)
     if not clips:
         return {**counts, "models": {}, "own_distance": {}, "chance": {}}
-    models, own = dict[str, EventScores](), dict[str, dict[str, EventScores]]()
+    kept, found = KeptScores(clips), dict[str, ModelScores]()
     for name in track([name for name in names if not is_left_out(folder / name)], "localise", "model"):
-        fits = load_seeds(name, folder / name)
-        models[name] = mean_scores([cosine_scores(fit, clips) for fit in fits])
-        if with_own := [fit for fit in fits if isinstance(fit, WithOwnDistance)]:
-            own[name] = {
-                distance: mean_scores([own_scores(fit, clips, shares) for fit in with_own])
-                for distance, shares in SHARES.items()
-            }
+        found[name] = kept.of(name, folder / name, partial(_model_scores, name, folder / name, clips))
+    models = {name: scores.cosine for name, scores in found.items()}
+    own = {name: scores.own for name, scores in found.items() if scores.own}
     return {**counts, "models": models, "own_distance": own, "chance": chance_scores(clips)}
 
 
@@ -64,6 +61,16 @@ def in_words(of: EventReport, path: AnyPath) -> str:
     lines = [f"  {name:24} {shares[name]:.3f}" for name in sorted(shares, key=lambda name: -shares[name])]
     heading = f"localise: exact starts of {of['n_events']} events, mean of both directions; all else stands in {path}"
     return "\n".join([heading, *lines])
+
+
+def _model_scores(name: str, folder: Path, clips: Sequence[Seconds]) -> ModelScores:
+    """What a model gets by cosine, and by its own distance if it has one."""
+    fits = load_seeds(name, folder)
+    cosine = mean_scores([cosine_scores(fit, clips) for fit in fits])
+    if not (with_own := [fit for fit in fits if isinstance(fit, WithOwnDistance)]):
+        return ModelScores(cosine, {})
+    own = {way: mean_scores([own_scores(fit, clips, shares) for fit in with_own]) for way, shares in SHARES.items()}
+    return ModelScores(cosine, own)
 
 
 def _counts(clips: Sequence[Seconds]) -> dict[str, int]:
