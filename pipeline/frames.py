@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
-from torch.nn import functional
 
 from pipeline.errors import ClipError
 from pipeline.formats.clips import Clip
@@ -112,6 +110,9 @@ def resize(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
         >>> resize(np.full((240, 320, 3), 7, np.uint8), 299).shape
         (299, 299, 3)
     """
+    import torch  # here, so that a stage that finds all clips in the cache does not load it
+    from torch.nn import functional
+
     channels_first = torch.from_numpy(picture).permute(2, 0, 1)  # (3, height, width)
     square = functional.interpolate(channels_first[None], [size, size], mode="bilinear", antialias=True)[0]
     return np.ascontiguousarray(square.permute(1, 2, 0).numpy())

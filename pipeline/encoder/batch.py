@@ -186,7 +186,8 @@ def _decoded(
     modules = decoding.modules_behind(stage)
     stills = {i: clip for i, clip in clips.items() if is_still(clip.path)}
     videos = {i: clip for i, clip in clips.items() if i not in stills}
-    prepare(["pipeline.clip_jobs.loop", STILLS_BY, *map("pipeline.{}".format, STAGE_OF.values())])  # of both, once
+    both = [STILLS_BY, *map("pipeline.{}".format, STAGE_OF.values())]  # of both stages, once
+    prepare(["pipeline.clip_jobs.loop", *decoding.loaded_by_workers(both)])
     read: dict[str, Callable[[], Arrays]] = {}
     refused: dict[str, ClipError] = {}
     if stage != STAGE_OF["visual"]:

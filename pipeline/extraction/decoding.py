@@ -1,6 +1,6 @@
 """Videos become the arrays that networks read: of all clips, as the stages `logmel` and `frames` do, or of one file."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +17,7 @@ from pipeline.formats.clips import Clip
 from pipeline.formats.files import file_sha256
 from pipeline.settings.environment import finished_clips
 from pipeline.settings.fingerprint import fingerprint
+from pipeline.settings.imports import files_behind, packages_behind
 from pipeline.settings.limits import Limits, clip_limits, load_limits
 from pipeline.settings.params import StageParams, load_params
 from pipeline.settings.paths import AnyPath
@@ -37,6 +38,16 @@ def modules_behind(stage: str, package: str = "pipeline") -> list[str]:
         ['pipeline.frames', 'pipeline.video']
     """
     return [f"{package}.{stage}", "pipeline.video"]
+
+
+def loaded_by_workers(modules: Sequence[str]) -> list[str]:
+    """Return what workers need of some modules: those, and torch where they load it with the first picture.
+
+    Example:
+        >>> loaded_by_workers(["pipeline.frames"])
+        ['pipeline.frames', 'torch']
+    """
+    return [*modules, *({"torch"} & {*packages_behind(files_behind(modules))})]
 
 
 def decode_clips(
@@ -65,7 +76,7 @@ def decode_clips(
         write_nothing(out)
         return
     modules = modules_behind(stage, package)
-    prepare(["pipeline.clip_jobs.loop", *modules])  # workers load their libraries while this process loads its own
+    prepare(["pipeline.clip_jobs.loop", *loaded_by_workers(modules)])  # while this process looks for clips
     module = import_module(f"{package}.{stage}")
     params, of_run, limits = load_params(stage, module.PARAMS), clip_limits(), load_limits()
     cache = ClipCache(finished_clips(stage), fingerprint(params.model_dump(mode="json"), modules))
