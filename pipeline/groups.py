@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 
 def groups_of(*relations: Sequence[Hashable]) -> NDArray[np.int64]:
@@ -47,6 +45,11 @@ def connected_groups(keys: Sequence[Iterable[Hashable]]) -> NDArray[np.int64]:
     """
     places: dict[Hashable, int] = {}
     links = [(item, len(keys) + places.setdefault(key, len(places))) for item, own in enumerate(keys) for key in own]
+    if len(places) == len(links):  # no key comes twice; loading SciPy would take longer than all that uses this
+        return np.arange(len(keys), dtype=np.int64)
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     ends = np.array(links, np.int64).reshape(-1, 2).T  # (2, n_links), of a graph of items and keys
     n_nodes = len(keys) + len(places)
     graph = coo_array((np.ones(len(links)), ends), shape=(n_nodes, n_nodes))

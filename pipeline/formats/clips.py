@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def write_clips(path: AnyPath, clips: Iterable[Clip]) -> None:
     """Write clips.csv, sorted by clip_id: equal clips give equal bytes; with times of windows where a clip is one."""
     clips = sorted(clips, key=lambda clip: clip.clip_id)
     columns = (*COLUMNS, *WINDOW_TIMES) if any(clip.window for clip in clips) else COLUMNS
-    write_rows(path, columns, (astuple(clip)[: len(columns)] for clip in clips))
+    write_rows(path, columns, ([getattr(clip, column) for column in columns] for clip in clips))
 
 
 def read_clips(path: AnyPath) -> list[Clip]:
