@@ -107,3 +107,12 @@ def hold(path: Path) -> None:
 def abort(_: object) -> None:
     """End this process at once."""
     os.abort()
+
+
+def rows_of_size(clip: Clip, path: Path) -> Arrays:
+    """Return as many rows as the clip's bytes say, of 1 MB each, after doing what another word says."""
+    word = path.read_text().split(" ")[0]
+    n_rows = 1 if word.isalpha() else int(word)
+    if word.isalpha():
+        obey(word)
+    return {"rows": np.full((n_rows, 1 << 20), n_rows, np.uint8), "seconds": np.arange(float(n_rows))}
