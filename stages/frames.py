@@ -7,7 +7,7 @@ from stages.cli import run
 
 
 def main(clips_csv: Path, out: Path, *, shard: str = WHOLE) -> None:
-    """Write shards of jpeg (total bytes,) uint8, lengths (n,) int64 and seconds (n,) float64."""
+    """Write shards of jpeg (total bytes,) uint8, lengths (n,) and seconds (n,); or what `decode_later` asks for."""
     share = parse_share(shard)
     from pipeline.extraction.decode_later import decode_now_or_later
 

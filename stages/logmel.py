@@ -7,7 +7,7 @@ from stages.cli import run
 
 
 def main(clips_csv: Path, out: Path, *, shard: str = WHOLE) -> None:
-    """Write shards of examples (n, 96, 64) float32 and seconds (n,) float64, where each example starts."""
+    """Write shards of examples (n, 96, 64) float32 and their starts (n,) float64; or what `decode_later` asks."""
     share = parse_share(shard)
     from pipeline.extraction.decode_later import decode_now_or_later
 

@@ -17,7 +17,7 @@ from pipeline.settings.time_limit import WorkTimeoutError, time_limit
 
 Embed: TypeAlias = Callable[[Iterable[tuple[str, Rows]]], Iterable[tuple[str, NDArray[np.float32]]]]
 RowsOf: TypeAlias = Callable[[Mapping[str, Rows]], Rows]
-Decoded: TypeAlias = Generator[tuple[str, Mapping[str, Rows] | ClipError], None, None]
+DecodedStream: TypeAlias = Generator[tuple[str, Mapping[str, Rows] | ClipError], None, None]
 
 
 class ClipRows(NamedTuple):
@@ -32,7 +32,7 @@ class ClipRows(NamedTuple):
         clip_timeout_seconds: how long to wait for the next clip.
     """
 
-    decoded: Callable[[Sequence[str]], Decoded]
+    decoded: Callable[[Sequence[str]], DecodedStream]
     inputs: Mapping[str, str]
     cache: ClipCache
     rows_of: RowsOf

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pipeline.clip_jobs import shard_chunks
 from pipeline.clip_jobs.cache import ClipCache
-from pipeline.clip_jobs.clip_rows import ClipRows, Decoded
+from pipeline.clip_jobs.clip_rows import ClipRows, DecodedStream
 from pipeline.clip_jobs.engines.base import Stopped
 from pipeline.clip_jobs.failures import refusal_of_stopped
 from pipeline.clip_jobs.shard_chunks import (
@@ -107,6 +107,6 @@ def _embedded(chunk: DecodedChunk, kept: ClipCache, make: NetworkMaker, seconds:
     return embedded_in_worker(chunk.inputs, partial(_in_memory, chunk.arrays), kept, make, seconds, chunk.is_new)
 
 
-def _in_memory(arrays: dict[str, Arrays], clip_ids: Sequence[str]) -> Decoded:
+def _in_memory(arrays: dict[str, Arrays], clip_ids: Sequence[str]) -> DecodedStream:
     """Some of the clips."""
     yield from ((clip_id, arrays[clip_id]) for clip_id in clip_ids)

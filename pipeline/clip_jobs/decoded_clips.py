@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 
 from pipeline.clip_jobs.cache import ClipCache, Entry
-from pipeline.clip_jobs.clip_rows import ClipRows, Decoded, Embed, RowsOf
+from pipeline.clip_jobs.clip_rows import ClipRows, DecodedStream, Embed, RowsOf
 from pipeline.clip_jobs.decoded_chunks import embedded_as_they_come
 from pipeline.clip_jobs.handed_over import Decoding
 from pipeline.clip_jobs.loop import Job, settle_and_write
@@ -13,7 +13,7 @@ from pipeline.errors import ClipError
 from pipeline.settings.paths import AnyPath
 
 
-class EmbeddedClips(ClipCache):
+class EmbeddingCache(ClipCache):
     """Embeddings of clips by the bytes of their videos; who is refused stands in the cache of the decoding stage.
 
     Args:
@@ -63,7 +63,7 @@ def map_decoded(
     inputs = {clip_id: clip.sha256 for clip_id, clip in decoding.clips.items()}
     not_decoded, not_embedded = set[str](), set[str]()
 
-    def decoded(clip_ids: Sequence[str]) -> Decoded:
+    def decoded(clip_ids: Sequence[str]) -> DecodedStream:
         with closing(decoding.decoded(clip_ids)) as clips:
             for clip_id, found in clips:
                 if isinstance(found, ClipError):

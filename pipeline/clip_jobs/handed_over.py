@@ -16,7 +16,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from pipeline.clip_jobs.cache import ClipCache
-from pipeline.clip_jobs.clip_rows import Decoded
+from pipeline.clip_jobs.clip_rows import DecodedStream
 from pipeline.clip_jobs.engines import chosen_engine, processes
 from pipeline.clip_jobs.engines.base import Stopped
 from pipeline.clip_jobs.memory import limit_memory
@@ -31,7 +31,7 @@ from pipeline.settings.paths import AnyPath
 from pipeline.settings.time_limit import outside_of_time_limit
 
 MOST_BYTES = 1 << 24  # of a clip that travels in memory
-Given: TypeAlias = Arrays | Path
+Carried: TypeAlias = Arrays | Path
 Answer = TypeVar("Answer")
 
 
@@ -57,7 +57,7 @@ class Decoding(NamedTuple):
     limits: Limits
     beside: Path
 
-    def decoded(self, clip_ids: Sequence[str]) -> Decoded:
+    def decoded(self, clip_ids: Sequence[str]) -> DecodedStream:
         """Yield clips with their arrays by name, or why they are refused; $AVR_WORKERS are decoded at a time.
 
         Raises:
@@ -73,7 +73,7 @@ class Decoding(NamedTuple):
         if left:
             yield from self._by_workers([self.clips[clip_id] for clip_id in left])
 
-    def _by_workers(self, clips: Sequence[Clip]) -> Decoded:
+    def _by_workers(self, clips: Sequence[Clip]) -> DecodedStream:
         """The clips from the workers, in the order in which they are done."""
         run, n_workers = chosen_engine(), min(chosen_workers(), len(clips))
         start = partial(limit_memory, self.limits.worker_memory_gigabytes)
@@ -87,7 +87,7 @@ class Decoding(NamedTuple):
                 for clip, answer in waited:
                     yield from self._opened(clip, answer)
 
-    def _opened(self, clip: Clip, answer: Given | ClipError | Stopped) -> Decoded:
+    def _opened(self, clip: Clip, answer: Carried | ClipError | Stopped) -> DecodedStream:
         """The clip with its arrays, or why it is refused; the file of a long one is removed afterwards."""
         if isinstance(answer, Stopped):
             yield clip.clip_id, keep_stop(clip, answer, self.cache)
@@ -101,12 +101,14 @@ class Decoding(NamedTuple):
             yield clip.clip_id, answer
 
 
-def _hand_over(clip: Clip, root: Path, function: VideoFunction, cache: ClipCache, folder: AnyPath) -> Given | ClipError:
+def _hand_over(
+    clip: Clip, root: Path, function: VideoFunction, cache: ClipCache, folder: AnyPath
+) -> Carried | ClipError:
     """What a worker answers with of one clip."""
     return give_in_worker(clip, root, function, cache, partial(_given, folder=Path(folder)))
 
 
-def _given(arrays: Arrays, folder: Path) -> Given:
+def _given(arrays: Arrays, folder: Path) -> Carried:
     """The arrays of a clip, or the file of that folder which holds them where they are large."""
     if sum(array.nbytes for array in arrays.values()) <= MOST_BYTES:
         return arrays

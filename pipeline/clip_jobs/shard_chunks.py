@@ -10,7 +10,7 @@ from itertools import chain
 from typing import NamedTuple, Protocol
 
 from pipeline.clip_jobs.cache import ClipCache
-from pipeline.clip_jobs.clip_rows import ClipRows, Decoded, Embed, RowsOf
+from pipeline.clip_jobs.clip_rows import ClipRows, DecodedStream, Embed, RowsOf
 from pipeline.clip_jobs.engines import Engine, Start
 from pipeline.clip_jobs.engines.base import Stopped
 from pipeline.clip_jobs.failures import refusal_of_stopped
@@ -104,7 +104,7 @@ def _halves(clip_ids: list[str]) -> list[list[str]]:
 
 def embedded_in_worker(
     inputs: dict[str, str],
-    decoded: Callable[[Sequence[str]], Decoded],
+    decoded: Callable[[Sequence[str]], DecodedStream],
     kept: ClipCache,
     make: NetworkMaker,
     seconds: float,

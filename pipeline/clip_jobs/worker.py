@@ -45,7 +45,7 @@ def give_in_worker(
         root: the folder that its path starts from.
         function: gives the arrays of a clip whose video is at a path.
         cache: learns why the clip is refused, where that will be so in another run too.
-        give: is called with the arrays.
+        give: is called with the arrays by name, of any shape.
 
     Raises:
         DiskError, ParamsError: as ``compute_in_worker``.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.clip_jobs.cache import ClipCache
-from pipeline.clip_jobs.decoded_clips import EmbeddedClips, map_decoded
+from pipeline.clip_jobs.decoded_clips import EmbeddingCache, map_decoded
 from pipeline.clip_jobs.engines import chosen_engine, prepare, processes
 from pipeline.clip_jobs.loop import Job, has_rows, map_shards, write_nothing
 from pipeline.clip_jobs.shard_chunks import NetworkWorkers
@@ -169,7 +169,7 @@ def _decode_and_embed(name: str, note: DecodingNote, inputs: AnyPath, out: AnyPa
         raise DataError(f"{inputs}: clips for what the stage {note.stage} makes; expected those of {reads}")
     decoding = decoding_of(note, inputs, out.absolute().parent)
     made_by = fingerprint({"network": network.facts, "inputs": note.fingerprint}, modules_behind(name))
-    job = Job(name, EmbeddedClips(finished_clips(name), made_by, decoding.cache), out, share)
+    job = Job(name, EmbeddingCache(finished_clips(name), made_by, decoding.cache), out, share)
     limits = note.max_rejected_fraction, note.uncounted
     workers = partial(_workers_beside_decoding, note, network, out)
     map_decoded(job, decoding, note.stage, network.rows_of, lambda: network.embedder, *limits, workers)
