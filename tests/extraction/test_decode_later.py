@@ -97,3 +97,28 @@ def test_the_section_takes_nothing_but_true_and_false(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r"decode_later\.frames: Input should be a valid boolean"):
         decode_now_or_later("frames", "data.csv", "out", WHOLE)
     assert not Path("out").exists()
+
+
+@pytest.mark.slow
+def test_actors_of_ray_decode_for_a_network_as_processes_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "200")  # a busy machine takes longer than Ray expects
+    monkeypatch.setenv("AVR_WEIGHTS_DIR", str(tmp_path / "weights"))
+    lines = {"yamnet": {"inputs": "logmel", "modality": "audio"}}
+    changes = {"decode_later": {"logmel": True}, "networks": lines, "dataset": {"max_rejected_fraction": 0.5}}
+    write_params(tmp_path, changes)
+    write_video(Path("videos/other.mp4"), seed=1)
+    Path("videos/none.mp4").write_bytes(b"no film")
+    videos = [f"{name}.mp4" for name in ("film", "none", "other")]
+    hashes = {name: file_sha256(f"videos/{name}") for name in videos}
+    write_clips("data.csv", [Clip(clip_id=name, path=name, label="", sha256=digest) for name, digest in hashes.items()])
+    decode_now_or_later("logmel", "data.csv", "out", WHOLE)
+    made = []
+    for engine in ("processes", "ray"):
+        monkeypatch.setenv("AVR_ENGINE", engine)
+        monkeypatch.setenv("AVR_CACHE_DIR", str(tmp_path / f"cache of {engine}"))
+        embedding.embed_folder("yamnet", "out", f"data/{engine}", WHOLE)
+        made.append({path.name: path.read_bytes() for path in Path("data", engine).iterdir()})
+    assert made[0] == made[1]
+    assert b"none.mp4,logmel,not_media," in made[0]["rejected.csv"]
+    assert sorted(path.name for path in Path("data").iterdir()) == ["processes", "ray"]
