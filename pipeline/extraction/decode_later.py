@@ -28,7 +28,7 @@ from pipeline.settings.params import StageParams, load_params
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import read_regular
 
-CLIPS, NOTE = "clips.csv", "decode_later.json"
+CLIPS, NOTE = "decode_later.csv", "decode_later.json"
 DecodingStage = Literal["logmel", "frames"]
 
 
@@ -81,7 +81,7 @@ def decode_now_or_later(stage: DecodingStage, clips_csv: AnyPath, out: AnyPath, 
         ParamsError: a section of params.yaml or an environment variable is wrong.
     """
     out = Path(out)
-    for name in (CLIPS, NOTE):
+    for name in (CLIPS, NOTE) if share.n_shares == 1 else ():
         (out / name).unlink(missing_ok=True)
     leave = partial(_leave_to_networks, stage, clips_csv, out, share)
     decode_clips(stage, clips_csv, out, share, uncounted=uncounted_kinds, is_left=leave)

@@ -14,7 +14,7 @@ from pipeline.formats.files import file_sha256
 from tests.helpers.project import write_params, write_video
 
 WHOLE = Share(1, 1)
-FILES = ["clips.csv", "decode_later.json", "rejected.csv"]
+FILES = ["decode_later.csv", "decode_later.json", "rejected.csv"]
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_list_has_a_row_a_file_and_labels_do_not_change_it() -> None:
     decode_now_or_later("frames", "data.csv", "out", WHOLE)
     assert sorted(path.name for path in Path("out").iterdir()) == FILES
-    (clip,) = read_clips("out/clips.csv")
+    (clip,) = read_clips("out/decode_later.csv")
     assert (clip.clip_id, clip.path, clip.label, clip.split, clip.window) == ("film", "film.mp4", "", "", None)
     note = read_note("out")
     assert note is not None
@@ -48,6 +48,8 @@ def test_shards_and_the_list_take_turns_and_a_share_writes_neither(tmp_path: Pat
     decode_now_or_later("frames", "data.csv", "share", Share(1, 2))
     assert not Path("share").exists()
     decode_now_or_later("frames", "data.csv", "out", WHOLE)
+    decode_now_or_later("frames", "data.csv", "out", Share(1, 2))
+    assert sorted(path.name for path in Path("out").iterdir()) == FILES
     write_params(tmp_path, {})
     decode_now_or_later("frames", "data.csv", "out", WHOLE)
     (shard,) = Path("out").glob("shard-*")

@@ -119,7 +119,7 @@ def test_the_vectors_and_all_behind_them_are_those_of_the_way_through_shards(
 def test_decoding_leaves_neither_shards_nor_finished_clips(at_once: Workspace) -> None:
     for stage in DECODING:
         assert {path.name for path in (at_once.folder / "data" / stage).iterdir()} == {
-            "clips.csv",
+            "decode_later.csv",
             "decode_later.json",
             "rejected.csv",
         }
