@@ -59,17 +59,26 @@ def main() -> None:
 
 def write_data_set(folder: Path, n_clips: int) -> None:
     """Write clips.csv and its videos: one is encoded, the others differ from it by a note that no decoder looks at."""
+    write_list(folder, write_copies(write_clip(folder / "first.mp4", 0), folder, n_clips))
+
+
+def write_clip(path: Path, seed: int) -> Path:
+    """Write a video of noise that drifts, and return its path."""
     import numpy as np
 
-    from pipeline.formats.clips import Clip, write_clips, write_root
-    from pipeline.formats.files import file_sha256
     from pipeline.video import write_mp4
 
-    rng = np.random.default_rng(0)
-    first = folder / "first.mp4"
+    rng = np.random.default_rng(seed)
     sound = rng.uniform(-0.5, 0.5, CLIP_SECONDS * SAMPLE_RATE).astype(np.float32)
-    write_mp4(first, _pictures(rng), FRAMES_PER_SECOND, sound, SAMPLE_RATE)
-    paths = write_copies(first, folder, n_clips)
+    write_mp4(path, _pictures(rng), FRAMES_PER_SECOND, sound, SAMPLE_RATE)
+    return path
+
+
+def write_list(folder: Path, paths: Sequence[Path]) -> None:
+    """Write clips.csv of the videos of a folder."""
+    from pipeline.formats.clips import Clip, write_clips, write_root
+    from pipeline.formats.files import file_sha256
+
     clips = [Clip(clip_id=path.name, path=path.name, label="x", sha256=file_sha256(path)) for path in paths]
     write_clips(folder / "clips.csv", clips)
     write_root(folder / "clips.csv", folder)

@@ -7,12 +7,11 @@ from stages.cli import run
 
 
 def main(clips_csv: Path, out: Path, *, shard: str = WHOLE) -> None:
-    """Write shards of jpeg (total bytes,) uint8, lengths (n,) int64 and seconds (n,) float64."""
+    """Write shards of jpeg (total bytes,) uint8, lengths (n,) and seconds (n,); or what `decode_later` asks for."""
     share = parse_share(shard)
-    from pipeline.extraction.decoding import decode_clips
-    from pipeline.settings.limits import uncounted_kinds
+    from pipeline.extraction.decode_later import decode_now_or_later
 
-    decode_clips("frames", clips_csv, out, share, uncounted=uncounted_kinds)
+    decode_now_or_later("frames", clips_csv, out, share)
 
 
 if __name__ == "__main__":

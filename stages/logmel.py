@@ -7,12 +7,11 @@ from stages.cli import run
 
 
 def main(clips_csv: Path, out: Path, *, shard: str = WHOLE) -> None:
-    """Write shards of examples (n, 96, 64) float32 and seconds (n,) float64, where each example starts."""
+    """Write shards of examples (n, 96, 64) float32 and their starts (n,) float64; or what `decode_later` asks."""
     share = parse_share(shard)
-    from pipeline.extraction.decoding import decode_clips
-    from pipeline.settings.limits import uncounted_kinds
+    from pipeline.extraction.decode_later import decode_now_or_later
 
-    decode_clips("logmel", clips_csv, out, share, uncounted=uncounted_kinds)
+    decode_now_or_later("logmel", clips_csv, out, share)
 
 
 if __name__ == "__main__":

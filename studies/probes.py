@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.errors import PipelineError
+from pipeline.errors import DataError, PipelineError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,7 +91,7 @@ def read_features(data: Path) -> tuple[list[str], list[Features]]:
         data: folder with clips.csv and the outputs of the stages logmel, frames, vggish and inception.
 
     Raises:
-        DataError: clips.csv or a shard is damaged.
+        DataError: clips.csv or a shard is damaged, or no clip has all four.
     """
     import numpy as np
 
@@ -109,6 +109,9 @@ def read_features(data: Path) -> tuple[list[str], list[Features]]:
     ]
     files = whole_files(read_clips(data / "clips.csv"))
     clips = [clip for clip in files if all(clip.clip_id in of for of in vectors)]
+    if not clips:
+        expected = "what a run keeps whose decode_later.logmel and decode_later.frames are false"
+        raise DataError(f"{data}: no clip has log-mel examples, pictures and vectors of both; expected {expected}")
     return [clip.label for clip in clips], [
         Features(modality, name, np.stack([of[clip.clip_id] for clip in clips]))
         for (modality, name, _, _), of in zip(lines, vectors, strict=True)

@@ -9,25 +9,35 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.clip_jobs.cache import ClipCache
+from pipeline.clip_jobs.clip_rows import ClipRows, Embed, RowsOf
 from pipeline.clip_jobs.engines import chosen_engine
 from pipeline.clip_jobs.engines.base import Stopped, do_nothing
 from pipeline.clip_jobs.failures import TRANSIENT
 from pipeline.clip_jobs.memory import limit_memory
 from pipeline.clip_jobs.settle import Compute, Settled, Settler
 from pipeline.clip_jobs.shard_chunks import NetworkWorkers, embedded_in_workers
-from pipeline.clip_jobs.shard_rows import Embed, RowsOf, ShardRows
 from pipeline.clip_jobs.share import Share
 from pipeline.clip_jobs.worker import VideoFunction, compute_in_worker, keep_stop
 from pipeline.errors import ClipError, DataError
 from pipeline.formats import rejects
 from pipeline.formats.clips import Clip, read_clips, read_root, whole_files
 from pipeline.formats.rejects import Reject
-from pipeline.formats.shards import Arrays, arrays_sha256, by_shard, open_shards, write_shards
+from pipeline.formats.shards import Arrays, arrays_sha256, by_shard, open_clips, open_shards, write_shards
 from pipeline.settings.environment import chosen_workers
 from pipeline.settings.limits import Limits
 from pipeline.settings.paths import AnyPath
 
-__all__ = ["Embed", "Job", "has_rows", "has_videos", "in_workers", "map_shards", "map_videos", "write_nothing"]
+__all__ = [
+    "Embed",
+    "Job",
+    "has_rows",
+    "has_videos",
+    "in_workers",
+    "map_shards",
+    "map_videos",
+    "settle_and_write",
+    "write_nothing",
+]
 
 
 class Job(NamedTuple):
@@ -99,7 +109,8 @@ def map_videos(
     """
     clips = {clip.clip_id: clip for clip in whole_files(read_clips(clips_csv)) if clip.path}
     compute = in_workers(clips, read_root(clips_csv), function, job.cache, clip_timeout_seconds, limits)
-    _run(job, {clip.clip_id: clip.sha256 for clip in clips.values()}, compute, max_rejected_fraction, limits, uncounted)
+    inputs = {clip.clip_id: clip.sha256 for clip in clips.values()}
+    settle_and_write(job, inputs, compute, max_rejected_fraction, limits, uncounted)
 
 
 def in_workers(
@@ -162,7 +173,7 @@ def map_shards(
         DataError: more clips are refused than that, or the shards are damaged.
     """
     hashes = {clip_id: arrays_sha256(arrays) for clip_id, arrays in open_shards(folder)}
-    clips = ShardRows(folder, hashes, job.cache, rows_of, clip_timeout_seconds)
+    clips = ClipRows(partial(open_clips, folder), hashes, job.cache, rows_of, clip_timeout_seconds)
 
     def compute(clip_ids: Sequence[str]) -> Iterator[tuple[str, ClipError | None]]:
         with workers() as chosen:
@@ -171,16 +182,17 @@ def map_shards(
             else:
                 yield from embedded_in_workers(clips, chosen, clip_ids)
 
-    _run(job, hashes, compute, max_rejected_fraction)
+    settle_and_write(job, hashes, compute, max_rejected_fraction)
 
 
-def _run(
+def settle_and_write(
     job: Job,
     inputs: Mapping[str, str],
     compute: Compute,
     max_rejected_fraction: float,
     limits: Limits | None = None,
     uncounted: Collection[str] = (),
+    refusing: Callable[[str], str] | None = None,
 ) -> None:
     """Settle the clips of the job's share, and write those of a whole job.
 
@@ -191,6 +203,7 @@ def _run(
         max_rejected_fraction: share of the clips, in [0, 1], that may be refused.
         limits: see ``Settler``.
         uncounted: kinds of refusals that do not count against the share.
+        refusing: names the stage that refused a clip, for rejected.csv; None: the job's.
 
     Raises:
         DataError: more clips are refused than that.
@@ -202,7 +215,8 @@ def _run(
         _say_what_was_done(job, len(mine), settled)
         return
     refused = settled.refused | _write_usable(job.out, settler, settled.refused)
-    rows = [Reject(clip_id, job.stage, error.kind, str(error)) for clip_id, error in refused.items()]
+    stage_of = refusing or (lambda _: job.stage)
+    rows = [Reject(clip_id, stage_of(clip_id), error.kind, str(error)) for clip_id, error in refused.items()]
     rejects.write(job.out / rejects.FILE, rows)
     print(f"{job.stage}: computed {settled.n_computed} of {len(inputs)} clips")
     _say_who_is_refused(job, rows)

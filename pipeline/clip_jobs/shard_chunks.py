@@ -4,19 +4,18 @@ A call whose process ends, or that takes too long, is tried again in two halves,
 from; what was finished before stays.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from itertools import chain
 from typing import NamedTuple, Protocol
 
 from pipeline.clip_jobs.cache import ClipCache
+from pipeline.clip_jobs.clip_rows import ClipRows, DecodedStream, Embed, RowsOf
 from pipeline.clip_jobs.engines import Engine, Start
 from pipeline.clip_jobs.engines.base import Stopped
 from pipeline.clip_jobs.failures import refusal_of_stopped
-from pipeline.clip_jobs.shard_rows import Embed, RowsOf, ShardRows
 from pipeline.errors import ClipError
 from pipeline.formats.shards import by_shard
-from pipeline.settings.paths import AnyPath
 
 CALLS_A_WORKER = 4  # at least, so that none waits long for the last one
 LOADING_SECONDS = 600.0  # beside the time of its clips, for the network of a first call
@@ -54,7 +53,7 @@ class NetworkWorkers(NamedTuple):
 
 
 def embedded_in_workers(
-    clips: ShardRows, workers: NetworkWorkers, clip_ids: Sequence[str]
+    clips: ClipRows, workers: NetworkWorkers, clip_ids: Sequence[str]
 ) -> Iterator[tuple[str, ClipError | None]]:
     """Put the embeddings of clips into the cache; yield each clip with None, or why it is refused.
 
@@ -64,11 +63,15 @@ def embedded_in_workers(
         clip_ids: the clips.
 
     Raises:
-        PipelineError: as ``ShardRows.embedded``.
+        PipelineError: as ``ClipRows.embedded``.
     """
     todo = _chunks(clip_ids, workers)
     call = partial(
-        _embedded, folder=clips.folder, kept=clips.cache, make=workers.make, seconds=clips.clip_timeout_seconds
+        embedded_in_worker,
+        decoded=clips.decoded,
+        kept=clips.cache,
+        make=workers.make,
+        seconds=clips.clip_timeout_seconds,
     )
     is_first = True
     while todo:
@@ -99,14 +102,19 @@ def _halves(clip_ids: list[str]) -> list[list[str]]:
     return [clip_ids[:middle], clip_ids[middle:]]
 
 
-def _embedded(
-    inputs: dict[str, str], folder: AnyPath, kept: ClipCache, make: NetworkMaker, seconds: float, are_new: bool
+def embedded_in_worker(
+    inputs: dict[str, str],
+    decoded: Callable[[Sequence[str]], DecodedStream],
+    kept: ClipCache,
+    make: NetworkMaker,
+    seconds: float,
+    are_new: bool,
 ) -> ChunkAnswers:
-    """What becomes of the clips of a call, in a worker; those that a call before it finished are not computed again.
+    """Return what becomes of the clips of a call, in a worker; what a call before it finished is not computed again.
 
     Args:
         inputs: the input hash of every clip.
-        folder: the shards.
+        decoded: gives their arrays.
         kept: the cache.
         make: makes the network.
         seconds: that a clip may take.
@@ -117,7 +125,7 @@ def _embedded(
     done: ChunkAnswers = [(clip_id, None) for clip_id, entry in entries.items() if entry.state == "done"]
     known = dict(done)
     left = [clip_id for clip_id in inputs if clip_id not in known]
-    return done + list(ShardRows(folder, inputs, kept, rows_of, seconds).embedded(embed, left))
+    return done + list(ClipRows(decoded, inputs, kept, rows_of, seconds).embedded(embed, left))
 
 
 @cache

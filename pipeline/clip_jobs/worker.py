@@ -2,8 +2,9 @@
 
 import errno
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.engines.base import Stopped
@@ -16,6 +17,7 @@ from pipeline.settings.paths import AnyPath
 from pipeline.settings.regular_files import check_regular
 
 VideoFunction: TypeAlias = Callable[[Clip, Path], Arrays]
+Given = TypeVar("Given")
 
 
 def compute_in_worker(clip: Clip, root: AnyPath, function: VideoFunction, cache: ClipCache) -> ClipError | None:
@@ -30,16 +32,31 @@ def compute_in_worker(clip: Clip, root: AnyPath, function: VideoFunction, cache:
     Raises:
         DiskError, ParamsError: what every clip would meet; any other error of the function refuses its clip.
     """
+    return give_in_worker(clip, root, function, cache, partial(cache.write, clip.sha256))
+
+
+def give_in_worker(
+    clip: Clip, root: AnyPath, function: VideoFunction, cache: ClipCache, give: Callable[[Arrays], Given]
+) -> Given | ClipError:
+    """Return why a clip is refused, or what a function makes of its arrays.
+
+    Args:
+        clip: the clip.
+        root: the folder that its path starts from.
+        function: gives the arrays of a clip whose video is at a path.
+        cache: learns why the clip is refused, where that will be so in another run too.
+        give: is called with the arrays by name, of any shape.
+
+    Raises:
+        DiskError, ParamsError: as ``compute_in_worker``.
+    """
     try:
         result = _arrays_of_unchanged_files(function, clip, Path(root))
-        if isinstance(result, ClipError):
-            return _kept(clip, result, cache)
-        cache.write(clip.sha256, result)
+        return _kept(clip, result, cache) if isinstance(result, ClipError) else give(result)
     except OF_THE_RUN:
         raise
     except Exception as error:
         return refusal_of(clip.clip_id, error)
-    return None
 
 
 def keep_stop(clip: Clip, stopped: Stopped, cache: ClipCache) -> ClipError:

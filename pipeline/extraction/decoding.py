@@ -57,6 +57,7 @@ def decode_clips(
     share: Share,
     package: str = "pipeline",
     uncounted: Callable[[], Collection[str]] = tuple,
+    is_left: Callable[[], bool] = bool,
 ) -> None:
     """Write shards of what ``clip_arrays`` of the module ``PACKAGE.STAGE`` makes of every clip, and rejected.csv.
 
@@ -67,6 +68,7 @@ def decode_clips(
         share: the clips to compute.
         package: in which the module of that name is.
         uncounted: returns the kinds of refusals that do not count against ``dataset.max_rejected_fraction``.
+        is_left: is called if there is a video, and returns whether the work is left to somebody else.
 
     Raises:
         DataError: too many clips are refused.
@@ -74,6 +76,8 @@ def decode_clips(
     """
     if not has_videos(clips_csv):
         write_nothing(out)
+        return
+    if is_left():
         return
     modules = modules_behind(stage, package)
     prepare(["pipeline.clip_jobs.loop", *loaded_by_workers(modules)])  # while this process looks for clips

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from pipeline.clip_jobs.clip_rows import Embed, RowsOf
 from pipeline.clip_jobs.engines import Start, chosen_engine, prepare, processes
 from pipeline.clip_jobs.engines.base import do_nothing
 from pipeline.clip_jobs.shard_chunks import NetworkWorkers
-from pipeline.clip_jobs.shard_rows import Embed, RowsOf
 from pipeline.errors import ParamsError
 from pipeline.formats.files import disk_errors
 from pipeline.formats.temporary import temporary_folder

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -147,7 +147,7 @@ def open_shards(
         yield from _clips_in(path, wanted)
 
 
-def open_clips(folder: AnyPath, clip_ids: Iterable[str]) -> Iterator[tuple[str, dict[str, StoredRows]]]:
+def open_clips(folder: AnyPath, clip_ids: Iterable[str]) -> Generator[tuple[str, dict[str, StoredRows]], None, None]:
     """Yield (clip_id, arrays) as ``open_shards`` does, of these clips; no shard is opened that holds none of them.
 
     Raises:

@@ -54,6 +54,19 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, *alarm)
 
 
+@contextmanager
+def outside_of_time_limit() -> Iterator[None]:
+    """Let no time of the ``time_limit`` around the block pass while this process only waits for others."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    alarm = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *alarm)
+
+
 def call_within(seconds: float, function: Callable[[], Value]) -> Value:
     """Return what a function returns; one that hangs, even in C code, is left behind in a thread of its own.
 

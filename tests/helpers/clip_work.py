@@ -107,3 +107,17 @@ def hold(path: Path) -> None:
 def abort(_: object) -> None:
     """End this process at once."""
     os.abort()
+
+
+def rows_of_number(clip: Clip, path: Path) -> Arrays:
+    """Return two rows of the number that the clip's bytes say."""
+    return {"rows": np.full((2, 3), int(path.read_text())), "seconds": np.arange(2.0)}
+
+
+def rows_of_size(clip: Clip, path: Path) -> Arrays:
+    """Return as many rows as the clip's bytes say, of 1 MB each, after doing what another word says."""
+    word = path.read_text().split(" ")[0]
+    n_rows = 1 if word.isalpha() else int(word)
+    if word.isalpha():
+        obey(word)
+    return {"rows": np.full((n_rows, 1 << 20), n_rows, np.uint8), "seconds": np.arange(float(n_rows))}

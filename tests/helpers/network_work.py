@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.clip_jobs.shard_rows import Embed, RowsOf
+from pipeline.clip_jobs.clip_rows import Embed, RowsOf
 from pipeline.formats.shards import Rows
 from tests.helpers.clip_work import obey
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.settings.time_limit import WorkTimeoutError, call_within, time_limit
+from pipeline.settings.time_limit import WorkTimeoutError, call_within, outside_of_time_limit, time_limit
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +55,20 @@ def test_alarms_that_come_together_after_a_suspension_count_as_one(monkeypatch: 
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})  # as while a process is stopped
         time.sleep(0.5)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+
+
+def test_a_wait_for_others_takes_none_of_the_time_and_the_rest_is_still_limited() -> None:
+    @time_limit(0.1)
+    def wait_and_hang() -> None:
+        with outside_of_time_limit():
+            time.sleep(0.3)
+        time.sleep(60)
+
+    with pytest.raises(WorkTimeoutError):
+        wait_and_hang()
+    with time_limit(0.1), outside_of_time_limit():
+        time.sleep(0.3)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 def test_without_a_limit_and_outside_of_the_main_thread_no_alarm_is_set() -> None:

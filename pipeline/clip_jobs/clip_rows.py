@@ -1,6 +1,8 @@
-"""Clips of a folder of shards on their way through a network: one that fails, or takes too long, loses no other."""
+"""Decoded clips on their way through a network: one that fails, or takes too long, loses no other."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import closing
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -10,26 +12,27 @@ from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.engines.base import timed_out
 from pipeline.clip_jobs.failures import refusal_of, refusal_of_stopped
 from pipeline.errors import ClipError, PipelineError
-from pipeline.formats.shards import Rows, open_clips
-from pipeline.settings.paths import AnyPath
+from pipeline.formats.shards import Arrays, Rows
 from pipeline.settings.time_limit import WorkTimeoutError, time_limit
 
 Embed: TypeAlias = Callable[[Iterable[tuple[str, Rows]]], Iterable[tuple[str, NDArray[np.float32]]]]
 RowsOf: TypeAlias = Callable[[Mapping[str, Rows]], Rows]
+DecodedStream: TypeAlias = Generator[tuple[str, Mapping[str, Rows] | ClipError], None, None]
 
 
-class ShardRows(NamedTuple):
-    """The rows of clips in a folder of shards, and where their embeddings go.
+class ClipRows(NamedTuple):
+    """The rows of clips, and where their embeddings go.
 
     Attributes:
-        folder: the shards; every clip has ``seconds``, the times of its rows.
+        decoded: gives the arrays of clips by name, or why a clip is refused; every clip has ``seconds``, the times of
+            its rows. Arrays are there until the next clip is asked for.
         inputs: the input hash of every clip.
         cache: learns the embeddings.
         rows_of: gives the rows of a clip that the network takes.
         clip_timeout_seconds: how long to wait for the next clip.
     """
 
-    folder: AnyPath
+    decoded: Callable[[Sequence[str]], DecodedStream]
     inputs: Mapping[str, str]
     cache: ClipCache
     rows_of: RowsOf
@@ -43,13 +46,14 @@ class ShardRows(NamedTuple):
 
         Raises:
             PipelineError: an error that this project raises on purpose, such as of damaged shards.
+            BrokenExecutor: workers that decode cannot start.
         """
         left = dict.fromkeys(clip_ids)
         try:
-            for clip_id in self._written(embed, clip_ids):
+            for clip_id, error in self._written(embed, clip_ids):
                 del left[clip_id]
-                yield clip_id, None
-        except PipelineError:
+                yield clip_id, error
+        except (PipelineError, BrokenExecutor):
             raise
         except Exception as error:
             yield from self._without_the_failing(embed, list(left), error)
@@ -71,20 +75,30 @@ class ShardRows(NamedTuple):
             return refusal_of_stopped(clip_id, timed_out(self.clip_timeout_seconds))
         return refusal_of(clip_id, error)
 
-    def _written(self, embed: Embed, clip_ids: Sequence[str]) -> Iterator[str]:
-        """The clips whose embeddings are in the cache, as they come."""
+    def _written(self, embed: Embed, clip_ids: Sequence[str]) -> Iterator[tuple[str, ClipError | None]]:
+        """The clips whose embeddings are in the cache, as they come, and between them those that are refused."""
         seconds: dict[str, NDArray[np.float64]] = {}
+        refused: list[tuple[str, ClipError]] = []
 
-        def rows() -> Iterator[tuple[str, Rows]]:
-            for clip_id, arrays in open_clips(self.folder, clip_ids):
-                seconds[clip_id] = arrays["seconds"][:]
-                yield clip_id, self.rows_of(arrays)
+        def rows() -> Generator[tuple[str, Rows], None, None]:
+            with closing(self.decoded(clip_ids)) as clips:
+                for clip_id, arrays in clips:
+                    if isinstance(arrays, ClipError):
+                        refused.append((clip_id, arrays))
+                        continue
+                    seconds[clip_id] = arrays["seconds"][:]
+                    yield clip_id, self.rows_of(arrays)
 
-        stream = iter(embed(rows()))
-        while True:
-            with time_limit(self.clip_timeout_seconds):
-                clip_id, embeddings = next(stream, ("", None))
+        with closing(rows()) as decoded:
+            stream = iter(embed(decoded))
+            while True:
+                with time_limit(self.clip_timeout_seconds):
+                    clip_id, embeddings = next(stream, ("", None))
+                    if embeddings is not None:
+                        entry: Arrays = {"embeddings": embeddings, "seconds": seconds.pop(clip_id)}
+                        self.cache.write(self.inputs[clip_id], entry)
+                while refused:
+                    yield refused.pop()
                 if embeddings is None:
                     return
-                self.cache.write(self.inputs[clip_id], {"embeddings": embeddings, "seconds": seconds.pop(clip_id)})
-            yield clip_id
+                yield clip_id, None
