@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeAlias, TypeVar
 from uuid import uuid4
 
@@ -25,6 +24,7 @@ from pipeline.errors import ClipError, DataError
 from pipeline.formats.clips import Clip
 from pipeline.formats.files import disk_errors
 from pipeline.formats.shards import Arrays, Rows, stored_rows
+from pipeline.formats.temporary import temporary_folder
 from pipeline.settings.environment import chosen_workers
 from pipeline.settings.limits import Limits
 from pipeline.settings.paths import AnyPath
@@ -78,7 +78,7 @@ class Decoding(NamedTuple):
         run, n_workers = chosen_engine(), min(chosen_workers(), len(clips))
         start = partial(limit_memory, self.limits.worker_memory_gigabytes)
         self.beside.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=None if run is processes.run else self.beside, prefix=".decoded-") as folder:
+        with temporary_folder(".decoded-", None if run is processes.run else self.beside) as folder:
             hand_over = partial(
                 _hand_over, root=self.root, function=self.make_function(), cache=self.cache, folder=folder
             )

@@ -184,7 +184,8 @@ def _workers_beside_decoding(note: DecodingNote, network: ChosenNetwork, out: Pa
         problem = f"AVR_ENGINE={variable('AVR_ENGINE')!r} decodes for one network, in this process"
         expected = "AVR_ENGINE=processes, AVR_NETWORK_WORKERS not set, or a --shard for each machine"
         raise ParamsError(f"decode_later.{note.stage}: {problem}; expected {expected}")
-    prepare(["pipeline.clip_jobs.decoded_clips", *decoding_stages.modules_behind(note.stage)])
+    behind = decoding_stages.modules_behind(note.stage)
+    prepare(["pipeline.clip_jobs.decoded_clips", *decoding_stages.loaded_by_workers(behind)])
     with workers_of(network.name, network.params, lambda: network.state, out) as chosen:
         yield chosen
 
