@@ -27,7 +27,7 @@ from pipeline.model_parts.network import Network
 from pipeline.model_parts.row_blocks import FileRows, TrainRows, row_blocks
 from pipeline.model_parts.saving import load_model, save_model
 from pipeline.model_parts.search_space import SearchSpace
-from pipeline.model_parts.shuffled_rows import ShuffledRows, written
+from pipeline.model_parts.shuffled_rows import ShuffledRows, file_order, written
 from pipeline.model_parts.streamed import StreamedPairs, learnt_rows
 from pipeline.retrieval import average_map
 from pipeline.settings.device import chosen_device, one_thread
@@ -42,7 +42,7 @@ DEEP_SEARCH: SearchSpace = INPUT_SEARCH | {
 
 _N_WATCHED = 1000  # validation rows whose MAP is followed where it chooses nothing
 _N_CHOOSING = 20_000  # streamed ones that choose an epoch: MAP costs their square, 11 CPU seconds
-_N_LOOKED_AT = 50_000  # streamed train rows by which collapsed branches are found
+_N_LOOKED_AT = 10_000  # streamed train rows by which collapsed branches are found
 
 
 class DeepParams(training.TrainingParams, InputParams, SeededParams):
@@ -90,7 +90,7 @@ class DeepModel:
     def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: Path) -> History:
         """Return the history of learning from pairs that stay in their file, as ``fit`` does; see ``StreamedModel``.
 
-        Epochs are chosen by the MAP of 20,000 validation pairs at most, and branches looked at by 50,000 train pairs.
+        Epochs are chosen by the MAP of 20,000 validation pairs at most, and branches looked at by 10,000 train pairs.
 
         Raises:
             DataError: as ``fit``.
@@ -106,7 +106,9 @@ class DeepModel:
         few = validation.drawn(_N_WATCHED, self._seed)
         watched = few if self._params.patience is None else validation.drawn(_N_CHOOSING, self._seed)
         encoders = (network.audio, audio), (network.visual, visual)
-        with written(scratch, *(_prepared_blocks(*of_modality) for of_modality in encoders)) as file:
+        width = audio.shape[1] + visual.shape[1]
+        order = file_order(len(labels), width, self._params.batch_size, self._seed)
+        with written(scratch, order, *(_prepared_blocks(*of_modality) for of_modality in encoders)) as file:
             data = ShuffledRows(file, labels, n_classes)
             return self._learn(network, _FitRows(data, (audio, visual), looked_at, few, watched, train.labels))
 

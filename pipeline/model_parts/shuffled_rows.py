@@ -1,8 +1,10 @@
 """Train rows in a temporary file, prepared once, and minibatches of them in an order that is random within bounds.
 
-The rows are cut into blocks of some 64 that follow each other. In each epoch the blocks come in random order; as many
-of them as the buffer holds are read, one after the other, their rows shuffled together and cut into minibatches. Where
-the buffer holds all rows, the order is that of rows in memory.
+Where the buffer cannot hold all rows, each row is written to one of several parts of the file, which is drawn for it.
+In each epoch the parts come in random order; as many of them as the buffer holds are read, and their rows are shuffled
+together and cut into minibatches. So what is in the buffer is a random draw of all rows however they lay, another one
+each time, and the file is written and read in long pieces. Where the buffer holds all rows, the order is that of rows
+in memory.
 """
 
 import os
@@ -10,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import torch
@@ -22,13 +24,42 @@ from pipeline.formats.files import disk_errors
 from pipeline.model_parts.layers import onehot
 
 BUFFER_BYTES = 512 << 20
-"""What rows in memory take, but for two minibatches that are larger: 116,000 rows of 1024 and 128 numbers.
+"""What rows in memory take, but for two minibatches that are larger: 116,000 rows of 1024 and 128 numbers."""
 
-These are 1,800 blocks: where clips lie class by class, a buffer holds nearly all of some hundred classes.
-"""
+PARTS_OF_A_BUFFER = 16
 
-ROWS_OF_A_BLOCK = 64
-"""Of 1024 and 128 numbers 295 kB, which a disk reads at nearly its full speed wherever they lie."""
+
+class FileOrder(NamedTuple):
+    """Where train rows are written to in a file.
+
+    Attributes:
+        rows: (n,) which row is at each place.
+        starts: (n_parts + 1,) where each part begins, and the last one ends.
+        n_buffers: how many times the buffer is filled in an epoch, with as many parts each time.
+    """
+
+    rows: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    n_buffers: int
+
+
+def file_order(n_rows: int, row_width: int, batch_size: int, seed: int) -> FileOrder:
+    """Return an order of rows in a file; in their own where the buffer holds them all.
+
+    Args:
+        n_rows: how many there are.
+        row_width: numbers of a row, both modalities together.
+        batch_size: most rows of a minibatch.
+        seed: of the draw.
+    """
+    n_held = max(BUFFER_BYTES // (4 * row_width), 2 * batch_size)
+    n_buffers = -(-n_rows // n_held)
+    if n_buffers == 1:
+        return FileOrder(np.arange(n_rows), np.array([0, n_rows]), 1)
+    n_parts = PARTS_OF_A_BUFFER * n_buffers
+    starts = n_rows * np.arange(n_parts + 1) // n_parts
+    of_part = np.random.default_rng(seed).permutation(np.repeat(np.arange(n_parts), np.diff(starts)))
+    return FileOrder(np.argsort(of_part, kind="stable"), starts, n_buffers)
 
 
 class WrittenRows(NamedTuple):
@@ -37,38 +68,51 @@ class WrittenRows(NamedTuple):
     Attributes:
         file: its descriptor.
         folder: that it lies in, for messages.
-        audio_width: of the first columns; the others are visual.
-        shape: (n, both widths), float32.
+        order: in which they lie there.
+        audio_width: of the first columns.
+        visual_width: of the others.
     """
 
     file: int
     folder: Path
+    order: FileOrder
     audio_width: int
-    shape: tuple[int, int]
+    visual_width: int
 
 
 @contextmanager
-def written(folder: Path, audio: Iterable[Tensor], visual: Iterable[Tensor]) -> Iterator[WrittenRows]:
+def written(folder: Path, order: FileOrder, audio: Iterable[Tensor], visual: Iterable[Tensor]) -> Iterator[WrittenRows]:
     """Write prepared rows to a temporary file without a name, which is gone after the block, whatever happens.
 
     Args:
         folder: on whose disk it lies.
+        order: where each row goes.
         audio: blocks (m, audio width) of all rows.
         visual: blocks (m, visual width) of the same rows.
 
     Raises:
         DiskError: the disk is full or fails.
     """
+    places = np.empty_like(order.rows)
+    places[order.rows] = np.arange(len(places))
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder) as file:
-            n_rows, widths = 0, (0, 0)
+            n_done, widths = 0, (0, 0)
             for sounds, pictures in zip(audio, visual, strict=True):
-                rows: NDArray[np.float32] = torch.cat([sounds, pictures], dim=1).cpu().numpy()
-                file.write(np.ascontiguousarray(rows, np.float32).data)
-                n_rows, widths = n_rows + len(rows), (sounds.shape[1], rows.shape[1])
+                rows: NDArray[np.float32] = torch.cat([sounds, pictures], dim=1).cpu().float().numpy()
+                _write(file, rows, places[n_done : n_done + len(rows)])
+                n_done, widths = n_done + len(rows), (sounds.shape[1], pictures.shape[1])
             file.flush()
-            yield WrittenRows(file.fileno(), folder, widths[0], (n_rows, widths[1]))
+            yield WrittenRows(file.fileno(), folder, order, *widths)
+
+
+def _write(file: IO[bytes], rows: NDArray[np.float32], places: NDArray[np.int64]) -> None:
+    """Write rows (m, width) to their places (m,); those of one part follow each other there."""
+    by_place = np.argsort(places)
+    for run in np.split(by_place, np.flatnonzero(np.diff(places[by_place]) != 1) + 1):
+        file.seek(int(places[run[0]]) * rows.shape[1] * rows.itemsize)
+        file.write(rows[run].data)
 
 
 class ShuffledRows:
@@ -82,12 +126,13 @@ class ShuffledRows:
 
     def __init__(self, rows: WrittenRows, labels: Tensor, n_classes: int) -> None:
         self.device = labels.device
-        self._rows, self._labels, self._n_classes = rows, labels, n_classes
+        self._rows, self._n_classes = rows, n_classes
+        self._labels = labels[torch.from_numpy(rows.order.rows).to(labels.device)]  # (n,) as the rows lie in the file
         self._buffer = torch.empty(0)
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return self._rows.shape[0]
+        return len(self._labels)
 
     def batches(self, batch_size: int, order: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield audio, visual and one-hot labels of minibatches, every row once.
@@ -96,49 +141,42 @@ class ShuffledRows:
 
         Args:
             batch_size: most rows of a batch.
-            order: of the blocks, and of the rows in each buffer; on the CPU.
+            order: of the parts, and of the rows in each buffer; on the CPU.
 
         Raises:
             DiskError: the disk fails.
         """
-        for places in self._buffers(batch_size, order):
-            rows = self._read(places)
-            shuffled = torch.randperm(len(places), generator=order)
-            for chosen in shuffled.tensor_split(-(-len(places) // batch_size)):
-                batch, labels = rows[chosen].to(self.device), self._labels[places[chosen].to(self.device)]
-                audio, visual = batch[:, : self._rows.audio_width], batch[:, self._rows.audio_width :]
-                yield audio.contiguous(), visual.contiguous(), onehot(labels, self._n_classes)
+        width = self._rows.audio_width
+        for parts in self._buffers(order):
+            rows, labels = self._read(parts)
+            shuffled = torch.randperm(len(rows), generator=order)
+            for chosen in shuffled.tensor_split(-(-len(rows) // batch_size)):
+                batch, of_batch = rows[chosen].to(self.device), labels[chosen.to(self.device)]
+                audio, visual = batch[:, :width].contiguous(), batch[:, width:].contiguous()
+                yield audio, visual, onehot(of_batch, self._n_classes)
 
-    def _buffers(self, batch_size: int, order: torch.Generator) -> Iterator[Tensor]:
-        """Numbers (m,) of the rows of each buffer, in the order of the file."""
-        starts = self._block_starts()
-        n_held = max(BUFFER_BYTES // (4 * self._rows.shape[1]), 2 * batch_size)  # rows
-        n_buffers = -(-len(self) // n_held)
+    def _buffers(self, order: torch.Generator) -> list[list[int]]:
+        """The numbers of the parts that are read together."""
+        n_parts, n_buffers = len(self._rows.order.starts) - 1, self._rows.order.n_buffers
         if n_buffers == 1:
-            yield torch.arange(len(self))
-            return
-        for blocks in torch.randperm(len(starts) - 1, generator=order).tensor_split(n_buffers):
-            yield torch.cat([torch.arange(starts[k], starts[k + 1]) for k in blocks.sort().values.tolist()])
+            return [list(range(n_parts))]
+        return [parts.tolist() for parts in torch.randperm(n_parts, generator=order).tensor_split(n_buffers)]
 
-    def _block_starts(self) -> list[int]:
-        """Where each block begins, and where the last one ends: blocks of equal size, but for a row."""
-        n_blocks = -(-len(self) // ROWS_OF_A_BLOCK)
-        return [len(self) * k // n_blocks for k in range(n_blocks + 1)]
-
-    def _read(self, places: Tensor) -> Tensor:
-        """Rows (m, both widths) of the file, in memory that the next ones take."""
-        width = self._rows.shape[1]
-        if len(self._buffer) < len(places):
+    def _read(self, parts: list[int]) -> tuple[Tensor, Tensor]:
+        """Rows (m, both widths) of parts, in memory that the next ones take, and their labels (m,)."""
+        width, starts = self._rows.audio_width + self._rows.visual_width, self._rows.order.starts.tolist()
+        spans = [slice(starts[part], starts[part + 1]) for part in parts]
+        n_rows = sum(span.stop - span.start for span in spans)
+        if len(self._buffer) < n_rows:
             self._buffer = torch.empty(0)  # the old one's memory is free before there is a new one
-            self._buffer = torch.empty(len(places), width)
-        numbers = places.numpy()
-        runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+            self._buffer = torch.empty(n_rows, width)
         first = 0
         with disk_errors(self._rows.folder):
-            for run in runs:
-                self._fill(self._buffer[first : first + len(run)].numpy(), int(run[0]) * width * 4)
-                first += len(run)
-        return self._buffer[: len(places)]
+            for span in spans:
+                place = slice(first, first + span.stop - span.start)
+                self._fill(self._buffer[place].numpy(), span.start * width * 4)
+                first = place.stop
+        return self._buffer[:n_rows], torch.cat([self._labels[span] for span in spans])
 
     def _fill(self, rows: NDArray[np.float32], offset: int) -> None:
         """Read rows that follow each other from a place of the file, in bytes."""
