@@ -42,7 +42,7 @@ class Pairs(NamedTuple):
         return self if known.all() else Pairs(self.audio[known], self.visual[known], self.labels[known])
 
     def drawn(self, n_most: int, seed: int) -> "Pairs":
-        """Return all pairs if they are few, else a draw of ``n_most`` of them in their order."""
+        """Return all pairs (n, width) if they are few, else a draw of ``n_most`` of them in their order."""
         if len(self.labels) <= n_most:
             return self
         rows = drawn_rows(len(self.labels), n_most, seed)
@@ -50,7 +50,7 @@ class Pairs(NamedTuple):
 
 
 def drawn_rows(n_rows: int, n_most: int, seed: int) -> NDArray[np.int64]:
-    """Return ``n_most`` of 0..n_rows - 1, drawn by the seed, rising."""
+    """Return so many of 0..n_rows - 1, (n_most,), drawn by the seed and rising."""
     return np.sort(np.random.default_rng(seed).choice(n_rows, n_most, replace=False))
 
 

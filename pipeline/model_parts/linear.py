@@ -58,7 +58,7 @@ class LinearModel(ABC):
 
     @abstractmethod
     def _solve_streamed(self, train: StreamedPairs) -> linalg.Cca:
-        """As ``_solve``, of clips whose features lie in their file."""
+        """The projections of both modalities, from train clips whose features lie in their file."""
 
     def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: Path) -> History:
         """Solve on ``train``, whose features lie in their file, some rows at a time; see ``StreamedModel``.

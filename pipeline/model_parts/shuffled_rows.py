@@ -135,9 +135,9 @@ class ShuffledRows:
         return len(self._labels)
 
     def batches(self, batch_size: int, order: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield audio, visual and one-hot labels of minibatches, every row once.
+        """Yield minibatches: audio (m, audio width), visual (m, visual width), one-hot labels (m, n_classes).
 
-        Batches of one buffer differ by at most one row, and none is a stub.
+        Every row comes once. Batches of one buffer differ by at most one row, and none is a stub.
 
         Args:
             batch_size: most rows of a batch.

@@ -25,7 +25,7 @@ class StreamedPairs(NamedTuple):
     labels: NDArray[np.int64]
 
     def drawn(self, n_most: int, seed: int) -> Pairs:
-        """Return all pairs in memory if they are few, else a draw of them in their order.
+        """Return all pairs (n, width) in memory if they are few, else a draw of them in their order.
 
         Args:
             n_most: how many that are, at most.
@@ -48,7 +48,7 @@ class StreamedModel(Protocol):
         Args:
             train: what it learns from.
             validation: what may choose between epochs.
-            scratch: a folder on whose disk temporary files have room for the train rows.
+            scratch: a folder on whose disk temporary files are made, as large as the train rows.
 
         Raises:
             DataError: the pairs cannot be used, or what the parameters ask for needs them in memory.

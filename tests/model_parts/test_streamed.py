@@ -11,11 +11,14 @@ from safetensors.numpy import load_file
 from pipeline.errors import DataError
 from pipeline.formats import stored_features
 from pipeline.formats.feature_table import FeatureTable
-from pipeline.formats.stored_features import open_features
+from pipeline.formats.stored_features import StoredFeatures, open_features
 from pipeline.model_parts import row_blocks
 from pipeline.model_parts.base import model_module
 from pipeline.model_parts.seeds import embed_seeds, fit_seeds
+from pipeline.model_parts.streamed import StreamedPairs
+from pipeline.models import dual_subspace
 from pipeline.settings.params import load_params, model_sections
+from tests.helpers.pretended_gpu import pretended_gpu
 from tests.helpers.project import ROOT
 
 N = 150
@@ -98,3 +101,19 @@ def test_a_model_that_takes_all_rows_at_once_is_refused(table: FeatureTable, tmp
         fit("kcca", table, tmp_path, "file")
     with pytest.raises(DataError, match=r"classifier: logistic takes all \d+ train rows into memory"):
         fit("label_probabilities", table, tmp_path, "file")
+
+
+def test_a_gpu_learns_from_a_file_what_a_cpu_does(table: FeatureTable, tmp_path: Path) -> None:
+    def embedded() -> NDArray[np.float32]:
+        params = load_params("model", dual_subspace.Params, ROOT / "params.yaml")
+        model = dual_subspace.Model(params.model_copy(update={"epochs": 2, "fusion": "cluster_cca"}), 0)
+        stored = open_features(tmp_path / "features.safetensors")
+        assert isinstance(stored, StoredFeatures)
+        train, validation = (StreamedPairs(*stored.rows(split)) for split in ("train", "validation"))
+        model.fit_streamed(train, validation, tmp_path)
+        return model.embed_audio(table.audio)
+
+    on_cpu = embedded()
+    with pretended_gpu():
+        on_gpu = embedded()
+    np.testing.assert_allclose(on_gpu, on_cpu, atol=1e-5)
