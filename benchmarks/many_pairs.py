@@ -12,6 +12,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ ROOT = Path(__file__).parent.parent
 VISUAL_WIDTH, AUDIO_WIDTH, N_CLASSES = 1024, 128, 300
 SPLITS = {"train": 0.6, "validation": 0.15, "test": 0.25}
 ROWS_AT_ONCE = 10_000
+OUTS = ("models", "embeddings", "cache")
 N_STEPS = 5_000  # so many at least tell what one costs
 WAYS = {"in memory": 1 << 60, "streamed": 0, "as the stage chooses": None}  # bytes from which features are streamed
 
@@ -46,8 +48,8 @@ class PairsRun(NamedTuple):
 def main() -> None:
     """Print the table."""
     arguments = _arguments()
-    if arguments.run:
-        _run_stage(arguments.run, arguments.streamed_from)
+    if arguments.streamed_from is not None:
+        _train(arguments.streamed_from)
         return
     print(f"load average of the minute before: {os.getloadavg()[0]:.2f}", flush=True)
     print(
@@ -121,12 +123,15 @@ def measure(project: Path, n_epochs: int, way: str) -> PairsRun:
     params["models"] = {"dual_subspace": "model"}
     params["model"] |= {"seeds": [0], "epochs": n_epochs}
     (project / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    cache = str(project / f"cache {way} {n_epochs}")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AVR_CACHE_DIR": cache, "AVR_PROGRESS": "none"}
-    command = [sys.executable, "-m", "benchmarks.many_pairs", "--run", str(project)]
-    command += [] if WAYS[way] is None else ["--streamed-from", str(WAYS[way])]
+    for folder in OUTS:
+        shutil.rmtree(project / folder, ignore_errors=True)
+    settings = {"PYTHONPATH": str(ROOT), "AVR_CACHE_DIR": str(project / "cache"), "AVR_PROGRESS": "none"}
+    words = ["stages.train", "features.safetensors", "models", "embeddings"]
+    if WAYS[way] is not None:
+        words = ["benchmarks.many_pairs", "--streamed-from", str(WAYS[way])]
+    command = [sys.executable, "-m", *words]
     before, start, peak, disk_bytes = _seconds_of_children(), time.monotonic(), Peak(0, 0), 0
-    with subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, cwd=project, env=os.environ | settings, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             peak = higher(peak, process.pid)
             disk_bytes = max(disk_bytes, _disk_bytes(project, process.pid))
@@ -136,14 +141,13 @@ def measure(project: Path, n_epochs: int, way: str) -> PairsRun:
     return PairsRun(_seconds_of_children() - before, time.monotonic() - start, peak, disk_bytes)
 
 
-def _run_stage(project: Path, streamed_from: int | None) -> None:
-    """The stage, on the features of a project, streamed from another size on than it has by itself."""
+def _train(streamed_from: int) -> None:
+    """Do what the stage does in a folder, with features streamed from another size on than by themselves."""
     from pipeline.formats import stored_features
-    from stages.train import main as train
+    from pipeline.model_parts.every_model import train_models
 
-    if streamed_from is not None:
-        stored_features.STREAMED_FROM_BYTES = streamed_from
-    train(project / "features.safetensors", project / "models", project / "embeddings")
+    stored_features.STREAMED_FROM_BYTES = streamed_from
+    train_models("features.safetensors", "models", "embeddings")
 
 
 def _params() -> dict[str, Any]:
@@ -175,7 +179,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pairs", default="1000000", help="numbers of pairs, separated by commas (default: 1000000)")
     parser.add_argument("--ways", default="as the stage chooses", help=f"of {', '.join(WAYS)}; separated by commas")
     parser.add_argument("--folder", type=Path, help="where the project is made (default: among temporary files)")
-    parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--streamed-from", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
 
