@@ -60,10 +60,12 @@ def fit(name: str, table: FeatureTable, folder: Path, way: str, **changes: objec
 
 CASES = [
     ("dual_subspace", {}),
-    ("dual_subspace", {"fusion": "cca", "patience": 1}),
-    ("label_probabilities", {"classifier": "mlp"}),
     ("cca", {}),
     ("c_cca", {}),
+    pytest.param("dual_subspace", {"fusion": "cca", "patience": 1}, marks=pytest.mark.slow),
+    pytest.param("label_probabilities", {"classifier": "mlp"}, marks=pytest.mark.slow),
+    pytest.param("vae_cca", {}, marks=pytest.mark.slow),
+    pytest.param("c_dcca", {"batch_size": 150}, marks=pytest.mark.slow),
 ]
 
 
@@ -88,6 +90,7 @@ def test_of_several_blocks_statistics_differ_by_their_rounding(
         np.testing.assert_allclose(streamed[key], weights, atol=1e-5, err_msg=key)
 
 
+@pytest.mark.slow
 def test_without_a_label_pairs_are_streamed_too(table: FeatureTable, tmp_path: Path) -> None:
     bare = replace(table, labels=np.full(N, -1), classes=[])
     bare.save(tmp_path / "features.safetensors")
@@ -103,6 +106,7 @@ def test_a_model_that_takes_all_rows_at_once_is_refused(table: FeatureTable, tmp
         fit("label_probabilities", table, tmp_path, "file")
 
 
+@pytest.mark.slow
 def test_a_gpu_learns_from_a_file_what_a_cpu_does(table: FeatureTable, tmp_path: Path) -> None:
     def embedded() -> NDArray[np.float32]:
         params = load_params("model", dual_subspace.Params, ROOT / "params.yaml")
