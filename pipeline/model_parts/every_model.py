@@ -37,7 +37,7 @@ WATCHED = ("model", "baselines")
 """The sections of params.yaml that the stage depends on, beside the list of the models."""
 
 _MEMORY_OF_A_FIT = 4  # times the features: 2.9 are measured of 60,000 clips
-_MEMORY_OF_A_STREAMED_FIT = 2 << 30  # bytes: 1.2e9 are measured of a million clips
+_MEMORY_OF_A_STREAMED_FIT = 2 << 30  # bytes: 1.6e9 are measured of a million clips
 _LIMITS_OF_A_CONTAINER = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _LOADED = ("torch", "pipeline.model_parts.deep", "pipeline.model_parts.seeds")
 
