@@ -155,17 +155,17 @@ def run(words: Sequence[str], folder: Path, stop_after_seconds: float | None) ->
             if stop_after_seconds is not None and time.monotonic() - start > stop_after_seconds:
                 process.kill()
                 break
-            parent = _higher(parent, process.pid)
-            for worker_id in _offspring(process.pid):
-                worker = _higher(worker, worker_id)
+            parent = higher(parent, process.pid)
+            for worker_id in offspring(process.pid):
+                worker = higher(worker, worker_id)
             time.sleep(LOOK_SECONDS)
     if process.returncode > 0 or (process.returncode == 0 and rejects.read(folder / "out" / rejects.FILE)):
         raise SystemExit(f"{' '.join(words)} failed or refused a clip")
     return StageRun(parent, worker, time.monotonic() - start, process.returncode == 0)
 
 
-def _higher(peak: Peak, process_id: int) -> Peak:
-    """The peak, or VmHWM and RssAnon of a process where they are higher; one that has ended has none."""
+def higher(peak: Peak, process_id: int) -> Peak:
+    """Return the peak, or VmHWM and RssAnon of a process where they are higher; one that has ended has none."""
     with contextlib.suppress(OSError):
         status = Path(f"/proc/{process_id}/status").read_text(encoding="ascii")
         kibibytes = dict(re.findall(r"^(VmHWM|RssAnon):\s+(\d+) kB$", status, re.MULTILINE))
@@ -174,12 +174,12 @@ def _higher(peak: Peak, process_id: int) -> Peak:
     return peak
 
 
-def _offspring(process_id: int) -> list[int]:
-    """The processes that a process has started, from whatever thread, and those that these have."""
+def offspring(process_id: int) -> list[int]:
+    """Return the processes that a process has started, from whatever thread, and those that these have."""
     paths = Path(f"/proc/{process_id}/task").glob("*/children")
     with contextlib.suppress(OSError):
         children = [int(child) for path in paths for child in path.read_text(encoding="ascii").split()]
-        return [*children, *(grandchild for child in children for grandchild in _offspring(child))]
+        return [*children, *(grandchild for child in children for grandchild in offspring(child))]
     return []
 
 

@@ -16,8 +16,9 @@ from torch.nn import functional
 
 from pipeline import linalg
 from pipeline.model_parts.cca_layer import CcaLayer
-from pipeline.model_parts.deep import DeepModel, DeepParams, Network
+from pipeline.model_parts.deep import DeepModel, DeepParams
 from pipeline.model_parts.layers import FeatureEncoder, InputParams
+from pipeline.model_parts.network import Network
 from pipeline.models.acmr import reverse_gradient
 
 
@@ -161,7 +162,7 @@ class AuthorsTnnNetwork(Network):
         self._train_labels = labels_onehot.argmax(dim=1).cpu().numpy()
         return prepared
 
-    def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
+    def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:  # type: ignore[override]  # studies fit in memory
         """Fit the CCA on the outputs of all train rows (n, width)."""
         super().finish_epoch(audio, visual)
         self.cca.keep(self._solve(self.audio(audio).cpu().numpy(), self.visual(visual).cpu().numpy()))

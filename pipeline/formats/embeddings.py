@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import io
+import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,20 @@ _NAMES = ("clip_ids", "splits")  # texts of every clip
 _TEXTS = (*_NAMES, "classes")
 
 
-def write_arrays(path: AnyPath, arrays: dict[str, NDArray[Any]]) -> None:
-    """Write arrays by name for ``numpy.load`` to read; equal arrays give equal bytes.
+class ArrayInPieces(NamedTuple):
+    """A float32 array that is made as it is written.
+
+    Attributes:
+        shape: of the whole.
+        pieces: its numbers in their order, in arrays of any shape.
+    """
+
+    shape: tuple[int, ...]
+    pieces: Iterable[NDArray[np.float32]]
+
+
+def write_arrays(path: AnyPath, arrays: Mapping[str, NDArray[Any] | ArrayInPieces]) -> None:
+    """Write arrays by name for ``numpy.load`` to read; equal arrays give equal bytes, in pieces or not.
 
     Args:
         path: the npz file.
@@ -38,9 +51,24 @@ def write_arrays(path: AnyPath, arrays: dict[str, NDArray[Any]]) -> None:
     """
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
-            data = io.BytesIO()
+            info, data = zipfile.ZipInfo(f"{name}.npy"), io.BytesIO()
+            if isinstance(array, ArrayInPieces):
+                _write_pieces(archive, info, array)
+                continue
             np.lib.format.write_array(data, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), data.getbuffer())
+            archive.writestr(info, data.getbuffer())
+
+
+def _write_pieces(archive: zipfile.ZipFile, info: zipfile.ZipInfo, array: ArrayInPieces) -> None:
+    """Write one array, a piece in memory at a time."""
+    head = io.BytesIO()
+    facts = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": array.shape}
+    np.lib.format.write_array_header_1_0(head, facts)
+    info.file_size = len(head.getvalue()) + 4 * math.prod(array.shape)
+    with archive.open(info, "w") as file:
+        file.write(head.getvalue())
+        for piece in array.pieces:
+            file.write(np.ascontiguousarray(piece, np.float32).data.cast("B"))
 
 
 DAMAGE = (
@@ -48,6 +76,19 @@ DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
 )
 """What reading a damaged npz raises: its zip may ask for another version, and NumPy takes the header for Python."""
+
+
+def write_embedded(
+    path: AnyPath, numbers: Mapping[str, NDArray[Any] | ArrayInPieces], texts: Mapping[str, Sequence[str]]
+) -> None:
+    """Write what ``EmbeddedClips.load`` reads.
+
+    Args:
+        path: the npz file.
+        numbers: audio and visual (n_seeds, n, k), and labels (n,), as in ``EmbeddedClips``; in this order.
+        texts: clip_ids, splits and classes, likewise.
+    """
+    write_arrays(path, {**numbers, **pack_texts(texts)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +125,7 @@ class EmbeddedClips:
 
     def save(self, path: AnyPath) -> None:
         """Write them to an npz; equal embeddings give equal bytes."""
-        texts = pack_texts({name: getattr(self, name) for name in _TEXTS})
-        write_arrays(path, {name: getattr(self, name) for name in _AXES} | texts)
+        write_embedded(path, *({name: getattr(self, name) for name in names} for names in (_AXES, _TEXTS)))
 
     @classmethod
     def load(cls, path: AnyPath) -> EmbeddedClips:

@@ -18,7 +18,8 @@ from pipeline.settings.json_text import parse_json
 from pipeline.settings.paths import AnyPath
 
 METADATA_KEY = "provenance"
-NUMBERS = ("audio", "visual", "labels")
+FEATURES = ("audio", "visual")
+NUMBERS = (*FEATURES, "labels")
 TEXTS = ("clip_ids", "splits", "classes")
 NO_LABEL = -1
 
@@ -65,21 +66,9 @@ class FeatureTable:
 
     def __post_init__(self) -> None:
         """Refuse a table that cannot be right."""
-        rows = {name: len(getattr(self, name)) for name in ("clip_ids", "splits", "labels", "audio", "visual")}
-        if len(set(rows.values())) != 1:
-            raise DataError(f"feature table: rows {rows}; expected the same number everywhere")
-        if self.labels.dtype.kind != "i" or not np.isin(self.labels, np.arange(NO_LABEL, len(self.classes))).all():
-            raise DataError(
-                f"feature table: {self.labels.dtype} labels; expected whole numbers in 0..{len(self.classes) - 1}, "
-                f"places among the {len(self.classes)} classes, or {NO_LABEL} for none"
-            )
-        for name in ("audio", "visual"):
-            if (features := getattr(self, name)).ndim != 2:
-                raise DataError(f"feature table: {name} of shape {features.shape}; expected (n, width)")
-            broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
-            if broken.size:
-                clip_id = self.clip_ids[broken[0]]
-                raise DataError(f"clip {clip_id!r}: {name} features with NaN or infinity; expected finite numbers")
+        check_clips(self)
+        for name in FEATURES:
+            check_finite(getattr(self, name), name, self.clip_ids)
 
     @classmethod
     def empty(cls) -> "FeatureTable":
@@ -112,14 +101,65 @@ class FeatureTable:
         Raises:
             DataError: the file is missing or is no such table.
         """
-        path = Path(path)
-        try:
-            stored, notes = stored_rows_and_notes(path)
-            provenance = parse_json(notes[METADATA_KEY])
-            arrays = {name: rows[:] for name, rows in stored.items()}  # what is copied from a mapping is there twice
-            texts: dict[str, Any] = {name: unpack_texts(arrays, name) for name in TEXTS}
-            numbers: dict[str, Any] = {name: arrays[name] for name in NUMBERS}
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-            expected = "a table that the stage `features` wrote; `dvc repro` writes one of an earlier version again"
-            raise DataError(f"{path}: {in_words(error)}; expected {expected}") from error
-        return cls(**texts, **numbers, provenance=provenance)
+        return cls(**table_parts(path))
+
+
+def check_clips(table: Any) -> None:  # noqa: ANN401 - a table whose features are in memory, or in its file
+    """Refuse a table that cannot be right, whatever its features hold.
+
+    Raises:
+        DataError: lengths disagree, a modality is no matrix, or a label is no place in ``classes``.
+    """
+    rows = {name: len(getattr(table, name)) for name in ("clip_ids", "splits", "labels", *FEATURES)}
+    if len(set(rows.values())) != 1:
+        raise DataError(f"feature table: rows {rows}; expected the same number everywhere")
+    if table.labels.dtype.kind != "i" or not np.isin(table.labels, np.arange(NO_LABEL, len(table.classes))).all():
+        raise DataError(
+            f"feature table: {table.labels.dtype} labels; expected whole numbers in 0..{len(table.classes) - 1}, "
+            f"places among the {len(table.classes)} classes, or {NO_LABEL} for none"
+        )
+    for name in FEATURES:
+        if len(shape := getattr(table, name).shape) != 2:
+            raise DataError(f"feature table: {name} of shape {shape}; expected (n, width)")
+
+
+def check_finite(features: NDArray[np.float32], name: str, clip_ids: Sequence[str]) -> None:
+    """Refuse features that are no numbers.
+
+    Args:
+        features: (n, width).
+        name: of the modality, for the message.
+        clip_ids: of the n rows.
+
+    Raises:
+        DataError: a value is NaN or infinite; the message names the clip.
+    """
+    broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if broken.size:
+        clip_id = clip_ids[broken[0]]
+        raise DataError(f"clip {clip_id!r}: {name} features with NaN or infinity; expected finite numbers")
+
+
+def table_parts(path: AnyPath, in_file: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the arrays, texts and provenance of a file that ``FeatureTable.save`` wrote, by name.
+
+    Args:
+        path: the file.
+        in_file: names of arrays that stay in it, as ``StoredRows``.
+
+    Raises:
+        DataError: the file is missing or is no such table.
+    """
+    path = Path(path)
+    try:
+        stored, notes = stored_rows_and_notes(path)
+        provenance = parse_json(notes[METADATA_KEY])
+        arrays: dict[str, Any] = {  # what is copied from a mapping is there twice
+            name: rows if name in in_file else rows[:] for name, rows in stored.items()
+        }
+        texts = {name: unpack_texts(arrays, name) for name in TEXTS}
+        numbers = {name: arrays[name] for name in NUMBERS}
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        expected = "a table that the stage `features` wrote; `dvc repro` writes one of an earlier version again"
+        raise DataError(f"{path}: {in_words(error)}; expected {expected}") from error
+    return texts | numbers | {"provenance": provenance}

@@ -41,6 +41,18 @@ class Pairs(NamedTuple):
         known = self.labels >= 0
         return self if known.all() else Pairs(self.audio[known], self.visual[known], self.labels[known])
 
+    def drawn(self, n_most: int, seed: int) -> "Pairs":
+        """Return all pairs (n, width) if they are few, else a draw of ``n_most`` of them in their order."""
+        if len(self.labels) <= n_most:
+            return self
+        rows = drawn_rows(len(self.labels), n_most, seed)
+        return Pairs(self.audio[rows], self.visual[rows], self.labels[rows])
+
+
+def drawn_rows(n_rows: int, n_most: int, seed: int) -> NDArray[np.int64]:
+    """Return so many of 0..n_rows - 1, (n_most,), drawn by the seed and rising."""
+    return np.sort(np.random.default_rng(seed).choice(n_rows, n_most, replace=False))
+
 
 class Model(Protocol):
     """Two encoders into one space in which cosine similarity compares audio with visual.

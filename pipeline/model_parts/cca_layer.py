@@ -9,8 +9,10 @@ from pydantic import PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from pipeline import linalg
-from pipeline.model_parts.deep import DEEP_SEARCH, DeepParams, Network, class_numbers
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepParams
 from pipeline.model_parts.layers import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
+from pipeline.model_parts.network import Network, class_numbers
+from pipeline.model_parts.row_blocks import TrainRows, over_rows
 from pipeline.model_parts.search_space import SearchSpace
 
 CCA_SEARCH: SearchSpace = (
@@ -81,15 +83,19 @@ class CcaNetwork(Network):
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
         """Prepare all train features (n, width), and note the classes of their rows."""
-        prepared = super().prepare(audio, visual, labels_onehot)
-        self._train_labels = class_numbers(labels_onehot)
-        return prepared
+        self.note_classes(class_numbers(labels_onehot))
+        return super().prepare(audio, visual, labels_onehot)
 
-    def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
+    def note_classes(self, labels: NDArray[np.int64]) -> None:
+        """Note the classes (n,) of the train rows."""
+        self._train_labels = labels
+
+    def finish_epoch(self, audio: TrainRows, visual: TrainRows) -> None:
         """Fit the CCA on the outputs of all train rows (n, width)."""
         super().finish_epoch(audio, visual)
-        outputs = self.audio(audio).cpu().numpy(), self.visual(visual).cpu().numpy()  # (n, output_width) each
-        self.cca.keep(self.solve(*outputs, self._train_labels))
+        views = (self.audio, audio), (self.visual, visual)
+        x, y = (over_rows(encoder, rows).cpu().numpy() for encoder, rows in views)  # (n, output_width) each
+        self.cca.keep(self.solve(x, y, self._train_labels))
 
     def embed_audio(self, audio: Tensor) -> Tensor:
         """Return (n, n_components) canonical variates of (n, audio width) features."""

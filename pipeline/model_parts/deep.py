@@ -1,13 +1,13 @@
 """What the deep rivals share: a network of two encoders, trained on pairs, stopped early, saved with its sizes."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from pipeline.errors import DataError
@@ -21,11 +21,14 @@ from pipeline.model_parts.base import (
     check_pairs,
     learnt_pairs,
 )
-from pipeline.model_parts.collapse import BranchExtent, collapsed, extent
+from pipeline.model_parts.collapse import collapsed
 from pipeline.model_parts.layers import INPUT_SEARCH, FeatureEncoder, InputParams
-from pipeline.model_parts.row_blocks import row_blocks
+from pipeline.model_parts.network import Network
+from pipeline.model_parts.row_blocks import FileRows, TrainRows, row_blocks
 from pipeline.model_parts.saving import load_model, save_model
 from pipeline.model_parts.search_space import SearchSpace
+from pipeline.model_parts.shuffled_rows import ShuffledRows, file_order, written
+from pipeline.model_parts.streamed import StreamedPairs, learnt_rows
 from pipeline.retrieval import average_map
 from pipeline.settings.device import chosen_device, one_thread
 from pipeline.settings.notices import tell_once
@@ -38,89 +41,12 @@ DEEP_SEARCH: SearchSpace = INPUT_SEARCH | {
 """What a search varies of every deep model: none loses because another was searched more widely."""
 
 _N_WATCHED = 1000  # validation rows whose MAP is followed where it chooses nothing
+_N_CHOOSING = 20_000  # streamed ones that choose an epoch: MAP costs their square, 11 CPU seconds
+_N_LOOKED_AT = 10_000  # streamed train rows by which collapsed branches are found
 
 
 class DeepParams(training.TrainingParams, InputParams, SeededParams):
     """What every deep rival is made with."""
-
-
-class Network(nn.Module, ABC):
-    """Two encoders that embed each modality by itself, and the loss that trains them.
-
-    Attributes:
-        audio: encoder of the audio features; a subclass lays it out.
-        visual: likewise of the visual features.
-        sizes: audio width, visual width and number of classes, kept with the weights so that ``load`` can lay the
-            network out again.
-        n_epochs_done: finished epochs, for weights that change in the course of the training.
-        held_out: audio and visual features (n, width) of validation pairs, a thousand at most, for a fusion that
-            weighs its parts by them.
-        remedy: what to change where training has collapsed a branch.
-    """
-
-    remedy: ClassVar[str] = "a lower learning_rate, dropout or weight_decay, or other weights of its losses"
-
-    audio: FeatureEncoder
-    visual: FeatureEncoder
-    sizes: Tensor
-    held_out: tuple[Tensor, Tensor]
-
-    def __init__(self, audio_width: int, visual_width: int, n_classes: int) -> None:
-        """Note the sizes; a subclass takes its ``Params`` as a fourth argument and lays out the layers."""
-        super().__init__()
-        self.register_buffer("sizes", torch.tensor([audio_width, visual_width, n_classes]))
-        self.n_epochs_done = 0
-        self._all_labelled = True  # of the train rows
-
-    @abstractmethod
-    def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
-        """Return the training loss, a scalar, of (n, audio width), (n, visual width) and (n, n_classes).
-
-        A clip without a label has a row of zeros; where none has one, there are no classes.
-        In training mode the features are those that ``prepare`` returned.
-        """
-
-    def embed_audio(self, audio: Tensor) -> Tensor:
-        """Return (n, k) embeddings of (n, audio width) features."""
-        embedding: Tensor = self.audio(audio)
-        return embedding
-
-    def embed_visual(self, visual: Tensor) -> Tensor:
-        """Return (n, k) embeddings of (n, visual width) features."""
-        embedding: Tensor = self.visual(visual)
-        return embedding
-
-    def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
-        """Return all train features prepared, (n, width) each, after the encoders took their statistics from them."""
-        self._all_labelled = bool(labels_onehot.any(dim=1).all())
-        with one_thread():
-            self.audio.prepare_by(audio, labels_onehot)
-            self.visual.prepare_by(visual, labels_onehot)
-            return self.audio.prepared(audio), self.visual.prepared(visual)
-
-    def of_labelled(
-        self, loss: Callable[[Tensor, Tensor, Tensor], Tensor], audio: Tensor, visual: Tensor, labels_onehot: Tensor
-    ) -> Tensor:
-        """Return a loss of those rows (n, width) of a minibatch that have a label, a scalar; of none it is 0."""
-        if self._all_labelled:
-            return loss(audio, visual, labels_onehot)
-        is_labelled = labels_onehot.any(dim=1)
-        if not is_labelled.any():
-            return 0 * (audio.sum() + visual.sum())  # with a gradient, of 0
-        return loss(audio[is_labelled], visual[is_labelled], labels_onehot[is_labelled])
-
-    def extents(self, audio: Tensor, visual: Tensor) -> dict[str, BranchExtent]:
-        """Return how each branch embeds (n, width) features, by modality and branch; called in eval mode."""
-        with one_thread():
-            return {
-                f"{modality} {branch}".strip(): extent(embeddings)
-                for modality, encoder, features in (("audio", self.audio, audio), ("visual", self.visual, visual))
-                for branch, embeddings in _branches(encoder, features).items()
-            }
-
-    def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
-        """Count the epoch; called in eval mode with all train features (n, width), it may set buffers."""
-        self.n_epochs_done += 1
 
 
 class DeepModel:
@@ -156,24 +82,35 @@ class DeepModel:
         audio, visual, labels_onehot = self._on_device(train)
         network = self._new_network([audio.shape[1], visual.shape[1], labels_onehot.shape[1]])
         prepared = network.prepare(audio, visual, labels_onehot)
-        self._network = network
-        network.held_out = self._on_device(_some(validation, self._seed))[:2]
-        with torch.inference_mode():
-            before = network.eval().extents(audio, visual)
-        watched = validation if self._params.patience is not None else _some(validation, self._seed)
+        few = validation.drawn(_N_WATCHED, self._seed)
+        watched = validation if self._params.patience is not None else few
+        rows = _FitRows((*prepared, labels_onehot), (audio, visual), (audio, visual), few, watched, train.labels)
+        return self._learn(network, rows)
 
-        def validation_map() -> float:
-            network.finish_epoch(audio, visual)
-            return distributed.from_first_rank(lambda: self._map_of(watched))
+    def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: Path) -> History:
+        """Return the history of learning from pairs that stay in their file, as ``fit`` does; see ``StreamedModel``.
 
-        data = (*prepared, labels_onehot)
-        with distributed.shared_loss(network, network.loss, [network.audio, network.visual]) as loss:
-            history = training.fit(network, loss, data, validation_map, self._params, self._seed)
-        with torch.inference_mode():
-            found = collapsed(before, network.extents(audio, visual), _n_points(train))
-        if found and distributed.rank() == 0:
-            tell_once(self._collapse_in_words(found))
-        return history
+        Epochs are chosen by the MAP of 20,000 validation pairs at most, and branches looked at by 10,000 train pairs.
+
+        Raises:
+            DataError: as ``fit``.
+            DiskError: the disk of the folder ``scratch`` is full or fails.
+        """
+        train = learnt_rows(train, self.learns_from)
+        audio, visual = (FileRows(rows, self._device) for rows in (train.audio, train.visual))
+        n_classes = max(int(train.labels.max()) + 1, 0)
+        labels = torch.from_numpy(train.labels).to(self._device)
+        network = self._new_network([audio.shape[1], visual.shape[1], n_classes])
+        network.prepare_by_file(audio, visual, labels, n_classes)
+        looked_at = self._on_device(train.drawn(_N_LOOKED_AT, self._seed))[:2]
+        few = validation.drawn(_N_WATCHED, self._seed)
+        watched = few if self._params.patience is None else validation.drawn(_N_CHOOSING, self._seed)
+        encoders = (network.audio, audio), (network.visual, visual)
+        width = audio.shape[1] + visual.shape[1]
+        order = file_order(len(labels), width, self._params.batch_size, self._seed)
+        with written(scratch, order, *(_prepared_blocks(*of_modality) for of_modality in encoders)) as file:
+            data = ShuffledRows(file, labels, n_classes)
+            return self._learn(network, _FitRows(data, (audio, visual), looked_at, few, watched, train.labels))
 
     def embed_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (n, k) embeddings of (n, audio width) features.
@@ -220,6 +157,25 @@ class DeepModel:
         model._network.eval()
         return model
 
+    def _learn(self, network: Network, rows: "_FitRows") -> History:
+        """Train a network whose encoders have their statistics."""
+        self._network = network
+        network.held_out = self._on_device(rows.held_out)[:2]
+        with torch.inference_mode():
+            before = network.eval().extents(*rows.looked_at)
+
+        def validation_map() -> float:
+            network.finish_epoch(*rows.raw)
+            return distributed.from_first_rank(lambda: self._map_of(rows.watched))
+
+        with distributed.shared_loss(network, network.loss, [network.audio, network.visual]) as loss:
+            history = training.fit(network, loss, rows.prepared, validation_map, self._params, self._seed)
+        with torch.inference_mode():
+            found = collapsed(before, network.extents(*rows.looked_at), _n_points(rows.labels))
+        if found and distributed.rank() == 0:
+            tell_once(self._collapse_in_words(found))
+        return history
+
     def _collapse_in_words(self, found: dict[str, str]) -> str:
         """A line about collapsed branches."""
         model = type(self).__module__.rpartition(".")[2]
@@ -256,33 +212,40 @@ class DeepModel:
         return self._network
 
 
-def class_numbers(labels_onehot: Tensor) -> NDArray[np.int64]:
-    """Return the classes (n,) of one-hot labels (n, n_classes), -1 for a row of zeros."""
-    has_none = 1 - labels_onehot.sum(dim=1, keepdim=True)
-    numbers: NDArray[np.int64] = torch.cat([has_none, labels_onehot], dim=1).argmax(dim=1).cpu().numpy() - 1
-    return numbers
-
-
-def _branches(encoder: FeatureEncoder, features: Tensor) -> dict[str, Tensor]:
-    """The embeddings (n, k) of (n, width) features by branch, computed some rows at a time."""
-    blocks = [encoder.branches(block) for block in row_blocks(features)]
-    return {branch: torch.cat([block[branch] for block in blocks]) for branch in blocks[0]}
-
-
 def _tensor(features: NDArray[np.floating]) -> Tensor:
     """Features as torch takes them: float32, in the order of memory."""
     return torch.from_numpy(np.ascontiguousarray(features, np.float32))
 
 
-def _n_points(train: Pairs) -> int:
+def _prepared_blocks(encoder: FeatureEncoder, rows: FileRows) -> Iterator[Tensor]:
+    """All rows as an encoder prepares them, some at a time."""
+    for block in rows.blocks():
+        with one_thread():
+            prepared = encoder.prepared(block)
+        yield prepared
+
+
+def _n_points(labels: NDArray[np.int64]) -> int:
     """How many points a branch may bring its rows to: one a class, or of rows without labels one each."""
-    labelled = train.labelled().labels
-    return len(np.unique(labelled)) if len(labelled) else len(train.labels)
+    labelled = labels[labels >= 0]
+    return len(np.unique(labelled)) if len(labelled) else len(labels)
 
 
-def _some(pairs: Pairs, seed: int) -> Pairs:
-    """All pairs if they are few, else a draw of them in their order."""
-    if len(pairs.labels) <= _N_WATCHED:
-        return pairs
-    rows = np.sort(np.random.default_rng(seed).choice(len(pairs.labels), _N_WATCHED, replace=False))
-    return Pairs(pairs.audio[rows], pairs.visual[rows], pairs.labels[rows])
+class _FitRows(NamedTuple):
+    """What a network learns from, and is judged by.
+
+    Attributes:
+        prepared: audio, visual and one-hot labels of the train rows, or what gives minibatches of them.
+        raw: audio and visual features of the train rows.
+        looked_at: the same, or of a draw of them, by which collapsed branches are found.
+        held_out: validation pairs, few.
+        watched: validation pairs whose MAP is that of an epoch.
+        labels: (n,) of the train rows.
+    """
+
+    prepared: tuple[Tensor, ...] | ShuffledRows
+    raw: tuple[TrainRows, TrainRows]
+    looked_at: tuple[Tensor, Tensor]
+    held_out: Pairs
+    watched: Pairs
+    labels: NDArray[np.int64]

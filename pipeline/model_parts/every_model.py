@@ -14,8 +14,8 @@ from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.engines import processes
 from pipeline.clip_jobs.engines.base import Stopped
 from pipeline.errors import DataError, ParamsError, PipelineError
-from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.files import disk_errors, file_sha256
+from pipeline.formats.stored_features import is_streamed, open_features
 from pipeline.model_parts.base import model_module
 from pipeline.model_parts.finished import (
     ModelTraining,
@@ -37,6 +37,7 @@ WATCHED = ("model", "baselines")
 """The sections of params.yaml that the stage depends on, beside the list of the models."""
 
 _MEMORY_OF_A_FIT = 4  # times the features: 2.9 are measured of 60,000 clips
+_MEMORY_OF_A_STREAMED_FIT = 2 << 30  # bytes: 1.6e9 are measured of a million clips
 _LIMITS_OF_A_CONTAINER = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _LOADED = ("torch", "pipeline.model_parts.deep", "pipeline.model_parts.seeds")
 
@@ -62,7 +63,7 @@ def train_models(features: AnyPath, models: AnyPath, embeddings: AnyPath) -> Non
     _check_watched(sections.values())
     digest = file_sha256(features)
     trainings = [training_of(name, section, digest, models, embeddings) for name, section in sections.items()]
-    left = [training for training in trainings if not _is_restored(training, kept)]
+    left = [training for training in trainings if not _is_restored(features, training, kept)]
     if own_rank() == 0:
         names = f": {', '.join(training.name for training in left)}" if left else ""
         print(f"train: {len(left)} of {len(trainings)} models to train{names}", flush=True)
@@ -74,11 +75,14 @@ def train_models(features: AnyPath, models: AnyPath, embeddings: AnyPath) -> Non
         raise first
 
 
-def _is_restored(training: ModelTraining, kept: ClipCache) -> bool:
+def _is_restored(features: Path, training: ModelTraining, kept: ClipCache) -> bool:
     """Whether a training is finished and whole, as all ranks see for themselves; the first one writes its files."""
     files = finished_files(training, kept)
     if files is not None and own_rank() == 0:
         restore(training, files)
+        if not training.embeddings.exists():
+            with threadpool_limits(1), disk_errors(training.folder):
+                embed_seeds(training.name, training.folder, open_features(features), training.embeddings)
     return files is not None
 
 
@@ -117,7 +121,8 @@ def _train(features: Path, kept: ClipCache, training: ModelTraining) -> Pipeline
     """Train a model on one thread, whatever else is trained beside it, and embed every clip; return what fails.
 
     The embeddings are those of the files that it wrote, each modality's from its own features alone. The features are
-    read for each half: in between, those that are no train or validation rows are not held.
+    read for each half: in between, those that are no train or validation rows are not held. Of streamed features the
+    embeddings, which may be larger than these, are not kept in the cache.
     """
     name = training.name
     try:
@@ -126,9 +131,9 @@ def _train(features: Path, kept: ClipCache, training: ModelTraining) -> Pipeline
             params = load_params(training.section, params_class)
             if own_rank() == 0:
                 forget(training)
-            if fit_seeds(name, params, FeatureTable.load(features), training.folder):
-                embed_seeds(name, training.folder, FeatureTable.load(features), training.embeddings)
-                keep(training, kept)
+            if fit_seeds(name, params, open_features(features), training.folder):
+                embed_seeds(name, training.folder, open_features(features), training.embeddings)
+                keep(training, kept, with_embeddings=not is_streamed(features))
     except PipelineError as error:
         return error
     except Exception as error:  # of this program or a library: the others are trained all the same
@@ -142,7 +147,8 @@ def _n_workers(features: Path, left: Sequence[ModelTraining]) -> int:
     most = min(chosen_workers(), len(left))
     if most < 2 or is_shared():
         return 1
-    most = min(most, int(_memory_bytes() / 2 / (_MEMORY_OF_A_FIT * features.stat().st_size)))
+    of_a_fit = _MEMORY_OF_A_STREAMED_FIT if is_streamed(features) else _MEMORY_OF_A_FIT * features.stat().st_size
+    most = min(most, int(_memory_bytes() / 2 / of_a_fit))
     return most if most > 1 and not _has_gpu() else 1
 
 

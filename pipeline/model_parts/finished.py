@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.clip_jobs.cache import ClipCache
 from pipeline.errors import DataError
-from pipeline.formats import shards
+from pipeline.formats import shards, stored_features
 from pipeline.formats.files import disk_errors
 from pipeline.formats.shards import Arrays
 from pipeline.model_parts.ranks import n_processes
@@ -22,7 +22,7 @@ from pipeline.settings.params import read_section
 from pipeline.settings.paths import AnyPath
 
 EMBEDDINGS, FITS = "embeddings", "fits/"
-_AROUND = (Path(__file__).with_name("every_model.py"), Path(shards.__file__))
+_AROUND = (Path(__file__).with_name("every_model.py"), Path(shards.__file__), Path(stored_features.__file__))
 """Code that counts beside what a model imports: how a fit is run, and how its features are read."""
 
 
@@ -100,13 +100,20 @@ def restore(training: ModelTraining, files: Arrays) -> None:
             data.tofile(path)
 
 
-def keep(training: ModelTraining, kept: ClipCache) -> None:
+def keep(training: ModelTraining, kept: ClipCache, *, with_embeddings: bool = True) -> None:
     """Keep the files of a training that is done.
+
+    Args:
+        training: that is done.
+        kept: where.
+        with_embeddings: whether what the fits make of every clip is kept too, or made again where it is missing.
 
     Raises:
         DiskError: the cache cannot be written.
     """
-    files = {f"{FITS}{file.name}": file for file in training.folder.iterdir()} | {EMBEDDINGS: training.embeddings}
+    files = {f"{FITS}{file.name}": file for file in training.folder.iterdir()}
+    if with_embeddings:
+        files[EMBEDDINGS] = training.embeddings
     kept.write(training.key, {name: np.fromfile(file, np.uint8) for name, file in files.items()})
 
 

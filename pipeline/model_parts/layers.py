@@ -1,7 +1,7 @@
 """Parts that the encoders of deep models are built of: prepared inputs, hidden blocks, Gaussian heads."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import torch
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.model_parts.base import with_equal_norms
-from pipeline.model_parts.row_blocks import row_blocks
+from pipeline.model_parts.row_blocks import FileRows, row_blocks
 from pipeline.model_parts.search_space import SearchSpace
-from pipeline.model_parts.whitening import whitening_within_classes
+from pipeline.model_parts.whitening import moments_of_blocks, whitening_of_blocks, whitening_within_classes
 from pipeline.settings.params import StageParams
 
 Branch = Literal["perceptron", "fourier"]
@@ -102,6 +102,24 @@ class FeatureEncoder(nn.Module):
             ridge = self._whitening_ridge
             self.whitening.copy_(whitening_within_classes(features, labels_onehot, ridge, self._standard))
 
+    def prepare_by_file(self, features: FileRows, labels: Tensor, n_classes: int) -> None:
+        """Take the statistics from (n, width) train features in a file, of classes (n,) int64, -1 for none.
+
+        They are those of ``prepare_by``; of more rows than are read at once, up to rounding.
+        """
+        mean, deviation = moments_of_blocks(features.blocks())
+        self.mean.copy_(mean)
+        if self._inputs != "unit":
+            self.deviation.copy_(torch.where(deviation > 0, deviation, 1))
+        if self.whitening is not None:
+
+            def blocks() -> Iterator[tuple[Tensor, Tensor]]:
+                for rows, of_rows in zip(features.blocks(), row_blocks(labels), strict=True):
+                    yield self._standard(rows).double(), onehot(of_rows, n_classes).double()
+
+            counts = torch.bincount(labels + 1, minlength=n_classes + 1)[1:].double()
+            self.whitening.copy_(whitening_of_blocks(blocks, counts, len(features), self._whitening_ridge))
+
     def prepared(self, features: Tensor) -> Tensor:
         """Return (n, width) features as ``InputParams`` says; rows of one length have a mean square of 1.
 
@@ -131,6 +149,11 @@ class FeatureEncoder(nn.Module):
     def branches(self, features: Tensor) -> dict[str, Tensor]:
         """Return the embeddings (n, k) of (n, width) features, by the name of the branch that gives them."""
         return {"": self(features)}
+
+
+def onehot(labels: Tensor, n_classes: int) -> Tensor:
+    """Return one-hot rows (n, n_classes) float32 of classes (n,) int64; zeros for -1, no class."""
+    return functional.one_hot(labels + 1, n_classes + 1)[:, 1:].float()
 
 
 def hidden_blocks(width: int, params: HiddenParams) -> list[nn.Module]:

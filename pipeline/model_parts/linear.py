@@ -1,6 +1,7 @@
 """What the models in closed form share."""
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from pipeline import linalg
 from pipeline.errors import DataError
 from pipeline.model_parts.base import History, LearnsFrom, Pairs, check_features, learnt_pairs
 from pipeline.model_parts.saving import load_model, save_model
+from pipeline.model_parts.streamed import StreamedPairs, learnt_rows
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
 
@@ -52,6 +54,19 @@ class LinearModel(ABC):
             DataError: the pairs cannot be used, or a covariance is singular with this ridge.
         """
         self._cca = self._solve(learnt_pairs(train, self.learns_from))
+        return []
+
+    @abstractmethod
+    def _solve_streamed(self, train: StreamedPairs) -> linalg.Cca:
+        """The projections of both modalities, from train clips whose features lie in their file."""
+
+    def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: Path) -> History:
+        """Solve on ``train``, whose features lie in their file, some rows at a time; see ``StreamedModel``.
+
+        Raises:
+            DataError: as ``fit``.
+        """
+        self._cca = self._solve_streamed(learnt_rows(train, self.learns_from))
         return []
 
     def embed_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """A model's fits, one for each of its seeds: made, saved as a folder, and read back to embed clips."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +9,15 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DataError
 from pipeline.formats.csv_rows import write_rows
-from pipeline.formats.embeddings import EmbeddedClips
-from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.embeddings import ArrayInPieces, EmbeddedClips, write_embedded
+from pipeline.formats.feature_table import FEATURES, FeatureTable
 from pipeline.formats.provenance import read_provenance, write_provenance
+from pipeline.formats.shards import StoredRows
+from pipeline.formats.stored_features import STREAMED_FROM_BYTES, StoredFeatures
 from pipeline.model_parts.base import History, Model, Pairs, model_module
 from pipeline.model_parts.ranks import own_rank
+from pipeline.model_parts.row_blocks import ROWS_AT_ONCE
+from pipeline.model_parts.streamed import StreamedModel, StreamedPairs
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import track
@@ -22,7 +26,7 @@ LEFT_OUT = "left_out"  # key of provenance.json, whose value says why
 CLOSED_FORM_DEVICE = "cpu"  # NumPy and scikit-learn compute there
 
 
-def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: AnyPath) -> bool:
+def fit_seeds(name: str, params: StageParams, table: FeatureTable | StoredFeatures, out: AnyPath) -> bool:
     """Fit a model once for each of its seeds, on train, stopped early on validation, and write the folder.
 
     It holds ``seed-N.safetensors`` for each, history.csv with a row an epoch and provenance.json with the kind of
@@ -32,17 +36,20 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: AnyPath)
     Args:
         name: of the model.
         params: its own ``Params``; without ``seeds`` it is fitted once.
-        table: features of all clips.
+        table: features of all clips; where they lie in their file, the model is fitted without taking them into memory.
         out: the folder, which is made.
 
     Returns:
         Whether this process is the one that writes.
 
     Raises:
-        DataError: the train or the validation split has no clip or cannot be used, or a loss is no longer finite.
+        DataError: the train or the validation split has no clip or cannot be used, a loss is no longer finite, or the
+            features lie in their file and the model needs them in memory.
+        DiskError: the disk is full or fails.
     """
     out = Path(out)
-    train, validation = Pairs(*table.rows("train")), Pairs(*table.rows("validation"))
+    pairs_of = Pairs if isinstance(table, FeatureTable) else StreamedPairs
+    train, validation = pairs_of(*table.rows("train")), pairs_of(*table.rows("validation"))
     del table  # whose memory is free then, where the caller has handed it over
     layout: type[Model] = model_module(name).Model
     is_first = own_rank() == 0
@@ -53,7 +60,7 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable, out: AnyPath)
     history: History = []
     for seed in getattr(params, "seeds", [0]):
         model = layout(params, seed)
-        history += [{"seed": seed, **epoch} for epoch in model.fit(train, validation)]
+        history += [{"seed": seed, **epoch} for epoch in _fit(name, model, train, validation, out)]
         if is_first:
             out.mkdir(parents=True, exist_ok=True)
             model.save(out / f"seed-{seed}.safetensors")
@@ -100,7 +107,7 @@ def load_seeds(name: str, folder: AnyPath) -> list[Model]:
     return [model_module(name).Model.load(path) for _, path in sorted(files.items())]
 
 
-def embed_seeds(name: str, folder: AnyPath, table: FeatureTable, out: AnyPath) -> None:
+def embed_seeds(name: str, folder: AnyPath, table: FeatureTable | StoredFeatures, out: AnyPath) -> None:
     """Embed both modalities of every clip by the fits of a folder, and write them and what is known of the clips.
 
     The npz has audio and visual (n_seeds, n, k) float32, seeds rising; of a model that was left out there are none.
@@ -108,16 +115,20 @@ def embed_seeds(name: str, folder: AnyPath, table: FeatureTable, out: AnyPath) -
     Args:
         name: of the model.
         folder: that ``fit_seeds`` wrote.
-        table: features of n clips.
+        table: features of n clips; where they lie in their file, the embeddings are written as they are made.
         out: the npz, whose folder is made.
 
     Raises:
         DataError: the folder holds no model, or one that cannot be read.
     """
     fits = [] if is_left_out(folder) else load_seeds(name, folder)
-    audio, visual = embed_table(track(fits, "embed", "seed"), table)
     names = {"clip_ids": table.clip_ids, "splits": table.splits, "classes": table.classes}
     Path(out).parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(table, StoredFeatures):
+        embedded = {modality: in_pieces(fits, table, modality) for modality in FEATURES}
+        write_embedded(out, embedded | {"labels": table.labels}, names)
+        return
+    audio, visual = embed_table(track(fits, "embed", "seed"), table)
     EmbeddedClips(audio=audio, visual=visual, labels=table.labels, **names).save(out)
 
 
@@ -153,6 +164,36 @@ def embed_table(models: Iterable[Model], table: FeatureTable) -> tuple[NDArray[n
         return nothing, nothing
     audio, visual = zip(*embedded, strict=True)
     return np.stack(audio), np.stack(visual)
+
+
+def in_pieces(fits: Sequence[Model], table: StoredFeatures, modality: str) -> ArrayInPieces:
+    """Return a modality of every clip in the spaces of n_seeds fits, (n_seeds, n, k), which are made as they are taken.
+
+    Args:
+        fits: of one model; without any, the spaces are 0 wide.
+        table: features of n clips.
+        modality: ``audio`` or ``visual``.
+    """
+    rows: StoredRows = getattr(table, modality)
+    embed = [getattr(fit, f"embed_{modality}") for fit in fits]
+    width = embed[0](rows[:1]).shape[1] if embed else 0
+    starts = range(0, len(rows), ROWS_AT_ONCE)
+    pieces = (of_seed(rows[start : start + ROWS_AT_ONCE]) for of_seed in embed for start in starts)
+    return ArrayInPieces((len(fits), len(rows), width), pieces)
+
+
+def _fit(
+    name: str, model: Model, train: Pairs | StreamedPairs, validation: Pairs | StreamedPairs, scratch: Path
+) -> History:
+    """The history of a fit on features in memory, or in their file."""
+    if isinstance(train, Pairs) and isinstance(validation, Pairs):
+        return model.fit(train, validation)
+    if not isinstance(model, StreamedModel):
+        raise DataError(
+            f"model {name}: it takes all features into memory, and those of files from {STREAMED_FROM_BYTES / 1e9:.1f} "
+            "GB are not; expected fewer clips, or it left out of `models` in params.yaml"
+        )
+    return model.fit_streamed(train, validation, scratch)  # type: ignore[arg-type]  # as both are of one kind
 
 
 def _leave_out(name: str, why: str, out: Path) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -73,6 +74,35 @@ def minibatches(n_rows: int, batch_size: int, generator: torch.Generator, device
     return list(torch.randperm(n_rows, generator=generator).to(device).tensor_split(n_batches))
 
 
+class RowSource(Protocol):
+    """Train rows that are given out as minibatches."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the minibatches are."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def batches(self, batch_size: int, order: torch.Generator) -> Iterator[Sequence[Tensor]]:
+        """Yield an epoch's minibatches, at most ``batch_size`` rows (m, ...) of each tensor: every row once."""
+
+
+class _HeldRows:
+    """Rows in memory, in the order of ``minibatches``."""
+
+    def __init__(self, tensors: tuple[Tensor, ...]) -> None:
+        self.device = tensors[0].device
+        self._tensors = tensors
+
+    def __len__(self) -> int:
+        return len(self._tensors[0])
+
+    def batches(self, batch_size: int, order: torch.Generator) -> Iterator[list[Tensor]]:
+        for rows in minibatches(len(self), batch_size, order, self.device):
+            yield [tensor[rows] for tensor in self._tensors]
+
+
 class AdamW:
     """Clipped steps of AdamW, all weights in one call of torch's functional form.
 
@@ -123,7 +153,7 @@ class AdamW:
 def fit(
     network: nn.Module,
     loss: Callable[..., Tensor],
-    train: tuple[Tensor, ...],
+    train: tuple[Tensor, ...] | RowSource,
     validation_map: Callable[[], float],
     params: TrainingParams,
     seed: int,
@@ -136,7 +166,7 @@ def fit(
     Args:
         network: on the device of ``train``; its parameters are what is learnt.
         loss: called with the rows of a minibatch of each tensor of ``train``; returns a scalar.
-        train: tensors of one length on one device, such as (audio, visual, labels).
+        train: tensors of one length on one device, such as (audio, visual, labels), or what gives minibatches of them.
         validation_map: called after each epoch with the network in eval mode and no gradients; higher is better.
         params: how to train.
         seed: of the order of rows, and of dropout.
@@ -148,18 +178,19 @@ def fit(
         DataError: fewer than 2 train rows.
         DivergenceError: the training diverges: a loss is not finite, or a matrix or an embedding made of the weights.
     """
-    if len(train[0]) < 2:
-        raise DataError(f"train: {len(train[0])} rows; expected at least 2 to learn from")
+    rows = _HeldRows(train) if isinstance(train, tuple) else train
+    if len(rows) < 2:
+        raise DataError(f"train: {len(rows)} rows; expected at least 2 to learn from")
     optimizer = AdamW(network.parameters(), params)
     order = torch.Generator().manual_seed(seed)
     history: list[dict[str, float]] = []
     best_map, best_epoch, best_state = float("-inf"), 0, _copy_of_state(network)
-    device, is_silent = train[0].device, distributed.rank() > 0
+    device, is_silent = rows.device, distributed.rank() > 0
     shown = progress(f"train, seed {seed}", params.epochs, "epoch", device=_in_words(device), is_silent=is_silent)
     with seeded(distributed.own_seed(seed), device), one_thread(), shown as advance:
         for epoch in range(params.epochs):
             with _named(epoch):
-                mean_loss = _train_epoch(network, optimizer, loss, train, params, order)
+                mean_loss = _train_epoch(network, optimizer, loss, rows, params, order)
                 score = _validate(network, validation_map)
             history.append({"epoch": epoch, "loss": mean_loss, "validation_map": score})
             advance(f"loss {mean_loss:.3f}, validation MAP {score:.3f}")
@@ -185,17 +216,16 @@ def _train_epoch(
     network: nn.Module,
     optimizer: AdamW,
     loss: Callable[..., Tensor],
-    train: tuple[Tensor, ...],
+    train: RowSource,
     params: TrainingParams,
     order: torch.Generator,
 ) -> float:
     """One pass over the train rows; the host waits for the device at its ends alone."""
-    n_rows, device = len(train[0]), train[0].device
     network.train()
-    total = torch.zeros((), device=device)
-    for rows in minibatches(n_rows, params.batch_size, order, device):
-        total += train_step(loss, [tensor[rows] for tensor in train], optimizer) * len(rows)
-    mean_loss = total.item() / n_rows
+    total = torch.zeros((), device=train.device)
+    for batch in train.batches(params.batch_size, order):
+        total += train_step(loss, batch, optimizer) * len(batch[0])
+    mean_loss = total.item() / len(train)
     if not math.isfinite(mean_loss):
         raise DataError(f"loss is {mean_loss}; expected a finite loss")
     return mean_loss

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from pipeline.model_parts.row_blocks import row_blocks
 
+Blocks = Callable[[], Iterator[tuple[Tensor, Tensor]]]
+
 _VARIANCE_FLOOR = 1e-9  # keeps the covariance of features invertible that do not vary within a class
 
 
@@ -39,17 +41,50 @@ def whitening_within_classes(
         for rows, onehot in zip(row_blocks(features), row_blocks(labels_onehot), strict=True):
             yield standard(rows).double(), onehot.double()
 
-    counts = labels_onehot.sum(dim=0, dtype=torch.float64)
+    return whitening_of_blocks(blocks, labels_onehot.sum(dim=0, dtype=torch.float64), len(features), ridge)
+
+
+def whitening_of_blocks(blocks: Blocks, counts: Tensor, n_rows: int, ridge: float) -> Tensor:
+    """Return the matrix of ``whitening_within_classes``, of rows that are given some at a time.
+
+    Args:
+        blocks: yields all rows, each time that it is called: features (m, width) and one-hot labels (m, n_classes),
+            both float64.
+        counts: (n_classes,) float64, how many rows each class has.
+        n_rows: how many rows there are.
+        ridge: above 0.
+    """
     class_sums = _sum(onehot.T @ rows for rows, onehot in blocks())
     class_means = class_sums / counts.clamp(min=1)[:, None]  # (n_classes, width)
     is_labelled = bool(counts.any())
     covariance = _sum(_scatter(rows, onehot, class_means, is_labelled) for rows, onehot in blocks())
-    covariance = covariance / (counts.sum() if is_labelled else len(features))  # (width, width)
+    covariance = covariance / (counts.sum() if is_labelled else n_rows)  # (width, width)
     covariance.diagonal().add_(ridge * covariance.diagonal().mean() + _VARIANCE_FLOOR)
     variances, directions = torch.linalg.eigh(covariance)
     whitening: Tensor = directions * variances.rsqrt() @ directions.T
-    mean_square = _sum((rows @ whitening).square().mean() * (len(rows) / len(features)) for rows, _ in blocks())
+    mean_square = _sum((rows @ whitening).square().mean() * (len(rows) / n_rows) for rows, _ in blocks())
     return whitening / mean_square.sqrt().clamp(min=_VARIANCE_FLOOR)
+
+
+def moments_of_blocks(blocks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation (width,) of rows that are given some at a time, as of all together.
+
+    Args:
+        blocks: (m, width) float32 each; at least one. Of a single block both are exactly those of its rows.
+
+    References:
+        Chan, Golub & LeVeque (1983), Algorithms for Computing the Sample Variance, The American Statistician 37, for
+        the moments of two sets as one.
+    """
+    n_rows, mean, squares = 0, torch.zeros(()), torch.zeros(())
+    for rows in blocks:
+        own_mean, own_deviation = rows.mean(dim=0).double(), rows.std(dim=0, correction=0).double()
+        n_all = n_rows + len(rows)
+        step = own_mean - mean.to(own_mean)
+        squares = squares.to(step) + len(rows) * own_deviation.square() + n_rows * len(rows) / n_all * step.square()
+        mean = mean.to(step) + step * (len(rows) / n_all)
+        n_rows = n_all
+    return mean.float(), (squares / n_rows).sqrt().float()
 
 
 def _sum(tensors: Iterable[Tensor]) -> Tensor:

@@ -4,6 +4,8 @@ from pipeline import linalg
 from pipeline.model_parts.base import Pairs
 from pipeline.model_parts.linear import LinearModel, LinearParams
 from pipeline.model_parts.search_space import SearchSpace
+from pipeline.model_parts.streamed import StreamedPairs
+from pipeline.model_parts.streamed_covariances import covariances_of_pairs
 
 SEARCH: SearchSpace = {"n_components": ("randint", 5, 41), "ridge": ("loguniform", 1e-4, 10.0)}
 
@@ -32,6 +34,11 @@ class Model(LinearModel):
     params_class, learns_from = Params, "pairs"
 
     def _solve(self, train: Pairs) -> linalg.Cca:
-        n_directions = min(train.audio.shape[1], train.visual.shape[1])
-        n_components = min(self._params.n_components, n_directions)
-        return linalg.cca(train.audio, train.visual, n_components, self._params.ridge)
+        return linalg.cca(train.audio, train.visual, self._n_components(train), self._params.ridge)
+
+    def _solve_streamed(self, train: StreamedPairs) -> linalg.Cca:
+        return linalg.cca_from_covariances(covariances_of_pairs(train), self._n_components(train), self._params.ridge)
+
+    def _n_components(self, train: Pairs | StreamedPairs) -> int:
+        """As many as are asked for, or as there are directions."""
+        return min(self._params.n_components, train.audio.shape[1], train.visual.shape[1])

@@ -6,8 +6,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.model_parts import losses
-from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams
 from pipeline.model_parts.layers import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
+from pipeline.model_parts.network import Network
 from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {

@@ -6,8 +6,9 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from pipeline.model_parts import losses
-from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams
 from pipeline.model_parts.layers import HIDDEN_SEARCH, FeatureEncoder, HiddenParams, perceptron
+from pipeline.model_parts.network import Network
 from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {

@@ -8,7 +8,9 @@ import math
 from functools import partial
 from typing import Literal, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,9 +19,11 @@ from pipeline import linalg
 from pipeline.errors import DataError
 from pipeline.model_parts import losses
 from pipeline.model_parts.cca_layer import CcaLayer
-from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network, class_numbers
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams
 from pipeline.model_parts.fusion import FusionParams, Subspaces, share_by_agreement, side_by_side
 from pipeline.model_parts.layers import HIDDEN_SEARCH, Branch, BranchParams, FeatureEncoder, agreeing, branch_of_heads
+from pipeline.model_parts.network import Network, class_numbers
+from pipeline.model_parts.row_blocks import TrainRows, over_rows
 from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
@@ -159,17 +163,16 @@ class DualSubspaceNetwork(Network):
             self.register_buffer("share", torch.tensor(params.explicit_share, dtype=torch.float64))
 
     def prepare(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> tuple[Tensor, Tensor]:
-        """Prepare all train features (n, width), and note the classes of their rows.
+        """Prepare all train features (n, width), and note the classes of their rows."""
+        self.note_classes(class_numbers(labels_onehot))
+        return super().prepare(audio, visual, labels_onehot)
 
-        Raises:
-            DataError: no row has a label, and what the parameters ask for needs one.
-        """
+    def note_classes(self, labels: NDArray[np.int64]) -> None:
+        """Note the classes (n,) of the train rows, or raise a DataError that the parameters need some."""
         if not self.classifiers and (self.params.lambda_corr == 0 or self.params.fusion == "cluster_cca"):
             expected = "expected lambda_corr above 0, and another fusion than cluster_cca"
             raise DataError(f"train: no clip has a label, and nothing to learn is left, or to fuse by; {expected}")
-        prepared = super().prepare(audio, visual, labels_onehot)
-        self._train_labels = class_numbers(labels_onehot)
-        return prepared
+        self._train_labels = labels
 
     def loss(self, audio: Tensor, visual: Tensor, labels_onehot: Tensor) -> Tensor:
         """Return the weighted sum of the losses of a minibatch, a scalar; a loss of weight 0 is not computed.
@@ -232,7 +235,7 @@ class DualSubspaceNetwork(Network):
         of_audio = functional.cross_entropy(functional.linear(audio, classes), labels_onehot)
         return of_audio + functional.cross_entropy(functional.linear(visual, classes), labels_onehot)
 
-    def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
+    def finish_epoch(self, audio: TrainRows, visual: TrainRows) -> None:
         """Fit what fuses: the linear CCA on the concatenations of all train rows (n, width), or the share."""
         super().finish_epoch(audio, visual)
         if self.params.fusion == "by_agreement" and self.classifiers:
@@ -240,7 +243,8 @@ class DualSubspaceNetwork(Network):
             self.share.fill_(share_by_agreement(*(self._similar(*of_modality) for of_modality in encoders)))
         if (params := self.params).fusion not in ("cca", "cluster_cca"):
             return
-        x, y = (self._concatenation(*view).cpu().numpy() for view in ((self.audio, audio), (self.visual, visual)))
+        views = ((self.audio, audio), (self.visual, visual))
+        x, y = (over_rows(partial(self._concatenation, of), rows).cpu().numpy() for of, rows in views)
         size = params.fusion_components, params.fusion_ridge
         if params.fusion == "cca":
             fitted = linalg.cca(x, y, *size)

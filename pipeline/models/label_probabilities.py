@@ -1,5 +1,8 @@
 """Class probabilities: a classifier a modality, compared by what each says of the class and by nothing else."""
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,9 +15,12 @@ from torch.nn import functional
 
 from pipeline.errors import DataError
 from pipeline.model_parts.base import History, Pairs, learnt_pairs, with_equal_norms
-from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams
 from pipeline.model_parts.layers import HIDDEN_SEARCH, PerceptronEncoder, PerceptronParams
+from pipeline.model_parts.network import Network
+from pipeline.model_parts.row_blocks import TrainRows, over_rows
 from pipeline.model_parts.search_space import SearchSpace
+from pipeline.model_parts.streamed import StreamedPairs
 from pipeline.settings.device import one_thread
 
 SEARCH: SearchSpace = {
@@ -70,10 +76,11 @@ class ProbabilityNetwork(Network):
         of_audio = functional.cross_entropy(self.audio(audio), labels_onehot)
         return of_audio + functional.cross_entropy(self.visual(visual), labels_onehot)
 
-    def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
+    def finish_epoch(self, audio: TrainRows, visual: TrainRows) -> None:
         """Note the norm of the surest of the train rows (n, width)."""
         super().finish_epoch(audio, visual)
-        norms = [rows.norm(dim=1).max() for rows in (self.embed_audio(audio), self.embed_visual(visual))]
+        views = (self.embed_audio, audio), (self.embed_visual, visual)
+        norms = [over_rows(partial(_norms, embed), rows).max() for embed, rows in views]
         self.get_buffer("longest").copy_(torch.stack(norms).max())
 
     def embed_audio(self, audio: Tensor) -> Tensor:
@@ -120,6 +127,20 @@ class Model(DeepModel):
         self._network = network
         return []
 
+    def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: Path) -> History:
+        """Return the history of learning from pairs that stay in their file; see ``StreamedModel``.
+
+        Raises:
+            DataError: as ``fit``, or the classifier is a logistic regression, which takes all rows at once.
+            DiskError: the disk of the folder ``scratch`` is full or fails.
+        """
+        if self._params.classifier == "logistic":
+            raise DataError(
+                f"classifier: logistic takes all {len(train.labels)} train rows into memory, and so many are not; "
+                "expected classifier: mlp, fewer clips, or models without label_probabilities"
+            )
+        return super().fit_streamed(train, validation, scratch)
+
     def embed_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (n, n_classes) probabilities of (n, audio width) features, with two columns more for the dot product.
 
@@ -143,6 +164,12 @@ class Model(DeepModel):
         if self._params.similarity == "cosine":
             return probabilities
         return with_equal_norms(probabilities, self._fitted().get_buffer("longest").item(), modality)
+
+
+def _norms(embed: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """The norms (n,) of the embeddings of rows."""
+    norms: Tensor = embed(rows).norm(dim=1)
+    return norms
 
 
 def _regress(encoder: PerceptronEncoder, features: Tensor, labels: NDArray[np.int64], l2_penalty: float) -> None:

@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from pipeline.model_parts import losses
 from pipeline.model_parts.base import check_features
-from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams
 from pipeline.model_parts.layers import GaussianEncoder, sampled
+from pipeline.model_parts.network import Network
 from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {

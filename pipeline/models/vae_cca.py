@@ -10,8 +10,10 @@ from torch.nn import functional
 from pipeline import linalg
 from pipeline.model_parts import losses
 from pipeline.model_parts.cca_layer import CcaLayer
-from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams, Network
+from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams
 from pipeline.model_parts.layers import HIDDEN_SEARCH, GaussianEncoder, HiddenParams, hidden_blocks, perceptron, sampled
+from pipeline.model_parts.network import Network
+from pipeline.model_parts.row_blocks import TrainRows, over_rows
 from pipeline.model_parts.search_space import SearchSpace
 
 SEARCH: SearchSpace = {
@@ -88,10 +90,11 @@ class VaeCcaNetwork(Network):
             tied = tied + params.lambda_category * self.of_labelled(to_labels, a, v, labels_onehot)
         return error + params.kl_weight * divergence + tied
 
-    def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
+    def finish_epoch(self, audio: TrainRows, visual: TrainRows) -> None:
         """Fit the CCA on the latent means (n, latent_width) of the train rows."""
         super().finish_epoch(audio, visual)
-        a, v = (encoder(rows)[0].cpu().numpy() for encoder, rows in ((self.audio, audio), (self.visual, visual)))
+        views = (self.audio, audio), (self.visual, visual)
+        a, v = (over_rows(partial(_latent_means, encoder), rows).cpu().numpy() for encoder, rows in views)
         self.cca.keep(linalg.cca(a, v, self.params.n_components, self.params.ridge))
 
     def embed_audio(self, audio: Tensor) -> Tensor:
@@ -122,6 +125,12 @@ class Model(DeepModel):
     learns_from = "both"
     params_class = Params
     network_class = VaeCcaNetwork
+
+
+def _latent_means(encoder: GaussianEncoder, rows: Tensor) -> Tensor:
+    """The latent means (n, latent_width) of rows."""
+    means: Tensor = encoder(rows)[0]
+    return means
 
 
 def _encoder(width: int, params: Params) -> GaussianEncoder:

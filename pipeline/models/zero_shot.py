@@ -1,5 +1,6 @@
 """No model at all: the features of both modalities as they are, where one encoder has put them into one space."""
 
+from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from pipeline.errors import DataError
 from pipeline.model_parts.base import History, LearnsFrom, Pairs, check_features, check_pairs
 from pipeline.model_parts.saving import load_model, save_model
+from pipeline.model_parts.streamed import StreamedPairs
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
 
@@ -45,7 +47,18 @@ class Model:
             DataError: the pairs cannot be used, or the modalities have other widths: they are of no joint space.
         """
         check_pairs(train, "train")
-        audio_width, visual_width = train.audio.shape[1], train.visual.shape[1]
+        return self._take_width(train.audio.shape[1], train.visual.shape[1])
+
+    def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: Path) -> History:
+        """Take the width of pairs that stay in their file; the history is empty. See ``StreamedModel``.
+
+        Raises:
+            DataError: the modalities have other widths.
+        """
+        return self._take_width(train.audio.shape[1], train.visual.shape[1])
+
+    def _take_width(self, audio_width: int, visual_width: int) -> History:
+        """Keep the one width of both modalities."""
         if audio_width != visual_width:
             raise DataError(
                 f"zero_shot: audio features {audio_width} wide and visual ones {visual_width}; expected vectors of one "

@@ -5,7 +5,8 @@ from typing import Any
 
 from pipeline.errors import ParamsError
 from pipeline.model_parts.base import model_module
-from pipeline.model_parts.deep import DeepModel, Network
+from pipeline.model_parts.deep import DeepModel
+from pipeline.model_parts.network import Network
 from pipeline.models.acmr import AcmrNetwork
 from pipeline.models.dscmr import DscmrNetwork
 from pipeline.models.dual_subspace import DualSubspaceNetwork

@@ -128,7 +128,7 @@ class TemperedProbabilities(label_probabilities.ProbabilityNetwork):
 class FittedFusion(dual_subspace.DualSubspaceNetwork):
     """The dual-subspace network whose ``explicit_share`` is fitted on pairs of train rows after each epoch."""
 
-    def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
+    def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:  # type: ignore[override]  # studies fit in memory
         """Fit the share on the train rows (n, width), of which at most ``N_FUSED``, evenly spread, count."""
         super().finish_epoch(audio, visual)
         rows = np.linspace(0, len(audio) - 1, min(len(audio), N_FUSED)).astype(np.int64)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.model_parts.deep import Network
+from pipeline.model_parts.network import Network
 
 MIXUP_ALPHA = 0.4
 AVERAGE_DECAY = 0.99
@@ -63,7 +63,7 @@ class AveragedWeights(Network):
         self._has_stepped = True
         return super().loss(audio, visual, labels_onehot)  # type: ignore[safe-super]  # of the network behind this class
 
-    def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:
+    def finish_epoch(self, audio: Tensor, visual: Tensor) -> None:  # type: ignore[override]  # studies fit in memory
         """Put the average in the place of the weights; then comes what the network does with train rows (n, width)."""
         self._count_step()
         _copy(self.parameters(), self._trained)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from pipeline.model_parts.base import Pairs
-from pipeline.model_parts.deep import DeepModel, Network
+from pipeline.model_parts.deep import DeepModel
+from pipeline.model_parts.network import Network
 from pipeline.model_parts.training import seeded
 from studies.ideas.catalogue import fields_of, model_with
 

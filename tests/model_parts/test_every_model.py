@@ -13,6 +13,7 @@ import yaml
 
 from pipeline.clip_jobs.cache import ClipCache
 from pipeline.errors import DataError, ParamsError
+from pipeline.formats import stored_features
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.model_parts import every_model, finished
 from pipeline.model_parts.every_model import train_models
@@ -270,7 +271,8 @@ def test_all_ranks_see_that_a_kept_model_is_damaged(
 
 
 @pytest.mark.parametrize(
-    ("n_bytes", "container", "expected"), [(1000, "max", 4), (10**18, "max", 1), (1000, "17000", 2), (1000, "1", 1)]
+    ("n_bytes", "container", "expected"),
+    [(1000, "max", 4), (2**31 - 1, str(2**33), 1), (1000, "17000", 2), (1000, "1", 1), (2**43, str(2**33), 2)],
 )
 def test_as_many_models_are_trained_at_a_time_as_memory_holds(
     n_bytes: int, container: str, expected: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -280,7 +282,7 @@ def test_as_many_models_are_trained_at_a_time_as_memory_holds(
     monkeypatch.setenv("AVR_WORKERS", "4")
     monkeypatch.setenv("AVR_DEVICE", "cpu")
     with (tmp_path / "features").open("wb") as file:
-        file.truncate(min(n_bytes, 2**43))  # holes take no room
+        file.truncate(n_bytes)  # holes take no room
     left = [finished.ModelTraining(str(i), "model", tmp_path, tmp_path, "") for i in range(9)]
     assert every_model._n_workers(tmp_path / "features", left) == expected
 
@@ -290,3 +292,22 @@ def test_models_share_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     assert every_model._has_gpu()
+
+
+def test_streamed_features_give_the_same_files_and_keep_no_embeddings(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = {name: MODELS[name] for name in ("dual_subspace", "dscmr")}
+    write_params(folder, models)
+    train(folder, capsys)
+    in_memory = written(folder)
+    gone(folder)
+    monkeypatch.setattr(stored_features, "STREAMED_FROM_BYTES", 0)
+    monkeypatch.setenv("AVR_CACHE_DIR", str(folder / "another cache"))
+    assert train(folder, capsys) == list(models)
+    assert written(folder) == in_memory
+    kept = sum(path.stat().st_size for path in (folder / "another cache").rglob("*.safetensors"))
+    assert kept < sum(path.stat().st_size for path in (folder / "cache").rglob("*.safetensors"))
+    gone(folder)
+    assert train(folder, capsys) == []  # embedded again
+    assert written(folder) == in_memory

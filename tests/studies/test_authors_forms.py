@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.model_parts.deep import Network
+from pipeline.model_parts.network import Network
 from pipeline.model_parts.training import seeded
 from studies.authors import FORMS, authors_model
 from studies.authors_forms import (

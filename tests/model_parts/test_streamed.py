@@ -1,0 +1,123 @@
+"""Fits on features that stay in their file: what a fit in memory gives, and who cannot be fitted so."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from pipeline.errors import DataError
+from pipeline.formats import stored_features
+from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.stored_features import StoredFeatures, open_features
+from pipeline.model_parts import row_blocks
+from pipeline.model_parts.base import model_module
+from pipeline.model_parts.seeds import embed_seeds, fit_seeds
+from pipeline.model_parts.streamed import StreamedPairs
+from pipeline.models import dual_subspace
+from pipeline.settings.params import load_params, model_sections
+from tests.helpers.pretended_gpu import pretended_gpu
+from tests.helpers.project import ROOT
+
+N = 150
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FeatureTable:
+    """Features, also in a file from which any size is streamed."""
+    monkeypatch.setenv("AVR_DEVICE", "cpu")
+    monkeypatch.setattr(stored_features, "STREAMED_FROM_BYTES", 0)
+    rng, labels = np.random.default_rng(0), np.arange(N) % 5
+    audio, visual = (np.eye(5, 8)[labels] + rng.normal(2, 1, size=(2, N, 8))).astype(np.float32)
+    splits = rng.choice(["train", "validation", "test"], N, p=[0.6, 0.2, 0.2]).tolist()
+    made = FeatureTable(
+        clip_ids=[f"clip {i}" for i in range(N)],
+        splits=splits,
+        labels=np.where(np.arange(N) % 7 == 0, -1, labels),
+        classes=list("abcde"),
+        audio=audio,
+        visual=visual,
+        provenance={},
+    )
+    made.save(tmp_path / "features.safetensors")
+    return made
+
+
+def fit(name: str, table: FeatureTable, folder: Path, way: str, **changes: object) -> dict[str, NDArray[np.float32]]:
+    """The weights and the embeddings of a fit in memory, or on the table's file."""
+    section = model_sections(ROOT / "params.yaml")[name]
+    params = load_params(section, model_module(name).Params, ROOT / "params.yaml")
+    known = {key: value for key, value in ({"epochs": 2, "seeds": [3]} | changes).items() if hasattr(params, key)}
+    features = table if way == "memory" else open_features(folder / "features.safetensors")
+    fit_seeds(name, params.model_copy(update=known), features, folder / way)
+    embed_seeds(name, folder / way, features, folder / f"{way}.npz")
+    with np.load(folder / f"{way}.npz") as embedded:
+        embeddings = {key: embedded[key] for key in ("audio", "visual")}
+    return load_file(next((folder / way).glob("seed-*.safetensors"))) | embeddings
+
+
+CASES = [
+    ("dual_subspace", {}),
+    ("cca", {}),
+    ("c_cca", {}),
+    pytest.param("dual_subspace", {"fusion": "cca", "patience": 1}, marks=pytest.mark.slow),
+    pytest.param("label_probabilities", {"classifier": "mlp"}, marks=pytest.mark.slow),
+    pytest.param("vae_cca", {}, marks=pytest.mark.slow),
+    pytest.param("c_dcca", {"batch_size": 150}, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("name", "changes"), CASES)
+def test_a_fit_on_a_file_is_the_fit_in_memory(
+    table: FeatureTable, tmp_path: Path, name: str, changes: dict[str, object]
+) -> None:
+    in_memory, streamed = (fit(name, table, tmp_path, way, **changes) for way in ("memory", "file"))
+    assert in_memory.keys() == streamed.keys()
+    for key, weights in in_memory.items():
+        np.testing.assert_allclose(streamed[key], weights, atol=1e-6, err_msg=key)
+    history = [(tmp_path / way / "history.csv").read_text() for way in ("memory", "file")]
+    assert history[0].count("\n") == history[1].count("\n")
+
+
+def test_of_several_blocks_statistics_differ_by_their_rounding(
+    table: FeatureTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_blocks, "ROWS_AT_ONCE", 32)
+    in_memory, streamed = (fit("dual_subspace", table, tmp_path, way) for way in ("memory", "file"))
+    for key, weights in in_memory.items():
+        np.testing.assert_allclose(streamed[key], weights, atol=1e-5, err_msg=key)
+
+
+@pytest.mark.slow
+def test_without_a_label_pairs_are_streamed_too(table: FeatureTable, tmp_path: Path) -> None:
+    bare = replace(table, labels=np.full(N, -1), classes=[])
+    bare.save(tmp_path / "features.safetensors")
+    in_memory, streamed = (fit("dual_subspace", bare, tmp_path, way) for way in ("memory", "file"))
+    for key, weights in in_memory.items():
+        np.testing.assert_allclose(streamed[key], weights, atol=1e-6, err_msg=key)
+
+
+def test_a_model_that_takes_all_rows_at_once_is_refused(table: FeatureTable, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"model kcca: it takes all features into memory.*expected fewer clips"):
+        fit("kcca", table, tmp_path, "file")
+    with pytest.raises(DataError, match=r"classifier: logistic takes all \d+ train rows into memory"):
+        fit("label_probabilities", table, tmp_path, "file")
+
+
+@pytest.mark.slow
+def test_a_gpu_learns_from_a_file_what_a_cpu_does(table: FeatureTable, tmp_path: Path) -> None:
+    def embedded() -> NDArray[np.float32]:
+        params = load_params("model", dual_subspace.Params, ROOT / "params.yaml")
+        model = dual_subspace.Model(params.model_copy(update={"epochs": 2, "fusion": "cluster_cca"}), 0)
+        stored = open_features(tmp_path / "features.safetensors")
+        assert isinstance(stored, StoredFeatures)
+        train, validation = (StreamedPairs(*stored.rows(split)) for split in ("train", "validation"))
+        model.fit_streamed(train, validation, tmp_path)
+        return model.embed_audio(table.audio)
+
+    on_cpu = embedded()
+    with pretended_gpu():
+        on_gpu = embedded()
+    np.testing.assert_allclose(on_gpu, on_cpu, atol=1e-5)
