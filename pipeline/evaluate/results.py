@@ -82,7 +82,8 @@ def measure_all(folder: AnyPath, names: Iterable[str], groups: Groups, params: E
     loaded = {name: Embeddings.load(folder / f"{name}.npz") for name in names}
     loaded = {name: embeddings for name, embeddings in loaded.items() if len(embeddings.audio)}
     if not loaded:
-        raise DataError(f"models {', '.join(names)}: all learn from labels, and none is there; expected one of pairs")
+        expected = "one that is fitted: provenance.json of each says why it is not"
+        raise DataError(f"models {', '.join(names)}: all were left out by the stage `train`; expected {expected}")
     first, *others = chosen_relevance(params.relevance, next(iter(loaded.values())))
     results = _measured(loaded, first, groups, params)
     for other in others:

@@ -13,11 +13,11 @@ from pipeline.formats.embeddings import ArrayInPieces, EmbeddedClips, write_embe
 from pipeline.formats.feature_table import FEATURES, FeatureTable
 from pipeline.formats.provenance import read_provenance, write_provenance
 from pipeline.formats.shards import StoredRows
-from pipeline.formats.stored_features import STREAMED_FROM_BYTES, StoredFeatures
+from pipeline.formats.stored_features import StoredFeatures
 from pipeline.model_parts.base import History, Model, Pairs, model_module
 from pipeline.model_parts.ranks import own_rank
 from pipeline.model_parts.row_blocks import ROWS_AT_ONCE
-from pipeline.model_parts.streamed import StreamedModel, StreamedPairs
+from pipeline.model_parts.streamed import NeedsMemoryError, StreamedModel, StreamedPairs
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.progress import track
@@ -30,8 +30,9 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable | StoredFeatur
     """Fit a model once for each of its seeds, on train, stopped early on validation, and write the folder.
 
     It holds ``seed-N.safetensors`` for each, history.csv with a row an epoch and provenance.json with the kind of
-    device. A model that learns from labels is left out where no train clip has one: history.csv has no row then, and
-    provenance.json says why. Of torchrun's ranks the first one writes.
+    device. A model that learns from labels is left out where no train clip has one, and one that takes all rows at once
+    where they lie in their file: history.csv has no row then, and provenance.json says why. Of torchrun's ranks the
+    first one writes.
 
     Args:
         name: of the model.
@@ -43,8 +44,7 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable | StoredFeatur
         Whether this process is the one that writes.
 
     Raises:
-        DataError: the train or the validation split has no clip or cannot be used, a loss is no longer finite, or the
-            features lie in their file and the model needs them in memory.
+        DataError: the train or the validation split has no clip or cannot be used, or a loss is no longer finite.
         DiskError: the disk is full or fails.
     """
     out = Path(out)
@@ -60,7 +60,12 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable | StoredFeatur
     history: History = []
     for seed in getattr(params, "seeds", [0]):
         model = layout(params, seed)
-        history += [{"seed": seed, **epoch} for epoch in _fit(name, model, train, validation, out)]
+        try:
+            history += [{"seed": seed, **epoch} for epoch in _fit(model, train, validation, out)]
+        except NeedsMemoryError as error:
+            if is_first:
+                _leave_out(name, str(error), out)
+            return is_first
         if is_first:
             out.mkdir(parents=True, exist_ok=True)
             model.save(out / f"seed-{seed}.safetensors")
@@ -182,17 +187,12 @@ def in_pieces(fits: Sequence[Model], table: StoredFeatures, modality: str) -> Ar
     return ArrayInPieces((len(fits), len(rows), width), pieces)
 
 
-def _fit(
-    name: str, model: Model, train: Pairs | StreamedPairs, validation: Pairs | StreamedPairs, scratch: Path
-) -> History:
+def _fit(model: Model, train: Pairs | StreamedPairs, validation: Pairs | StreamedPairs, scratch: Path) -> History:
     """The history of a fit on features in memory, or in their file."""
     if isinstance(train, Pairs) and isinstance(validation, Pairs):
         return model.fit(train, validation)
     if not isinstance(model, StreamedModel):
-        raise DataError(
-            f"model {name}: it takes all features into memory, and those of files from {STREAMED_FROM_BYTES / 1e9:.1f} "
-            "GB are not; expected fewer clips, or it left out of `models` in params.yaml"
-        )
+        raise NeedsMemoryError(len(train.labels), "fewer clips")
     return model.fit_streamed(train, validation, scratch)  # type: ignore[arg-type]  # as both are of one kind
 
 

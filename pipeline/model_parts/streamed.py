@@ -11,6 +11,18 @@ from pipeline.formats.stored_features import SelectedRows
 from pipeline.model_parts.base import History, LearnsFrom, Pairs, drawn_rows
 
 
+class NeedsMemoryError(DataError):
+    """A model takes all rows into memory, and they are too many for it.
+
+    Args:
+        n_rows: of the train clips.
+        expected: what else would do.
+    """
+
+    def __init__(self, n_rows: int, expected: str) -> None:
+        super().__init__(f"it takes all {n_rows} train rows into memory, and so many are streamed; expected {expected}")
+
+
 class StreamedPairs(NamedTuple):
     """Clips as paired features that lie in a file, as ``Pairs`` of a set that is too large for memory.
 
@@ -51,7 +63,8 @@ class StreamedModel(Protocol):
             scratch: a folder on whose disk temporary files are made, as large as the train rows.
 
         Raises:
-            DataError: the pairs cannot be used, or what the parameters ask for needs them in memory.
+            DataError: the pairs cannot be used.
+            NeedsMemoryError: what the parameters ask for takes all of them at once.
             DiskError: the disk is full or fails.
         """
         ...

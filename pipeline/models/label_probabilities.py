@@ -20,7 +20,7 @@ from pipeline.model_parts.layers import HIDDEN_SEARCH, PerceptronEncoder, Percep
 from pipeline.model_parts.network import Network
 from pipeline.model_parts.row_blocks import TrainRows, over_rows
 from pipeline.model_parts.search_space import SearchSpace
-from pipeline.model_parts.streamed import StreamedPairs
+from pipeline.model_parts.streamed import NeedsMemoryError, StreamedPairs
 from pipeline.settings.device import one_thread
 
 SEARCH: SearchSpace = {
@@ -131,14 +131,12 @@ class Model(DeepModel):
         """Return the history of learning from pairs that stay in their file; see ``StreamedModel``.
 
         Raises:
-            DataError: as ``fit``, or the classifier is a logistic regression, which takes all rows at once.
+            DataError: as ``fit``.
             DiskError: the disk of the folder ``scratch`` is full or fails.
+            NeedsMemoryError: the classifier is a logistic regression, which takes all rows at once.
         """
         if self._params.classifier == "logistic":
-            raise DataError(
-                f"classifier: logistic takes all {len(train.labels)} train rows into memory, and so many are not; "
-                "expected classifier: mlp, fewer clips, or models without label_probabilities"
-            )
+            raise NeedsMemoryError(len(train.labels), "classifier: mlp, or fewer clips")
         return super().fit_streamed(train, validation, scratch)
 
     def embed_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -135,7 +135,7 @@ def test_classes_are_refused_where_no_test_clip_has_one() -> None:
 def test_a_run_of_models_that_were_all_left_out_is_refused(tmp_path: Path) -> None:
     saved(tmp_path, np.full(N, -1), ())
     with pytest.raises(
-        DataError, match=r"models left: all learn from labels, and none is there; expected one of pairs"
+        DataError, match=r"models left: all were left out by the stage `train`; expected one that is fitted"
     ):
         measure_all(tmp_path, ["left"], groups(), PARAMS)
 

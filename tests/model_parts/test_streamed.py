@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from pipeline.errors import DataError
 from pipeline.formats import stored_features
+from pipeline.formats.embeddings import EmbeddedClips
 from pipeline.formats.feature_table import FeatureTable
+from pipeline.formats.provenance import read_provenance
 from pipeline.formats.stored_features import StoredFeatures, open_features
 from pipeline.model_parts import row_blocks
 from pipeline.model_parts.base import model_module
@@ -99,11 +100,17 @@ def test_without_a_label_pairs_are_streamed_too(table: FeatureTable, tmp_path: P
         np.testing.assert_allclose(streamed[key], weights, atol=1e-6, err_msg=key)
 
 
-def test_a_model_that_takes_all_rows_at_once_is_refused(table: FeatureTable, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"model kcca: it takes all features into memory.*expected fewer clips"):
-        fit("kcca", table, tmp_path, "file")
-    with pytest.raises(DataError, match=r"classifier: logistic takes all \d+ train rows into memory"):
-        fit("label_probabilities", table, tmp_path, "file")
+@pytest.mark.parametrize("name", ["kcca", "label_probabilities"])
+def test_a_model_that_takes_all_rows_at_once_is_left_out(table: FeatureTable, tmp_path: Path, name: str) -> None:
+    features = open_features(tmp_path / "features.safetensors")
+    params = load_params(model_sections(ROOT / "params.yaml")[name], model_module(name).Params, ROOT / "params.yaml")
+    assert fit_seeds(name, params, features, tmp_path / name)
+    n_train = list(table.splits).count("train")
+    why = read_provenance(tmp_path / name)["left_out"]
+    assert str(why).startswith(f"it takes all {n_train} train rows into memory")
+    assert not list((tmp_path / name).glob("*.safetensors"))
+    embed_seeds(name, tmp_path / name, features, tmp_path / "embeddings.npz")
+    assert EmbeddedClips.load(tmp_path / "embeddings.npz").audio.shape == (0, len(table.clip_ids), 0)
 
 
 @pytest.mark.slow
