@@ -12,12 +12,15 @@ from typing import NoReturn
 
 from pipeline.settings.paths import AnyPath
 
-EXIT_CODE_OF_SIGTERM = 128 + signal.SIGTERM  # as shells count it
 _REMOVE_AT_END_OF_INPUT = """
-import shutil, signal, sys
+import os, shutil, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 sys.stdin.read()
-shutil.rmtree(sys.argv[1], ignore_errors=True)
+for _ in range(100):  # what the program has started may still be writing
+    shutil.rmtree(sys.argv[1], ignore_errors=True)
+    if not os.path.lexists(sys.argv[1]):
+        break
+    time.sleep(0.1)
 """
 
 
@@ -26,7 +29,8 @@ def temporary_folder(prefix: str, beside: AnyPath | None = None) -> Iterator[Pat
     """Give a new folder, which is removed behind the block.
 
     A process that does nothing else removes it where this one cannot any more, as after ``kill -9``. It waits for the
-    end of its input, which the system closes with this process; Ctrl-C and signals to a group do not reach it.
+    end of its input, which the system closes with this process; Ctrl-C and signals to a group do not reach it. Only
+    what kills all processes of a container or a job at once leaves the folder.
 
     Args:
         prefix: how its name begins.
@@ -42,15 +46,23 @@ def temporary_folder(prefix: str, beside: AnyPath | None = None) -> Iterator[Pat
 def ended_in_order_by_sigterm() -> Iterator[None]:
     """Run the block, in the main thread, so that SIGTERM leaves it as an error does: with all that cleans up behind it.
 
-    The program then ends with exit code 143. SIGTERM that comes again does not disturb the cleaning.
+    The signal then does what it did before, which is to end the program. It does not disturb the cleaning where it
+    comes again.
     """
-    before = signal.signal(signal.SIGTERM, _exit)
+    has_come = False
+
+    def leave(_: int, __: FrameType | None) -> NoReturn:
+        nonlocal has_come
+        has_come = True
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise SystemExit
+
+    before = signal.signal(signal.SIGTERM, leave)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _exit(_: int, __: FrameType | None) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.exit(EXIT_CODE_OF_SIGTERM)
+        if has_come:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            signal.raise_signal(signal.SIGTERM)

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Hashable, Mapping
 from functools import cache
-from typing import TypeVar
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from pipeline.clip_jobs.cache import ClipCache
 from pipeline.errors import DataError
+from pipeline.formats.clips import Clip
+from pipeline.formats.files import file_sha256
+from pipeline.report.spans import shown_span
 from pipeline.settings.environment import finished_clips
 from pipeline.settings.fingerprint import fingerprint
 
@@ -15,31 +19,63 @@ ADDRESS = "address"
 Shown = TypeVar("Shown", bound=Hashable)
 
 
+class PictureSource(NamedTuple):
+    """What a picture is made of.
+
+    Attributes:
+        path: of the file.
+        sha256: that it had when the run began; empty: it could not be read.
+        key: names the picture among all of all files.
+    """
+
+    path: Path
+    sha256: str
+    key: str
+
+
+def source_of(root: Path, clip: Clip, what: str) -> PictureSource:
+    """Return what a picture of a clip is made of.
+
+    Args:
+        root: the folder of the videos.
+        clip: of a file.
+        what: is shown of it.
+    """
+    start, end = shown_span(clip)
+    return PictureSource(root / clip.path, clip.sha256, f"{clip.sha256}:{start!r}:{end!r}:{what}")
+
+
 def kept_or_drawn(
-    contents: Mapping[Shown, str], draw: Callable[[list[Shown]], Mapping[Shown, str]]
+    sources: Mapping[Shown, PictureSource], draw: Callable[[list[Shown]], Mapping[Shown, str]]
 ) -> dict[Shown, str]:
     """Return pictures as addresses that hold them (``data:``): those that are kept, and the others, which are kept now.
 
+    A picture is kept only of a file that still has the hash of the run when it is drawn, and none is taken from there
+    whose file is no longer in its place.
+
     Args:
-        contents: what a picture is of, by whatever names it here: the hash of a file and what of it is shown. One whose
-            content is empty is not kept.
+        sources: what each picture is made of, by whatever names it here.
         draw: returns pictures; those that it leaves out are not kept.
 
     Raises:
         DiskError: the cache cannot be written.
         ParamsError: AVR_CACHE_DIR is wrong.
     """
-    if not contents:
+    if not sources:
         return {}
     kept = ClipCache(finished_clips("report"), _drawn_by())
-    found = {each: address for each, content in contents.items() if (address := _kept(kept, content))}
-    if missing := [each for each in contents if each not in found]:
+    known = {each: source.key for each, source in sources.items() if source.sha256 and source.path.is_file()}
+    states = kept.look_up_all({key: key for key in known.values()})
+    done = [each for each, key in known.items() if states[key].state == "done"]
+    read = zip(done, kept.read_all((known[each], known[each]) for each in done), strict=True)
+    found = {each: arrays[ADDRESS].tobytes().decode() for each, arrays in read if not isinstance(arrays, DataError)}
+    if missing := [each for each in sources if each not in found]:
         drawn = draw(missing)
-        for each, address in drawn.items():
-            if contents[each]:
-                kept.write(contents[each], {ADDRESS: np.frombuffer(address.encode(), np.uint8)})
+        unchanged = {each for each in drawn if each in known and _is_unchanged(sources[each])}
+        for each in unchanged:
+            kept.write(known[each], {ADDRESS: np.frombuffer(drawn[each].encode(), np.uint8)})
         found |= drawn
-    return {each: found[each] for each in contents if each in found}
+    return {each: found[each] for each in sources if each in found}
 
 
 @cache
@@ -48,11 +84,9 @@ def _drawn_by() -> str:
     return fingerprint({}, ["pipeline.report.thumbnails", "pipeline.report.shown_clips"])
 
 
-def _kept(kept: ClipCache, content: str) -> str:
-    """A picture that is kept; empty where there is none, or a damaged one."""
-    if not content or kept.look_up(content, content).state != "done":
-        return ""
+def _is_unchanged(source: PictureSource) -> bool:
+    """Whether a file is the one that the run began with."""
     try:
-        return kept.read(content, content)[ADDRESS].tobytes().decode()
-    except DataError:
-        return ""
+        return file_sha256(source.path) == source.sha256
+    except (DataError, OSError):
+        return False

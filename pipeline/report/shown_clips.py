@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from pipeline.errors import ClipError
 from pipeline.formats.clips import Clip, read_clips, read_root
-from pipeline.report.kept_pictures import kept_or_drawn
-from pipeline.report.spans import content_of, shown_span
+from pipeline.report.kept_pictures import kept_or_drawn, source_of
+from pipeline.report.spans import shown_span
 from pipeline.settings.paths import AnyPath
 
 N_CLASSES_SHOWN = 12
@@ -53,8 +53,8 @@ def shown_clips(clips_csv: AnyPath) -> list[ShownClip]:
 def _read(root: Path, clips: list[Clip]) -> Iterator[ShownClip]:
     """The clips whose sound and picture can be decoded."""
     for clip in clips:
-        contents = {what: content_of(root, clip, what) for what in ("spectrogram", "picture")}
-        if len(found := kept_or_drawn(contents, partial(_drawn, root, clip))) == len(contents):
+        sources = {what: source_of(root, clip, what) for what in ("spectrogram", "picture")}
+        if len(found := kept_or_drawn(sources, partial(_drawn, root, clip))) == len(sources):
             yield ShownClip(clip.clip_id, clip.label, **found)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pipeline.errors import ClipError
 from pipeline.formats.clips import Clip, read_root
-from pipeline.report.kept_pictures import kept_or_drawn
-from pipeline.report.spans import Half, TimeSpan, content_of, shown_span
+from pipeline.report.kept_pictures import kept_or_drawn, source_of
+from pipeline.report.spans import Half, TimeSpan, shown_span
 from pipeline.settings.paths import AnyPath
 
 SMALL_PIXELS = 112  # the longer side
@@ -30,8 +30,8 @@ def thumbnails(clips_csv: AnyPath, clips: Mapping[str, Clip], wanted: Iterable[t
     if not shown:
         return {}
     root = read_root(clips_csv)
-    contents = {(clip_id, half): content_of(root, clips[clip_id], f"small {half}") for clip_id, half in shown}
-    return kept_or_drawn(contents, lambda missing: _drawn(root, clips, missing))
+    sources = {(clip_id, half): source_of(root, clips[clip_id], f"small {half}") for clip_id, half in shown}
+    return kept_or_drawn(sources, lambda missing: _drawn(root, clips, missing))
 
 
 def _drawn(root: Path, clips: Mapping[str, Clip], wanted: Iterable[tuple[str, Half]]) -> dict[tuple[str, Half], str]:

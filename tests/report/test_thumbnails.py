@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from pipeline.formats.clips import Clip, read_clips, write_root
+from pipeline.formats.files import file_sha256
 from pipeline.report.clip_parts import sounds_at
 from pipeline.report.sounds import small_spectrogram_jpeg
 from pipeline.report.spans import Half
@@ -42,15 +43,24 @@ def test_what_is_gone_damaged_or_without_a_file_is_left_out(clips_csv: Path) -> 
     assert thumbnails(clips_csv.with_name("no.csv"), {}, BOTH) == {}
 
 
-def test_a_picture_that_was_drawn_before_is_taken_from_the_cache_by_the_bytes_of_its_file(
-    clips_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def hashed(clips_csv: Path) -> dict[str, Clip]:
+    """The clips with the hashes of their files."""
+    videos = clips_csv.parent / "videos"
+    return {clip.clip_id: replace(clip, sha256=file_sha256(videos / clip.path)) for clip in read_clips(clips_csv)}
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AVR_CACHE_DIR", str(tmp_path / "cache"))
-    clips = {clip.clip_id: replace(clip, sha256=f"hash of {clip.clip_id}") for clip in read_clips(clips_csv)}
+    return tmp_path / "cache"
+
+
+def test_a_picture_that_was_drawn_before_is_taken_from_the_cache(clips_csv: Path, cache: Path) -> None:
+    clips = hashed(clips_csv)
     drawn = thumbnails(clips_csv, clips, BOTH)
     (clips_csv.parent / "videos/cat/1.mp4").write_bytes(b"no media any more")
     assert thumbnails(clips_csv, clips, BOTH) == drawn  # nothing is decoded
-    for entry in (tmp_path / "cache").rglob("*.safetensors"):
+    for entry in cache.rglob("*.safetensors"):
         entry.write_bytes(entry.read_bytes()[:-1])
     remade = thumbnails(clips_csv, clips, BOTH)
     assert remade == {key: picture for key, picture in drawn.items() if key[0] != "cat/1.mp4"}
@@ -58,6 +68,17 @@ def test_a_picture_that_was_drawn_before_is_taken_from_the_cache_by_the_bytes_of
     assert thumbnails(clips_csv, other, BOTH)["dog/1.mp4", "visual"] == drawn["cat/2.mp4", "visual"]
     (clips_csv.parent / "videos/cat/2.mp4").unlink()
     assert ("cat/2.mp4", "audio") not in thumbnails(clips_csv, clips, BOTH)
+
+
+def test_no_picture_is_kept_of_a_file_that_is_another_one_than_the_run_began_with(clips_csv: Path, cache: Path) -> None:
+    clips, video = hashed(clips_csv), clips_csv.parent / "videos/cat/1.mp4"
+    own = video.read_bytes()
+    video.write_bytes((clips_csv.parent / "videos/dog/1.mp4").read_bytes())
+    found = thumbnails(clips_csv, clips, BOTH)
+    assert found["cat/1.mp4", "visual"] == found["dog/1.mp4", "visual"]
+    video.write_bytes(own)
+    found = thumbnails(clips_csv, clips, BOTH)
+    assert abs(shade(found["cat/1.mp4", "visual"]) - SHADES["cat/1.mp4"]) < 4
 
 
 def test_a_window_shows_its_own_sound_and_picture(tmp_path: Path) -> None:
