@@ -34,7 +34,7 @@ class ModelScores(NamedTuple):
 
 
 class KeptScores:
-    """The scores of models on the same clips.
+    """Scores of models on one set of clips, measured once.
 
     Args:
         clips: the test clips with an event.

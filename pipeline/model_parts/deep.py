@@ -1,7 +1,6 @@
 """What the deep rivals share: a network of two encoders, trained on pairs, stopped early, saved with its sizes."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -87,7 +86,7 @@ class DeepModel:
         rows = _FitRows((*prepared, labels_onehot), (audio, visual), (audio, visual), few, watched, train.labels)
         return self._learn(network, rows)
 
-    def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: Path) -> History:
+    def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: AnyPath) -> History:
         """Return the history of learning from pairs that stay in their file, as ``fit`` does; see ``StreamedModel``.
 
         Epochs are chosen by the MAP of 20,000 validation pairs at most, and branches looked at by 10,000 train pairs.

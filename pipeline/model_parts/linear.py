@@ -1,7 +1,6 @@
 """What the models in closed form share."""
 
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
@@ -60,7 +59,7 @@ class LinearModel(ABC):
     def _solve_streamed(self, train: StreamedPairs) -> linalg.Cca:
         """The projections of both modalities, from train clips whose features lie in their file."""
 
-    def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: Path) -> History:
+    def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: AnyPath) -> History:
         """Solve on ``train``, whose features lie in their file, some rows at a time; see ``StreamedModel``.
 
         Raises:

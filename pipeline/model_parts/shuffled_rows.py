@@ -22,6 +22,7 @@ from torch import Tensor
 from pipeline.errors import DiskError
 from pipeline.formats.files import disk_errors
 from pipeline.model_parts.layers import onehot
+from pipeline.settings.paths import AnyPath
 
 BUFFER_BYTES = 512 << 20
 """What rows in memory take, but for two minibatches that are larger: 116,000 rows of 1024 and 128 numbers."""
@@ -81,7 +82,9 @@ class WrittenRows(NamedTuple):
 
 
 @contextmanager
-def written(folder: Path, order: FileOrder, audio: Iterable[Tensor], visual: Iterable[Tensor]) -> Iterator[WrittenRows]:
+def written(
+    folder: AnyPath, order: FileOrder, audio: Iterable[Tensor], visual: Iterable[Tensor]
+) -> Iterator[WrittenRows]:
     """Write prepared rows to a temporary file without a name, which is gone after the block, whatever happens.
 
     Args:
@@ -93,7 +96,7 @@ def written(folder: Path, order: FileOrder, audio: Iterable[Tensor], visual: Ite
     Raises:
         DiskError: the disk is full or fails.
     """
-    places = np.empty_like(order.rows)
+    folder, places = Path(folder), np.empty_like(order.rows)
     places[order.rows] = np.arange(len(places))
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

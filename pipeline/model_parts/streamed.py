@@ -1,6 +1,5 @@
 """Pairs whose features lie in a file, and what a model has that can be fitted on them."""
 
-from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from pipeline.errors import DataError
 from pipeline.formats.stored_features import SelectedRows
 from pipeline.model_parts.base import History, LearnsFrom, Pairs, drawn_rows
+from pipeline.settings.paths import AnyPath
 
 
 class NeedsMemoryError(DataError):
@@ -54,7 +54,7 @@ class StreamedPairs(NamedTuple):
 class StreamedModel(Protocol):
     """A model that can be fitted on pairs whose features stay in their file."""
 
-    def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: Path) -> History:
+    def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: AnyPath) -> History:
         """Return the history of learning from ``train``, as ``fit`` does.
 
         Args:

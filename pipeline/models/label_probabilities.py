@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -22,6 +21,7 @@ from pipeline.model_parts.row_blocks import TrainRows, over_rows
 from pipeline.model_parts.search_space import SearchSpace
 from pipeline.model_parts.streamed import NeedsMemoryError, StreamedPairs
 from pipeline.settings.device import one_thread
+from pipeline.settings.paths import AnyPath
 
 SEARCH: SearchSpace = {
     **DEEP_SEARCH,
@@ -127,7 +127,7 @@ class Model(DeepModel):
         self._network = network
         return []
 
-    def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: Path) -> History:
+    def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: AnyPath) -> History:
         """Return the history of learning from pairs that stay in their file; see ``StreamedModel``.
 
         Raises:

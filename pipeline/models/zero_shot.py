@@ -1,6 +1,5 @@
 """No model at all: the features of both modalities as they are, where one encoder has put them into one space."""
 
-from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
@@ -49,7 +48,7 @@ class Model:
         check_pairs(train, "train")
         return self._take_width(train.audio.shape[1], train.visual.shape[1])
 
-    def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: Path) -> History:
+    def fit_streamed(self, train: StreamedPairs, validation: StreamedPairs, scratch: AnyPath) -> History:
         """Take the width of pairs that stay in their file; the history is empty. See ``StreamedModel``.
 
         Raises:

@@ -14,6 +14,7 @@ from pipeline.formats.files import file_sha256
 from pipeline.report.spans import shown_span
 from pipeline.settings.environment import finished_clips
 from pipeline.settings.fingerprint import fingerprint
+from pipeline.settings.paths import AnyPath
 
 ADDRESS = "address"
 Shown = TypeVar("Shown", bound=Hashable)
@@ -33,7 +34,7 @@ class PictureSource(NamedTuple):
     key: str
 
 
-def source_of(root: Path, clip: Clip, what: str) -> PictureSource:
+def source_of(root: AnyPath, clip: Clip, what: str) -> PictureSource:
     """Return what a picture of a clip is made of.
 
     Args:
@@ -42,7 +43,7 @@ def source_of(root: Path, clip: Clip, what: str) -> PictureSource:
         what: is shown of it.
     """
     start, end = shown_span(clip)
-    return PictureSource(root / clip.path, clip.sha256, f"{clip.sha256}:{start!r}:{end!r}:{what}")
+    return PictureSource(Path(root) / clip.path, clip.sha256, f"{clip.sha256}:{start!r}:{end!r}:{what}")
 
 
 def kept_or_drawn(
