@@ -94,8 +94,8 @@ class FeatureEncoder(nn.Module):
         A feature that is constant there keeps deviation 1, and so do all of ``unit`` inputs. Labels only count for the
         whitening, which is by the rows that have one, where some do.
         """
-        deviation = features.std(dim=0, correction=0)
-        self.mean.copy_(features.mean(dim=0))
+        mean, deviation = moments_of_blocks([features])
+        self.mean.copy_(mean)
         if self._inputs != "unit":
             self.deviation.copy_(torch.where(deviation > 0, deviation, 1))
         if self.whitening is not None:

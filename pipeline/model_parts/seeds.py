@@ -14,9 +14,9 @@ from pipeline.formats.feature_table import FEATURES, FeatureTable
 from pipeline.formats.provenance import read_provenance, write_provenance
 from pipeline.formats.shards import StoredRows
 from pipeline.formats.stored_features import StoredFeatures
+from pipeline.model_parts import row_blocks
 from pipeline.model_parts.base import History, Model, Pairs, model_module
 from pipeline.model_parts.ranks import own_rank
-from pipeline.model_parts.row_blocks import ROWS_AT_ONCE
 from pipeline.model_parts.streamed import NeedsMemoryError, StreamedModel, StreamedPairs
 from pipeline.settings.params import StageParams
 from pipeline.settings.paths import AnyPath
@@ -61,7 +61,7 @@ def fit_seeds(name: str, params: StageParams, table: FeatureTable | StoredFeatur
     for seed in getattr(params, "seeds", [0]):
         model = layout(params, seed)
         try:
-            history += [{"seed": seed, **epoch} for epoch in _fit(model, train, validation, out)]
+            history += [{"seed": seed, **epoch} for epoch in _fit(model, train, validation, out.parent)]
         except NeedsMemoryError as error:
             if is_first:
                 _leave_out(name, str(error), out)
@@ -182,8 +182,8 @@ def in_pieces(fits: Sequence[Model], table: StoredFeatures, modality: str) -> Ar
     rows: StoredRows = getattr(table, modality)
     embed = [getattr(fit, f"embed_{modality}") for fit in fits]
     width = embed[0](rows[:1]).shape[1] if embed else 0
-    starts = range(0, len(rows), ROWS_AT_ONCE)
-    pieces = (of_seed(rows[start : start + ROWS_AT_ONCE]) for of_seed in embed for start in starts)
+    n_at_once = row_blocks.ROWS_AT_ONCE
+    pieces = (of_seed(rows[i : i + n_at_once]) for of_seed in embed for i in range(0, len(rows), n_at_once))
     return ArrayInPieces((len(fits), len(rows), width), pieces)
 
 

@@ -183,7 +183,7 @@ class ShuffledRows:
 
     def _fill(self, rows: NDArray[np.float32], offset: int) -> None:
         """Read rows that follow each other from a place of the file, in bytes."""
-        left = rows.data.cast("B")
+        left = rows.data.cast("B") if rows.size else memoryview(b"")
         while left:
             n_bytes = os.preadv(self._rows.file, [left], offset)
             if not n_bytes:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pipeline.errors import DataError
 from pipeline.formats.stored_features import SelectedRows
 from pipeline.linalg import Covariances, FloatArray
-from pipeline.model_parts.row_blocks import ROWS_AT_ONCE
+from pipeline.model_parts import row_blocks
 from pipeline.model_parts.streamed import StreamedPairs
 
 
@@ -52,8 +52,8 @@ def covariances_within_classes(pairs: StreamedPairs) -> Covariances:
 
 def _blocks(rows: SelectedRows) -> Iterator[tuple[slice, FloatArray]]:
     """Consecutive rows as float64, with their places."""
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        block = slice(start, start + ROWS_AT_ONCE)
+    for start in range(0, len(rows), row_blocks.ROWS_AT_ONCE):
+        block = slice(start, start + row_blocks.ROWS_AT_ONCE)
         yield block, rows[block].astype(np.float64)
 
 

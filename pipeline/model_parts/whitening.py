@@ -70,21 +70,32 @@ def moments_of_blocks(blocks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation (width,) of rows that are given some at a time, as of all together.
 
     Args:
-        blocks: (m, width) float32 each; at least one. Of a single block both are exactly those of its rows.
+        blocks: (m, width) float32 each; at least one. Of a single block both are those that torch has of its rows. A
+            constant feature has its own number as mean and a deviation of exactly 0, as rounding would look like one.
 
     References:
         Chan, Golub & LeVeque (1983), Algorithms for Computing the Sample Variance, The American Statistician 37, for
         the moments of two sets as one.
     """
-    n_rows, mean, squares = 0, torch.zeros(()), torch.zeros(())
-    for rows in blocks:
-        own_mean, own_deviation = rows.mean(dim=0).double(), rows.std(dim=0, correction=0).double()
-        n_all = n_rows + len(rows)
-        step = own_mean - mean.to(own_mean)
-        squares = squares.to(step) + len(rows) * own_deviation.square() + n_rows * len(rows) / n_all * step.square()
-        mean = mean.to(step) + step * (len(rows) / n_all)
+    rest = iter(blocks)
+    block = next(rest)
+    first, is_constant = block[0], _is(block[0], block)
+    n_rows, mean, deviation = len(block), block.mean(dim=0), block.std(dim=0, correction=0)
+    squares = n_rows * deviation.double().square()
+    for block in rest:
+        n_all = n_rows + len(block)
+        step = block.mean(dim=0).double() - mean
+        own = len(block) * block.std(dim=0, correction=0).double().square()
+        squares += own + n_rows * len(block) / n_all * step.square()
+        mean, deviation = mean + step * (len(block) / n_all), (squares / n_all).sqrt()
+        is_constant &= _is(first, block)
         n_rows = n_all
-    return mean.float(), (squares / n_rows).sqrt().float()
+    return torch.where(is_constant, first, mean.float()), torch.where(is_constant, 0, deviation.float())
+
+
+def _is(row: Tensor, block: Tensor) -> Tensor:
+    """Where all rows of a block have the number of one row: (width,) bool."""
+    return (block.amin(dim=0) == row) & (block.amax(dim=0) == row)
 
 
 def _sum(tensors: Iterable[Tensor]) -> Tensor:

@@ -19,6 +19,7 @@ from pipeline.model_parts import every_model, finished
 from pipeline.model_parts.every_model import train_models
 from pipeline.settings import fingerprint
 from pipeline.settings.fingerprint import code_hash
+from pipeline.settings.params import StageParams
 from tests.helpers.project import ROOT
 
 N = 40
@@ -217,10 +218,16 @@ def test_a_process_that_ends_costs_its_model_alone(
 TRAIN = every_model._train
 
 
-def end_at_kcca(features: Path, kept: ClipCache, training: finished.ModelTraining) -> object:
+def end_at_kcca(
+    features: Path,
+    version: every_model.FileVersion,
+    kept: ClipCache,
+    to_train: set[str],
+    training: finished.ModelTraining,
+) -> object:
     if training.name == "kcca":
         os._exit(3)
-    return TRAIN(features, kept, training)
+    return TRAIN(features, version, kept, to_train, training)
 
 
 def test_a_section_that_dvc_does_not_watch_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -265,14 +272,21 @@ def test_all_ranks_see_that_a_kept_model_is_damaged(
     entry.write_bytes(entry.read_bytes()[:-1] + b"!")
     monkeypatch.setenv("RANK", rank)
     begun: list[str] = []
-    monkeypatch.setattr(every_model, "_train", lambda features, kept, training: begun.append(training.name))
+    monkeypatch.setattr(every_model, "_train", lambda *given: begun.append(given[-1].name))
     train(folder, capsys)
     assert begun == ["cca"]
 
 
 @pytest.mark.parametrize(
     ("n_bytes", "container", "expected"),
-    [(1000, "max", 4), (2**31 - 1, str(2**33), 1), (1000, "17000", 2), (1000, "1", 1), (2**43, str(2**33), 2)],
+    [
+        (1000, "max", 4),
+        (2**31 - 1, str(2**33), 1),
+        (1000, "17000", 2),
+        (1000, "1", 1),
+        (2**32, str(2**34), 2),
+        (2**43, "max", 1),
+    ],
 )
 def test_as_many_models_are_trained_at_a_time_as_memory_holds(
     n_bytes: int, container: str, expected: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -311,3 +325,22 @@ def test_streamed_features_give_the_same_files_and_keep_no_embeddings(
     gone(folder)
     assert train(folder, capsys) == []  # embedded again
     assert written(folder) == in_memory
+
+
+def test_fits_on_features_that_were_replaced_meanwhile_are_not_kept(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_params(folder, {"cca": MODELS["cca"]})
+    features, fit = folder / "features.safetensors", every_model.fit_seeds
+
+    def replace_behind(name: str, params: StageParams, table: FeatureTable, out: Path) -> bool:
+        is_first = fit(name, params, table, out)
+        shutil.copy(features, features.with_name("other"))
+        features.with_name("other").replace(features)
+        return is_first
+
+    monkeypatch.setattr(every_model, "fit_seeds", replace_behind)
+    with pytest.raises(DataError, match=r"features.safetensors: changed while models were trained on it"):
+        train(folder, capsys)
+    monkeypatch.setattr(every_model, "fit_seeds", fit)
+    assert words(capsys) == train(folder, capsys) == ["cca"]
