@@ -21,7 +21,7 @@ from pipeline.clip_jobs.shard_chunks import NetworkWorkers
 from pipeline.clip_jobs.share import Share
 from pipeline.errors import DataError, ParamsError
 from pipeline.extraction import decoding as decoding_stages
-from pipeline.extraction.decode_later import DecodingNote, decoding_of, read_note
+from pipeline.extraction.decode_later import DecodingNote, decoding_fingerprint, decoding_of, read_note
 from pipeline.extraction.network_workers import n_network_workers, workers_of
 from pipeline.formats.provenance import Provenance, write_provenance
 from pipeline.formats.shards import Rows
@@ -168,7 +168,7 @@ def _decode_and_embed(name: str, note: DecodingNote, inputs: AnyPath, out: AnyPa
     if note.stage != (reads := network_part(name, "about").INPUTS):
         raise DataError(f"{inputs}: clips for what the stage {note.stage} makes; expected those of {reads}")
     decoding = decoding_of(note, inputs, out.absolute().parent)
-    made_by = fingerprint({"network": network.facts, "inputs": note.fingerprint}, modules_behind(name))
+    made_by = fingerprint({"network": network.facts, "inputs": decoding_fingerprint(note)}, modules_behind(name))
     job = Job(name, EmbeddingCache(finished_clips(name), made_by, decoding.cache), out, share)
     limits = note.max_rejected_fraction, note.uncounted
     workers = partial(_workers_beside_decoding, note, network, out)
