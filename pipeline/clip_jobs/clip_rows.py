@@ -1,7 +1,6 @@
 """Decoded clips on their way through a network: one that fails, or takes too long, loses no other."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor
 from contextlib import closing
 from typing import NamedTuple, TypeAlias
 
@@ -18,6 +17,14 @@ from pipeline.settings.time_limit import WorkTimeoutError, time_limit
 Embed: TypeAlias = Callable[[Iterable[tuple[str, Rows]]], Iterable[tuple[str, NDArray[np.float32]]]]
 RowsOf: TypeAlias = Callable[[Mapping[str, Rows]], Rows]
 DecodedStream: TypeAlias = Generator[tuple[str, Mapping[str, Rows] | ClipError], None, None]
+
+
+class _DecodingError(Exception):
+    """An error of what decodes, on its way through a network that it does not come from."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class ClipRows(NamedTuple):
@@ -46,14 +53,16 @@ class ClipRows(NamedTuple):
 
         Raises:
             PipelineError: an error that this project raises on purpose, such as of damaged shards.
-            BrokenExecutor: workers that decode cannot start.
+            Exception: whatever else ``decoded`` raises, as it is: another half of the clips would meet it too.
         """
         left = dict.fromkeys(clip_ids)
         try:
             for clip_id, error in self._written(embed, clip_ids):
                 del left[clip_id]
                 yield clip_id, error
-        except (PipelineError, BrokenExecutor):
+        except _DecodingError as wrapped:
+            raise wrapped.error from wrapped.error.__cause__
+        except PipelineError:
             raise
         except Exception as error:
             yield from self._without_the_failing(embed, list(left), error)
@@ -81,7 +90,7 @@ class ClipRows(NamedTuple):
         refused: list[tuple[str, ClipError]] = []
 
         def rows() -> Generator[tuple[str, Rows], None, None]:
-            with closing(self.decoded(clip_ids)) as clips:
+            with closing(_with_errors_of_its_own(self.decoded(clip_ids))) as clips:
                 for clip_id, arrays in clips:
                     if isinstance(arrays, ClipError):
                         refused.append((clip_id, arrays))
@@ -94,11 +103,21 @@ class ClipRows(NamedTuple):
             while True:
                 with time_limit(self.clip_timeout_seconds):
                     clip_id, embeddings = next(stream, ("", None))
-                    if embeddings is not None:
-                        entry: Arrays = {"embeddings": embeddings, "seconds": seconds.pop(clip_id)}
-                        self.cache.write(self.inputs[clip_id], entry)
+                if embeddings is not None:
+                    entry: Arrays = {"embeddings": embeddings, "seconds": seconds.pop(clip_id)}
+                    self.cache.write(self.inputs[clip_id], entry)
                 while refused:
                     yield refused.pop()
                 if embeddings is None:
                     return
                 yield clip_id, None
+
+
+def _with_errors_of_its_own(clips: DecodedStream) -> DecodedStream:
+    """The clips; what ends them is told from an error of the network, unless it is the network's time that is over."""
+    try:
+        yield from clips
+    except (PipelineError, WorkTimeoutError):
+        raise
+    except Exception as error:
+        raise _DecodingError(error) from error

@@ -1,9 +1,11 @@
 """Clips that are being decoded, through a network in several processes: some clips a call, as soon as they are there.
 
-A call whose process ends, or that takes too long, is tried again in two halves, as calls with clips of shards are.
+A call whose process ends, or that takes too long, is tried again in two halves, as calls with clips of shards are. Its
+halves come before other clips, so that what is held of clips is that of the calls in flight.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import NamedTuple
@@ -23,7 +25,7 @@ from pipeline.clip_jobs.shard_chunks import (
 from pipeline.errors import ClipError
 from pipeline.formats.shards import Arrays
 
-MOST_BYTES = 1 << 26  # of the clips of a call, but for the last one
+MOST_CALL_BYTES = 1 << 26  # of the clips of a call, but for the last one
 
 
 class DecodedChunk(NamedTuple):
@@ -66,9 +68,9 @@ def embedded_as_they_come(
     seconds = shard_chunks.LOADING_SECONDS + clips.clip_timeout_seconds * most_clips
     call = partial(_embedded, kept=clips.cache, make=workers.make, seconds=clips.clip_timeout_seconds)
     with closing(_chunks(clips, clip_ids, most_clips, refused)) as chunks:
-        todo: Iterable[DecodedChunk] = chunks
-        while todo:
-            halves: list[DecodedChunk] = []
+        halves = deque[DecodedChunk]()
+        while True:
+            todo = _halves_first(halves, chunks)
             for chunk, answer in workers.run(call, todo, workers.n_workers, seconds, workers.start, workers.n_gpus):
                 if not isinstance(answer, Stopped):
                     yield from answer
@@ -78,8 +80,20 @@ def embedded_as_they_come(
                     halves += chunk.halves()
                 while refused:
                     yield refused.pop()
-            todo = halves
+            if not halves:  # there are some where the last calls were stopped
+                break
     yield from refused
+
+
+def _halves_first(halves: deque[DecodedChunk], chunks: Iterator[DecodedChunk]) -> Iterator[DecodedChunk]:
+    """The chunks, each when it is asked for, and before it the halves that there are then."""
+    while True:
+        if halves:
+            yield halves.popleft()
+        elif (chunk := next(chunks, None)) is not None:
+            yield chunk
+        else:
+            return
 
 
 def _chunks(
@@ -95,7 +109,7 @@ def _chunks(
             chunk.inputs[clip_id] = clips.inputs[clip_id]
             chunk.arrays[clip_id] = {name: rows[:] for name, rows in arrays.items()}
             n_bytes += sum(array.nbytes for array in chunk.arrays[clip_id].values())
-            if len(chunk.inputs) == most_clips or n_bytes >= MOST_BYTES:
+            if len(chunk.inputs) == most_clips or n_bytes >= MOST_CALL_BYTES:
                 yield chunk
                 chunk, n_bytes = DecodedChunk({}, {}, is_new=True), 0
     if chunk.inputs:

@@ -61,11 +61,12 @@ def map_decoded(
         ParamsError: AVR_WORKERS is not a whole number above 0, or AVR_ENGINE is unknown.
     """
     inputs = {clip_id: clip.sha256 for clip_id, clip in decoding.clips.items()}
-    not_decoded, not_embedded = set[str](), set[str]()
+    not_decoded, refusing_stages, of_inputs = set[str](), dict[str, str](), dict[str, str]()
 
     def decoded(clip_ids: Sequence[str]) -> DecodedStream:
         with closing(decoding.decoded(clip_ids)) as clips:
             for clip_id, found in clips:
+                not_decoded.discard(clip_id)  # of an earlier try
                 if isinstance(found, ClipError):
                     not_decoded.add(clip_id)
                 yield clip_id, found
@@ -79,11 +80,12 @@ def map_decoded(
                 else embedded_as_they_come(clips, chosen, clip_ids)
             )
             for clip_id, error in embedded:
-                if error is not None and clip_id not in not_decoded:
-                    not_embedded.add(inputs[clip_id])
+                if error is not None:
+                    refusing_stages[clip_id] = stage if clip_id in not_decoded else job.stage
+                    of_inputs[inputs[clip_id]] = refusing_stages[clip_id]
                 yield clip_id, error
 
-    def refusing(clip_id: str) -> str:
-        return job.stage if inputs[clip_id] in not_embedded else stage
+    def refusing(clip_id: str) -> str:  # a clip that was not computed has the refusal of one of equal bytes
+        return refusing_stages.get(clip_id) or of_inputs.get(inputs[clip_id], stage)
 
     settle_and_write(job, inputs, compute, max_rejected_fraction, decoding.limits, uncounted, refusing)

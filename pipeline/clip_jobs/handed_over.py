@@ -1,7 +1,9 @@
 """Decoded clips on their way from the workers to this process, which takes them as they come; nothing keeps them.
 
 Two clips a worker are ahead at most. What they hold travels in memory, and that of a long clip in a file that is gone
-once the next clip is asked for, so memory does not grow with the number of clips, nor with their length.
+once the next clip is asked for, so memory does not grow with the number of clips; nor with their length where the
+network runs in this process. One that runs in several takes a clip from here whole, and a clip that the cache of the
+decoding stage has is read whole too.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -30,7 +32,7 @@ from pipeline.settings.limits import Limits
 from pipeline.settings.paths import AnyPath
 from pipeline.settings.time_limit import outside_of_time_limit
 
-MOST_BYTES = 1 << 24  # of a clip that travels in memory
+MOST_CARRIED_BYTES = 1 << 24  # of a clip that travels in memory
 Carried: TypeAlias = Arrays | Path
 Answer = TypeVar("Answer")
 
@@ -63,13 +65,17 @@ class Decoding(NamedTuple):
         Raises:
             ParamsError: AVR_WORKERS is not a whole number above 0, or AVR_ENGINE is unknown.
         """
-        entries = self.cache.look_up_all({clip_id: self.clips[clip_id].sha256 for clip_id in clip_ids})
+        inputs = {clip_id: self.clips[clip_id].sha256 for clip_id in clip_ids}
+        with outside_of_time_limit():
+            entries = self.cache.look_up_all(inputs)
         left = [clip_id for clip_id in clip_ids if entries[clip_id].state != "done"]
-        for clip_id in (clip_id for clip_id in clip_ids if entries[clip_id].state == "done"):
-            try:
-                yield clip_id, self.cache.read(clip_id, self.clips[clip_id].sha256)
-            except DataError:
-                left.append(clip_id)
+        kept = [clip_id for clip_id in clip_ids if entries[clip_id].state == "done"]
+        with closing(_waited_for(self.cache.read_all((clip_id, inputs[clip_id]) for clip_id in kept))) as read:
+            for clip_id, found in zip(kept, read, strict=True):
+                if isinstance(found, DataError):
+                    left.append(clip_id)
+                else:
+                    yield clip_id, found
         if left:
             yield from self._by_workers([self.clips[clip_id] for clip_id in left])
 
@@ -79,9 +85,9 @@ class Decoding(NamedTuple):
         start = partial(limit_memory, self.limits.worker_memory_gigabytes)
         self.beside.mkdir(parents=True, exist_ok=True)
         with temporary_folder(".decoded-", None if run is processes.run else self.beside) as folder:
-            hand_over = partial(
-                _hand_over, root=self.root, function=self.make_function(), cache=self.cache, folder=folder
-            )
+            with outside_of_time_limit():
+                function = self.make_function()
+            hand_over = partial(_hand_over, root=self.root, function=function, cache=self.cache, folder=folder)
             answers = run(hand_over, clips, n_workers, self.clip_timeout_seconds, start)
             with closing(_waited_for(answers)) as waited:
                 for clip, answer in waited:
@@ -110,7 +116,7 @@ def _hand_over(
 
 def _given(arrays: Arrays, folder: Path) -> Carried:
     """The arrays of a clip, or the file of that folder which holds them where they are large."""
-    if sum(array.nbytes for array in arrays.values()) <= MOST_BYTES:
+    if sum(array.nbytes for array in arrays.values()) <= MOST_CARRIED_BYTES:
         return arrays
     path = folder / f"{uuid4().hex}.safetensors"
     with disk_errors(path):
@@ -119,7 +125,7 @@ def _given(arrays: Arrays, folder: Path) -> Carried:
 
 
 def _waited_for(answers: Iterator[Answer]) -> Generator[Answer, None, None]:
-    """The answers of an engine, which has a time limit of its own; it ends where this does."""
+    """The answers of others, whose time is not that of the limit around; they end where this does."""
     try:
         while True:
             with outside_of_time_limit():

@@ -1,4 +1,7 @@
-"""Clips of a folder of shards through a network in several processes, or on several GPUs: some clips a call.
+"""Clips through a network in several processes, or on several GPUs, some clips a call: what they need, and of shards.
+
+`embedded_in_workers` takes clips of a folder of shards; those that are decoded meanwhile have a loop of their own, with
+the same workers and the same calls.
 
 A call whose process ends, or that takes too long, is tried again in two halves, until the clip is alone that it comes
 from; what was finished before stays.

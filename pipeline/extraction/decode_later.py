@@ -1,6 +1,7 @@
 """A decoding stage may leave its work to the networks: it then writes the list of clips, and how they are decoded.
 
 What decides the arrays stands in the note, code included: DVC sees the folder change, and runs the networks behind it.
+Versions of packages do not: they are those of the machine that decodes, and it alone knows them.
 """
 
 import os
@@ -22,7 +23,7 @@ from pipeline.formats import rejects
 from pipeline.formats.clips import Clip, read_clips, read_root, whole_files, write_clips
 from pipeline.formats.shards import Arrays, write_shards
 from pipeline.settings.environment import finished_clips
-from pipeline.settings.fingerprint import fingerprint
+from pipeline.settings.fingerprint import code_fingerprint, fingerprint
 from pipeline.settings.limits import Limits, clip_limits, load_limits, uncounted_kinds
 from pipeline.settings.params import StageParams, load_params
 from pipeline.settings.paths import AnyPath
@@ -53,7 +54,7 @@ class DecodingNote(StageParams):
         clip_timeout_seconds: a clip that takes longer is refused.
         max_rejected_fraction: share of the clips, in [0, 1], that may be refused.
         uncounted: kinds of refusals that do not count against it.
-        fingerprint: of all that decides the arrays of a clip besides its video.
+        code: hash of the params and the code that decide the arrays of a clip, whatever packages are installed.
         clips_csv: from the folder of the note to the list of all clips, beside which stands where the videos are.
     """
 
@@ -63,7 +64,7 @@ class DecodingNote(StageParams):
     clip_timeout_seconds: float
     max_rejected_fraction: float
     uncounted: tuple[str, ...]
-    fingerprint: str
+    code: str
     clips_csv: str
 
 
@@ -100,10 +101,15 @@ def read_note(folder: AnyPath) -> DecodingNote | None:
         return None
     except ValidationError as error:
         raise DataError(f"{path}: damaged ({in_words(error)}); expected what a decoding stage writes") from error
-    if note.fingerprint != fingerprint(note.params, modules_behind(note.stage)):
+    if note.code != code_fingerprint(note.params, modules_behind(note.stage)):
         expected = f"`dvc repro {note.stage}` to have run since it changed"
         raise DataError(f"{path}: the code that decodes was another when it was written; expected {expected}")
     return note
+
+
+def decoding_fingerprint(note: DecodingNote) -> str:
+    """Return the hash of all that decides, on this machine, the arrays of a clip besides its video: sha256, hex."""
+    return fingerprint(note.params, modules_behind(note.stage))
 
 
 def decoding_of(note: DecodingNote, folder: AnyPath, beside: AnyPath) -> Decoding:
@@ -122,7 +128,7 @@ def decoding_of(note: DecodingNote, folder: AnyPath, beside: AnyPath) -> Decodin
         clips={clip.clip_id: clip for clip in read_clips(folder / CLIPS)},
         root=read_root(os.path.normpath(folder.absolute() / note.clips_csv)),
         make_function=partial(_function, note),
-        cache=ClipCache(finished_clips(note.stage), note.fingerprint),
+        cache=ClipCache(finished_clips(note.stage), decoding_fingerprint(note)),
         clip_timeout_seconds=note.clip_timeout_seconds,
         limits=note.limits,
         beside=Path(beside),
@@ -156,7 +162,7 @@ def _note(stage: DecodingStage, clips_csv: AnyPath, out: Path) -> DecodingNote:
         clip_timeout_seconds=of_run.clip_timeout_seconds,
         max_rejected_fraction=of_run.max_rejected_fraction,
         uncounted=uncounted_kinds(),
-        fingerprint=fingerprint(params, modules_behind(stage)),
+        code=code_fingerprint(params, modules_behind(stage)),
         clips_csv=Path(os.path.relpath(Path(clips_csv).absolute(), out.absolute())).as_posix(),
     )
 

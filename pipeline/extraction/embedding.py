@@ -4,8 +4,7 @@ Without clips torch is not loaded, and where all clips are in the cache no weigh
 """
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,18 +14,16 @@ from numpy.typing import NDArray
 
 from pipeline.clip_jobs.cache import ClipCache
 from pipeline.clip_jobs.decoded_clips import EmbeddingCache, map_decoded
-from pipeline.clip_jobs.engines import chosen_engine, prepare, processes
 from pipeline.clip_jobs.loop import Job, has_rows, map_shards, write_nothing
-from pipeline.clip_jobs.shard_chunks import NetworkWorkers
 from pipeline.clip_jobs.share import Share
-from pipeline.errors import DataError, ParamsError
+from pipeline.errors import DataError
 from pipeline.extraction import decoding as decoding_stages
-from pipeline.extraction.decode_later import DecodingNote, decoding_of, read_note
-from pipeline.extraction.network_workers import n_network_workers, workers_of
+from pipeline.extraction.decode_later import DecodingNote, decoding_fingerprint, decoding_of, read_note
+from pipeline.extraction.network_workers import workers_beside_decoding, workers_of
 from pipeline.formats.provenance import Provenance, write_provenance
 from pipeline.formats.shards import Rows
 from pipeline.network_parts.base import NetworkParams, check_line, network_lines, network_params, network_part
-from pipeline.settings.environment import chosen_network_workers, finished_clips, variable
+from pipeline.settings.environment import finished_clips
 from pipeline.settings.fingerprint import fingerprint
 from pipeline.settings.limits import clip_limits
 from pipeline.settings.params import read_section
@@ -168,26 +165,13 @@ def _decode_and_embed(name: str, note: DecodingNote, inputs: AnyPath, out: AnyPa
     if note.stage != (reads := network_part(name, "about").INPUTS):
         raise DataError(f"{inputs}: clips for what the stage {note.stage} makes; expected those of {reads}")
     decoding = decoding_of(note, inputs, out.absolute().parent)
-    made_by = fingerprint({"network": network.facts, "inputs": note.fingerprint}, modules_behind(name))
+    made_by = fingerprint({"network": network.facts, "inputs": decoding_fingerprint(note)}, modules_behind(name))
     job = Job(name, EmbeddingCache(finished_clips(name), made_by, decoding.cache), out, share)
     limits = note.max_rejected_fraction, note.uncounted
-    workers = partial(_workers_beside_decoding, note, network, out)
+    workers = partial(workers_beside_decoding, note.stage, name, network.params, lambda: network.state, out)
     map_decoded(job, decoding, note.stage, network.rows_of, lambda: network.embedder, *limits, workers)
     if job.is_whole:
         write_provenance(out, network.facts)
-
-
-@contextmanager
-def _workers_beside_decoding(note: DecodingNote, network: ChosenNetwork, out: Path) -> Iterator[NetworkWorkers | None]:
-    """Give where a network runs while other processes decode for it."""
-    if chosen_engine() is not processes.run and (chosen_network_workers() or n_network_workers() > 1):
-        problem = f"AVR_ENGINE={variable('AVR_ENGINE')!r} decodes for one network, in this process"
-        expected = "AVR_ENGINE=processes, AVR_NETWORK_WORKERS not set, or a --shard for each machine"
-        raise ParamsError(f"decode_later.{note.stage}: {problem}; expected {expected}")
-    behind = decoding_stages.modules_behind(note.stage)
-    prepare(["pipeline.clip_jobs.decoded_clips", *decoding_stages.loaded_by_workers(behind)])
-    with workers_of(network.name, network.params, lambda: network.state, out) as chosen:
-        yield chosen
 
 
 def embed_file(network: ChosenNetwork, path: AnyPath) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

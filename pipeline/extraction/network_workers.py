@@ -7,7 +7,7 @@ in their last bits from machine to machine.
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from pipeline.clip_jobs.engines import Start, chosen_engine, prepare, processes
 from pipeline.clip_jobs.engines.base import do_nothing
 from pipeline.clip_jobs.shard_chunks import NetworkWorkers
 from pipeline.errors import ParamsError
+from pipeline.extraction.decoding import loaded_by_workers, modules_behind
 from pipeline.formats.files import disk_errors
 from pipeline.formats.temporary import temporary_folder
 from pipeline.network_parts.base import NetworkParams, network_part
@@ -60,7 +61,43 @@ class NetworkFromFile:
 
 
 @contextmanager
-def workers_of(name: str, params: NetworkParams, state: "Callable[[], State]", out: AnyPath) -> Iterator[MaybeWorkers]:
+def workers_beside_decoding(
+    stage: str, name: str, params: NetworkParams, state: "Callable[[], State]", out: AnyPath
+) -> Iterator[MaybeWorkers]:
+    """Give where a network runs as `workers_of` does, while other processes decode for it.
+
+    Of Ray's actors, which all decode, none runs a network: it is in this process, on one GPU.
+
+    Args:
+        stage: that decodes.
+        name: of the network.
+        params: its section.
+        state: gives its weights by name.
+        out: the folder that the stage writes.
+
+    Raises:
+        ParamsError: as ``workers_of``, or AVR_NETWORK_WORKERS asks for several and AVR_ENGINE is ``ray``.
+    """
+    if chosen_engine() is processes.run:
+        decoding = ["pipeline.clip_jobs.decoded_clips", *loaded_by_workers(modules_behind(stage))]
+        with workers_of(name, params, state, out, decoding) as chosen:
+            yield chosen
+        return
+    if (asked := chosen_network_workers()) > 1:
+        problem = f"AVR_ENGINE={variable('AVR_ENGINE')!r} decodes for one network, AVR_NETWORK_WORKERS={asked}"
+        expected = "AVR_ENGINE=processes, AVR_NETWORK_WORKERS=1 or not set, or a --shard for each machine"
+        raise ParamsError(f"decode_later.{stage}: {problem}; expected {expected}")
+    yield None
+
+
+@contextmanager
+def workers_of(
+    name: str,
+    params: NetworkParams,
+    state: "Callable[[], State]",
+    out: AnyPath,
+    also_loaded: Sequence[str] = (),
+) -> Iterator[MaybeWorkers]:
     """Give where a network runs, until the end of the block; None: in this process.
 
     It is this process where one worker is wanted, and AVR_ENGINE is not ``ray`` or AVR_NETWORK_WORKERS is not set.
@@ -70,6 +107,7 @@ def workers_of(name: str, params: NetworkParams, state: "Callable[[], State]", o
         params: its section.
         state: gives its weights by name, of the shapes that the network has.
         out: the folder that the stage writes; machines of a cluster see the one that it lies in.
+        also_loaded: modules that other workers of this machine need, since all are forked from one process.
 
     Raises:
         ParamsError: AVR_NETWORK_WORKERS, AVR_DEVICE or AVR_ENGINE is wrong.
@@ -77,13 +115,14 @@ def workers_of(name: str, params: NetworkParams, state: "Callable[[], State]", o
     run, n_workers = chosen_engine(), n_network_workers()
     is_here = run is processes.run
     if n_workers == 1 and (is_here or not chosen_network_workers()):
+        if also_loaded:
+            prepare(also_loaded)
         yield None
         return
     from safetensors.torch import save_file
 
-    prepare(
-        ["pipeline.clip_jobs.shard_chunks", "pipeline.network_parts.inference", f"pipeline.networks.{name}.network"]
-    )
+    network = ["pipeline.network_parts.inference", f"pipeline.networks.{name}.network"]
+    prepare(["pipeline.clip_jobs.shard_chunks", *network, *also_loaded])  # once: a second call would do nothing
     kind = _kind_of_device(is_here=is_here)
     beside = Path(out).absolute().parent
     beside.mkdir(parents=True, exist_ok=True)

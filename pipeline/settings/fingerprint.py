@@ -61,8 +61,23 @@ def fingerprint(facts: Mapping[str, Any], modules: Iterable[str], project: AnyPa
     """
     files = files_behind(modules, project, WITHOUT_EFFECT)
     versions = {package: version(package) for package in packages_behind(files) if package not in CHECKS}
-    text = json.dumps([dict(facts), sorted(map(code_hash, files)), versions], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _sha256([dict(facts), sorted(map(code_hash, files)), versions])
+
+
+def code_fingerprint(facts: Mapping[str, Any], modules: Iterable[str], project: AnyPath = PROJECT) -> str:
+    """Return a hash as `fingerprint` does, without the versions of packages: machines of one project agree on it.
+
+    Args:
+        facts: what JSON can hold.
+        modules: dotted names of the modules that compute the result; what they import counts too.
+        project: folder of the project.
+    """
+    return _sha256([dict(facts), sorted(map(code_hash, files_behind(modules, project, WITHOUT_EFFECT)))])
+
+
+def _sha256(value: object) -> str:
+    """Hash of what JSON can hold: sha256, hex."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 @cache

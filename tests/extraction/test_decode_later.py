@@ -8,9 +8,10 @@ import pytest
 from pipeline.clip_jobs.share import Share
 from pipeline.errors import DataError, ParamsError
 from pipeline.extraction import decode_later, embedding
-from pipeline.extraction.decode_later import decode_now_or_later, decoding_of, read_note
+from pipeline.extraction.decode_later import decode_now_or_later, decoding_fingerprint, decoding_of, read_note
 from pipeline.formats.clips import Clip, read_clips, write_clips, write_root
 from pipeline.formats.files import file_sha256
+from pipeline.settings import fingerprint
 from tests.helpers.project import write_params, write_video
 
 WHOLE = Share(1, 1)
@@ -63,7 +64,7 @@ def test_shards_and_the_list_take_turns_and_a_share_writes_neither(tmp_path: Pat
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("fingerprint", "0" * 64, r"the code that decodes was another .*; expected `dvc repro frames` to have run"),
+        ("code", "0" * 64, r"the code that decodes was another .*; expected `dvc repro frames` to have run"),
         ("clip_timeout_seconds", None, r"decode_later\.json: damaged \(.*clip_timeout_seconds"),
     ],
 )
@@ -73,6 +74,21 @@ def test_a_note_of_other_code_and_a_damaged_one_are_refused(key: str, value: obj
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
     with pytest.raises(DataError, match=message):
         read_note("out")
+
+
+def test_a_machine_with_other_packages_takes_the_note_and_keeps_its_results_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decode_now_or_later("frames", "data.csv", "out", WHOLE)
+    note = read_note("out")
+    assert note is not None
+    made_here = decoding_fingerprint(note)
+    monkeypatch.setattr(fingerprint, "version", lambda package: f"{package} of another build")
+    assert read_note("out") == note
+    assert decoding_fingerprint(note) != made_here
+    before = Path("out", decode_later.NOTE).read_bytes()
+    decode_now_or_later("frames", "data.csv", "out", WHOLE)
+    assert Path("out", decode_later.NOTE).read_bytes() == before
 
 
 def test_a_network_of_other_inputs_refuses_the_folder() -> None:
@@ -90,7 +106,7 @@ def test_several_networks_on_ray_are_refused_with_the_ways_that_work(
     monkeypatch.setenv("AVR_NETWORK_WORKERS", "2")
     monkeypatch.setenv("AVR_WEIGHTS_DIR", str(tmp_path / "weights"))
     decode_now_or_later("logmel", "data.csv", "out", WHOLE)
-    with pytest.raises(ParamsError, match=r"decode_later\.logmel: AVR_ENGINE='ray' .* or a --shard for each machine"):
+    with pytest.raises(ParamsError, match=r"decode_later\.logmel: AVR_ENGINE='ray' .*=2; expected .*=1 or not set, or"):
         embedding.embed_folder("yamnet", "out", "yamnet", WHOLE)
 
 

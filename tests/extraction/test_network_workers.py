@@ -11,12 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline.clip_jobs.engines import ray_cluster
+from pipeline.clip_jobs.engines import processes, ray_cluster
 from pipeline.clip_jobs.share import Share
 from pipeline.errors import ParamsError
 from pipeline.extraction import network_workers
 from pipeline.extraction.embedding import ChosenNetwork, embed_folder
-from pipeline.extraction.network_workers import n_network_workers, take_gpu, workers_of
+from pipeline.extraction.network_workers import n_network_workers, take_gpu, workers_beside_decoding, workers_of
 from pipeline.formats.shards import Arrays, write_shards
 from pipeline.settings.device import one_thread
 from tests.helpers.project import write_params
@@ -104,6 +104,31 @@ def test_a_machine_without_a_gpu_may_ask_a_cluster_for_one(tmp_path: Path, monke
         (weights,) = (tmp_path / "data").glob(".weights-*/weights.safetensors")  # where the nodes see data/
         assert load_file(weights)["weight"].equal(state["weight"])
     assert list((tmp_path / "data").iterdir()) == []
+
+
+@pytest.mark.parametrize("asked", ["", "1"])
+def test_beside_actors_that_decode_one_network_runs_in_this_process_however_many_gpus_there_are(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVR_ENGINE", "ray")
+    monkeypatch.setenv("AVR_NETWORK_WORKERS", asked)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with workers_beside_decoding("logmel", "yamnet", ChosenNetwork("yamnet").params, dict, "out") as workers:
+        assert workers is None
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_the_process_that_all_workers_are_forked_from_loads_at_once_what_each_kind_needs(
+    n_workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[str]] = []
+    monkeypatch.setattr(processes, "prepare", calls.append)
+    monkeypatch.setenv("AVR_NETWORK_WORKERS", f"{n_workers}")
+    with workers_beside_decoding("logmel", "yamnet", ChosenNetwork("yamnet").params, dict, "out"):
+        (loaded,) = calls
+    of_network = {"pipeline.network_parts.inference", "pipeline.networks.yamnet.network"}
+    assert {"pipeline.clip_jobs.decoded_clips", "pipeline.logmel", "pipeline.video"} <= {*loaded}
+    assert of_network & {*loaded} == (of_network if n_workers > 1 else set())
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two"])

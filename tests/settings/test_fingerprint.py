@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.settings.fingerprint import WITHOUT_EFFECT, code_hash, fingerprint
+from pipeline.settings.fingerprint import WITHOUT_EFFECT, code_fingerprint, code_hash, fingerprint
 from pipeline.settings.imports import files_behind
 from tests.helpers.project import ROOT
 
@@ -51,6 +51,17 @@ def test_another_version_of_a_package_that_computes_changes_it(tmp_path: Path, m
     before = made_by(tmp_path, source)
     monkeypatch.setattr("pipeline.settings.fingerprint.version", lambda package: f"{package} of tomorrow")
     assert made_by(tmp_path, source) != before
+
+
+def test_that_of_the_code_alone_has_no_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prints(number: int) -> list[str]:
+        folder = project(tmp_path / f"{number}", pipeline__room=f"import numpy\nx = {number}")
+        return [code_fingerprint({"n": n}, ["pipeline.room"], folder) for n in range(2)]
+
+    before = [*prints(1), *prints(2)]
+    assert len({*before}) == 4  # facts and code count
+    monkeypatch.setattr("pipeline.settings.fingerprint.version", lambda _: "0.0")
+    assert [*prints(1), *prints(2)] == before
 
 
 def test_a_package_that_only_checks_values_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,14 @@ DECODING = ("logmel", "frames")
 ALL = ("dataset", *CLIP_STAGES, "features")
 BEHIND = ("features.safetensors", "one_sided.safetensors", "pca.safetensors", "rejected.csv", "clips.csv")
 DATASET = {"one_sided": "keep", "max_rejected_fraction": 0.3}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder for temporary files, of this process and of those that it starts; sockets in it need a short name."""
+    folder = tmp_path_factory.mktemp("t")
+    with mock.patch.dict(os.environ, TMPDIR=str(folder)), mock.patch.object(tempfile, "tempdir", str(folder)):
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +110,7 @@ def copy(at_once: Workspace, videos: Path, weights: Changes, tmp_path: Path) -> 
 def test_the_vectors_and_all_behind_them_are_those_of_the_way_through_shards(
     through_shards: Workspace, at_once: Workspace
 ) -> None:
-    named = {name for row in rejects.read(through_shards.folder / "data/rejected.csv") for name in [row.clip_id]}
+    named = {row.clip_id for row in rejects.read(through_shards.folder / "data/rejected.csv")}
     assert named == {"class 1/cut.mp4", "class 1/none.mp4"}
     assert behind(at_once) == behind(through_shards)
     for name in NAMES:
@@ -116,7 +125,7 @@ def test_the_vectors_and_all_behind_them_are_those_of_the_way_through_shards(
         assert written == (through_shards.folder / f"data/{stage}/rejected.csv").read_bytes()
 
 
-def test_decoding_leaves_neither_shards_nor_finished_clips(at_once: Workspace) -> None:
+def test_decoding_leaves_neither_shards_nor_finished_clips(at_once: Workspace, temporary: Path) -> None:
     for stage in DECODING:
         assert {path.name for path in (at_once.folder / "data" / stage).iterdir()} == {
             "decode_later.csv",
@@ -127,7 +136,7 @@ def test_decoding_leaves_neither_shards_nor_finished_clips(at_once: Workspace) -
             sum(path.stat().st_size for path in at_once.entries(stage)) < 4000
         )  # words, of the clips that are refused
         assert 0 < len(at_once.entries(stage)) < 5
-    assert not [path for path in at_once.folder.rglob(".decoded-*")]
+    assert not list(temporary.glob(".decoded-*"))
 
 
 def test_a_second_run_needs_no_video(copy: Workspace) -> None:
@@ -166,14 +175,20 @@ def test_going_back_to_shards_decodes_all_and_from_there_nothing_is_decoded_agai
     assert copy.run("inception") == {"inception": N_SEEN}
 
 
-def test_a_killed_network_goes_on_where_it_stopped(at_once: Workspace, copy: Workspace) -> None:
+def test_a_killed_network_leaves_nothing_and_goes_on_where_it_stopped(
+    at_once: Workspace, copy: Workspace, temporary: Path
+) -> None:
     shutil.rmtree(copy.cache / "clips/inception")
     process = copy.start("inception")
-    while not copy.entries("inception"):
+    on_their_way = list[Path]()
+    while not (on_their_way and copy.entries("inception")):
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.001)
+        on_their_way = on_their_way or list(temporary.glob(".decoded-*"))
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+    while any(path.exists() for path in on_their_way):  # another process removes it
+        time.sleep(0.01)
     n_kept = len(copy.entries("inception"))
     assert copy.run("inception") == {"inception": N_SEEN - n_kept}
     assert copy.outs(["inception"]) == at_once.outs(["inception"])
