@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.memory import seconds_of_children
+
 ROOT = Path(__file__).parents[1]
 ENTRIES = """
 import sys, time
@@ -87,9 +89,9 @@ def measure(checkout: Path, folder: Path, arguments: argparse.Namespace) -> list
     done = _run(checkout, folder, "-c", ENTRIES, str(folder / "entries"), str(arguments.entries))
     seconds = [float(word) / arguments.entries for word in done.split()]
     for stage, paths in STAGES.items():
-        before = _children_seconds()
+        before = seconds_of_children()
         _run(checkout, folder, "-m", f"stages.{stage}", *paths)
-        seconds.append(_children_seconds() - before)
+        seconds.append(seconds_of_children() - before)
     return seconds
 
 
@@ -100,12 +102,6 @@ def _run(checkout: Path, folder: Path, *words: str) -> str:
         [sys.executable, *words], cwd=folder, env=os.environ | environment, check=True, capture_output=True, text=True
     )
     return done.stdout
-
-
-def _children_seconds() -> float:
-    """CPU seconds of the processes that have ended."""
-    times = os.times()
-    return times.children_user + times.children_system
 
 
 def _median(values: list[float]) -> float:

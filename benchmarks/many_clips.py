@@ -19,6 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from benchmarks.memory import seconds_of_children
+
 ROOT = Path(__file__).parent.parent
 SUBREAPER = 36  # of prctl: processes whose parent is gone become children of this one, which can count their time
 FILES_PER_FOLDER = 1000
@@ -76,13 +78,13 @@ def measure(folder: Path, cache: str, workers: int, n_times: int) -> LoopCost:
     environment = {**os.environ, "AVR_WORKERS": str(workers), "AVR_PROGRESS": "none", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "benchmarks.many_clips", "--run", str(folder), "--cache", cache]
     command += ["--numbers", str(n_times)]
-    before = _seconds_of_children()
+    before = seconds_of_children()
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     with suppress(ChildProcessError):
         while True:
             os.wait()  # workers end after the process that started them
     said = json.loads(done.stdout.splitlines()[-1])
-    return LoopCost(_seconds_of_children() - before, said["seconds"], said["peak_megabytes"])
+    return LoopCost(seconds_of_children() - before, said["seconds"], said["peak_megabytes"])
 
 
 def _run_loop(folder: Path, cache: str, n_times: int) -> None:
@@ -101,12 +103,6 @@ def _run_loop(folder: Path, cache: str, n_times: int) -> None:
     found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text(encoding="ascii"))
     kilobytes = int(found[1]) if found else 0
     print(json.dumps({"seconds": seconds, "peak_megabytes": kilobytes * 1024 / 1e6}))
-
-
-def _seconds_of_children() -> float:
-    """CPU seconds of the processes that have ended."""
-    times = os.times()
-    return times.children_user + times.children_system
 
 
 def _arguments() -> argparse.Namespace:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from benchmarks.memory import LOOK_SECONDS, Peak, higher
+from benchmarks.memory import LOOK_SECONDS, Peak, higher, seconds_of_children
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,7 +130,7 @@ def measure(project: Path, n_epochs: int, way: str) -> PairsRun:
     if WAYS[way] is not None:
         words = ["benchmarks.many_pairs", "--streamed-from", str(WAYS[way])]
     command = [sys.executable, "-m", *words]
-    before, start, peak, disk_bytes = _seconds_of_children(), time.monotonic(), Peak(0, 0), 0
+    before, start, peak, disk_bytes = seconds_of_children(), time.monotonic(), Peak(0, 0), 0
     with subprocess.Popen(command, cwd=project, env=os.environ | settings, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             peak = higher(peak, process.pid)
@@ -138,7 +138,7 @@ def measure(project: Path, n_epochs: int, way: str) -> PairsRun:
             time.sleep(LOOK_SECONDS)
     if process.returncode:
         raise SystemExit(f"stage train failed with {n_epochs} epochs, {way}")
-    return PairsRun(_seconds_of_children() - before, time.monotonic() - start, peak, disk_bytes)
+    return PairsRun(seconds_of_children() - before, time.monotonic() - start, peak, disk_bytes)
 
 
 def _train(streamed_from: int) -> None:
@@ -166,12 +166,6 @@ def _disk_bytes(project: Path, process_id: int) -> int:
             if facts.st_dev == project.stat().st_dev and (facts.st_nlink == 0 or path.is_relative_to(project)):
                 sizes[facts.st_ino] = facts.st_blocks * 512
     return sum(sizes.values())
-
-
-def _seconds_of_children() -> float:
-    """CPU seconds of the processes that have ended."""
-    times = os.times()
-    return times.children_user + times.children_system
 
 
 def _arguments() -> argparse.Namespace:

@@ -183,6 +183,12 @@ def offspring(process_id: int) -> list[int]:
     return []
 
 
+def seconds_of_children() -> float:
+    """Return the CPU seconds of the processes that this one has started and waited for."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def _clip_ids() -> list[str]:
     """The long clip and the short ones."""
     return ["long", *(f"short{k}" for k in range(N_SHORT))]

@@ -84,7 +84,7 @@ def test_a_fit_on_a_file_is_the_fit_in_memory(
     np.testing.assert_allclose(numbers[0], numbers[1], atol=1e-5)
 
 
-def test_a_fit_of_several_buffers_goes_on_from_all_rows(
+def test_a_fit_of_several_buffers_has_the_loss_of_all_rows(
     table: FeatureTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each epoch's loss is the mean over all train rows, whatever the buffers hold: without a step it is the same."""
