@@ -1,5 +1,6 @@
 """Ctrl-C ends a program with one line, exit code 130 and no process left behind, whatever it is at."""
 
+import atexit
 import os
 import signal
 import sys
@@ -17,9 +18,10 @@ def one_line_on_interrupt(line: str) -> Iterator[None]:
     """Run the block, the last one of a program, so that Ctrl-C ends it with one line on stderr, and exit code 130.
 
     The first Ctrl-C raises KeyboardInterrupt, so that what is at work cleans up behind itself. Another one ends the
-    program at once, and so does the first one where nothing is to be cleaned up: behind the block, while Python ends,
-    and in an import, of which some libraries make other errors. A program that was started with Ctrl-C switched off, as
-    ``&`` in a script does, keeps it so.
+    program at once, and so does the first one where nothing is to be cleaned up: behind the block, while functions of
+    ``atexit`` run, and in an import, of which some libraries make other errors. The last thing that Python does, taking
+    itself apart, nobody can interrupt: it would forget this handler there, and be killed without the exit code. A
+    program that was started with Ctrl-C switched off, as ``&`` in a script does, keeps it so.
 
     Args:
         line: what was stopped, and how to go on. Of torchrun's ranks the first one says it.
@@ -28,6 +30,7 @@ def one_line_on_interrupt(line: str) -> Iterator[None]:
         yield
         return
     ending = _Ending(line)
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # runs behind all that the block registers
     signal.signal(signal.SIGINT, ending.on_signal)
     sys.unraisablehook = ending.on_unraisable
     try:
@@ -90,10 +93,12 @@ class _Ending:
         """Write the line over what the terminal shows of the pressed keys, and end all workers."""
         self.has_begun = True
         kill_workers()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # one amid these lines would end without it
         if os.environ.get("RANK", "0") == "0" and not self._is_said:
             self._is_said = True
             text = f"\r{self._line}\x1b[K\n" if os.isatty(2) else f"{self._line}\n"
             os.write(2, text.encode())  # not by sys.stderr, which may just be writing
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _end_at_once(self) -> NoReturn:
         """End the program without what it would do at its end, but for shared resources, which Python would miss."""

@@ -61,6 +61,13 @@ class Terminal:
 
 
 def _take_terminal() -> None:
-    """Make the new session's terminal the one of its standard input, and Ctrl-C what it is at a prompt."""
+    """Make the new session's terminal the one of its standard input, and Ctrl-C what it is at a prompt.
+
+    On a pressed key the system throws away what the terminal has not taken yet. One before a user takes it at once;
+    this one would lose lines on a busy machine.
+    """
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    settings = termios.tcgetattr(0)
+    settings[3] |= termios.NOFLSH  # the local modes
+    termios.tcsetattr(0, termios.TCSANOW, settings)
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -68,6 +68,21 @@ def test_one_while_the_program_ends_changes_nothing(tmp_path: Path) -> None:
     assert_one_line(work("import atexit\natexit.register(press)\npress()", tmp_path))
 
 
+def test_one_while_python_takes_itself_apart_changes_nothing(tmp_path: Path) -> None:
+    """A finalizer of a module's name runs when Python has forgotten all handlers, which would kill the program."""
+    last = "import types\nclass Last:\n    def __del__(self, kill=os.kill, us=os.getpid()):\n        kill(us, 2)\n"
+    keep = "sys.modules['last'] = types.ModuleType('last')\nsys.modules['last'].kept = Last()\n"
+    assert_one_line(work(f"{last}{keep}press()", tmp_path))
+    done = work(f"{last}{keep}print('done')", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+def test_a_second_one_amid_the_line_does_not_lose_it(tmp_path: Path) -> None:
+    """The second press comes between the note that the line is said and the saying."""
+    block = "real = os.isatty\ndef pressed(file):\n    press()\n    return real(file)\nos.isatty = pressed\npress()"
+    assert_one_line(work(block, tmp_path))
+
+
 def test_a_program_that_nobody_interrupts_ends_as_it_would(tmp_path: Path) -> None:
     done = work("pass", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
