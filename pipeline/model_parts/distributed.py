@@ -7,6 +7,7 @@ outputs of all shares are gathered: the loss sees the whole batch, and needs to 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,10 @@ from pipeline.settings.device import chosen_device
 from pipeline.settings.environment import variable
 
 Loss = Callable[..., Tensor]
+
+# All ranks wait while the first one validates, embeds or fits a closed form by itself, on a million clips for longer than
+# the 10 minutes that torch waits; where a rank fails, torchrun ends the others.
+LONGEST_WAIT = timedelta(days=1)
 
 
 @contextmanager
@@ -36,7 +41,7 @@ def joined() -> Iterator[None]:
         return
     if chosen_device().type == "cuda":
         torch.cuda.set_device(_own_gpu())
-    distributed.init_process_group("nccl" if chosen_device().type == "cuda" else "gloo")
+    distributed.init_process_group("nccl" if chosen_device().type == "cuda" else "gloo", timeout=LONGEST_WAIT)
     try:
         yield
     finally:

@@ -79,7 +79,7 @@ def moments_of_blocks(blocks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """
     rest = iter(blocks)
     block = next(rest)
-    first, is_constant = block[0], _is(block[0], block)
+    first, is_constant = block[0], _all_equal(block[0], block)
     n_rows, mean, deviation = len(block), block.mean(dim=0), block.std(dim=0, correction=0)
     squares = n_rows * deviation.double().square()
     for block in rest:
@@ -88,13 +88,13 @@ def moments_of_blocks(blocks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
         own = len(block) * block.std(dim=0, correction=0).double().square()
         squares += own + n_rows * len(block) / n_all * step.square()
         mean, deviation = mean + step * (len(block) / n_all), (squares / n_all).sqrt()
-        is_constant &= _is(first, block)
+        is_constant &= _all_equal(first, block)
         n_rows = n_all
     return torch.where(is_constant, first, mean.float()), torch.where(is_constant, 0, deviation.float())
 
 
-def _is(row: Tensor, block: Tensor) -> Tensor:
-    """Where all rows of a block have the number of one row: (width,) bool."""
+def _all_equal(row: Tensor, block: Tensor) -> Tensor:
+    """Where all rows of a block have the number of a row (width,): (width,) bool."""
     return (block.amin(dim=0) == row) & (block.amax(dim=0) == row)
 
 

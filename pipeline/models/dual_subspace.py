@@ -11,7 +11,7 @@ from typing import Literal, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import NonNegativeFloat, PositiveFloat, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,8 +20,9 @@ from pipeline.errors import DataError
 from pipeline.model_parts import losses
 from pipeline.model_parts.cca_layer import CcaLayer
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams
+from pipeline.model_parts.dual_encoder import DualBranchParams, DualEncoder
 from pipeline.model_parts.fusion import FusionParams, Subspaces, share_by_agreement, side_by_side
-from pipeline.model_parts.layers import HIDDEN_SEARCH, Branch, BranchParams, FeatureEncoder, agreeing, branch_of_heads
+from pipeline.model_parts.layers import HIDDEN_SEARCH, agreeing
 from pipeline.model_parts.network import Network, class_numbers
 from pipeline.model_parts.row_blocks import TrainRows, over_rows
 from pipeline.model_parts.search_space import SearchSpace
@@ -44,7 +45,7 @@ ModalityName = Literal["audio", "visual"]
 MODALITIES: tuple[ModalityName, ModalityName] = ("audio", "visual")
 
 
-class Params(DeepParams, BranchParams, FusionParams):
+class Params(DeepParams, DualBranchParams, FusionParams):
     """Section ``model`` of params.yaml.
 
     Attributes:
@@ -55,12 +56,6 @@ class Params(DeepParams, BranchParams, FusionParams):
         correlation: form of the correlation loss; ``agreement_of_pairs`` looks at no label.
         correlation_ridge: of the form ``cca``, relative to the mean variance; the other forms have none.
         discriminative: form of the discriminative loss.
-        n_subspaces: 2, or 1 as a control: one branch a modality, the explicit one, that both losses train. There is
-            nothing for the constraint to keep apart then, and for a CCA nothing to fuse.
-        explicit_branch: what an explicit branch is.
-        implicit_branch: likewise of an implicit branch; branches of different kind err differently.
-        explicit_width: outputs of an explicit branch; for ``agreement``, its latent states.
-        implicit_width: outputs of an implicit branch.
     """
 
     lambda_corr: NonNegativeFloat
@@ -70,27 +65,12 @@ class Params(DeepParams, BranchParams, FusionParams):
     correlation: Literal["pairwise", "likelihood", "cca", "agreement", "agreement_of_pairs"]
     correlation_ridge: PositiveFloat
     discriminative: Literal["label_distance", "cross_entropy"]
-    n_subspaces: Literal[1, 2]
-    explicit_branch: Branch
-    implicit_branch: Branch
-    explicit_width: PositiveInt
-    implicit_width: PositiveInt
 
     @model_validator(mode="after")
     def _something_is_learnt(self) -> Self:
         if self.lambda_corr == self.lambda_disc == self.lambda_constraint == 0:
             raise ValueError("lambda_corr, lambda_disc and lambda_constraint are all 0; expected one above 0")
         return self
-
-    @property
-    def joint_width(self) -> int:
-        """Width of the concatenation that a CCA fuses."""
-        return self.n_heads * (self.explicit_width + self.implicit_width)
-
-    @property
-    def classified_width(self) -> int:
-        """Outputs of the branch that is classified."""
-        return self.implicit_width if self.n_subspaces == 2 else self.explicit_width
 
     @model_validator(mode="after")
     def _fusion_fits(self) -> Self:
@@ -112,30 +92,6 @@ class Params(DeepParams, BranchParams, FusionParams):
             given = f"n_subspaces=1 with lambda_constraint={self.lambda_constraint:g} and fusion={self.fusion!r}"
             raise ValueError(f"{given}; expected lambda_constraint=0, and fusion 'weighted', 'by_agreement' or 'none'")
         return self
-
-
-class DualEncoder(FeatureEncoder):
-    """The explicit and the implicit branch of one modality, over one set of features."""
-
-    def __init__(self, width: int, params: Params) -> None:
-        """Lay out the branches for features of ``width``."""
-        super().__init__(width, params)
-        self.explicit = branch_of_heads(width, params.explicit_width, params.explicit_branch, params)
-        if params.n_subspaces == 2:
-            self.implicit = branch_of_heads(width, params.implicit_width, params.implicit_branch, params)
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return explicit and implicit embeddings of (n, width) features, those of all heads side by side.
-
-        The one subspace of a control is both of them.
-        """
-        inputs = self.inputs(features)  # (n, width)
-        explicit: Tensor = self.explicit(inputs)  # (n, n_heads * explicit_width)
-        return explicit, self.implicit(inputs) if hasattr(self, "implicit") else explicit
-
-    def branches(self, features: Tensor) -> dict[str, Tensor]:
-        """Return the embeddings of (n, width) features, by the name of the branch."""
-        return dict(zip(("explicit", "implicit"), self(features), strict=True))
 
 
 class DualSubspaceNetwork(Network):
@@ -168,7 +124,11 @@ class DualSubspaceNetwork(Network):
         return super().prepare(audio, visual, labels_onehot)
 
     def note_classes(self, labels: NDArray[np.int64]) -> None:
-        """Note the classes (n,) of the train rows, or raise a DataError that the parameters need some."""
+        """Note the classes (n,) of the train rows, which the fusion may need.
+
+        Raises:
+            DataError: no row has a class, and without one there is nothing to learn, or to fuse by.
+        """
         if not self.classifiers and (self.params.lambda_corr == 0 or self.params.fusion == "cluster_cca"):
             expected = "expected lambda_corr above 0, and another fusion than cluster_cca"
             raise DataError(f"train: no clip has a label, and nothing to learn is left, or to fuse by; {expected}")
