@@ -1,5 +1,6 @@
 """What is measured of many queries: each searches a whole gallery, on a CPU in threads, or on a GPU."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -37,6 +38,8 @@ def by_query(
 ) -> Array:
     """Return what is measured of each query, (n_queries,) or (n_queries, n_metrics).
 
+    Where a GPU has no room, the CPU compares: the numbers are the same.
+
     Args:
         measure: the metric; it is given queries of one class at a time, where there are many in threads, one a core.
         query: (n_queries, d) embeddings.
@@ -52,9 +55,31 @@ def by_query(
     check_labels("query", query_labels, len(query))
     check_labels("gallery", gallery_labels, len(gallery))
     check_relevant(query_labels, gallery_labels)
+    kind = _kind_of_gallery(len(query) * len(gallery))
+    compared = partial(_by_query_of_kind, measure, query, gallery, query_labels, gallery_labels, own)
+    if kind is CpuGallery:
+        return compared(kind)
+    import torch
+
+    try:
+        return compared(kind)
+    except torch.OutOfMemoryError:  # others may use the GPU too
+        print(f"the GPU has no room for {len(gallery)} items: compared on the CPU, to the same numbers", file=sys.stderr)
+        return compared(CpuGallery)
+
+
+def _by_query_of_kind(
+    measure: Measure,
+    query: Embedding,
+    gallery: Embedding,
+    query_labels: Labels,
+    gallery_labels: Labels,
+    own: Counts | None,
+    kind: type[ItemGallery],
+) -> Array:
+    """What is measured of each query, by one kind of gallery."""
     by_class = np.argsort(gallery_labels, kind="stable")
-    item_labels, kind = gallery_labels[by_class], _kind_of_gallery(len(query) * len(gallery))
-    items = kind(unit_items(gallery[by_class]))
+    item_labels, items = gallery_labels[by_class], kind(unit_items(gallery[by_class]))
     own_place = None if own is None else np.argsort(by_class)[own]
 
     def of_lone(rows: Counts) -> Array:

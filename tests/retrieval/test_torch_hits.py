@@ -10,6 +10,7 @@ from pipeline.evaluate.query_metrics import query_metrics
 from pipeline.retrieval import queries
 from pipeline.retrieval.cosines import unit_rows
 from pipeline.retrieval.galleries import CpuGallery
+from pipeline.retrieval.hits import Hits
 from pipeline.retrieval.torch_hits import TorchGallery
 from tests.helpers.pretended_gpu import pretended_gpu
 
@@ -58,6 +59,27 @@ def test_a_pretended_gpu_gets_no_array_of_the_cpu_nor_gives_one(monkeypatch: pyt
         found = all_metrics(1)
     for values, known in zip(found, expected, strict=True):
         np.testing.assert_array_equal(values, known)
+
+
+class FullGallery(TorchGallery):
+    """A GPU on which others leave room for a few queries only."""
+
+    def hits(self, query: np.ndarray, relevant: slice, own: np.ndarray | None = None) -> Hits:
+        """Compare few queries; where there are more, fail as torch does."""
+        if len(query) > 40:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return super().hits(query, relevant, own)
+
+
+def test_a_gpu_without_room_leaves_the_work_to_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = all_metrics(1)
+    monkeypatch.setattr(queries, "_kind_of_gallery", lambda n_scores: FullGallery)
+    for values, known in zip(all_metrics(1), expected, strict=True):
+        np.testing.assert_array_equal(values, known)
+    said = "the GPU has no room for 201 items: compared on the CPU, to the same numbers\n"
+    assert set(capsys.readouterr().err.splitlines(keepends=True)) == {said}
 
 
 def test_a_gpu_is_looked_for_where_there_is_much_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
