@@ -29,7 +29,6 @@ from pipeline.model_parts.finished import (
     training_of,
 )
 from pipeline.model_parts.ranks import is_shared, joined_ranks, own_rank
-from pipeline.model_parts.seeds import embed_seeds, fit_seeds
 from pipeline.settings.environment import chosen_workers, may_have_gpu, set_variable
 from pipeline.settings.params import load_params, model_sections
 from pipeline.settings.paths import AnyPath
@@ -134,6 +133,8 @@ def _train(
     read for each half: in between, those that are no train or validation rows are not held. Of streamed features the
     embeddings, which may be larger than these, are not kept in the cache: a model whose fits are kept is only embedded.
     """
+    from pipeline.model_parts.seeds import embed_seeds, fit_seeds  # by torch, which only who trains is to load
+
     name, is_new = training.name, training.name in to_train
     try:
         params_class = model_module(name).Params  # this loads the libraries that the limit is to find

@@ -1,7 +1,10 @@
 """One stage trains all models: what is finished comes from the cache, and how many at a time changes no byte."""
 
 import hashlib
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import yaml
 from pipeline.errors import DataError, ParamsError
 from pipeline.formats import stored_features
 from pipeline.formats.feature_table import FeatureTable
-from pipeline.model_parts import every_model, finished
+from pipeline.model_parts import every_model, finished, seeds
 from pipeline.model_parts.every_model import train_models
 from pipeline.settings import fingerprint
 from pipeline.settings.fingerprint import code_hash
@@ -86,6 +89,16 @@ def test_all_models_are_trained_and_kept_the_next_time(folder: Path, capsys: pyt
     gone(folder)
     assert train(folder, capsys) == []
     assert written(folder) == before
+
+
+def test_where_all_is_finished_torch_is_not_loaded(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(folder, capsys)
+    call = "every_model.train_models('features.safetensors', 'models', 'embeddings')"
+    code = f"import sys; from pipeline.model_parts import every_model; {call}; print('torch' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert said == "train: 0 of 4 models to train\nFalse\n"
 
 
 def test_a_value_that_comes_back_brings_its_fits_back(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,8 +198,8 @@ def test_a_section_that_dvc_does_not_watch_is_refused(folder: Path, capsys: pyte
 def test_an_error_of_a_library_is_that_of_its_model_alone(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit = every_model.fit_seeds
-    monkeypatch.setattr(every_model, "fit_seeds", lambda name, *rest: 1 / 0 if name == "cca" else fit(name, *rest))
+    fit = seeds.fit_seeds
+    monkeypatch.setattr(seeds, "fit_seeds", lambda name, *rest: 1 / 0 if name == "cca" else fit(name, *rest))
     with pytest.raises(DataError, match="model cca: ZeroDivisionError: division by zero; expected it to be trained"):
         train(folder, capsys)
     assert sorted(path.name for path in (folder / "models").iterdir()) == ["dscmr", "dual_subspace", "kcca"]
@@ -215,7 +228,7 @@ def test_fits_on_features_that_were_replaced_meanwhile_are_not_kept(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_params(folder, {"cca": MODELS["cca"]})
-    features, fit = folder / "features.safetensors", every_model.fit_seeds
+    features, fit = folder / "features.safetensors", seeds.fit_seeds
 
     def replace_behind(name: str, params: StageParams, table: FeatureTable, out: Path) -> bool:
         is_first = fit(name, params, table, out)
@@ -223,8 +236,8 @@ def test_fits_on_features_that_were_replaced_meanwhile_are_not_kept(
         features.with_name("other").replace(features)
         return is_first
 
-    monkeypatch.setattr(every_model, "fit_seeds", replace_behind)
+    monkeypatch.setattr(seeds, "fit_seeds", replace_behind)
     with pytest.raises(DataError, match=r"features.safetensors: changed while models were trained on it"):
         train(folder, capsys)
-    monkeypatch.setattr(every_model, "fit_seeds", fit)
+    monkeypatch.setattr(seeds, "fit_seeds", fit)
     assert words(capsys) == train(folder, capsys) == ["cca"]
