@@ -1,8 +1,8 @@
 """How much of ``dvc repro`` is work: the demo in an empty folder, and what starting its stages and DVC take of it.
 
-The stages run as a user's do, with a clip cache and a home of their own. Start-up is Python's own start and every import, of a
-stage and of its workers, measured in the processes themselves, and for networks making random weights, which the demo
-alone needs. DVC's part is what its command takes beyond the stages. All in CPU seconds of all processes.
+The stages run as a user's do, with a clip cache and a home of their own. Start-up is Python's own start and every
+import, of a stage and of its workers, measured in the processes themselves, and for networks making random weights,
+which the demo alone needs. DVC's part is what its command takes beyond the stages. All in CPU seconds of all processes.
 """
 
 import argparse

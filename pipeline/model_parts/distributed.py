@@ -22,8 +22,8 @@ from pipeline.settings.environment import variable
 
 Loss = Callable[..., Tensor]
 
-# All ranks wait while the first one validates, embeds or fits a closed form by itself, on a million clips for longer than
-# the 10 minutes that torch waits; where a rank fails, torchrun ends the others.
+# All ranks wait while the first one validates, embeds or fits a closed form by itself, on a million clips for longer
+# than the 10 minutes that torch waits; where a rank fails, torchrun ends the others.
 LONGEST_WAIT = timedelta(days=1)
 
 

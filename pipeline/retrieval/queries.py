@@ -64,7 +64,7 @@ def by_query(
     try:
         return compared(kind)
     except torch.OutOfMemoryError:  # others may use the GPU too
-        print(f"the GPU has no room for {len(gallery)} items: compared on the CPU, to the same numbers", file=sys.stderr)
+        print(f"the GPU has no room for {len(gallery)} items: the CPU compares, to the same numbers", file=sys.stderr)
         return compared(CpuGallery)
 
 

@@ -15,7 +15,7 @@ import yaml
 from pipeline.errors import DataError, ParamsError
 from pipeline.formats import stored_features
 from pipeline.formats.feature_table import FeatureTable
-from pipeline.model_parts import every_model, finished, seeds
+from pipeline.model_parts import finished, seeds
 from pipeline.model_parts.every_model import train_models
 from pipeline.settings import fingerprint
 from pipeline.settings.fingerprint import code_hash

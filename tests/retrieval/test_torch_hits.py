@@ -78,7 +78,7 @@ def test_a_gpu_without_room_leaves_the_work_to_the_cpu(
     monkeypatch.setattr(queries, "_kind_of_gallery", lambda n_scores: FullGallery)
     for values, known in zip(all_metrics(1), expected, strict=True):
         np.testing.assert_array_equal(values, known)
-    said = "the GPU has no room for 201 items: compared on the CPU, to the same numbers\n"
+    said = "the GPU has no room for 201 items: the CPU compares, to the same numbers\n"
     assert set(capsys.readouterr().err.splitlines(keepends=True)) == {said}
 
 
