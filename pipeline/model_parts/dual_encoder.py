@@ -5,11 +5,11 @@ from typing import Literal
 from pydantic import PositiveInt
 from torch import Tensor
 
-from pipeline.model_parts.layers import Branch, BranchParams, FeatureEncoder, branch_of_heads
+from pipeline.model_parts.layers import Branch, BranchParams, FeatureEncoder, InputParams, branch_of_heads
 
 
-class DualBranchParams(BranchParams):
-    """What both branches are, and how wide.
+class DualEncoderParams(InputParams, BranchParams):
+    """How features come to an encoder, and what its branches are.
 
     Attributes:
         n_subspaces: 2, or 1 as a control: one branch a modality, the explicit one, that both losses train. There is
@@ -40,7 +40,7 @@ class DualBranchParams(BranchParams):
 class DualEncoder(FeatureEncoder):
     """The explicit and the implicit branch of one modality, over one set of features."""
 
-    def __init__(self, width: int, params: DualBranchParams) -> None:
+    def __init__(self, width: int, params: DualEncoderParams) -> None:
         """Lay out the branches for features of ``width``."""
         super().__init__(width, params)
         self.explicit = branch_of_heads(width, params.explicit_width, params.explicit_branch, params)

@@ -20,7 +20,7 @@ from pipeline.errors import DataError
 from pipeline.model_parts import losses
 from pipeline.model_parts.cca_layer import CcaLayer
 from pipeline.model_parts.deep import DEEP_SEARCH, DeepModel, DeepParams
-from pipeline.model_parts.dual_encoder import DualBranchParams, DualEncoder
+from pipeline.model_parts.dual_encoder import DualEncoder, DualEncoderParams
 from pipeline.model_parts.fusion import FusionParams, Subspaces, share_by_agreement, side_by_side
 from pipeline.model_parts.layers import HIDDEN_SEARCH, agreeing
 from pipeline.model_parts.network import Network, class_numbers
@@ -45,7 +45,7 @@ ModalityName = Literal["audio", "visual"]
 MODALITIES: tuple[ModalityName, ModalityName] = ("audio", "visual")
 
 
-class Params(DeepParams, DualBranchParams, FusionParams):
+class Params(DeepParams, DualEncoderParams, FusionParams):
     """Section ``model`` of params.yaml.
 
     Attributes:

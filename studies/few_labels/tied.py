@@ -5,8 +5,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.model_parts.dual_encoder import DualEncoder
 from pipeline.model_parts.layers import FeatureEncoder, Heads, hidden_blocks
-from pipeline.models.dual_subspace import DualEncoder, DualSubspaceNetwork, Params
+from pipeline.models.dual_subspace import DualSubspaceNetwork, Params
 
 TIED: dict[str, dict[str, Any]] = {
     "consistent": {"lambda_consistency": 1.0},
