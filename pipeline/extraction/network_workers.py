@@ -161,13 +161,15 @@ def take_gpu(folder: AnyPath, n_workers: int, n_gpus: int) -> None:
         ParamsError: more workers than that hold a lock, for a minute.
     """
     deadline_seconds = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline_seconds:
+    while True:
         for number in range(n_workers):
             if _is_locked_now(Path(folder) / f"worker-{number}"):
                 set_variable("AVR_DEVICE", f"cuda:{number % n_gpus}")
                 return
+        if time.monotonic() > deadline_seconds:
+            problem = f"AVR_NETWORK_WORKERS={n_workers}: more workers than that hold a GPU"
+            raise ParamsError(f"{problem}; expected them to end")
         time.sleep(LOOK_SECONDS)
-    raise ParamsError(f"AVR_NETWORK_WORKERS={n_workers}: more workers than that hold a GPU; expected them to end")
 
 
 def _start(kind: str, n_workers: int, folder: AnyPath) -> Start:

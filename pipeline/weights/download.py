@@ -5,6 +5,7 @@ import os
 import tarfile
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from typing import BinaryIO
 from urllib.request import urlopen
 
 from pipeline.errors import ParamsError, in_words
@@ -56,19 +57,20 @@ def _stream(source: Source, folder: Path) -> Path:
     length = response.headers.get("Content-Length")
     n_bytes = int(length) if length else None
     with disk_errors(path):
-        call_within(WHOLE_SECONDS, lambda: _write(response, path, n_bytes))
+        file = path.open("wb")  # before the thread begins: one that is given up would make it in a folder that is gone
+        call_within(WHOLE_SECONDS, lambda: _write(response, file, source.file, n_bytes))
     if n_bytes is not None and path.stat().st_size != n_bytes:
         raise OSError(f"{path.stat().st_size} of {n_bytes} bytes arrived")
     return path
 
 
-def _write(response: HTTPResponse, path: Path, n_bytes: int | None) -> None:
+def _write(response: HTTPResponse, file: BinaryIO, name: str, n_bytes: int | None) -> None:
     """Write what arrives, and show how much of it there is, where the server has said how much comes.
 
     Both are closed here, as closing a connection waits for the thread that reads it.
     """
     n_chunks = -(-(n_bytes or 0) // CHUNK_BYTES)
-    with response, path.open("wb") as file, progress(f"fetch {path.name}", n_chunks, "MB") as advance:
+    with response, file, progress(f"fetch {name}", n_chunks, "MB") as advance:
         while chunk := response.read(CHUNK_BYTES):
             file.write(chunk)
             advance()

@@ -18,7 +18,7 @@ from pipeline.settings.interrupt import held_back_interrupts
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from pebble import ProcessPool
+    from pipeline.clip_jobs.engines.worker_pool import WorkerPool
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -68,12 +68,10 @@ def run(
         start: is called once in each worker.
         n_gpus: that each worker takes up; here ``start`` has to choose them.
     """
-    from pebble import ProcessPool
+    from pipeline.clip_jobs.engines.worker_pool import WorkerPool
 
     _ensure_fork_server()
-    context = multiprocessing.get_context("forkserver")
-    started_with = [function, start, dict(os.environ)]
-    pool = ProcessPool(n_workers, initializer=_start_worker, initargs=started_with, context=context)
+    pool = WorkerPool(n_workers, _start_worker, [function, start, dict(os.environ)])
     calls = _Calls[Item, Answer](pool, timeout_seconds)
     try:
         for item in items:
@@ -83,18 +81,17 @@ def run(
         while calls.pending:
             yield from calls.answers_so_far()
     finally:
-        pool.stop()  # type: ignore[no-untyped-call]  # pebble left it without types
-        pool.join()
+        pool.end()
 
 
 class _Calls(Generic[Item, Answer]):
     """Calls whose answers are still to come; pebble's own time limit is one of the wall clock."""
 
-    def __init__(self, pool: "ProcessPool", timeout_seconds: float) -> None:
+    def __init__(self, pool: "WorkerPool", timeout_seconds: float) -> None:
         self.pending: dict[Future[Answer], Item] = {}
         self._pool, self._timeout_seconds = pool, timeout_seconds
         self._heartbeat_seconds = min(HEARTBEAT_SECONDS, max(timeout_seconds / 4, 0.01))
-        self._clock = WorkingClock()
+        self._clock = WorkingClock(2 * self._heartbeat_seconds)  # one long look is no proof that a call took as long
         self._started: dict[Future[Answer], float] = {}
 
     def answers_so_far(self) -> Iterator[tuple[Item, Answer | Stopped]]:

@@ -67,8 +67,9 @@ def _started(n_workers: int) -> ModuleType:
         import ray
     except ImportError as error:
         raise ParamsError("AVR_ENGINE='ray': Ray is not installed; expected the extra `ray`: '.[ray]'") from error
-    where: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": n_workers, "include_dashboard": False}
-    ray.init(log_to_driver=False, **where)
+    # one of its own: without an address Ray would join any cluster that another program has on this machine
+    own: dict[str, Any] = {"address": "local", "num_cpus": n_workers, "include_dashboard": False}
+    ray.init(log_to_driver=False, **({} if os.environ.get("RAY_ADDRESS") else own))
     module: ModuleType = ray
     return module
 

@@ -1,22 +1,22 @@
 """Processes that can be killed: where a pool breaks, as by a process that dies idle, another one begins."""
 
-import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as TooLate
+from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.clip_jobs.engines import processes
-from pipeline.clip_jobs.engines.base import Stopped, timed_out
+from pipeline.clip_jobs.engines.base import HEARTBEAT_SECONDS, Stopped, timed_out
 from pipeline.clip_jobs.failures import refusal_of, refusal_of_stopped
 from pipeline.errors import PipelineError
 from pipeline.settings.interrupt import held_back_interrupts
 from pipeline.settings.paths import AnyPath
 
 if TYPE_CHECKING:
-    from pebble import ProcessPool
+    from pipeline.clip_jobs.engines.worker_pool import WorkerPool
 
 Made = TypeVar("Made")
 
@@ -34,7 +34,7 @@ class Pools:
     def __init__(self, begin: Callable[[Any], None], start: object, n_workers: int, modules: Sequence[str]) -> None:
         self._begin, self._start, self._n_workers, self._lock = begin, start, n_workers, threading.Lock()
         processes.prepare(list(modules))
-        self._pool = self._begun()
+        self._pool, self._is_closed = self._begun(), False
 
     def made(self, path: AnyPath, seconds: float, function: Callable[..., Made], *args: object) -> Made:
         """Return what a function of a module makes in a process; how the process ended, if it did, becomes a refusal.
@@ -66,7 +66,8 @@ class Pools:
     def close(self) -> None:
         """End the processes."""
         with self._lock:
-            _end(self._pool)
+            self._is_closed = True
+            self._pool.end()
 
     def _made_by_either(self, seconds: float, function: Callable[..., Made], args: Sequence[object]) -> Made:
         """What a process makes of a call; of one that breaks two pools, how the second one broke."""
@@ -77,24 +78,23 @@ class Pools:
 
     def _asked(self, seconds: float, function: Callable[..., Made], args: Sequence[object]) -> Made:
         with self._lock:
+            if self._is_closed:
+                raise BrokenProcessPool("the processes were ended; expected no more calls")
             if not self._pool.active:
-                _end(self._pool)
+                self._pool.end()
                 self._pool = self._begun()
-            call = self._pool.schedule(function, args=args, timeout=seconds)
-        made: Made = call.result()
-        return made
+            pool = self._pool
+            call = pool.schedule(function, args=args, timeout=seconds)
+        while not wait([call], HEARTBEAT_SECONDS).done:
+            if not pool.active:  # it may have ended before it knew of the call
+                raise BrokenProcessPool("the processes have ended; expected them to answer")
+        return call.result()
 
-    def _begun(self) -> "ProcessPool":
+    def _begun(self) -> "WorkerPool":
         """A pool whose processes are on their way."""
-        from pebble import ProcessPool
+        from pipeline.clip_jobs.engines.worker_pool import WorkerPool
 
-        context = multiprocessing.get_context("forkserver")
         with held_back_interrupts():
-            pool = ProcessPool(self._n_workers, initializer=self._begin, initargs=[self._start], context=context)
+            pool = WorkerPool(self._n_workers, self._begin, [self._start])
             pool.schedule(os.getpid)  # the processes are made with the first call
         return pool
-
-
-def _end(pool: "ProcessPool") -> None:
-    pool.stop()  # type: ignore[no-untyped-call]  # pebble left it without types
-    pool.join()
