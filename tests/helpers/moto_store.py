@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from unittest.mock import patch
 
 import boto3
@@ -18,17 +18,11 @@ BUCKET = "clips-of-many"
 @contextmanager
 def moto_store() -> Iterator[str]:
     """The URL of the bucket; until the end of the block the environment says where its store is."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    quiet = subprocess.DEVNULL
-    command = [sys.executable, "-m", "moto.server", "--port", str(port)]
-    server = subprocess.Popen(command, stdout=quiet, stderr=quiet)
+    server, port = _started()
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     place = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_DEFAULT_REGION": "us-east-1"}
     try:
         with patch.dict(os.environ, place | dict.fromkeys(names, "test")):
-            _wait_for(port)
             s3fs.S3FileSystem.clear_instance_cache()  # which know the store of another test
             boto3.client("s3").create_bucket(Bucket=BUCKET)
             yield f"s3://{BUCKET}"
@@ -57,14 +51,18 @@ def empty() -> None:
         client.delete_object(Bucket=BUCKET, Key=key)
 
 
-def _wait_for(port: int) -> None:
-    """Return once the server takes calls."""
-    deadline = time.monotonic() + 60
+def _started() -> "tuple[subprocess.Popen[bytes], int]":
+    """A server that takes calls, and its port; another one where a program has taken the free port meanwhile."""
     while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        quiet = subprocess.DEVNULL
+        server = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "--port", str(port)], stdout=quiet, stderr=quiet
+        )
+        while server.poll() is None:
+            with suppress(OSError):
+                socket.create_connection(("127.0.0.1", port)).close()
+                return server, port
             time.sleep(0.05)

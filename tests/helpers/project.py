@@ -146,6 +146,10 @@ class Workspace:
         }
 
 
+RANDOM_WEIGHTS = {name: {"allow_random": True} for name in ("vggish", "inception")}
+"""Params that a user's folder needs who has no weights."""
+
+
 def write_videos(folder: Path, n_classes: int = 3, clips_per_class: int = 3) -> Path:
     """Make a user's folder of videos of 2 s, each unlike the others."""
     for number in range(n_classes * clips_per_class):

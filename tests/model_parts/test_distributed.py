@@ -176,6 +176,7 @@ def test_ranks_that_cannot_have_a_gpu_each_are_refused(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_stage_runs_under_torchrun_and_its_first_rank_writes(tmp_path: Path) -> None:
     train, validation = pairs(1), pairs(2)
     columns = [np.concatenate(column) for column in zip(train, validation, strict=True)]

@@ -66,6 +66,7 @@ def test_ready_made_mixtures_are_tested_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_separators_are_measured_on_the_published_mixtures(tmp_path: Path) -> None:
     write_mixture_files(tmp_path / "data", seconds=1.5)
     run = separation(tmp_path, "mixture_files", tmp_path / "data", source="list", n_test=None)

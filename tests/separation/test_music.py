@@ -16,6 +16,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Separation:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_metrics_have_every_row_of_amnet_by_kind_of_mixture(finished: Separation) -> None:
     rows = finished.metrics()["rows"]
     amnet = ["amnet", *(f"amnet_{way}" for way in ("swapped", "still", "blank", "appearance", "thresholded"))]
@@ -31,6 +32,7 @@ def test_metrics_have_every_row_of_amnet_by_kind_of_mixture(finished: Separation
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_metrics_say_where_and_when_players_are_heard_beside_what_needs_no_model(finished: Separation) -> None:
     metrics = finished.metrics()
     assert metrics["dataset"]["n_clips"] == 48

@@ -24,6 +24,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Separation:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_metrics_have_every_row(finished: Separation) -> None:
     rows = finished.metrics()["rows"]
     films = ("lips", "face", "unreliable_lips", "unreliable_lips_alone", "swapped", "still", "blank")
@@ -36,6 +37,7 @@ def test_metrics_have_every_row(finished: Separation) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_metrics_say_what_was_measured_on(finished: Separation) -> None:
     metrics = finished.metrics()
     assert metrics["dataset"] == {
@@ -56,6 +58,7 @@ def test_metrics_say_what_was_measured_on(finished: Separation) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_second_run_gives_the_same_bytes(finished: Separation, tmp_path: Path) -> None:
     cache = Path(finished.env["AVR_CACHE_DIR"])
     again = Separation(tmp_path / "run", cache)  # the page is called by its folder

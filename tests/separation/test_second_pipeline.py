@@ -30,6 +30,7 @@ def first_output(project: Project) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_main_pipeline_lists_no_stage_of_the_second_one(project: Project) -> None:
     listed = project.dvc("stage", "list", "--name-only").split()
     assert "dataset" in listed
@@ -39,6 +40,7 @@ def test_the_main_pipeline_lists_no_stage_of_the_second_one(project: Project) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_second_pipeline_runs_and_a_second_time_only_looks_for_clips(project: Project, first_output: str) -> None:
     stages = {name.partition(":")[2] for name in ran(first_output)}
     names = ("audio_only", "visualvoice")
@@ -53,6 +55,7 @@ def test_the_second_pipeline_runs_and_a_second_time_only_looks_for_clips(project
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("first_output")
 def test_an_experiment_changes_one_number_and_runs_what_depends_on_it(project: Project) -> None:
     changed = "separation/speech/params.yaml:evaluate.bootstrap_draws=60"

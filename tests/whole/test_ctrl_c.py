@@ -12,22 +12,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.project import MODELS, Project, computed, write_params
+from tests.helpers.project import MODELS, RANDOM_WEIGHTS, Project, computed, write_params, write_videos
 from tests.helpers.terminal import Terminal
 from tests.helpers.tune_search import table
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
-N_CLIPS = 21
+N_CLIPS = 210  # a stage is at some of them for a second or more, however late a key is pressed
 GO_ON = "stopped by Ctrl-C; run the same command again"
 ENV = {name: value for name, value in os.environ.items() if name != "AVR_PROGRESS"} | {"PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project with a small demo whose first stage has run."""
+    """The project on a folder of videos whose first stage has run."""
     folder = tmp_path_factory.mktemp("project")
     made = Project(folder / "clone", folder / "cache")
+    videos = write_videos(folder / "videos", n_classes=3, clips_per_class=N_CLIPS // 3)
+    write_params(made.folder, {"dataset": {"source": "folder", "path": str(videos)}, **RANDOM_WEIGHTS})
     made.env |= {"AVR_WORKERS": "1", "AVR_WEIGHTS_DIR": str(folder / "weights")}
     made.env.pop("AVR_PROGRESS", None)
     made.dvc("repro", "dataset")

@@ -13,10 +13,9 @@ import pytest
 
 from pipeline.formats import rejects
 from pipeline.video.writer import write_mp4
-from tests.helpers.project import Project, computed, ran, write_params, write_video, write_videos
+from tests.helpers.project import RANDOM_WEIGHTS, Project, computed, ran, write_params, write_video, write_videos
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-RANDOM_WEIGHTS = {name: {"allow_random": True} for name in ("vggish", "inception")}
 
 
 def test_what_may_pass_is_tried_again_by_the_next_run_until_it_does(tmp_path: Path) -> None:
@@ -71,9 +70,10 @@ def wait_until(is_time: Callable[[], bool]) -> None:
 
 
 def test_a_dvc_that_is_killed_alone_leaves_no_stage_running(tmp_path: Path) -> None:
-    videos = write_videos(tmp_path / "videos", n_classes=3, clips_per_class=20)
+    videos = write_videos(tmp_path / "videos", n_classes=3, clips_per_class=100)
     (tmp_path / "project").mkdir()
     project = Project(tmp_path / "project", tmp_path / "cache")
+    project.env["AVR_WORKERS"] = "1"  # it is at work for seconds, and looks for its DVC every half second
     write_params(project.folder, {"dataset": {"source": "folder", "path": str(videos)}, **RANDOM_WEIGHTS})
     dvc = project.start("repro", "frames")
     wait_until(lambda: any((tmp_path / "cache" / "clips" / "frames").glob("*/*.safetensors")))
@@ -82,4 +82,4 @@ def test_a_dvc_that_is_killed_alone_leaves_no_stage_running(tmp_path: Path) -> N
     wait_until(lambda: not is_running(dvc.pid))
     assert "frames: stopped, as the DVC that ran it is gone; run the same command again" in said
     said = project.dvc("repro", "frames")
-    assert computed(said)["frames"] < 60  # none on a machine that read all before it noticed
+    assert computed(said)["frames"] < 300  # what was finished is kept

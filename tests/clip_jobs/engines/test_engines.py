@@ -34,10 +34,10 @@ def _workers_start_warm() -> None:
 
 
 def test_calls_that_hang_or_crash_cost_themselves_only() -> None:
-    answers = dict(processes.run(obey, WORDS, 2, 5))
+    answers = dict(processes.run(obey, WORDS, 2, 3))
     assert {word: answers.pop(word) for word in "abcdefgh"} == {word: word for word in "abcdefgh"}
     assert answers == {
-        "hang": Stopped("timeout", "not done after 5 s"),
+        "hang": Stopped("timeout", "not done after 3 s"),
         "segfault": Stopped("crashed", "its process ended with SIGSEGV"),
     }
 
