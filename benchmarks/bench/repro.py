@@ -42,11 +42,12 @@ def rows(is_quick: bool) -> list[BenchRow]:
     return [
         BenchRow(
             "repro", "repro", "`dvc repro` of a demo of 18 clips and two models", "ms a run", __name__, demo,
-            all_of_it, 2, Aim(ONE_PROCESS, 6.0, IN_MANY),
+            all_of_it, 2, Aim(ONE_PROCESS, 6.0, IN_MANY), starts_anew=False,
         ),
         BenchRow(
             "no-op repro", "repro", f"`dvc repro logmel` of {n_clips} clips, nothing to do", "ms a run", __name__,
             {"clips": n_clips}, nothing, 4, Aim(STATUS, 4.0, SCANNING), lambda folder: write_clips(folder, n_clips),
+            starts_anew=False,
         ),
     ]  # fmt: skip
 

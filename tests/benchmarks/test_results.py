@@ -17,17 +17,20 @@ ROW = BenchRow(
     [Way("ours", "ours", ""), Way("loop", "peer", ""), Way("gone", "peer", "", "gone"), Way("product", "limit", "")],
     3,
 )  # fmt: skip
-TURNS = Turns(
-    {"ours": [0.1, 0.2, 0.4], "loop": [0.3, 0.4, 0.4], "product": [0.05, 0.1, 0.1], BEFORE: [0.1, 0.1, 0.1]},
-    {},
-    {"gone": "not installed"},
-    {"loop": 0.5},
-)
 
 
-def measurement(turns: Turns = TURNS, date: str = "2026-01-01") -> Measurement:
+def turns(**seconds: list[float]) -> Turns:
+    """Three rounds, in each of which every way ran once."""
+    return Turns({way: [[one] for one in found] for way, found in seconds.items()}, absent={"gone": "not installed"})
+
+
+SECONDS = {"ours": [0.1, 0.2, 0.4], "loop": [0.3, 0.4, 0.4], "product": [0.05, 0.1, 0.1], BEFORE: [0.1, 0.1, 0.1]}
+TURNS = turns(**SECONDS)
+
+
+def measurement(found: Turns = TURNS, date: str = "2026-01-01") -> Measurement:
     about = {"processor": "p", "date": date, "before": "b", "versions": {"python": "3"}}
-    return Measurement(**about, rows=(results.measured(ROW, turns, "r"),))
+    return Measurement(**about, rows=(results.measured(ROW, found, "r"),))
 
 
 def test_ratios_are_taken_within_a_round() -> None:
@@ -41,6 +44,19 @@ def test_ratios_are_taken_within_a_round() -> None:
         "product": ("limit", 2.0, 2.0, 4.0),
         BEFORE: ("before", 2.0, 1.0, 4.0),
     }
+
+
+def test_a_round_of_several_runs_counts_by_their_median() -> None:
+    found = results.measured(
+        ROW,
+        Turns(
+            {"ours": [[1, 2, 9], [2, 2, 2]], "loop": [[2, 2, 2]] * 2, "product": [[1, 1, 1]] * 2}, absent=TURNS.absent
+        ),
+        "r",
+    )
+    ratio = found.ratio("product")
+    assert ratio is not None
+    assert (ratio.lowest, ratio.highest) == (2, 2)
 
 
 def test_a_way_without_a_number_keeps_its_place_and_the_reason() -> None:
@@ -80,7 +96,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(page, "aims", lambda: {"map 10": Aim("product", 2.5, "a reason")})
     monkeypatch.setattr(machine, "this_kind", lambda: "some kind")
     (tmp_path / "benchmarks").mkdir()
-    assert bench.finish(measurement(), ["map"], True, tmp_path) == 0
+    assert bench.finish(bench.Run(measurement(), []), ["map"], True, tmp_path) == 0
     return tmp_path
 
 
@@ -96,20 +112,31 @@ def test_writing_leaves_the_numbers_the_page_and_its_picture(folder: Path) -> No
 
 
 def test_the_run_fails_where_a_ratio_is_worse(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert bench.finish(measurement(), ["map"], False, folder) == 0
-    since = Turns({**TURNS.seconds, BEFORE: [0.05] * 3}, {}, TURNS.absent, {})  # ours / before is 2, 4 and 8
-    assert bench.finish(measurement(since), ["map"], False, folder) == 1
-    slower = Turns({**TURNS.seconds, "product": [0.01] * 3}, {}, TURNS.absent, {})
+    assert bench.finish(bench.Run(measurement(), []), ["map"], False, folder) == 0
+    since = turns(**{**SECONDS, BEFORE: [0.05] * 3})  # ours / before is 2, 4 and 8
+    assert bench.finish(bench.Run(measurement(since), []), ["map"], False, folder) == 1
+    slower = turns(**{**SECONDS, "ours": [1.0, 2.0, 4.0]})
     capsys.readouterr()
-    assert bench.finish(measurement(slower), ["map"], False, folder) == 1
-    assert "WORSE: map 10: ours / product" in capsys.readouterr().out
+    assert bench.finish(bench.Run(measurement(slower), []), ["map"], False, folder) == 1
+    assert "WORSE: map 10: " in capsys.readouterr().out
+
+
+def test_a_row_that_fails_is_named_and_loses_no_other(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    new = measurement(date="2026-02-02")
+    for is_written in (False, True):
+        assert (
+            bench.finish(bench.Run(new, ["cca: three products: ended with -9"]), ["map", "cca"], is_written, folder)
+            == 1
+        )
+        assert "FAILED: cca: three products: ended with -9" in capsys.readouterr().out
+    assert results.read(folder / "benchmarks/results.json")["some kind"].date == "2026-02-02"
 
 
 def test_another_kind_of_processor_has_nothing_to_be_compared_with(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(machine, "this_kind", lambda: "another kind")
-    assert bench.finish(measurement(), ["map"], False, folder) == 0
+    assert bench.finish(bench.Run(measurement(), []), ["map"], False, folder) == 0
     assert "no committed ratios of this kind of processor (another kind), only of: some kind" in capsys.readouterr().out
 
 
