@@ -81,6 +81,7 @@ def measure(
     from pipeline.errors import DataError
 
     found, failures = list[MeasuredRow](), list[str]()
+    began = time.monotonic()
     revisions = revision(ROOT), revision(before) if before else None  # before anything is written
     has_roof = with_roof and any(row.name in roofline.ROWS for row in rows)
     roofs = [turns.measure(of_roof())] if has_roof else []
@@ -93,6 +94,7 @@ def measure(
             versions=machine.versions({way.needs for row in rows for way in row.ways if way.needs}),
             rows=tuple(found),
             roof=roof_of(roofs) if roofs else None,
+            minutes=round((time.monotonic() - began) / 60, 1),
         )
 
     for _, of_group in groupby(enumerate(rows, 1), lambda numbered: numbered[1].group):

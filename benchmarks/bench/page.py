@@ -33,7 +33,7 @@ def rendered(kinds: Mapping[str, Measurement]) -> str:
         keep_trailing_newline=True,
     )
     environment.globals |= {"cells": cells, "verdict": verdict, "has_before": has_before, "others": others}
-    environment.globals |= {"under_roof": under_roof, "roof": roof}
+    environment.globals |= {"under_roof": under_roof, "roof": roof, "digits": digits}
     newest_first = sorted(kinds.items(), key=lambda item: item[1].date, reverse=True)
     return environment.get_template(TEMPLATE).render(
         kinds=newest_first, aims=aims(), has_picture=bool(newest_first and newest_first[0][1].roof)

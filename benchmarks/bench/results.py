@@ -124,6 +124,7 @@ class Measurement(Noted):
         versions: by package or program.
         rows: in the order of the table.
         roof: None where it was not measured.
+        minutes: on the clock, of a run of all rows; None where some were measured again alone.
     """
 
     processor: str
@@ -132,6 +133,7 @@ class Measurement(Noted):
     versions: dict[str, str]
     rows: tuple[MeasuredRow, ...]
     roof: Roof | None = None
+    minutes: float | None = None
 
     @property
     def revisions(self) -> dict[str, list[str]]:
@@ -215,6 +217,7 @@ def merged(old: Measurement | None, new: Measurement) -> Measurement:
     names = [row.name for row in old.rows] + [name for name in fresh if name not in {row.name for row in old.rows}]
     rows = {row.name: row for row in old.rows} | fresh
     kept = {"versions": old.versions | new.versions, "roof": new.roof or old.roof}
+    kept |= {"minutes": new.minutes if rows.keys() == fresh.keys() else None}
     return new.model_copy(update={"rows": tuple(rows[name] for name in names), **kept})
 
 

@@ -1,5 +1,6 @@
 import doctest
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,13 @@ def test_rows_that_were_not_measured_stay() -> None:
     assert ([row.name for row in both.rows], both.date) == (["other", "map 10"], "2026-02-02")
 
 
+def test_minutes_are_those_of_a_run_of_all_rows() -> None:
+    old, new = (measurement().model_copy(update={"minutes": minutes}) for minutes in (40.0, 30.0))
+    other = old.rows[0].model_copy(update={"name": "other"})
+    assert results.merged(old, new).minutes == 30
+    assert results.merged(old.model_copy(update={"rows": (*old.rows, other)}), new).minutes is None
+
+
 def test_kinds_of_processors_differ_by_maker_family_and_vectors() -> None:
     assert doctest.testmod(machine).attempted == 2
     assert [doctest.testmod(module).failed for module in (child, machine, page, results)] == [0] * 4
@@ -130,6 +138,33 @@ def test_a_row_that_fails_is_named_and_loses_no_other(folder: Path, capsys: pyte
         )
         assert "FAILED: cca: three products: ended with -9" in capsys.readouterr().out
     assert results.read(folder / "benchmarks/results.json")["some kind"].date == "2026-02-02"
+
+
+def test_groups_are_kept_as_they_are_finished_whatever_fails(tmp_path: Path) -> None:
+    helper, kept = "tests.helpers.bench_ways", list[Measurement]()
+    a, b, c = (
+        BenchRow(name, name, name, "ms", helper, {"rows": 3}, [Way("ours", "ours", prepare)], 1)
+        for name, prepare in (("a", "counting"), ("b", "broken"), ("c", "counting"))
+    )
+    found = bench.measure([a, b, c], None, kept.append)
+    assert [[row.name for row in one.rows] for one in kept] == [["a"], ["a"], ["a", "c"]]
+    assert found.failures == ["b: ours: OSError: libavutil.so.56: cannot open shared object file"]
+    assert len({row.revision for row in found.measurement.rows}) == 1
+    assert {row.work["ours"].operations for row in found.measurement.rows} == {12}
+
+
+def test_pages_and_results_do_not_make_a_revision_another_one(tmp_path: Path) -> None:
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for name in ("docs/a.md", "code.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a")
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    clean = bench.revision(tmp_path)
+    (tmp_path / "docs/a.md").write_text("b")
+    assert bench.revision(tmp_path) == clean
+    (tmp_path / "code.py").write_text("b")
+    assert bench.revision(tmp_path) == f"{clean}-dirty"
 
 
 def test_another_kind_of_processor_has_nothing_to_be_compared_with(
