@@ -83,8 +83,7 @@ def measure(
     found, failures = list[MeasuredRow](), list[str]()
     began = time.monotonic()
     revisions = revision(ROOT), revision(before) if before else None  # before anything is written
-    has_roof = with_roof and any(row.name in roofline.ROWS for row in rows)
-    roofs = [turns.measure(of_roof())] if has_roof else []
+    roofs = list[turns.Turns]()
 
     def so_far() -> Measurement:
         return Measurement(
@@ -97,7 +96,9 @@ def measure(
             minutes=round((time.monotonic() - began) / 60, 1),
         )
 
-    for _, of_group in groupby(enumerate(rows, 1), lambda numbered: numbered[1].group):
+    for group, of_group in groupby(enumerate(rows, 1), lambda numbered: numbered[1].group):
+        if with_roof and any(row.group == group and row.name in roofline.ROWS for row in rows):
+            roofs.append(turns.measure(of_roof()))
         for number, row in of_group:
             print(f"{number} of {len(rows)}: {row.what}", end="", file=sys.stderr, flush=True)
             start = time.monotonic()
@@ -108,7 +109,7 @@ def measure(
                 print(f": {error}", end="", file=sys.stderr)
             print(f", {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
         keep(so_far())
-    roofs += [turns.measure(of_roof())] if has_roof else []
+    roofs += [turns.measure(of_roof())] if roofs else []
     return Run(so_far(), failures)
 
 

@@ -83,9 +83,11 @@ def roof(measurement: Measurement) -> str:
     found = measurement.roof
     if found is None:
         return "not measured"
+    rates = (found.float32, found.float64, found.triad)
+    best, middle = [digits(rate.highest) for rate in rates], [digits(rate.median) for rate in rates]
     return (
-        f"{of(found.float32)} x 10^9 operations a second in float32, {of(found.float64)} in float64, "
-        f"{of(found.triad)} x 10^9 bytes a second"
+        f"{best[0]} x 10^9 operations a second in float32 (median {middle[0]}), {best[1]} in float64 ({middle[1]}), "
+        f"{best[2]} x 10^9 bytes a second ({middle[2]})"
     )
 
 

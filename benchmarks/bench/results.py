@@ -49,7 +49,7 @@ class ItemWork(Noted):
 
 
 class Roof(Noted):
-    """What one core can do at most, measured in the same run, half of it before all rows and half behind them.
+    """What one core can do at most, measured in the same run: before each group that has points, and at the end.
 
     Attributes:
         float32: 10^9 operations a second, of large matrix products in single precision.
@@ -166,9 +166,9 @@ def measured(row: BenchRow, turns: Turns, revision: str) -> MeasuredRow:
     )  # fmt: skip
 
 
-def roof_of(ends: Sequence[Turns]) -> Roof:
-    """Return the rates of the row ``roof``, whose items are 10^9 operations or bytes, from both ends of a run."""
-    rounds = {way: [one for turns in ends for one in turns.seconds[way]] for way in ends[0].seconds}
+def roof_of(times: Sequence[Turns]) -> Roof:
+    """Return the rates of the row ``roof``, whose items are 10^9 operations or bytes, from several times of a run."""
+    rounds = {way: [one for turns in times for one in turns.seconds[way]] for way in times[0].seconds}
     rates = {way: spread([float(1 / np.median(seconds)) for seconds in found]) for way, found in rounds.items()}
     return Roof(float32=rates[roof.FLOAT32], float64=rates[roof.FLOAT64], triad=rates[roof.TRIAD])
 
