@@ -216,9 +216,13 @@ def merged(old: Measurement | None, new: Measurement) -> Measurement:
     fresh = {row.name: row for row in new.rows}
     names = [row.name for row in old.rows] + [name for name in fresh if name not in {row.name for row in old.rows}]
     rows = {row.name: row for row in old.rows} | fresh
-    kept = {"versions": old.versions | new.versions, "roof": new.roof or old.roof}
-    kept |= {"minutes": new.minutes if rows.keys() == fresh.keys() else None}
-    return new.model_copy(update={"rows": tuple(rows[name] for name in names), **kept})
+    kept = {
+        "rows": tuple(rows[name] for name in names),
+        "versions": old.versions | new.versions,
+        "roof": new.roof or old.roof,
+        "minutes": new.minutes if rows.keys() == fresh.keys() else None,
+    }
+    return new.model_copy(update=kept)
 
 
 def _beside(name: str, role: str, needs: str, turns: Turns) -> Beside:
