@@ -29,7 +29,7 @@ RESULTS = "benchmarks/results.json"
 AGAIN = 3  # times as many rounds of a row that seems worse
 
 
-class Run(NamedTuple):
+class BenchRun(NamedTuple):
     """What a run has found.
 
     Attributes:
@@ -66,7 +66,7 @@ def measure(
     keep: "Callable[[Measurement], None]" = no_file,
     *,
     with_roof: bool = True,
-) -> Run:
+) -> BenchRun:
     """Return what some rows take, and say on stderr which one is measured.
 
     Args:
@@ -110,10 +110,10 @@ def measure(
             print(f", {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
         keep(so_far())
     roofs += [turns.measure(of_roof())] if roofs else []
-    return Run(so_far(), failures)
+    return BenchRun(so_far(), failures)
 
 
-def looked_at_again(run: Run, rows: "Sequence[BenchRow]", before: Path | None, folder: Path = ROOT) -> Run:
+def looked_at_again(run: BenchRun, rows: "Sequence[BenchRow]", before: Path | None, folder: Path = ROOT) -> BenchRun:
     """Return a run whose rows that seem worse were measured again, in more rounds: on a busy machine some always do."""
     from benchmarks.bench import machine, regressions, results
 
@@ -125,10 +125,10 @@ def looked_at_again(run: Run, rows: "Sequence[BenchRow]", before: Path | None, f
     second = measure(again, before, with_roof=False)
     fresh = {row.name: row for row in second.measurement.rows}
     looked_at = tuple(fresh.get(row.name, row) for row in run.measurement.rows)
-    return Run(run.measurement.model_copy(update={"rows": looked_at}), run.failures + second.failures)
+    return BenchRun(run.measurement.model_copy(update={"rows": looked_at}), run.failures + second.failures)
 
 
-def finish(run: Run, groups: Sequence[str], is_written: bool, folder: Path = ROOT) -> int:
+def finish(run: BenchRun, groups: Sequence[str], is_written: bool, folder: Path = ROOT) -> int:
     """Print the table, write or compare the ratios, and return the exit code.
 
     Args:

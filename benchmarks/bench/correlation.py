@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.bench.ways import Aim, BenchRow, Task, Way, Work, WorkSize
+from benchmarks.bench.ways import Aim, BenchRow, CountedWork, Task, Way, WorkSize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,11 +107,11 @@ def products(size: WorkSize, folder: Path) -> Task:
     return Task(run, 1, work=lambda: work_of_products(size))
 
 
-def work_of_products(size: WorkSize) -> Work:
+def work_of_products(size: WorkSize) -> CountedWork:
     """Return what the three products take: of the symmetric two half, the views in float32 once, the outcomes once."""
     n_rows, x, y = size["rows"], size["x_width"], size["y_width"]
     operations = n_rows * (x * (x + 1) + y * (y + 1) + 2 * x * y)
-    return Work(operations, 4 * n_rows * (x + y) + 8 * (x * x + y * y + x * y), "float64")
+    return CountedWork(operations, 4 * n_rows * (x + y) + 8 * (x * x + y * y + x * y), "float64")
 
 
 def _correlations(x: "NDArray[np.float64]", y: "NDArray[np.float64]") -> "NDArray[np.float64]":

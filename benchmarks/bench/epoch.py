@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.bench.ways import Aim, BenchRow, Task, Way, Work, WorkSize
+from benchmarks.bench.ways import Aim, BenchRow, CountedWork, Task, Way, WorkSize
 from benchmarks.training import Clips, make_pairs
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def n_steps(size: WorkSize, epoch: Epoch) -> int:
     return -(-size["rows"] // epoch.batch_size)
 
 
-def _work_of_a_step(epoch: Epoch) -> Work:
+def _work_of_a_step(epoch: Epoch) -> CountedWork:
     """What a step takes, of the first rows."""
     from benchmarks.bench.traffic import counted
     from pipeline.model_parts.training import train_step

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.bench.ways import Aim, BenchRow, Computed, Task, Way, Work, WorkSize
+from benchmarks.bench.ways import Aim, BenchRow, Computed, CountedWork, Task, Way, WorkSize
 
 if TYPE_CHECKING:
     from benchmarks import backbones
@@ -78,7 +78,7 @@ def _task(network: str, place: int) -> Task:
         features = way.run()
         return {"features": features[:N_COMPARED] / features[:N_COMPARED].std()}
 
-    def work() -> Work:
+    def work() -> CountedWork:
         from benchmarks.bench.traffic import counted
 
         return counted(way.run, way.n_rows)

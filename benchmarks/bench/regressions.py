@@ -47,7 +47,7 @@ class Shift(NamedTuple):
         return self.share > max(ALLOWED, self.least)
 
 
-class Pair(NamedTuple):
+class RatioPair(NamedTuple):
     """A ratio that was measured then and now.
 
     Attributes:
@@ -106,7 +106,7 @@ def suspects(committed: Measurement | None, fresh: Measurement) -> set[str]:
     return {name for of_some in (seem, before) for name, shift in of_some.items() if shift and shift.share > ALLOWED}
 
 
-def pairs(committed: MeasuredRow, now: MeasuredRow) -> list[Pair]:
+def pairs(committed: MeasuredRow, now: MeasuredRow) -> list[RatioPair]:
     """Return the ratios of a row that are there then and now, but those to another checkout; none for other sizes."""
     fresh, found = {one.way: one for one in now.beside}, []
     for was in committed.beside if now.size == committed.size else ():
@@ -114,11 +114,11 @@ def pairs(committed: MeasuredRow, now: MeasuredRow) -> list[Pair]:
         if was.role != BEFORE and was.ratio and one and one.ratio:
             ends = [_slowness(was.role, ratio) for ratio in (was.ratio, one.ratio)]
             error = math.hypot(_error(was.ratio, committed.rounds), _error(one.ratio, now.rounds))
-            found.append(Pair(_name(was), was, one, Shift(ends[1] / ends[0] - 1, math.expm1(SURE * error))))
+            found.append(RatioPair(_name(was), was, one, Shift(ends[1] / ends[0] - 1, math.expm1(SURE * error))))
     return found
 
 
-def slowdown(of_row: Sequence[Pair]) -> Shift | None:
+def slowdown(of_row: Sequence[RatioPair]) -> Shift | None:
     """Return by how much we have become slower in a row: the middle of its ratios to ways of the same version."""
     shifts = [pair.shift for pair in of_row if pair.is_same]
     if not shifts:

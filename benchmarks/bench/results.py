@@ -41,7 +41,7 @@ class Spread(Noted):
 
 
 class ItemWork(Noted):
-    """What an item takes by arithmetic: as ``ways.Work``."""
+    """What an item takes by arithmetic: as ``ways.CountedWork``."""
 
     operations: float
     n_bytes: float

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.bench.ways import Aim, BenchRow, Task, Way, Work, WorkSize
+from benchmarks.bench.ways import Aim, BenchRow, CountedWork, Task, Way, WorkSize
 from benchmarks.retrieval import ROWS_PER_PRODUCT, Problem, cosines_of, make_problem, multiply, straightforward
 
 WIDTH, N_CLASSES = 64, 10
@@ -159,9 +159,9 @@ def product(size: WorkSize, folder: Path) -> Task:
     return Task(lambda: multiply(audio[:n_queries], visual), n_queries, work=lambda: work_of_product(size["items"]))
 
 
-def work_of_product(n_items: int) -> Work:
+def work_of_product(n_items: int) -> CountedWork:
     """Return what the cosines of a query take: its own, and of the items its share of each ``ROWS_PER_PRODUCT``."""
-    return Work(2 * WIDTH * n_items, 8 * (WIDTH + n_items + WIDTH * n_items / ROWS_PER_PRODUCT), "float64")
+    return CountedWork(2 * WIDTH * n_items, 8 * (WIDTH + n_items + WIDTH * n_items / ROWS_PER_PRODUCT), "float64")
 
 
 def _problem(size: WorkSize) -> Problem:

@@ -13,10 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.bench.ways import Work
+from benchmarks.bench.ways import CountedWork
 
 
-def counted(run: Callable[[], object], n_items: float) -> Work:
+def counted(run: Callable[[], object], n_items: float) -> CountedWork:
     """Return what an item takes, of a run of so many.
 
     >>> import torch
@@ -26,7 +26,7 @@ def counted(run: Callable[[], object], n_items: float) -> Work:
     """
     with FlopCounterMode(display=False) as flops, Traffic() as traffic:
         run()
-    return Work(flops.get_total_flops() / n_items, traffic.n_bytes / n_items)
+    return CountedWork(flops.get_total_flops() / n_items, traffic.n_bytes / n_items)
 
 
 class Traffic(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's class has no types

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bench.child import START
-from benchmarks.bench.ways import OURS, BenchRow, Computed, Way, Work
+from benchmarks.bench.ways import OURS, BenchRow, Computed, CountedWork, Way
 from pipeline.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ class Turns:
     points: dict[str, dict[int, float]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     differences: dict[str, float] = field(default_factory=dict)
-    work: dict[str, Work] = field(default_factory=dict)
+    work: dict[str, CountedWork] = field(default_factory=dict)
 
 
 @dataclass
@@ -127,7 +127,9 @@ def measure(row: BenchRow, before: Path | None = None) -> Turns:
                 for rounds in range(1 if row.starts_anew else row.rounds):
                     add_round(turns, ready, row.runs, number + rounds)
                 if not turns.work:
-                    turns.work = {one.way.name: Work(*work) for one in ready if (work := one.ask("count")["work"])}
+                    turns.work = {
+                        one.way.name: CountedWork(*work) for one in ready if (work := one.ask("count")["work"])
+                    }
                 for one in ready:
                     points.setdefault(one.way.name, []).extend(filter(None, one.points))
     turns.points = {way: medians(found) for way, found in points.items() if found}

@@ -89,7 +89,7 @@ class BenchRow:
     starts_anew: bool = True
 
 
-class Work(NamedTuple):
+class CountedWork(NamedTuple):
     """What an item takes by arithmetic, on whatever machine.
 
     Attributes:
@@ -102,7 +102,7 @@ class Work(NamedTuple):
     n_bytes: float
     precision: Precision = "float32"
 
-    def times(self, number: float) -> "Work":
+    def times(self, number: float) -> "CountedWork":
         """Return what so many times as much takes."""
         return self._replace(operations=self.operations * number, n_bytes=self.n_bytes * number)
 
@@ -124,4 +124,4 @@ class Task:
     n_items: float
     outcome: Callable[[], Computed] | None = None
     stretch: Sequence[tuple[int, Callable[[], object]]] = ()
-    work: Callable[[], Work] | None = None
+    work: Callable[[], CountedWork] | None = None

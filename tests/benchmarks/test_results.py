@@ -104,7 +104,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(page, "aims", lambda: {"map 10": Aim("product", 2.5, "a reason")})
     monkeypatch.setattr(machine, "this_kind", lambda: "some kind")
     (tmp_path / "benchmarks").mkdir()
-    assert bench.finish(bench.Run(measurement(), []), ["map"], True, tmp_path) == 0
+    assert bench.finish(bench.BenchRun(measurement(), []), ["map"], True, tmp_path) == 0
     return tmp_path
 
 
@@ -120,12 +120,12 @@ def test_writing_leaves_the_numbers_the_page_and_its_picture(folder: Path) -> No
 
 
 def test_the_run_fails_where_a_ratio_is_worse(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert bench.finish(bench.Run(measurement(), []), ["map"], False, folder) == 0
+    assert bench.finish(bench.BenchRun(measurement(), []), ["map"], False, folder) == 0
     since = turns(**{**SECONDS, BEFORE: [0.05] * 3})  # ours / before is 2, 4 and 8
-    assert bench.finish(bench.Run(measurement(since), []), ["map"], False, folder) == 1
+    assert bench.finish(bench.BenchRun(measurement(since), []), ["map"], False, folder) == 1
     slower = turns(**{**SECONDS, "ours": [1.0, 2.0, 4.0]})
     capsys.readouterr()
-    assert bench.finish(bench.Run(measurement(slower), []), ["map"], False, folder) == 1
+    assert bench.finish(bench.BenchRun(measurement(slower), []), ["map"], False, folder) == 1
     assert "WORSE: map 10: " in capsys.readouterr().out
 
 
@@ -133,7 +133,9 @@ def test_a_row_that_fails_is_named_and_loses_no_other(folder: Path, capsys: pyte
     new = measurement(date="2026-02-02")
     for is_written in (False, True):
         assert (
-            bench.finish(bench.Run(new, ["cca: three products: ended with -9"]), ["map", "cca"], is_written, folder)
+            bench.finish(
+                bench.BenchRun(new, ["cca: three products: ended with -9"]), ["map", "cca"], is_written, folder
+            )
             == 1
         )
         assert "FAILED: cca: three products: ended with -9" in capsys.readouterr().out
@@ -171,7 +173,7 @@ def test_another_kind_of_processor_has_nothing_to_be_compared_with(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(machine, "this_kind", lambda: "another kind")
-    assert bench.finish(bench.Run(measurement(), []), ["map"], False, folder) == 0
+    assert bench.finish(bench.BenchRun(measurement(), []), ["map"], False, folder) == 0
     assert "no committed ratios of this kind of processor (another kind), only of: some kind" in capsys.readouterr().out
 
 

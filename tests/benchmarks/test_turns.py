@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks.bench import turns
-from benchmarks.bench.ways import BenchRow, Way, Work
+from benchmarks.bench.ways import BenchRow, CountedWork, Way
 from pipeline.errors import DataError
 from tests.helpers.project import ROOT
 
@@ -108,4 +108,4 @@ def test_each_round_has_new_processes_unless_the_row_keeps_them(
 
 def test_what_is_counted_comes_with_what_is_timed() -> None:
     found = turns.measure(row(Way("ours", "ours", "counting"), rounds=1))
-    assert found.work == {"ours": Work(12.0, 24.0, "float64")}
+    assert found.work == {"ours": CountedWork(12.0, 24.0, "float64")}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bench.ways import Task, Work, WorkSize
+from benchmarks.bench.ways import CountedWork, Task, WorkSize
 
 BURN = "import time\nwhile time.process_time() < 0.3: pass"
 
@@ -66,7 +66,7 @@ def noted(size: WorkSize, folder: Path) -> Task:
 
 def counting(size: WorkSize, folder: Path) -> Task:
     """Work of known operations and bytes."""
-    return Task(lambda: spun(0.01), 2, work=lambda: Work(4 * size["rows"], 8 * size["rows"], "float64"))
+    return Task(lambda: spun(0.01), 2, work=lambda: CountedWork(4 * size["rows"], 8 * size["rows"], "float64"))
 
 
 def broken(size: WorkSize, folder: Path) -> Task:
