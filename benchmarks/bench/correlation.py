@@ -20,7 +20,7 @@ def rows(is_quick: bool) -> list[BenchRow]:
     """Return the rows: CCA of a large set, of one that scikit-learn can bear, and cluster-CCA."""
     large = (400, 64, 32, 8) if is_quick else (28_000, 1024, 128, 128)
     small = (300, 32, 16, 4) if is_quick else (4_000, 128, 64, 10)
-    n_rounds, n_small = (2, 2) if is_quick else (5, 9)
+    n_rounds, n_small = (2, 2) if is_quick else (4, 7)
     zoo = Way("cca-zoo", "peer", "cca_zoo", "cca-zoo", {"correlations": 1e-6})
     scikit = Way("scikit-learn", "peer", "scikit_learn", "scikit-learn", {"correlations": 1e-3})
     ours, clusters = Way("ours", "ours", "ours"), Way("ours", "ours", "cluster")

@@ -31,7 +31,7 @@ def rows(is_quick: bool) -> list[BenchRow]:
     """Return a row for the clips of each size, and one for all."""
     if is_quick:
         return [_row("decode quick", KINDS[:1], 1)]
-    return [_row("decode", KINDS, 5)]
+    return [_row("decode", KINDS, 4)]
 
 
 def _row(name: str, kinds: Sequence[tuple[int, int, int]], n_rounds: int) -> BenchRow:

@@ -39,7 +39,7 @@ def rows(is_quick: bool) -> list[BenchRow]:
     ways = [Way("ours", "ours", "ours"), Way(LIMIT, "limit", "products")]
     what = f"an epoch of dual_subspace, {size['rows']:,} clips of {size['visual']} and {size['audio']}, batches of"
     about = ("ms an epoch", __name__)
-    n_rounds = 2 if is_quick else 4
+    n_rounds = 2 if is_quick else 3
     return [
         BenchRow("epoch", "training", f"{what} 64", *about, size, ways, n_rounds, Aim(LIMIT, 5.0, REASON)),
         BenchRow("epoch 256", "training", f"{what} 256", *about, size | {"batch": 256}, ways, n_rounds),

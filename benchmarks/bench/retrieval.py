@@ -23,8 +23,8 @@ def rows(is_quick: bool) -> list[BenchRow]:
     """Return a row for each size of the gallery; the small ones have the peers that keep a pair of items in memory."""
     if is_quick:
         return [_row(200, 16, 2, 1)]
-    small = [_row(n_items, 500, 9, 3) for n_items in (1_000, 3_000, 10_000)]
-    return [*small, _row(28_000, 500, 5, 2), _row(100_000, 160, 5, 1)]
+    small = [_row(n_items, 500, 7, 3) for n_items in (1_000, 3_000, 10_000)]
+    return [*small, _row(28_000, 500, 4, 2), _row(100_000, 160, 4, 1)]
 
 
 def _row(n_items: int, n_queries: int, n_rounds: int, n_runs: int) -> BenchRow:
