@@ -1,8 +1,8 @@
 """The process of one way: it prepares the work, and then runs and times it whenever it is asked to.
 
 Started as ``python -c START ROOT CHECKOUT MODULE FUNCTION SIZE FOLDER``: CHECKOUT is where ``pipeline`` and ``stages``
-come from, ROOT where this code does. A line ``check PATH`` writes the outcome to a file, a line ``run`` times the work;
-each is answered by a line of JSON.
+come from, ROOT where this code does. A line ``check PATH`` writes the outcome to a file, a line ``run`` times the work,
+a line ``count`` counts its operations; each is answered by a line of JSON.
 """
 
 import ctypes
@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -32,6 +33,7 @@ from benchmarks.bench.child import main
 main()
 """
 BECOME_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
+SHORTEST = 0.2  # processor seconds of what is timed
 
 
 def main() -> None:
@@ -48,8 +50,13 @@ def main() -> None:
     _answer(answers, {"ready": True})
     for line in sys.stdin:
         word, _, path = line.strip().partition(" ")
+        answer_to: dict[str, Callable[[Task], dict[str, Any]]] = {
+            "check": partial(_check, path=path),
+            "run": timed,
+            "count": _count,
+        }
         try:
-            _answer(answers, _check(task, path) if word == "check" else timed(task))
+            _answer(answers, answer_to[word](task))
         except Exception as error:
             _answer(answers, {"error": in_words(error)})
             raise
@@ -58,7 +65,7 @@ def main() -> None:
 def timed(task: "Task") -> dict[str, Any]:
     """Return the processor seconds of an item, and of the whole of each number of items where there are several."""
     if not task.stretch:
-        return {"seconds": _cpu_seconds(task.run) / task.n_items, "points": {}}
+        return {"seconds": _long_enough(task.run) / task.n_items, "points": {}}
     points = {n_items: _cpu_seconds(run) for n_items, run in task.stretch}
     (fewest, least), (most, highest) = (list(points.items())[place] for place in (0, -1))
     return {"seconds": (highest - least) / (most - fewest), "points": points}
@@ -95,6 +102,19 @@ def _check(task: "Task", path: str) -> dict[str, Any]:
     if outcome is not None:
         np.savez(path, allow_pickle=False, **outcome)
     return {"compared": outcome is not None}
+
+
+def _count(task: "Task") -> dict[str, Any]:
+    """Return the operations and the bytes of an item, where the task counts them."""
+    return {"work": task.work() if task.work else None}
+
+
+def _long_enough(run: Callable[[], object]) -> float:
+    """Mean processor time of as many runs as take ``SHORTEST`` together: a few milliseconds alone say little."""
+    seconds, n_runs = 0.0, 0
+    while seconds < SHORTEST:
+        seconds, n_runs = seconds + _cpu_seconds(run), n_runs + 1
+    return seconds / n_runs
 
 
 def _cpu_seconds(run: Callable[[], object]) -> float:

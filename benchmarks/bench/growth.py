@@ -35,7 +35,7 @@ def _row(stage: Stage, numbers: tuple[int, ...], n_rounds: int) -> BenchRow:
     size = {f"clips_{place}": number for place, number in enumerate(numbers)}
     return BenchRow(
         f"a clip more, {stage}", "growth", what, "ms a clip", __name__, size, ways, n_rounds, Aim(LIMIT, 2.5, REASON),
-        lambda folder: write_tables(folder, numbers),
+        lambda folder: write_tables(folder, numbers), starts_anew=False,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.bench.ways import Aim, BenchRow, Computed, Task, Way, WorkSize
+from benchmarks.bench.ways import Aim, BenchRow, Computed, CountedWork, Task, Way, WorkSize
 
 if TYPE_CHECKING:
     from benchmarks import backbones
@@ -32,7 +32,7 @@ def _row(name: str, what: str, unit: str, mflop: int) -> BenchRow:
         Way("straightforward", "peer", f"{name}_straightforward", bounds={"features": 1e-3}),
         Way(LIMIT, "limit", "products"),
     ]
-    return BenchRow(name, "networks", what, unit, __name__, {GFLOP: mflop}, ways, 5, Aim(LIMIT, 1.1, REASON))
+    return BenchRow(name, "networks", what, unit, __name__, {GFLOP: mflop}, ways, 4, Aim(LIMIT, 1.1, REASON), runs=2)
 
 
 def inception_ours(size: WorkSize, folder: Path) -> Task:
@@ -78,7 +78,12 @@ def _task(network: str, place: int) -> Task:
         features = way.run()
         return {"features": features[:N_COMPARED] / features[:N_COMPARED].std()}
 
-    return Task(_without_outcome(way), way.n_rows, outcome)
+    def work() -> CountedWork:
+        from benchmarks.bench.traffic import counted
+
+        return counted(way.run, way.n_rows)
+
+    return Task(_without_outcome(way), way.n_rows, outcome, work=work)
 
 
 def _without_outcome(way: "backbones.NetworkWay") -> Callable[[], None]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from benchmarks.bench import pictures
+from benchmarks.bench import pictures, roofline
 from benchmarks.bench.groups import aims
 from benchmarks.bench.regressions import of
 from benchmarks.bench.results import Beside, MeasuredRow, Measurement
@@ -33,8 +33,11 @@ def rendered(kinds: Mapping[str, Measurement]) -> str:
         keep_trailing_newline=True,
     )
     environment.globals |= {"cells": cells, "verdict": verdict, "has_before": has_before, "others": others}
+    environment.globals |= {"under_roof": under_roof, "roof": roof, "digits": digits}
     newest_first = sorted(kinds.items(), key=lambda item: item[1].date, reverse=True)
-    return environment.get_template(TEMPLATE).render(kinds=newest_first, aims=aims())
+    return environment.get_template(TEMPLATE).render(
+        kinds=newest_first, aims=aims(), has_picture=bool(newest_first and newest_first[0][1].roof)
+    )
 
 
 def table(measurement: Measurement) -> str:
@@ -73,6 +76,35 @@ def others(row: MeasuredRow) -> str:
     """Return the cell about the other checkout."""
     said = [_number(one) for one in row.beside if one.role == "before"]
     return said[0] if said else ""
+
+
+def roof(measurement: Measurement) -> str:
+    """Return what one core can do at most, in words."""
+    found = measurement.roof
+    if found is None:
+        return "not measured"
+    rates = (found.float32, found.float64, found.triad)
+    best, middle = [digits(rate.highest) for rate in rates], [digits(rate.median) for rate in rates]
+    return (
+        f"{best[0]} x 10^9 operations a second in float32 (median {middle[0]}), {best[1]} in float64 ({middle[1]}), "
+        f"{best[2]} x 10^9 bytes a second ({middle[2]})"
+    )
+
+
+def under_roof(measurement: Measurement) -> list[list[str]]:
+    """Return the cells of each way under the roof: its work, its speed, and its share of what the core could reach."""
+    rows = {row.name: row for row in measurement.rows}
+    return [
+        [
+            f"{rows[point.row].what}: {point.way}",
+            digits(rows[point.row].work[point.way].operations / 1e6),
+            digits(rows[point.row].work[point.way].n_bytes / 1e6),
+            digits(point.intensity),
+            digits(point.gflops),
+            f"{100 * point.gflops / point.roof:.0f} % of {digits(point.roof)}",
+        ]
+        for point in roofline.points(measurement)
+    ]
 
 
 def verdict(row: MeasuredRow, aim: Aim | None) -> list[str]:

@@ -1,7 +1,7 @@
 """The pictures of the page, as SVG: the same numbers give the same bytes."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.bench import roofline
 from benchmarks.bench.results import MeasuredRow, Measurement
 from benchmarks.bench.ways import OURS
 from pipeline.formats.files import write_atomically
@@ -16,19 +17,23 @@ from pipeline.formats.files import write_atomically
 PANEL_INCHES = (6.4, 3.8)
 SETTINGS = {"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9}
 DRAWN: list[str | dict[str, Any]] = ["default", SETTINGS]  # a user's matplotlibrc has no say
-MAP, NETWORKS, CLIPS = "performance_map.svg", "performance_networks.svg", "performance_clips.svg"
+MAP, ROOFLINE, CLIPS = "performance_map.svg", "performance_roofline.svg", "performance_clips.svg"
 
 
 def draw(folder: Path, measurement: Measurement) -> None:
     """Write the pictures of a measurement into a folder, those whose rows it has."""
     of_map = [row for row in measurement.rows if row.group == "map"]
-    networks = [row for row in measurement.rows if row.group == "networks"]
     growth = [row for row in measurement.rows if row.group == "growth"]
-    for rows, name, plot in ((of_map, MAP, growth_of_map), (networks, NETWORKS, roofline), (growth, CLIPS, by_clips)):
-        if rows:
+    plots: list[tuple[str, object, Callable[[Axes], None]]] = [
+        (MAP, of_map, lambda axes: growth_of_map(axes, of_map)),
+        (ROOFLINE, roofline.points(measurement), lambda axes: roofline.draw(axes, measurement)),
+        (CLIPS, growth, lambda axes: by_clips(axes, growth)),
+    ]
+    for name, is_there, plot in plots:
+        if is_there:
             with style.context(DRAWN):
                 figure = Figure(figsize=PANEL_INCHES, layout="constrained")
-                plot(figure.subplots(), rows)
+                plot(figure.subplots())
                 _write(folder / name, figure)
 
 
@@ -47,22 +52,6 @@ def growth_of_map(axes: Axes, rows: Sequence[MeasuredRow]) -> None:
     axes.set_ylabel("ms of processor time a query")
     axes.grid(which="major", alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-
-
-def roofline(axes: Axes, rows: Sequence[MeasuredRow]) -> None:
-    """Draw what share of the peak of one core each way of a network reaches; the peak is that of matrix products."""
-    from benchmarks.bench.networks import LIMIT
-
-    ways = [name for name in rows[0].milliseconds if name not in (LIMIT, "before")]
-    for place, name in enumerate(ways):
-        shares = [100 * row.milliseconds[LIMIT] / row.milliseconds[name] for row in rows]
-        bars = axes.barh([number + 0.4 * place for number in range(len(rows))], shares, 0.36, label=name)
-        axes.bar_label(bars, fmt="%.0f %%", label_type="center", color="white")
-    axes.axvline(100, color="black", linestyle="--")
-    axes.set_yticks([number + 0.2 for number in range(len(rows))], [row.what.partition(",")[0] for row in rows])
-    axes.set_xlim(0, 110)
-    axes.set_xlabel("share of what products of large matrices reach on the same core (dashed), %")
-    axes.legend(loc="upper left", bbox_to_anchor=(0, 1.14), ncols=len(ways), frameon=False)
 
 
 def by_clips(axes: Axes, rows: Sequence[MeasuredRow]) -> None:

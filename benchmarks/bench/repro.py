@@ -2,7 +2,7 @@
 
 Each way has a copy of its checkout, with a cache of its own. The limit of the first row is the same stages one after
 the other in one process, which has loaded its libraries before (what its decoding workers take is left out, a share of
-some hundredths); that of the second is ``dvc status``.
+some hundredths); that of the second is the same for the stages that train and embed; that of the third ``dvc status``.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +24,38 @@ from benchmarks.bench.ways import Aim, BenchRow, Task, Way, WorkSize
 ONE_PROCESS, STATUS = "all stages in one process", "dvc status"
 MODELS = {"dual_subspace": "model", "cca": "baselines.cca"}
 IN_MANY = "a process a stage: DVC runs commands, and each loads its libraries"
+LOADING = "one process trains all models; Python, torch and the features are loaded once"
 SCANNING = (
     "stage dataset looks for new clips each time, in a process of its own, and DVC reads and writes dvc.lock, half of "
     "its own time"
 )
+TRAINING = ("train", "embed")  # where a checkout has both
 WRITTEN = ("data", "plots", "report", "cache")
 
 
 def rows(is_quick: bool) -> list[BenchRow]:
-    """Return both rows."""
+    """Return the rows."""
     if is_quick:
         return []
     demo = {"classes": 3, "clips_per_class": 6}
     all_of_it = [Way("ours", "ours", "repro"), Way(ONE_PROCESS, "limit", "in_one_process")]
+    fits = [Way("ours", "ours", "models"), Way(ONE_PROCESS, "limit", "models_in_one_process")]
     nothing = [Way("ours", "ours", "no_op"), Way(STATUS, "limit", "status")]
     n_clips = 300
     return [
         BenchRow(
             "repro", "repro", "`dvc repro` of a demo of 18 clips and two models", "ms a run", __name__, demo,
-            all_of_it, 2, Aim(ONE_PROCESS, 6.0, IN_MANY),
+            all_of_it, 2, Aim(ONE_PROCESS, 6.0, IN_MANY), starts_anew=False,
+        ),
+        BenchRow(
+            "models", "repro", "training and embedding by all models, 200 clips and 12 epochs", "ms a run", __name__,
+            {"clips": 200, "epochs": 12, "audio": 64, "visual": 128, "classes": 10}, fits, 2,
+            Aim(ONE_PROCESS, 3.0, LOADING), starts_anew=False,
         ),
         BenchRow(
             "no-op repro", "repro", f"`dvc repro logmel` of {n_clips} clips, nothing to do", "ms a run", __name__,
             {"clips": n_clips}, nothing, 4, Aim(STATUS, 4.0, SCANNING), lambda folder: write_clips(folder, n_clips),
+            starts_anew=False,
         ),
     ]  # fmt: skip
 
@@ -76,6 +85,33 @@ def in_one_process(size: WorkSize, folder: Path) -> Task:
     return Task(run, 1)
 
 
+def models(size: WorkSize, folder: Path) -> Task:
+    """Prepare the commands of the stages that train and embed, however many a checkout has."""
+    _copy_models(size)
+    commands = [shlex.split(command) for command in stage_commands(TRAINING)]
+
+    def run() -> None:
+        _remove_fits()
+        for words in commands:
+            _run(words)
+
+    return Task(run, 1, dict)
+
+
+def models_in_one_process(size: WorkSize, folder: Path) -> Task:
+    """Prepare those commands as calls in this process."""
+    _copy_models(size)
+    commands = [shlex.split(command)[1:] for command in stage_commands(TRAINING)]
+    os.environ["AVR_CACHE_DIR"] = str(Path("cache").resolve())
+
+    def run() -> None:
+        _remove_fits()
+        for name, *words in commands:
+            call_stage(name, words)
+
+    return Task(run, 1)
+
+
 def no_op(size: WorkSize, folder: Path) -> Task:
     """Prepare ``dvc repro`` of a stage that has run."""
     _copy_project({"dataset": {"source": "folder", "path": str(_class_folder(folder))}})
@@ -99,14 +135,19 @@ def _task(*words: str) -> Task:
     return Task(run, 1)
 
 
-def stage_commands() -> list[str]:
-    """Return the commands of the dvc.yaml of the current folder, each behind those that it waits for."""
+def stage_commands(names: Sequence[str] = ()) -> list[str]:
+    """Return the commands of the dvc.yaml of the current folder, each behind those that it waits for.
+
+    Args:
+        names: of the stages that are asked for; none: all.
+    """
     import networkx
     from dvc.repo import Repo
 
     with Repo() as repo:
         waiting = networkx.topological_sort(repo.index.graph)  # from a stage to what it depends on
-        return [stage.cmd for stage in reversed(list(waiting)) if str(stage.cmd).startswith("stages/run ")]
+        commands = [stage.cmd for stage in reversed(list(waiting)) if str(stage.cmd).startswith("stages/run ")]
+        return [command for command in commands if not names or command.split()[1] in names]
 
 
 def call_stage(name: str, words: list[str]) -> None:
@@ -130,10 +171,35 @@ def _demo(size: WorkSize) -> Mapping[str, Mapping[str, Any]]:
     }
 
 
-def _copy_project(changes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Make the current folder a copy of the checkout that ``pipeline`` comes from, under git and DVC."""
-    import yaml
+def _copy_models(size: WorkSize) -> None:
+    """A copy of the checkout with made features, and every model trained once, for few epochs."""
+    from benchmarks.training import Clips, make_pairs
+    from pipeline.formats.feature_table import FeatureTable
 
+    _copy_project({}, {})
+    file = Path("params.yaml")
+    params = yaml_of(file)
+    for section in (params["model"], *params["baselines"].values()):
+        section |= {name: value for name, value in (("epochs", size["epochs"]), ("seeds", [0])) if name in section}
+    write_yaml(file, params)
+    n_clips = size["clips"]
+    pairs = make_pairs(n_clips, Clips(n_clips, size["visual"], size["audio"], size["classes"]), 0)
+    Path("data").mkdir()
+    FeatureTable(
+        clip_ids=[f"{number:04}" for number in range(n_clips)],
+        splits=[("train", "train", "train", "validation", "test")[number // 10 % 5] for number in range(n_clips)],
+        labels=pairs.labels, classes=[f"class {number}" for number in range(size["classes"])],
+        audio=pairs.audio, visual=pairs.visual, provenance={},
+    ).save(Path("data/features.safetensors"))  # fmt: skip
+
+
+def _copy_project(changes: Mapping[str, Mapping[str, Any]], models: Mapping[str, str] = MODELS) -> None:
+    """Make the current folder a copy of the checkout that ``pipeline`` comes from, under git and DVC.
+
+    Args:
+        changes: of params.yaml.
+        models: that are trained; none: all of params.yaml.
+    """
     import pipeline
 
     checkout = Path(pipeline.__path__[0]).parent
@@ -142,16 +208,38 @@ def _copy_project(changes: Mapping[str, Mapping[str, Any]]) -> None:
         if (checkout / name).is_file() and not name.startswith(("tests/", "docs/")) and not name.endswith("dvc.lock"):
             Path(name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(checkout / name, name)
-    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    params = yaml_of(Path("params.yaml"))
     for section, values in changes.items():
         params[section] |= values
     for section in params.values():
         section |= {"allow_random": True} if "allow_random" in section else {}
-    params["models"] = MODELS
-    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    params["models"] = dict(models) or params["models"]
+    write_yaml(Path("params.yaml"), params)
     who = ["-c", "user.name=bench", "-c", "user.email=bench@example.org"]
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
         subprocess.run(["git", *who, *words], check=True, capture_output=True)
+
+
+def yaml_of(path: Path) -> dict[str, Any]:
+    """Return the content of params.yaml."""
+    import yaml
+
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content
+
+
+def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+    """Write params.yaml, its sections in their order."""
+    import yaml
+
+    path.write_text(yaml.safe_dump(dict(content), sort_keys=False), encoding="utf-8")
+
+
+def _remove_fits() -> None:
+    """What training and embedding before have left."""
+    for name in ("cache", "data/models", "data/embeddings"):
+        shutil.rmtree(name, ignore_errors=True)
+        Path(name).mkdir()
 
 
 def _remove_results() -> None:
@@ -163,14 +251,19 @@ def _remove_results() -> None:
 
 
 def _dvc(*words: str) -> str:
-    """What DVC says; its processes have ended when it returns."""
+    """What DVC says."""
+    return _run([sys.executable, "-m", "dvc", *words])
+
+
+def _run(words: Sequence[str]) -> str:
+    """What a command says; its processes have ended when it returns."""
     here, python = Path.cwd(), Path(sys.executable).parent
     own = {"AVR_CACHE_DIR": str(here / "cache"), "DVC_SITE_CACHE_DIR": str(here / ".dvc/site"), "CI": "true"}
     environment = os.environ | own | {"PATH": f"{python}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run([sys.executable, "-m", "dvc", *words], env=environment, capture_output=True, text=True)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
     wait_for_orphans()
     if done.returncode:
-        raise RuntimeError(f"dvc {' '.join(words)}: {(done.stdout + done.stderr).strip()[-500:]}")
+        raise RuntimeError(f"{' '.join(words[1:])}: {(done.stdout + done.stderr).strip()[-500:]}")
     return done.stdout
 
 

@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from benchmarks.bench import roof
 from benchmarks.bench.turns import BEFORE, Turns, version_of
-from benchmarks.bench.ways import OURS, BenchRow
+from benchmarks.bench.ways import OURS, BenchRow, Precision
 from pipeline.errors import DataError
 from pipeline.formats.files import write_atomically
 
@@ -39,6 +40,28 @@ class Spread(Noted):
     quartiles: tuple[float, float]
 
 
+class ItemWork(Noted):
+    """What an item takes by arithmetic: as ``ways.CountedWork``."""
+
+    operations: float
+    n_bytes: float
+    precision: Precision
+
+
+class Roof(Noted):
+    """What one core can do at most, measured in the same run: before each group that has points, and at the end.
+
+    Attributes:
+        float32: 10^9 operations a second, of large matrix products in single precision.
+        float64: likewise in double precision.
+        triad: 10^9 bytes a second, read and written, of arrays that no cache holds.
+    """
+
+    float32: Spread
+    float64: Spread
+    triad: Spread
+
+
 class Beside(Noted):
     """What a row says about another way.
 
@@ -65,10 +88,11 @@ class MeasuredRow(Noted):
 
     Attributes:
         revision: of the project that was measured; rows may be of several, as some can be measured again alone.
-        rounds: how often each way was measured.
+        rounds: how often each way was measured, each time in a new process.
         ours: median milliseconds of processor time of an item.
         milliseconds: likewise of each way that was measured.
         points: milliseconds of the whole, by way and number of items, where a row has several.
+        work: of an item, by way, of those that count it.
         beside: the other ways.
     """
 
@@ -82,6 +106,7 @@ class MeasuredRow(Noted):
     ours: float
     milliseconds: dict[str, float]
     points: dict[str, dict[int, float]] = {}
+    work: dict[str, ItemWork] = {}
     beside: tuple[Beside, ...]
 
     def ratio(self, way: str) -> Spread | None:
@@ -98,6 +123,8 @@ class Measurement(Noted):
         before: revision of the other checkout, if there was one.
         versions: by package or program.
         rows: in the order of the table.
+        roof: None where it was not measured.
+        minutes: on the clock, of a run of all rows; None where some were measured again alone.
     """
 
     processor: str
@@ -105,6 +132,8 @@ class Measurement(Noted):
     before: str | None
     versions: dict[str, str]
     rows: tuple[MeasuredRow, ...]
+    roof: Roof | None = None
+    minutes: float | None = None
 
     @property
     def revisions(self) -> dict[str, list[str]]:
@@ -123,14 +152,25 @@ _ADAPTER: TypeAdapter[Kinds] = TypeAdapter(Kinds)
 def measured(row: BenchRow, turns: Turns, revision: str) -> MeasuredRow:
     """Return what the turns say about a row, and of which revision of the project."""
     milliseconds = {name: rounded(1e3 * float(np.median(seconds))) for name, seconds in turns.seconds.items()}
+    work = {
+        way: ItemWork(operations=rounded(found.operations), n_bytes=rounded(found.n_bytes), precision=found.precision)
+        for way, found in turns.work.items()
+    }
     others = [_beside(way.name, way.role, way.needs, turns) for way in row.ways if way.name != OURS]
     if BEFORE in turns.seconds or BEFORE in turns.absent:
         others.append(_beside(BEFORE, BEFORE, "", turns))
     return MeasuredRow(
         name=row.name, group=row.group, what=row.what, unit=row.unit, size=dict(row.size), rounds=row.rounds,
-        revision=revision, ours=milliseconds[OURS], milliseconds=milliseconds, beside=tuple(others),
+        revision=revision, ours=milliseconds[OURS], milliseconds=milliseconds, beside=tuple(others), work=work,
         points={way: {n: rounded(1e3 * s) for n, s in found.items()} for way, found in turns.points.items()},
     )  # fmt: skip
+
+
+def roof_of(times: Sequence[Turns]) -> Roof:
+    """Return the rates of the row ``roof``, whose items are 10^9 operations or bytes, from several times of a run."""
+    rounds = {way: [one for turns in times for one in turns.seconds[way]] for way in times[0].seconds}
+    rates = {way: spread([float(1 / np.median(seconds)) for seconds in found]) for way, found in rounds.items()}
+    return Roof(float32=rates[roof.FLOAT32], float64=rates[roof.FLOAT64], triad=rates[roof.TRIAD])
 
 
 def spread(ratios: Sequence[float]) -> Spread:
@@ -176,7 +216,13 @@ def merged(old: Measurement | None, new: Measurement) -> Measurement:
     fresh = {row.name: row for row in new.rows}
     names = [row.name for row in old.rows] + [name for name in fresh if name not in {row.name for row in old.rows}]
     rows = {row.name: row for row in old.rows} | fresh
-    return new.model_copy(update={"rows": tuple(rows[name] for name in names), "versions": old.versions | new.versions})
+    kept = {
+        "rows": tuple(rows[name] for name in names),
+        "versions": old.versions | new.versions,
+        "roof": new.roof or old.roof,
+        "minutes": new.minutes if rows.keys() == fresh.keys() else None,
+    }
+    return new.model_copy(update=kept)
 
 
 def _beside(name: str, role: str, needs: str, turns: Turns) -> Beside:
@@ -184,6 +230,7 @@ def _beside(name: str, role: str, needs: str, turns: Turns) -> Beside:
     about = {"way": name, "role": role, "version": version_of(needs) if needs else None}
     if name not in turns.seconds:
         return Beside(**about, absent=turns.absent[name])
-    pairs = list(zip(turns.seconds[OURS], turns.seconds[name], strict=True))
-    ratios = [other / ours if role == "peer" else ours / other for ours, other in pairs]
+    rounds = zip(turns.seconds[OURS], turns.seconds[name], strict=True)
+    ours_beside = [float(np.median(np.divide(ours, other))) for ours, other in rounds]
+    ratios = [1 / ratio for ratio in ours_beside] if role == "peer" else ours_beside
     return Beside(**about, ratio=spread(ratios), difference=turns.differences.get(name))

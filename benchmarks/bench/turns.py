@@ -1,4 +1,8 @@
-"""The ways of a row, each in a process of its own on one thread, take turns; before that, they must agree."""
+"""The ways of a row, each in a process of its own on one thread, take turns; before that, they must agree.
+
+A process may be slower than another one of the same way for as long as it lives, by where its memory happens to lie. So
+each round begins with new processes.
+"""
 
 import contextlib
 import json
@@ -12,12 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from benchmarks.bench.child import START
-from benchmarks.bench.ways import OURS, BenchRow, Computed, Way
+from benchmarks.bench.ways import OURS, BenchRow, Computed, CountedWork, Way
 from pipeline.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -27,20 +31,23 @@ LONGEST = 160  # characters of an error that are told
 THREADS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA", "VECLIB_MAXIMUM", "LOKY_MAX_CPU")
 
 
-class Turns(NamedTuple):
+@dataclass
+class Turns:
     """What the ways of a row took.
 
     Attributes:
-        seconds: processor seconds of an item, a list with an entry a round, by the name of the way.
+        seconds: processor seconds of an item, for each round those of each run in it, by the name of the way.
         points: of the ways that were run with several numbers of items, the medians of the whole, by way and number.
         absent: why a way was not measured, by its name.
         differences: the largest difference from our outcome as a share of what is allowed, by way.
+        work: what an item takes by arithmetic, of the ways that count it.
     """
 
-    seconds: dict[str, list[float]]
-    points: dict[str, dict[int, float]]
-    absent: dict[str, str]
-    differences: dict[str, float]
+    seconds: dict[str, list[list[float]]] = field(default_factory=dict)
+    points: dict[str, dict[int, float]] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    differences: dict[str, float] = field(default_factory=dict)
+    work: dict[str, CountedWork] = field(default_factory=dict)
 
 
 @dataclass
@@ -108,22 +115,43 @@ def measure(row: BenchRow, before: Path | None = None) -> Turns:
     Raises:
         DataError: our way or a limit cannot do the work, or a way gives other results than ours.
     """
-    absent = {way.name: reason for way in row.ways if (reason := missing(way))}
-    ways = [(way, ROOT) for way in row.ways if way.name not in absent]
+    turns = Turns(absent={way.name: reason for way in row.ways if (reason := missing(way))})
+    ways = [(way, ROOT) for way in row.ways]
     ways += [(ours_before(row), before)] if before else []
+    points: dict[str, list[dict[str, float]]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        row.write_inputs(Path(name))
+        for number in range(row.rounds if row.starts_anew else 1):
+            with started(row, ways, Path(name), turns.absent) as ready:
+                turns.differences |= compared(row, ready)
+                for rounds in range(1 if row.starts_anew else row.rounds):
+                    add_round(turns, ready, row.runs, number + rounds)
+                if not turns.work:
+                    turns.work = {
+                        one.way.name: CountedWork(*work) for one in ready if (work := one.ask("count")["work"])
+                    }
+                for one in ready:
+                    points.setdefault(one.way.name, []).extend(filter(None, one.points))
+    turns.points = {way: medians(found) for way, found in points.items() if found}
+    turns.seconds = {way: rounds for way, rounds in turns.seconds.items() if way not in turns.absent}
+    return turns
+
+
+@contextlib.contextmanager
+def started(
+    row: BenchRow, ways: Sequence[tuple[Way, Path]], folder: Path, absent: dict[str, str]
+) -> Iterator[list[WayProcess]]:
+    """Give a new process for each way that is not absent; what turns out not to run becomes absent."""
     with contextlib.ExitStack() as stack:
-        folder, ready = Path(stack.enter_context(tempfile.TemporaryDirectory())), list[WayProcess]()
-        row.write_inputs(folder)
+        ready = []
         for way, checkout in ways:
-            one = stack.enter_context(started_way(row, way, checkout, folder))
-            if reason := unready(one, row.name):
-                absent[way.name] = reason
-            else:
-                ready.append(one)
-        differences = compared(row, ready)
-        seconds = in_turns(ready, row.rounds)
-    points = {one.way.name: medians(one.points) for one in ready if one.points[0]}
-    return Turns(seconds, points, absent, differences)
+            if way.name not in absent:
+                one = stack.enter_context(started_way(row, way, checkout, folder))
+                if reason := unready(one, row.name):
+                    absent[way.name] = reason
+                else:
+                    ready.append(one)
+        yield ready
 
 
 def unready(one: WayProcess, row: str) -> str:
@@ -150,14 +178,14 @@ def ours_before(row: BenchRow) -> Way:
     return row.ways[0]._replace(name=BEFORE, role="peer", bounds=bounds)
 
 
-def in_turns(processes: Sequence[WayProcess], n_rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each way by round; another way begins each round, so that none always follows one."""
-    seconds: dict[str, list[float]] = {one.way.name: [] for one in processes}
-    for number in range(n_rounds):
-        first = number % len(processes)
+def add_round(turns: Turns, processes: Sequence[WayProcess], n_runs: int, number: int) -> None:
+    """Let the ways take turns so many times; another one begins each time, so that none always follows one."""
+    for way in (one.way.name for one in processes):
+        turns.seconds.setdefault(way, []).append([])
+    for run in range(n_runs):
+        first = (number * n_runs + run) % len(processes)
         for one in [*processes[first:], *processes[:first]]:
-            seconds[one.way.name].append(one.seconds())
-    return seconds
+            turns.seconds[one.way.name][-1].append(one.seconds())
 
 
 def compared(row: BenchRow, processes: Sequence[WayProcess]) -> dict[str, float]:
@@ -217,6 +245,7 @@ def started_way(row: BenchRow, way: Way, checkout: Path, folder: Path) -> Iterat
         finally:
             process.kill()
             process.communicate()
+            shutil.rmtree(own, ignore_errors=True)
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from numpy.typing import NDArray
 
 Role: TypeAlias = Literal["ours", "peer", "limit"]
+Precision: TypeAlias = Literal["float32", "float64"]
 Computed: TypeAlias = Mapping[str, NDArray[Any]]  # what a way has computed, by name
 WorkSize: TypeAlias = Mapping[str, int]  # how large the work is: numbers of clips, rows, queries, ...
 Allowed: TypeAlias = Mapping[str, float]  # how far from ours an outcome may be, by name: ``turns.difference``
@@ -66,9 +67,12 @@ class BenchRow:
         module: where the functions of its ways are.
         size: how large the work is; only rows of equal size are compared with the committed ones.
         ways: ours first.
-        rounds: how often each way is measured.
+        rounds: how often each way is measured: each time in a process that is started for it.
         aim: what is asked for.
         write_inputs: called once with the row's folder, before any way is prepared.
+        runs: how often the ways take turns within a round.
+        starts_anew: False where the work is done in processes of its own anyway, and its preparation takes long: the
+            processes of the ways then stay for all rounds.
     """
 
     name: str
@@ -81,6 +85,26 @@ class BenchRow:
     rounds: int
     aim: Aim | None = None
     write_inputs: Callable[[Path], None] = field(default=no_inputs, compare=False)
+    runs: int = 1
+    starts_anew: bool = True
+
+
+class CountedWork(NamedTuple):
+    """What an item takes by arithmetic, on whatever machine.
+
+    Attributes:
+        operations: additions and multiplications of numbers with a point.
+        n_bytes: that are read and written if nothing stays in a cache; ``traffic`` says how they are counted.
+        precision: of the numbers that are computed.
+    """
+
+    operations: float
+    n_bytes: float
+    precision: Precision = "float32"
+
+    def times(self, number: float) -> "CountedWork":
+        """Return what so many times as much takes."""
+        return self._replace(operations=self.operations * number, n_bytes=self.n_bytes * number)
 
 
 @dataclass(frozen=True)
@@ -93,9 +117,11 @@ class Task:
         outcome: returns what is compared, which need not be timed; None: the run returns it.
         stretch: other numbers of items, fewer to more, and what does so many. Then an item costs what the last of them
             takes above the first, for each item that it does more; ``run`` and ``n_items`` do not count.
+        work: counts what an item takes, where that is known; it is asked once, after all is timed.
     """
 
     run: Callable[[], Computed | None]
     n_items: float
     outcome: Callable[[], Computed] | None = None
     stretch: Sequence[tuple[int, Callable[[], object]]] = ()
+    work: Callable[[], CountedWork] | None = None

@@ -27,7 +27,7 @@ def rows(is_quick: bool) -> list[BenchRow]:
         return []  # weights of this size take seconds to make
     return [
         _row("clip", "a file of a data set to both vectors", KINDS, 3, Aim(LIMIT, 1.2, REASON)),
-        _row("clip alone", "a file by itself to both vectors", KINDS[1:2], 2, Aim(LIMIT, 1.7, ALONE)),
+        _row("clip alone", "a file by itself to both vectors", KINDS[1:2], 3, Aim(LIMIT, 1.7, ALONE)),
     ]
 
 

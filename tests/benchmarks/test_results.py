@@ -1,5 +1,6 @@
 import doctest
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,17 +18,20 @@ ROW = BenchRow(
     [Way("ours", "ours", ""), Way("loop", "peer", ""), Way("gone", "peer", "", "gone"), Way("product", "limit", "")],
     3,
 )  # fmt: skip
-TURNS = Turns(
-    {"ours": [0.1, 0.2, 0.4], "loop": [0.3, 0.4, 0.4], "product": [0.05, 0.1, 0.1], BEFORE: [0.1, 0.1, 0.1]},
-    {},
-    {"gone": "not installed"},
-    {"loop": 0.5},
-)
 
 
-def measurement(turns: Turns = TURNS, date: str = "2026-01-01") -> Measurement:
+def turns(**seconds: list[float]) -> Turns:
+    """Three rounds, in each of which every way ran once."""
+    return Turns({way: [[one] for one in found] for way, found in seconds.items()}, absent={"gone": "not installed"})
+
+
+SECONDS = {"ours": [0.1, 0.2, 0.4], "loop": [0.3, 0.4, 0.4], "product": [0.05, 0.1, 0.1], BEFORE: [0.1, 0.1, 0.1]}
+TURNS = turns(**SECONDS)
+
+
+def measurement(found: Turns = TURNS, date: str = "2026-01-01") -> Measurement:
     about = {"processor": "p", "date": date, "before": "b", "versions": {"python": "3"}}
-    return Measurement(**about, rows=(results.measured(ROW, turns, "r"),))
+    return Measurement(**about, rows=(results.measured(ROW, found, "r"),))
 
 
 def test_ratios_are_taken_within_a_round() -> None:
@@ -41,6 +45,19 @@ def test_ratios_are_taken_within_a_round() -> None:
         "product": ("limit", 2.0, 2.0, 4.0),
         BEFORE: ("before", 2.0, 1.0, 4.0),
     }
+
+
+def test_a_round_of_several_runs_counts_by_their_median() -> None:
+    found = results.measured(
+        ROW,
+        Turns(
+            {"ours": [[1, 2, 9], [2, 2, 2]], "loop": [[2, 2, 2]] * 2, "product": [[1, 1, 1]] * 2}, absent=TURNS.absent
+        ),
+        "r",
+    )
+    ratio = found.ratio("product")
+    assert ratio is not None
+    assert (ratio.lowest, ratio.highest) == (2, 2)
 
 
 def test_a_way_without_a_number_keeps_its_place_and_the_reason() -> None:
@@ -69,6 +86,13 @@ def test_rows_that_were_not_measured_stay() -> None:
     assert ([row.name for row in both.rows], both.date) == (["other", "map 10"], "2026-02-02")
 
 
+def test_minutes_are_those_of_a_run_of_all_rows() -> None:
+    old, new = (measurement().model_copy(update={"minutes": minutes}) for minutes in (40.0, 30.0))
+    other = old.rows[0].model_copy(update={"name": "other"})
+    assert results.merged(old, new).minutes == 30
+    assert results.merged(old.model_copy(update={"rows": (*old.rows, other)}), new).minutes is None
+
+
 def test_kinds_of_processors_differ_by_maker_family_and_vectors() -> None:
     assert doctest.testmod(machine).attempted == 2
     assert [doctest.testmod(module).failed for module in (child, machine, page, results)] == [0] * 4
@@ -80,7 +104,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(page, "aims", lambda: {"map 10": Aim("product", 2.5, "a reason")})
     monkeypatch.setattr(machine, "this_kind", lambda: "some kind")
     (tmp_path / "benchmarks").mkdir()
-    assert bench.finish(measurement(), ["map"], True, tmp_path) == 0
+    assert bench.finish(bench.BenchRun(measurement(), []), ["map"], True, tmp_path) == 0
     return tmp_path
 
 
@@ -96,20 +120,60 @@ def test_writing_leaves_the_numbers_the_page_and_its_picture(folder: Path) -> No
 
 
 def test_the_run_fails_where_a_ratio_is_worse(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert bench.finish(measurement(), ["map"], False, folder) == 0
-    since = Turns({**TURNS.seconds, BEFORE: [0.05] * 3}, {}, TURNS.absent, {})  # ours / before is 2, 4 and 8
-    assert bench.finish(measurement(since), ["map"], False, folder) == 1
-    slower = Turns({**TURNS.seconds, "product": [0.01] * 3}, {}, TURNS.absent, {})
+    assert bench.finish(bench.BenchRun(measurement(), []), ["map"], False, folder) == 0
+    since = turns(**{**SECONDS, BEFORE: [0.05] * 3})  # ours / before is 2, 4 and 8
+    assert bench.finish(bench.BenchRun(measurement(since), []), ["map"], False, folder) == 1
+    slower = turns(**{**SECONDS, "ours": [1.0, 2.0, 4.0]})
     capsys.readouterr()
-    assert bench.finish(measurement(slower), ["map"], False, folder) == 1
-    assert "WORSE: map 10: ours / product" in capsys.readouterr().out
+    assert bench.finish(bench.BenchRun(measurement(slower), []), ["map"], False, folder) == 1
+    assert "WORSE: map 10: " in capsys.readouterr().out
+
+
+def test_a_row_that_fails_is_named_and_loses_no_other(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    new = measurement(date="2026-02-02")
+    for is_written in (False, True):
+        assert (
+            bench.finish(
+                bench.BenchRun(new, ["cca: three products: ended with -9"]), ["map", "cca"], is_written, folder
+            )
+            == 1
+        )
+        assert "FAILED: cca: three products: ended with -9" in capsys.readouterr().out
+    assert results.read(folder / "benchmarks/results.json")["some kind"].date == "2026-02-02"
+
+
+def test_groups_are_kept_as_they_are_finished_whatever_fails(tmp_path: Path) -> None:
+    helper, kept = "tests.helpers.bench_ways", list[Measurement]()
+    a, b, c = (
+        BenchRow(name, name, name, "ms", helper, {"rows": 3}, [Way("ours", "ours", prepare)], 1)
+        for name, prepare in (("a", "counting"), ("b", "broken"), ("c", "counting"))
+    )
+    found = bench.measure([a, b, c], None, kept.append)
+    assert [[row.name for row in one.rows] for one in kept] == [["a"], ["a"], ["a", "c"]]
+    assert found.failures == ["b: ours: OSError: libavutil.so.56: cannot open shared object file"]
+    assert len({row.revision for row in found.measurement.rows}) == 1
+    assert {row.work["ours"].operations for row in found.measurement.rows} == {12}
+
+
+def test_pages_and_results_do_not_make_a_revision_another_one(tmp_path: Path) -> None:
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for name in ("docs/a.md", "code.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a")
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    clean = bench.revision(tmp_path)
+    (tmp_path / "docs/a.md").write_text("b")
+    assert bench.revision(tmp_path) == clean
+    (tmp_path / "code.py").write_text("b")
+    assert bench.revision(tmp_path) == f"{clean}-dirty"
 
 
 def test_another_kind_of_processor_has_nothing_to_be_compared_with(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(machine, "this_kind", lambda: "another kind")
-    assert bench.finish(measurement(), ["map"], False, folder) == 0
+    assert bench.finish(bench.BenchRun(measurement(), []), ["map"], False, folder) == 0
     assert "no committed ratios of this kind of processor (another kind), only of: some kind" in capsys.readouterr().out
 
 

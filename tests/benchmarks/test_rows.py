@@ -52,8 +52,8 @@ def test_a_group_that_is_not_there_is_refused() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_row_that_has_a_small_size_runs(tmp_path: Path) -> None:
-    script = "import json, sys; from benchmarks.bench.__main__ import GROUPS, measure; print(json.dumps(\
-[row.model_dump() for row in measure(list(GROUPS), True, None).rows]))"
+    script = "import json, sys; from benchmarks.bench.__main__ import GROUPS, measure, rows_of; print(json.dumps(\
+[row.model_dump() for row in measure(list(rows_of(GROUPS, True)), None).measurement.rows]))"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,10 +1,11 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.bench import turns
-from benchmarks.bench.ways import BenchRow, Way
+from benchmarks.bench.ways import BenchRow, CountedWork, Way
 from pipeline.errors import DataError
 from tests.helpers.project import ROOT
 
@@ -26,24 +27,23 @@ def measured() -> turns.Turns:
         Way("in a child", "peer", "in_a_child"),
         Way("stretched", "limit", "stretched"),
     ]
-    return turns.measure(row(*ways), ROOT)
+    return turns.measure(dataclasses.replace(row(*ways, rounds=1), runs=2), ROOT)
 
 
-def test_each_way_is_timed_an_item_once_a_round(measured: turns.Turns) -> None:
-    assert {name: len(seconds) for name, seconds in measured.seconds.items()} == {
-        **dict.fromkeys(("ours", "equal", "told", "in a child", "stretched"), 2),
-        turns.BEFORE: 2,
+def test_each_way_is_timed_an_item_in_each_run_of_a_round(measured: turns.Turns) -> None:
+    assert {name: [len(runs) for runs in rounds] for name, rounds in measured.seconds.items()} == {
+        way: [2] for way in ("ours", "equal", "told", "in a child", "stretched", turns.BEFORE)
     }
     for name in ("ours", turns.BEFORE):  # a busy machine adds to the processor time of 20 ms for two items
-        assert all(0.0099 < seconds < 0.05 for seconds in measured.seconds[name])
+        assert all(0.0099 < seconds < 0.05 for seconds in measured.seconds[name][0])
 
 
 def test_the_time_of_children_counts(measured: turns.Turns) -> None:
-    assert min(measured.seconds["in a child"]) >= 0.3
+    assert min(measured.seconds["in a child"][0]) >= 0.3
 
 
 def test_of_several_numbers_of_items_the_slope_counts_and_the_whole_is_kept(measured: turns.Turns) -> None:
-    assert all(0.003 < seconds < 0.05 for seconds in measured.seconds["stretched"])
+    assert all(0.003 < seconds < 0.05 for seconds in measured.seconds["stretched"][0])
     assert {
         n: least for n, least in {2: 0.04, 5: 0.07, 10: 0.12}.items() if measured.points["stretched"][n] < least
     } == {}
@@ -84,9 +84,28 @@ def test_a_result_that_is_no_number_is_not_equal() -> None:
         )
 
 
-def test_another_way_begins_each_round(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_way_begins_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     ways = [turns.WayProcess(Way(name, "peer", ""), None, Path()) for name in "abc"]  # type: ignore[arg-type]
     monkeypatch.setattr(turns.WayProcess, "seconds", lambda one: order.append(one.way.name) or 0.0)
-    assert turns.in_turns(ways, 3) == {name: [0.0] * 3 for name in "abc"}
-    assert "".join(order) == "abcbcacab"
+    found = turns.Turns()
+    for number in range(2):
+        turns.add_round(found, ways, 2, number)
+    assert found.seconds == {name: [[0.0, 0.0]] * 2 for name in "abc"}
+    assert "".join(order) == "abcbcacababc"
+
+
+@pytest.mark.parametrize(("starts_anew", "n_processes"), [(True, 3), (False, 1)])
+def test_each_round_has_new_processes_unless_the_row_keeps_them(
+    tmp_path: Path, starts_anew: bool, n_processes: int
+) -> None:
+    ours = Way("ours", "ours", "noted", environment={"NOTES": str(tmp_path / "notes")})
+    several = dataclasses.replace(row(ours, rounds=3), starts_anew=starts_anew, runs=2)
+    assert [len(runs) for runs in turns.measure(several).seconds["ours"]] == [2, 2, 2]
+    processes = (tmp_path / "notes").read_text().split()
+    assert (len(processes), len(set(processes))) == (6, n_processes)
+
+
+def test_what_is_counted_comes_with_what_is_timed() -> None:
+    found = turns.measure(row(Way("ours", "ours", "counting"), rounds=1))
+    assert found.work == {"ours": CountedWork(12.0, 24.0, "float64")}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bench.ways import Task, WorkSize
+from benchmarks.bench.ways import CountedWork, Task, WorkSize
 
 BURN = "import time\nwhile time.process_time() < 0.3: pass"
 
@@ -52,6 +52,21 @@ def in_a_child(size: WorkSize, folder: Path) -> Task:
 def stretched(size: WorkSize, folder: Path) -> Task:
     """20 ms once, and 10 ms an item."""
     return Task(lambda: None, 1, stretch=[(n, lambda n=n: spun(0.02 + 0.01 * n)) for n in (2, 5, 10)])
+
+
+def noted(size: WorkSize, folder: Path) -> Task:
+    """Notes the process in the file that the environment names, once a run."""
+
+    def run() -> None:
+        with Path(os.environ["NOTES"]).open("a") as notes:
+            print(os.getpid(), file=notes)
+
+    return Task(lambda: None, 1, stretch=[(1, lambda: None), (2, run)])
+
+
+def counting(size: WorkSize, folder: Path) -> Task:
+    """Work of known operations and bytes."""
+    return Task(lambda: spun(0.01), 2, work=lambda: CountedWork(4 * size["rows"], 8 * size["rows"], "float64"))
 
 
 def broken(size: WorkSize, folder: Path) -> Task:
