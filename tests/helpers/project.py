@@ -24,7 +24,7 @@ from tests.helpers.dvc_stages import stage_of
 
 ROOT = Path(__file__).parents[2]
 MODELS = {"dual_subspace": "model", "cca": "baselines.cca"}
-WRITTEN = ("dvc.lock", "metrics.json", "summary.json", "localisation.json")
+WRITTEN = ("dvc.lock", "metrics.json", "summary.json", "localisation.json", "separation/dvc.lock")  # by runs
 CLIP_STAGES = ("logmel", "frames", "vggish", "inception")
 Changes = Mapping[str, Mapping[str, Any]]
 SMALL: Changes = {
