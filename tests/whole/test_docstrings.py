@@ -86,7 +86,9 @@ def test_no_docstring_says_room_where_it_means_a_module() -> None:
 
 
 def test_whatever_takes_or_gives_arrays_says_their_shapes() -> None:
-    functions = [found for found in all_documented() if isinstance(found.node, ast.FunctionDef) and is_public(found.name)]
+    functions = [
+        found for found in all_documented() if isinstance(found.node, ast.FunctionDef) and is_public(found.name)
+    ]
     silent = [
         found.name
         for found in functions
