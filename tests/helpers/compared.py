@@ -14,6 +14,7 @@ from pipeline.formats.feature_table import FeatureTable
 from pipeline.model_parts.base import Pairs, model_module
 from pipeline.settings.params import load_params
 from pipeline.tune.trials import Budget
+from studies.ablation import PRESETS
 from studies.comparison import __main__ as results
 from tests.helpers.cosines import exact_cosines
 from tests.helpers.project import ROOT
@@ -57,6 +58,13 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, n_clusters: int = BUDGET.
     results.main()
 
 
+def shorten_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every preset train for two epochs, as the small model does."""
+    for changes in PRESETS.values():
+        if "epochs" in changes:
+            monkeypatch.setitem(changes, "epochs", 2)
+
+
 def make_run(folder: Path) -> None:
     """Run the command in a folder, on a small model."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -66,6 +74,7 @@ def make_run(folder: Path) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     features().save(folder / "features.safetensors")
     with pytest.MonkeyPatch.context() as monkeypatch:
+        shorten_presets(monkeypatch)
         run(folder, monkeypatch)
 
 

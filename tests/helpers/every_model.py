@@ -63,10 +63,10 @@ def unfitted(name: str, seed: int = 0) -> Model:
 
 
 class Fit(NamedTuple):
-    """A fit on clips of its own: the model, its history, what it wrote to stderr, and what it left of all it was given.
+    """A fit: the model, its history, what it wrote to stderr, and in which state it left what it was given.
 
-    ``clips`` are train and validation as they were after the fit; ``is_generator_untouched`` says whether torch's global
-    generator, set to a state unlike that of any seed in use, was in that state afterwards.
+    ``clips`` are train and validation as they were after the fit; ``is_generator_untouched`` says whether the fit drew
+    no number from torch's global generator, whose state was unlike that of any seed in use.
     """
 
     model: Model

@@ -205,7 +205,7 @@ def test_sizes_that_do_not_fit_are_refused(name: str, changes: dict[str, int], m
 def test_a_killed_training_of_a_folder_leaves_what_it_goes_on_from_and_a_whole_one_nothing(
     name: str, clips: HeardClips, validation: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    params, stream = params_of(name, seeds=[0], steps=10), TrainingStream(clips, MIXTURES)
+    params, stream = params_of(name, seeds=[0], steps=5), TrainingStream(clips, MIXTURES)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     fit_separators(name, params, stream, validation, whole)
     with monkeypatch.context() as patch:
