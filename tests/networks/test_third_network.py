@@ -159,8 +159,14 @@ def test_a_folder_a_section_and_a_line_are_a_network_and_its_features_make_the_t
         facts = read_provenance(project.folder / "data" / name)
         assert (facts["weights"], facts["seed"], facts["scale"]) == ("random", SEED, SCALE)
 
-    words = ["-S", "features.audio=ears", "-S", "features.visual=eyes"]
-    output = project.dvc("exp", "run", "features", *words)
+    params = project.folder / "params.yaml"
+    chosen = {"audio: vggish": "audio: ears", "visual: inception": "visual: eyes"}
+    text = params.read_text()
+    for usual, other in chosen.items():
+        assert text.count(usual) == 1
+        text = text.replace(usual, other)
+    params.write_text(text)
+    output = project.dvc("repro", "features")
     assert ran(output) == {"dataset", "features"}
     table = FeatureTable.load(project.folder / "data" / "features.safetensors")
     audio = {

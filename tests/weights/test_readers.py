@@ -15,7 +15,6 @@ from torchvision.transforms.functional import normalize
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.networks.inception import network as inception
-from pipeline.networks.inception import random_weights
 from pipeline.networks.inception.about import InceptionParams
 from pipeline.settings.params import load_params
 from pipeline.weights import readers
@@ -188,7 +187,7 @@ def test_tensorflow_is_asked_for_where_it_is_missing() -> None:
 def published_inception() -> Inception3:
     """torchvision's network with its classifiers, and weights under which pictures differ."""
     network: Inception3 = inception_v3(weights=None, aux_logits=True, init_weights=False)
-    network.load_state_dict(random_weights.random_state(0), strict=False)
+    network.load_state_dict(random_state("inception"), strict=False)
     network.eval()
     return network
 
