@@ -48,8 +48,7 @@ class Project:
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
         python = Path(sys.executable).parent
-        path = f"{python}{os.pathsep}{os.environ['PATH']}"
-        self.env = {**os.environ, "AVR_CACHE_DIR": str(cache), "AVR_WORKERS": "1", "PATH": path}  # clips are small
+        self.env = {**os.environ, "AVR_CACHE_DIR": str(cache), "PATH": f"{python}{os.pathsep}{os.environ['PATH']}"}
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
         for name in filter(None, listed.split("\0")):

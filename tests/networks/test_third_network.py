@@ -116,6 +116,7 @@ def add_network(folder: Path, name: str) -> None:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy of the project with two networks more, which make the features of a small demo."""
     made = Project(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache"))
+    made.env["AVR_WORKERS"] = "1"  # a second process would take longer to start than all clips take
     params = made.folder / "params.yaml"
     params.write_text(yaml.safe_dump(yaml.safe_load(params.read_text()), default_flow_style=False, sort_keys=False))
     for name in WORDS:
