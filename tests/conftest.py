@@ -30,6 +30,7 @@ class _FilesOfNetworksTogether(LoadFileScheduling):
         return "networks" if file.startswith(OF_NETWORKS) and file != APART else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
     """Keep those files together where whole files are given out, as ``make test`` has it."""
     return _FilesOfNetworksTogether(config, log) if config.getoption("dist") == "loadfile" else None
