@@ -18,6 +18,7 @@ from studies.ablation import PRESETS
 from studies.comparison import __main__ as results
 from tests.helpers.cosines import exact_cosines
 from tests.helpers.project import ROOT
+from tests.helpers.yaml_text import read_yaml
 
 Rows = NDArray[np.floating]
 SECTIONS = {"dual_subspace": "model", "cca": "baselines.cca", "c_cca": "baselines.c_cca"}
@@ -67,7 +68,7 @@ def shorten_presets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make_run(folder: Path) -> None:
     """Run the command in a folder, on a small model."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml((ROOT / "params.yaml").read_text())
     params["models"] = SECTIONS
     params["model"] |= {"epochs": 2, "hidden_width": 16, "explicit_width": 8, "implicit_width": 8}
     params["baselines"]["c_cca"] |= {"n_components": 2}

@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.dataset.windows import WindowedParams
+from tests.helpers.yaml_text import read_yaml
 
 PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
 
 
 def dataset_params(**changes: Any) -> WindowedParams:  # noqa: ANN401 - whatever a user may write
-    section = yaml.safe_load(PARAMS_FILE.read_text(encoding="utf-8"))["dataset"]
+    section = read_yaml(PARAMS_FILE.read_text(encoding="utf-8"))["dataset"]
     return WindowedParams.model_validate(section | changes)

@@ -18,6 +18,7 @@ from pipeline.settings import fingerprint
 from pipeline.settings.fingerprint import code_hash
 from pipeline.settings.params import StageParams
 from tests.helpers.project import ROOT
+from tests.helpers.yaml_text import read_yaml
 
 N = 40
 MODELS = {"dual_subspace": "model", "cca": "baselines.cca", "kcca": "baselines.kcca", "dscmr": "baselines.dscmr"}
@@ -77,7 +78,7 @@ def write_features(folder: Path) -> None:
 
 
 def write_params(folder: Path, models: Mapping[str, str] = MODELS, **changes: Mapping[str, object]) -> None:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"models": dict(models)}
+    params = read_yaml((ROOT / "params.yaml").read_text()) | {"models": dict(models)}
     for of in (params["model"], params["baselines"]["dscmr"]):
         of |= {"epochs": 2, "seeds": [0, 1]}
     for name, values in changes.items():

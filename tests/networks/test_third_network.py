@@ -14,6 +14,7 @@ from pipeline.formats.jpegs import decode_jpegs
 from pipeline.formats.provenance import read_provenance
 from pipeline.formats.shards import read_shards
 from tests.helpers.project import Project, computed, ran
+from tests.helpers.yaml_text import read_yaml
 
 pytestmark = pytest.mark.timeout(600)
 SCALE, SEED = 0.5, 2
@@ -118,7 +119,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = Project(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("cache"))
     made.env["AVR_WORKERS"] = "1"  # a second process would take longer to start than all clips take
     params = made.folder / "params.yaml"
-    params.write_text(yaml.safe_dump(yaml.safe_load(params.read_text()), default_flow_style=False, sort_keys=False))
+    params.write_text(yaml.safe_dump(read_yaml(params.read_text()), default_flow_style=False, sort_keys=False))
     for name in WORDS:
         add_network(made.folder, name)
     return made
