@@ -8,6 +8,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 OF_NETWORKS = ("tests/networks/", "tests/weights/", "tests/extraction/test_embedding.py")
+OF_ONE_RUN = "tests/studies/comparison/"  # for which another process would wait
 APART = "tests/networks/test_third_network.py"  # whose networks are its own
 
 
@@ -22,15 +23,17 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
-class _FilesOfNetworksTogether(LoadFileScheduling):
-    """A file at a time, but all that need TensorFlow or whole networks as one: a process makes these for seconds."""
+class _SharersTogether(LoadFileScheduling):
+    """A file at a time, but as one those that share what takes seconds: TensorFlow and whole networks, or a run."""
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
+        if file.startswith(OF_ONE_RUN):
+            return OF_ONE_RUN
         return "networks" if file.startswith(OF_NETWORKS) and file != APART else file
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
     """Keep those files together where whole files are given out, as ``make test`` has it."""
-    return _FilesOfNetworksTogether(config, log) if config.getoption("dist") == "loadfile" else None
+    return _SharersTogether(config, log) if config.getoption("dist") == "loadfile" else None
