@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import typer
 
-from pipeline.__main__ import app
+from pipeline.__main__ import app, main
 from tests.helpers.project import ROOT
 
 AVR = Path(sys.executable).with_name("avr")
@@ -113,11 +113,16 @@ def test_an_older_name_is_the_same_command(module: str, name: str, tmp_path: Pat
 @pytest.mark.parametrize(
     "words", [["tune", "features.safetensors", "out"], ["export", "out"], ["weights", "fetch"]], ids=" ".join
 )
-def test_outside_a_project_the_missing_file_is_named(words: list[str], tmp_path: Path) -> None:
-    done = run(AVR, *words, cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stderr == (
-        "avr: ParamsError: params.yaml: No such file or directory; expected a params file in the current folder\n"
+def test_outside_a_project_the_missing_file_is_named(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AVR_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "argv", ["avr", *words])
+    with pytest.raises(SystemExit) as end:  # whose text Python writes to stderr, and ends with code 1
+        main()
+    assert end.value.code == (
+        "avr: ParamsError: params.yaml: No such file or directory; expected a params file in the current folder"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -15,8 +14,9 @@ from pipeline.formats.jpegs import decode_jpegs
 from pipeline.frames import resize
 from pipeline.settings.limits import Limits
 from tests.helpers.project import ROOT, write_video
+from tests.helpers.yaml_text import read_yaml
 
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+PARAMS = read_yaml((ROOT / "params.yaml").read_text())
 LIMITS = Limits(**PARAMS["limits"])
 
 

@@ -12,6 +12,7 @@ from pipeline.errors import DataError
 from pipeline.formats.embeddings import write_arrays
 from tests.encoder.test_encoder import made_in
 from tests.helpers.encoders import MadeEncoder
+from tests.helpers.yaml_text import read_yaml
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_equal_runs_give_equal_bytes(made: MadeEncoder, tmp_path: Path) -> None:
 def test_the_config_has_every_parameter_from_the_file_to_the_model(made: MadeEncoder) -> None:
     config, params = (
         json.loads((made.folder / "config.json").read_text()),
-        yaml.safe_load(Path("params.yaml").read_text()),
+        read_yaml(Path("params.yaml").read_text()),
     )
     assert config["decoding"] == {stage: params[stage] for stage in ("logmel", "frames")}
     assert {n["name"]: n["params"] for n in config["networks"].values()} == {
@@ -44,7 +45,7 @@ def test_the_config_has_every_parameter_from_the_file_to_the_model(made: MadeEnc
 
 
 def test_no_path_of_the_machine_is_in_it(made: MadeEncoder, tmp_path: Path) -> None:
-    params = yaml.safe_load(Path("params.yaml").read_text())
+    params = read_yaml(Path("params.yaml").read_text())
     params["vggish"]["weights"] = str(tmp_path / "mine.pth")
     params["dataset"]["path"] = str(tmp_path)
     Path("params.yaml").write_text(yaml.safe_dump(params))

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from torch import Tensor
 
 from pipeline.clip_jobs.share import Share
@@ -17,6 +16,7 @@ from pipeline.networks.inception import random_weights
 from pipeline.networks.vggish import random_weights as vggish_weights
 from tests.helpers.project import Changes, write_params, write_video
 from tests.helpers.random_networks import random_state
+from tests.helpers.yaml_text import read_yaml
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ def test_a_wrong_device_is_refused_before_weights_are_made(monkeypatch: pytest.M
 
 
 def test_the_sections_of_the_networks_stand_in_params_yaml() -> None:
-    params = yaml.safe_load(Path("params.yaml").read_text())
+    params = read_yaml(Path("params.yaml").read_text())
     assert set(params["networks"]) <= set(params)
 
 

@@ -35,6 +35,7 @@ from pipeline.settings.params import StageParams, load_params
 from pipeline.video import iter_frames, read_waveform
 from stages import features as stage
 from tests.helpers.synthetic import numbered_picture, sine, write_clip
+from tests.helpers.yaml_text import read_yaml
 
 ROOT = Path(__file__).parents[2]
 PATHS = ("clips.csv", "imported", "dataset", "logmel", "frames", "vggish", "inception", "out")
@@ -161,7 +162,7 @@ def run_stage(folder: Path, facts: dict[str, str | bool], audio: Mapping[str, Ar
 
 
 def with_scaling(folder: Path, scaling: str) -> None:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml((ROOT / "params.yaml").read_text())
     params["features"]["audio_scaling"] = scaling
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
 
@@ -212,7 +213,7 @@ def test_without_components_the_visual_side_is_the_mean_itself_in_the_table_and_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml((ROOT / "params.yaml").read_text())
     params["features"] |= {"visual_components": None, "whiten": False}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     table = run_stage(tmp_path, {"postprocess": "none"}, {i: {"embeddings": x} for i, x in raw_embeddings().items()})
@@ -285,5 +286,5 @@ def test_the_documentation_names_every_kind_of_reject_and_no_unknown_switch() ->
     assert {name.partition(".")[0] for name, _ in switches} >= {"vggish", "features"}
     for name, value in switches:
         section, _, key = name.partition(".")
-        params = {**yaml.safe_load((ROOT / "params.yaml").read_text())[section], key: yaml.safe_load(value)}
+        params = {**read_yaml((ROOT / "params.yaml").read_text())[section], key: read_yaml(value)}
         SECTIONS[section].model_validate(params)

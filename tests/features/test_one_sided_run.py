@@ -15,6 +15,7 @@ from pipeline.formats.one_sided import OneSided
 from pipeline.search.build import read_run, rows_of_run
 from tests.helpers.media import Sight, Sound, tone, write_media
 from tests.helpers.project import CLIP_STAGES, Changes, Workspace, write_videos
+from tests.helpers.yaml_text import read_yaml
 
 N_CLASSES, N_ALONE = 2, 6
 CHANGES: Changes = {
@@ -37,7 +38,7 @@ def workspace(folder: Path, **dataset: object) -> Workspace:
         write_media(folder_of_class / f"blind {number}.mp4", Sound(waveform=tone(2 + number / 10, 44100)))
     (videos / "class 0" / "neither.mp4").write_bytes(b"no film")
     made = Workspace(folder, videos, folder / "cache", CHANGES)
-    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params = read_yaml((folder / "params.yaml").read_text())
     params["dataset"] |= dataset
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     return made

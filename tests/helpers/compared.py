@@ -14,9 +14,11 @@ from pipeline.formats.feature_table import FeatureTable
 from pipeline.model_parts.base import Pairs, model_module
 from pipeline.settings.params import load_params
 from pipeline.tune.trials import Budget
+from studies.ablation import PRESETS
 from studies.comparison import __main__ as results
 from tests.helpers.cosines import exact_cosines
 from tests.helpers.project import ROOT
+from tests.helpers.yaml_text import read_yaml
 
 Rows = NDArray[np.floating]
 SECTIONS = {"dual_subspace": "model", "cca": "baselines.cca", "c_cca": "baselines.c_cca"}
@@ -57,15 +59,23 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, n_clusters: int = BUDGET.
     results.main()
 
 
+def shorten_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every preset train for two epochs, as the small model does."""
+    for changes in PRESETS.values():
+        if "epochs" in changes:
+            monkeypatch.setitem(changes, "epochs", 2)
+
+
 def make_run(folder: Path) -> None:
     """Run the command in a folder, on a small model."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml((ROOT / "params.yaml").read_text())
     params["models"] = SECTIONS
     params["model"] |= {"epochs": 2, "hidden_width": 16, "explicit_width": 8, "implicit_width": 8}
     params["baselines"]["c_cca"] |= {"n_components": 2}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     features().save(folder / "features.safetensors")
     with pytest.MonkeyPatch.context() as monkeypatch:
+        shorten_presets(monkeypatch)
         run(folder, monkeypatch)
 
 

@@ -55,9 +55,13 @@ def untrained(**changes: Any) -> DualSubspaceNetwork:  # noqa: ANN401 - values o
     return network
 
 
-@cache
 def fitted(**changes: Any) -> Model:  # noqa: ANN401 - values of any field
     """A model trained on TRAIN; cached, because nothing here changes it."""
+    return _fitted(**{key: value for key, value in changes.items() if value != VALUES[key]})
+
+
+@cache
+def _fitted(**changes: Any) -> Model:  # noqa: ANN401 - values of any field
     model = Model(params(**changes), seed=0)
     model.fit(TRAIN, VALIDATION)
     return model

@@ -4,9 +4,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from dvc.parsing import DataResolver
 from dvc.repo import Repo
+
+from tests.helpers.yaml_text import read_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,7 +19,7 @@ def resolved_stages(pipeline: str = "") -> dict[str, dict[str, Any]]:
     ``pipeline`` is the folder of the dvc.yaml below the project's.
     """
     folder = ROOT / pipeline
-    described = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))
+    described = read_yaml((folder / "dvc.yaml").read_text(encoding="utf-8"))
     with Repo(str(ROOT)) as repo:
         stages: dict[str, dict[str, Any]] = DataResolver(repo, str(folder), described).resolve()["stages"]
     return stages

@@ -20,6 +20,7 @@ from pipeline.model_parts.base import model_module
 from pipeline.model_parts.seeds import embed_table, fit_seeds, load_seeds
 from pipeline.network_parts.base import Modality
 from tests.helpers.project import ROOT
+from tests.helpers.yaml_text import read_yaml
 
 N_CLIPS, N_CLASSES = 45, 3
 WIDTHS: dict[Modality, int] = {"audio": 128, "visual": 2048}  # of VGGish and Inception
@@ -58,7 +59,7 @@ class MadeEncoder(NamedTuple):
 
 def make_encoder(folder: Path, name: str = "cca", *, imported: bool = False, **changes: object) -> MadeEncoder:
     """Write what the stages write of a model, and the encoder; the folder must be the current one."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml((ROOT / "params.yaml").read_text())
     section = params["models"][name]
     params["models"] = {name: section}
     of_model = params["baselines"][name] if section.startswith("baselines.") else params["model"]

@@ -1,12 +1,15 @@
 """Every model of pipeline/models that learns, fitted once on made clips, with its params of params.yaml."""
 
+import contextlib
+import io
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from pipeline.model_parts.base import Model, Pairs, model_module, model_names
@@ -59,11 +62,37 @@ def unfitted(name: str, seed: int = 0) -> Model:
     return model
 
 
+class Fit(NamedTuple):
+    """A fit: the model, its history, what it wrote to stderr, and in which state it left what it was given.
+
+    ``clips`` are train and validation as they were after the fit; ``is_generator_untouched`` says whether the fit drew
+    no number from torch's global generator, whose state was unlike that of any seed in use.
+    """
+
+    model: Model
+    history: list[dict[str, float]]
+    stderr: str
+    clips: tuple[Pairs, Pairs]
+    is_generator_untouched: bool
+
+
 @cache
+def fit_of(name: str) -> Fit:
+    """Fit once a process; nothing may change what is returned."""
+    model, clips = unfitted(name), (copied(TRAIN), copied(VALIDATION))
+    kept = torch.random.get_rng_state()
+    torch.manual_seed(12345)
+    before = torch.random.get_rng_state()
+    with contextlib.redirect_stderr(io.StringIO()) as stderr:
+        history = model.fit(*clips)
+    is_generator_untouched = torch.equal(torch.random.get_rng_state(), before)
+    torch.random.set_rng_state(kept)
+    return Fit(model, history, stderr.getvalue(), clips, is_generator_untouched)
+
+
 def fitted(name: str) -> Model:
-    model = unfitted(name)
-    model.fit(TRAIN, VALIDATION)
-    return model
+    """The model of ``fit_of``."""
+    return fit_of(name).model
 
 
 def embed(model: Model, modality: str, features: Array) -> Array:

@@ -63,7 +63,7 @@ def file_server() -> Iterator[Shelf]:
     """A server that answers until the end of the block."""
     shelf = Shelf()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(shelf))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))  # seconds until it notices its end
     thread.start()
     shelf.url = f"http://127.0.0.1:{server.server_port}"
     try:

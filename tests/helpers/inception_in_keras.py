@@ -4,7 +4,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import tensorflow as tf  # type: ignore[import-untyped,unused-ignore]  # has no stubs
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -33,6 +32,8 @@ def convolutions() -> list[str]:
 @cache
 def _graph() -> Any:  # noqa: ANN401 - Keras has no types
     """The network with its pool and without its classifier, once a process."""
+    import tensorflow as tf  # type: ignore[import-untyped,unused-ignore]  # has no stubs; where it is used: five seconds
+
     return tf.keras.applications.InceptionV3(weights=None, include_top=False, pooling="avg")
 
 

@@ -21,10 +21,11 @@ import yaml
 
 from pipeline.video import write_mp4
 from tests.helpers.dvc_stages import stage_of
+from tests.helpers.yaml_text import read_yaml
 
 ROOT = Path(__file__).parents[2]
 MODELS = {"dual_subspace": "model", "cca": "baselines.cca"}
-WRITTEN = ("dvc.lock", "metrics.json", "summary.json", "localisation.json")
+WRITTEN = ("dvc.lock", "metrics.json", "summary.json", "localisation.json", "separation/dvc.lock")  # by runs
 CLIP_STAGES = ("logmel", "frames", "vggish", "inception")
 Changes = Mapping[str, Mapping[str, Any]]
 SMALL: Changes = {
@@ -35,7 +36,7 @@ SMALL: Changes = {
 
 def write_params(folder: Path, changes: Changes) -> None:
     """Write the project's params.yaml with some values changed."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml((ROOT / "params.yaml").read_text())
     for section, values in changes.items():
         params[section] |= values
     params["models"] = MODELS
@@ -86,7 +87,7 @@ class Project:
         return read
 
     def lock(self) -> dict[str, Any]:
-        read: dict[str, Any] = yaml.safe_load((self.folder / "dvc.lock").read_text())["stages"]
+        read: dict[str, Any] = read_yaml((self.folder / "dvc.lock").read_text())["stages"]
         return read
 
     def outs(self) -> dict[str, str]:

@@ -20,6 +20,7 @@ from pipeline.formats.rejects import Reject
 from stages import evaluate, report
 from tests.helpers.html_page import Page
 from tests.helpers.project import ROOT
+from tests.helpers.yaml_text import read_yaml
 
 CLASSES = ("cat", "dog", "owl")
 SMALL = {"significance_permutations": 200, "scope_sizes": [1, 2, 5]}
@@ -66,7 +67,7 @@ class Run:
 
 
 def write_params(folder: Path, models: Mapping[str, float], changes: Mapping[str, Any]) -> None:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml((ROOT / "params.yaml").read_text())
     params["models"] = dict.fromkeys(models, "model")
     params["evaluate"] |= changes
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))

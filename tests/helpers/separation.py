@@ -13,6 +13,7 @@ from unittest import mock
 import yaml
 
 from tests.helpers.dvc_stages import ROOT, resolved_stages
+from tests.helpers.yaml_text import read_yaml
 
 TASKS = sorted(file.parent.name for file in (ROOT / "separation").glob("*/params.yaml"))
 SMALL_SPECTRUM = {"seeds": [0], "fft": 256, "window": 200, "hop": 80, "columns": 64}
@@ -32,7 +33,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
 def committed_params(task: str) -> dict[str, Any]:
     """The params.yaml of a task of the second pipeline."""
     text = (ROOT / "separation" / task / "params.yaml").read_text(encoding="utf-8")
-    params: dict[str, Any] = yaml.safe_load(text)
+    params: dict[str, Any] = read_yaml(text)
     return params
 
 

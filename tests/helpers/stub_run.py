@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from tests.helpers.project import ROOT
+from tests.helpers.yaml_text import read_yaml
 
 STUB = textwrap.dedent("""
     import sys
@@ -74,7 +75,7 @@ class StubRun:
         self.folder = folder
         python = Path(sys.executable).parent
         self.env = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{python}{os.pathsep}{os.environ['PATH']}"}
-        described = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+        described = read_yaml((ROOT / "dvc.yaml").read_text())["stages"]
         stages = {name: self._stub(described[name]) for name in ("train", "evaluate", "report")}
         self._write("dvc.yaml", yaml.safe_dump({"stages": stages}, sort_keys=False))
         self._write("params.yaml", (ROOT / "params.yaml").read_text())
@@ -116,7 +117,7 @@ class StubRun:
         """A stage with its data deps, params and outs as they are; of a foreach the first model alone."""
         one: dict[str, Any] = stage.get("do", stage)
         text = yaml.safe_dump(one).replace("${key}", "dual_subspace").replace("${item}", "model")
-        one = yaml.safe_load(text)
+        one = read_yaml(text)
         one["deps"] = [dep for dep in one["deps"] if not dep.startswith(("pipeline", "stages"))]
         outs = [next(iter(out)) if isinstance(out, dict) else out for out in one["outs"] + one.get("metrics", [])]
         return {**one, "cmd": f"python stub.py {' '.join(outs)}"}

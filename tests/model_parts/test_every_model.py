@@ -21,6 +21,7 @@ from pipeline.settings import fingerprint
 from pipeline.settings.fingerprint import code_hash
 from pipeline.settings.params import StageParams
 from tests.helpers.project import ROOT
+from tests.helpers.yaml_text import read_yaml
 
 N = 40
 MODELS = {"dual_subspace": "model", "cca": "baselines.cca", "kcca": "baselines.kcca", "dscmr": "baselines.dscmr"}
@@ -29,10 +30,41 @@ MODELS = {"dual_subspace": "model", "cca": "baselines.cca", "kcca": "baselines.k
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with features and params of four models."""
-    monkeypatch.chdir(tmp_path)
+    enter(tmp_path, monkeypatch)
+    write_features(tmp_path)
+    write_params(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Such a folder in which the four models were trained, with its cache; nothing is written to it."""
+    made = tmp_path_factory.mktemp("trained")
+    write_features(made)
+    write_params(made)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(made, patch)
+        train_models(made / "features.safetensors", made / "models", made / "embeddings")
+    return made
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, which is now the current folder."""
+    shutil.copytree(trained_once, tmp_path, dirs_exist_ok=True)
+    enter(tmp_path, monkeypatch)
+    return tmp_path
+
+
+def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a folder the current one, with a cache of its own and one worker."""
+    monkeypatch.chdir(folder)
     monkeypatch.setenv("AVR_DEVICE", "cpu")
     monkeypatch.setenv("AVR_WORKERS", "1")
-    monkeypatch.setenv("AVR_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("AVR_CACHE_DIR", str(folder / "cache"))
+
+
+def write_features(folder: Path) -> None:
     rng, labels = np.random.default_rng(0), np.arange(N) % 4
     audio, visual = (np.eye(4, 12)[labels] + rng.normal(size=(2, N, 12))).astype(np.float32)
     splits = ["train"] * 20 + ["validation"] * 10 + ["test"] * 10
@@ -45,13 +77,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         visual=visual,
         provenance={},
     )
-    table.save(tmp_path / "features.safetensors")
-    write_params(tmp_path)
-    return tmp_path
+    table.save(folder / "features.safetensors")
 
 
 def write_params(folder: Path, models: Mapping[str, str] = MODELS, **changes: Mapping[str, object]) -> None:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"models": dict(models)}
+    params = read_yaml((ROOT / "params.yaml").read_text()) | {"models": dict(models)}
     for of in (params["model"], params["baselines"]["dscmr"]):
         of |= {"epochs": 2, "seeds": [0, 1]}
     for name, values in changes.items():
@@ -91,8 +121,7 @@ def test_all_models_are_trained_and_kept_the_next_time(folder: Path, capsys: pyt
     assert written(folder) == before
 
 
-def test_where_all_is_finished_torch_is_not_loaded(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train(folder, capsys)
+def test_where_all_is_finished_torch_is_not_loaded(trained: Path) -> None:
     call = "every_model.train_models('features.safetensors', 'models', 'embeddings')"
     code = f"import sys; from pipeline.model_parts import every_model; {call}; print('torch' in sys.modules)"
     command = [sys.executable, "-c", code]
@@ -101,14 +130,13 @@ def test_where_all_is_finished_torch_is_not_loaded(folder: Path, capsys: pytest.
     assert said == "train: 0 of 4 models to train\nFalse\n"
 
 
-def test_a_value_that_comes_back_brings_its_fits_back(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train(folder, capsys)
-    before = written(folder)
-    write_params(folder, model={"lambda_corr": 0.5})
-    assert train(folder, capsys) == ["dual_subspace"]
-    write_params(folder)
-    assert train(folder, capsys) == []
-    assert written(folder) == before
+def test_a_value_that_comes_back_brings_its_fits_back(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = written(trained)
+    write_params(trained, model={"lambda_corr": 0.5})
+    assert train(trained, capsys) == ["dual_subspace"]
+    write_params(trained)
+    assert train(trained, capsys) == []
+    assert written(trained) == before
 
 
 @pytest.mark.parametrize(
@@ -122,47 +150,43 @@ def test_a_value_that_comes_back_brings_its_fits_back(folder: Path, capsys: pyte
 def test_another_parameter_trains_its_model_and_no_other(
     changes: Mapping[str, Mapping[str, object]],
     expected: list[str],
-    folder: Path,
+    trained: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    train(folder, capsys)
-    before = written(folder)
-    write_params(folder, **changes)
-    assert train(folder, capsys) == expected
-    changed = {name for name, digest in written(folder).items() if before.get(name) != digest}
+    before = written(trained)
+    write_params(trained, **changes)
+    assert train(trained, capsys) == expected
+    changed = {name for name, digest in written(trained).items() if before.get(name) != digest}
     assert changed
     assert all(f"/{expected[0]}" in name for name in changed)
-    assert ("models/dscmr/seed-1.safetensors" in written(folder)) == (expected != ["dscmr"])
+    assert ("models/dscmr/seed-1.safetensors" in written(trained)) == (expected != ["dscmr"])
 
 
-def test_a_new_model_is_trained_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train(folder, capsys)
-    gone(folder)
-    write_params(folder, {"cca": "baselines.cca", "c_cca": "baselines.c_cca"}, c_cca={"n_components": 3})
-    assert train(folder, capsys) == ["c_cca"]
-    assert {name.split("/")[1] for name in written(folder)} == {"cca", "c_cca", "cca.npz", "c_cca.npz"}
+def test_a_new_model_is_trained_alone(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gone(trained)
+    write_params(trained, {"cca": "baselines.cca", "c_cca": "baselines.c_cca"}, c_cca={"n_components": 3})
+    assert train(trained, capsys) == ["c_cca"]
+    assert {name.split("/")[1] for name in written(trained)} == {"cca", "c_cca", "cca.npz", "c_cca.npz"}
 
 
 @pytest.mark.parametrize("place", [0.0, 0.5, 0.99])
 def test_a_kept_model_that_a_disk_has_damaged_is_trained_again(
-    place: float, folder: Path, capsys: pytest.CaptureFixture[str]
+    place: float, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train(folder, capsys)
-    before = written(folder)
-    entry = min((folder / "cache/clips/train").rglob("*.safetensors"), key=lambda path: path.stat().st_size)
+    before = written(trained)
+    entry = min((trained / "cache/clips/train").rglob("*.safetensors"), key=lambda path: path.stat().st_size)
     data = bytearray(entry.read_bytes())
     data[int(place * len(data))] ^= 1
     entry.write_bytes(data)
-    assert train(folder, capsys) == ["cca"]
-    assert written(folder) == before
+    assert train(trained, capsys) == ["cca"]
+    assert written(trained) == before
 
 
-def test_other_features_train_every_model(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train(folder, capsys)
-    table = FeatureTable.load(folder / "features.safetensors")
+def test_other_features_train_every_model(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = FeatureTable.load(trained / "features.safetensors")
     table.audio[0, 0] += 1
-    table.save(folder / "features.safetensors")
-    assert train(folder, capsys) == list(MODELS)
+    table.save(trained / "features.safetensors")
+    assert train(trained, capsys) == list(MODELS)
 
 
 @pytest.mark.parametrize(
@@ -178,14 +202,13 @@ def test_other_features_train_every_model(folder: Path, capsys: pytest.CaptureFi
 def test_an_edit_of_code_trains_the_models_that_are_made_of_it(
     edited: str,
     expected: list[str],
-    folder: Path,
+    trained: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    train(folder, capsys)
     for module in (finished, fingerprint):
         monkeypatch.setattr(module, "code_hash", lambda file: edited if str(file).endswith(edited) else code_hash(file))
-    assert train(folder, capsys) == expected
+    assert train(trained, capsys) == expected
 
 
 def test_a_section_that_dvc_does_not_watch_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

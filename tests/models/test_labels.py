@@ -1,6 +1,7 @@
 """What every model makes of clips without labels, by what it says that it learns from."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ def without_labels(clips: Pairs, is_bare: Array) -> Pairs:
 
 
 BARE = without_labels(TRAIN, np.ones(80, bool))
+BARE_VALIDATION = without_labels(VALIDATION, np.ones(20, bool))
 FEW = without_labels(TRAIN, np.arange(80) >= 20)  # four of each class have one
 
 
@@ -41,6 +43,14 @@ def of(*kinds: str, names: Sequence[str] = FITTED) -> pytest.MarkDecorator:
     chosen = [name for name in names if module_of(name).Model.learns_from in kinds]
     assert chosen
     return pytest.mark.parametrize("name", chosen)
+
+
+@cache
+def fitted_without_labels(name: str) -> Model:
+    """A model of pairs alone, fitted once a process; nothing may change it."""
+    model = unfitted(name)
+    model.fit(BARE, BARE_VALIDATION)
+    return model
 
 
 def cosines(one: Array, other: Array) -> Array:
@@ -61,8 +71,7 @@ def test_without_labels_a_model_of_labels_is_refused(name: str) -> None:
 
 @of("pairs", "both", names=EVERY_INPUT)
 def test_without_labels_any_other_model_ties_each_clip_to_its_partner(name: str) -> None:
-    model = unfitted(name)
-    model.fit(BARE, without_labels(VALIDATION, np.ones(20, bool)))
+    model = fitted_without_labels(name)
     audio, visual = (embed(model, modality, features(TRAIN, modality)) for modality in MODALITIES)
     assert np.isfinite(audio).all()
     near = cosines(audio, visual)
@@ -104,8 +113,7 @@ def test_a_few_labels_are_enough_to_find_classes(name: str) -> None:
 
 @of("pairs", "both")
 def test_saved_without_labels_it_embeds_as_before(name: str, tmp_path: Path) -> None:
-    model = unfitted(name)
-    model.fit(BARE, BARE)
+    model = fitted_without_labels(name)
     model.save(tmp_path / "model.safetensors")
     again = module_of(name).Model.load(tmp_path / "model.safetensors")
     for modality in MODALITIES:

@@ -8,18 +8,19 @@ import yaml
 from pipeline.errors import ParamsError
 from pipeline.report.params_changes import DEFAULTS, params_changes, read_value
 from tests.helpers.project import ROOT
+from tests.helpers.yaml_text import read_yaml
 
 BOMB = "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{b: *a{i - 1}, c: *a{i - 1}}}\n" for i in range(1, 40))
 
 
 def test_the_installed_defaults_are_those_of_the_project() -> None:
     """Where this fails: cp params.yaml pipeline/report/default_params.yaml, or undo what -S has changed."""
-    ours, copy = (yaml.safe_load(path.read_text()) for path in (ROOT / "params.yaml", DEFAULTS))
+    ours, copy = (read_yaml(path.read_text()) for path in (ROOT / "params.yaml", DEFAULTS))
     assert copy == ours
 
 
 def test_changed_new_and_lost_parameters_are_listed(tmp_path: Path) -> None:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml((ROOT / "params.yaml").read_text())
     params["model"]["dropout"], params["model"]["seeds"] = 0.5, [3]
     params["dataset"]["path"] = "/data/<b>my clips</b>"
     del params["models"]["acmr"]
@@ -37,7 +38,7 @@ def test_changed_new_and_lost_parameters_are_listed(tmp_path: Path) -> None:
 
 
 def test_an_unchanged_file_has_no_changes_whatever_its_comments_say(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text("# other\n" + yaml.safe_dump(yaml.safe_load(DEFAULTS.read_text())))
+    (tmp_path / "params.yaml").write_text("# other\n" + yaml.safe_dump(read_yaml(DEFAULTS.read_text())))
     assert params_changes(tmp_path / "params.yaml") == []
     assert read_value(tmp_path / "params.yaml", "dataset.path") is None
 

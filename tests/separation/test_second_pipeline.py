@@ -7,6 +7,7 @@ import yaml
 
 from tests.helpers.project import Project, ran
 from tests.helpers.separation import SMALL, separation_params
+from tests.helpers.yaml_text import read_yaml
 
 SPEECH = "separation/dvc.yaml:report@speech"  # all that one task needs, as `make separation` asks for it
 
@@ -61,5 +62,5 @@ def test_an_experiment_changes_one_number_and_runs_what_depends_on_it(project: P
     changed = "separation/speech/params.yaml:evaluate.bootstrap_draws=60"
     output = project.dvc("exp", "run", SPEECH, "-S", changed)
     assert {name.partition(":")[2] for name in ran(output)} == {"clips@speech", "evaluate@speech", "report@speech"}
-    params = yaml.safe_load(Path(project.folder / "separation/speech/params.yaml").read_text())
+    params = read_yaml(Path(project.folder / "separation/speech/params.yaml").read_text())
     assert params["evaluate"]["bootstrap_draws"] == 60

@@ -9,6 +9,7 @@ import yaml
 
 from pipeline.settings.dvc_stage import project_stages, stage_in_words, stage_names
 from tests.helpers.dvc_stages import resolved_stages
+from tests.helpers.yaml_text import read_yaml
 
 ROOT = Path(__file__).parents[2]
 SHOW = "python -c 'from pipeline.settings.dvc_stage import stage_in_words; print(stage_in_words(\"show\"))' > "
@@ -57,7 +58,7 @@ def test_the_stages_of_the_second_pipeline_are_those_that_dvc_lists_and_know_the
 
 
 def test_the_stages_of_the_project_are_those_that_dvc_lists() -> None:
-    read = (yaml.safe_load((ROOT / name).read_text()) for name in ("dvc.yaml", "params.yaml"))
+    read = (read_yaml((ROOT / name).read_text()) for name in ("dvc.yaml", "params.yaml"))
     assert sorted(stage_names(*read)) == sorted(dvc(ROOT, "stage", "list", "--names-only").split())
 
 

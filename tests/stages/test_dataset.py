@@ -16,6 +16,7 @@ from pipeline.formats.rejects import Reject
 from pipeline.network_parts.base import network_lines
 from stages import dataset as stage
 from tests.helpers.dataset_params import dataset_params
+from tests.helpers.yaml_text import read_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +29,7 @@ def run(folder: Path, videos: Path | None, monkeypatch: pytest.MonkeyPatch, **ch
     """The stage on a user's folder, sections of params.yaml changed."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("AVR_CACHE_DIR", str(folder / "cache"))
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml((ROOT / "params.yaml").read_text())
     params["dataset"] |= {"source": "folder", "path": str(videos)}
     for network in network_lines(ROOT / "params.yaml"):
         params[network]["allow_random"] = True

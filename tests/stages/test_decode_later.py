@@ -23,6 +23,7 @@ from pipeline.settings.device import one_thread
 from tests.helpers.media import Sight, Sound, tone, write_media
 from tests.helpers.project import CLIP_STAGES, Changes, Workspace, write_videos
 from tests.helpers.random_networks import random_state
+from tests.helpers.yaml_text import read_yaml
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 N_GOOD = 6
@@ -73,7 +74,7 @@ def workspace(folder: Path, videos: Path, weights: Changes, **later: bool) -> Wo
 
 
 def change(made: Workspace, section: str, **values: object) -> None:
-    params = yaml.safe_load((made.folder / "params.yaml").read_text())
+    params = read_yaml((made.folder / "params.yaml").read_text())
     params[section] |= values
     (made.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 

@@ -27,6 +27,7 @@ from pipeline.formats.feature_table import FeatureTable
 from pipeline.formats.one_sided import NO_CLIPS
 from stages import evaluate
 from tests.helpers.cosines import exact_cosines
+from tests.helpers.yaml_text import read_yaml
 
 ROOT = Path(__file__).parents[2]
 N_CLIPS = 40
@@ -53,7 +54,7 @@ def write_inputs(folder: Path) -> None:
         EmbeddedClips(audio=audio, visual=visual, **names).save(folder / f"{name}.npz")
         (folder / "models" / name).mkdir(parents=True)
         provenance.write_provenance(folder / "models" / name, {"device": "cuda" if name == "good" else "cpu"})
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml((ROOT / "params.yaml").read_text())
     params["models"] = dict.fromkeys(NOISE, "model")
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
@@ -109,7 +110,7 @@ def test_metrics_json_has_the_keys_of_the_contract_and_few_numbers(folder: Path)
 
 
 def test_a_model_of_several_seeds_and_drawn_queries_says_how_far_its_average_may_be_off(folder: Path) -> None:
-    params = yaml.safe_load(Path("params.yaml").read_text())
+    params = read_yaml(Path("params.yaml").read_text())
     params["evaluate"]["max_queries"] = 20
     Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     worse = EmbeddedClips.load("worse.npz")
@@ -205,7 +206,7 @@ def test_the_summary_is_of_the_first_model_and_the_best_other_one(folder: Path) 
 
 
 def test_a_data_set_in_a_folder_has_its_name_but_not_its_place(folder: Path) -> None:
-    params = yaml.safe_load(Path("params.yaml").read_text())
+    params = read_yaml(Path("params.yaml").read_text())
     params["dataset"] |= {"source": "folder", "path": "/somewhere/my videos/"}
     Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     metrics = run(folder / "plots")
@@ -279,7 +280,7 @@ def test_the_files_of_trec_and_the_results_say_what_metrics_json_says(folder: Pa
 def test_rankings_that_are_too_long_for_trec_are_left_out_and_said_to_be(
     trec_rows: int, said: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    params = yaml.safe_load(Path("params.yaml").read_text())
+    params = read_yaml(Path("params.yaml").read_text())
     params["evaluate"] |= {"trec_rows": trec_rows, "kept_results": 7}
     Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     run(folder / "plots")

@@ -21,6 +21,7 @@ from pipeline.models.cca import Params as CcaParams
 from pipeline.models.ms_vae import Params as MsVaeParams
 from stages import localise
 from tests.helpers.project import ROOT
+from tests.helpers.yaml_text import read_yaml
 
 N_CLIPS, N_SECONDS, WIDTH = 60, 10, 6
 OUT = Path("localisation.json")
@@ -54,7 +55,7 @@ def write_run(folder: Path, *, with_times: bool = True) -> None:
         )
     fitted = fit_pca(pictures.reshape(-1, WIDTH), WIDTH)
     save_pca(fitted, folder / "pca.safetensors")
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml((ROOT / "params.yaml").read_text())
     params["models"] = MODELS
     small = {"audio_widths": [8], "visual_widths": [8], "decoder_widths": [8], "latent_width": 3, "epochs": 2}
     params["baselines"]["ms_vae"] |= {**small, "seeds": [0, 1]}

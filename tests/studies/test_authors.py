@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from pipeline.formats.feature_table import FeatureTable
 from pipeline.model_parts.base import Pairs, model_module
@@ -16,6 +15,7 @@ from studies import authors
 from tests.helpers.arcs import TEST, TRAIN, VALIDATION
 from tests.helpers.pages import blocks
 from tests.helpers.project import ROOT
+from tests.helpers.yaml_text import read_yaml
 
 
 def as_the_authors(model: str) -> dict[str, object]:
@@ -24,7 +24,7 @@ def as_the_authors(model: str) -> dict[str, object]:
     section = model_sections(ROOT / "params.yaml")[model]
     written = dict(word.removeprefix(f"{section}.").split("=") for word in words if word.startswith(section))
     params = load_params(section, model_module(model).Params, ROOT / "params.yaml").model_dump()
-    return params | {key: yaml.safe_load(value) for key, value in written.items()}
+    return params | {key: read_yaml(value) for key, value in written.items()}
 
 
 def test_the_settings_become_the_words_of_a_named_experiment() -> None:
@@ -50,7 +50,7 @@ def test_dscmr_has_the_layers_of_its_authors_code() -> None:
 
 def test_the_page_of_the_models_lists_the_settings_that_are_run() -> None:
     (listed,) = (block.text for block in blocks("docs/models.md") if "classifier_bias" in block.text)
-    assert yaml.safe_load(listed) == authors.SETTINGS["dscmr"]
+    assert read_yaml(listed) == authors.SETTINGS["dscmr"]
 
 
 def table(test: Pairs) -> FeatureTable:
@@ -140,6 +140,6 @@ def test_no_epoch_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 @pytest.mark.parametrize(("heading", "model"), [("acmr", "acmr"), ("tnn_c_cca", "tnn_c_cca")])
 def test_the_page_lists_the_settings_of_the_forms(heading: str, model: str) -> None:
-    listed = [yaml.safe_load(block.text) for block in blocks("docs/models.md") if block.language == "yaml"]
+    listed = [read_yaml(block.text) for block in blocks("docs/models.md") if block.language == "yaml"]
     varied = {"trained", "pairs", "inputs", "whitening_ridge", "seeds", "weight_decay", "clip_norm", "patience"}
     assert {key: value for key, value in authors.FORMS[model].items() if key not in varied} in listed, heading

@@ -18,6 +18,7 @@ from studies import tuning
 from studies.comparison.sets import FeatureSet
 from tests.helpers.project import ROOT
 from tests.helpers.tune_search import table
+from tests.helpers.yaml_text import read_yaml
 
 
 def test_the_error_over_rows_of_their_own_is_that_of_the_mean_and_over_seeds_too() -> None:
@@ -48,7 +49,7 @@ def test_a_gain_over_clips_of_one_recording_is_neither_above_nor_below() -> None
 def test_the_command_goes_on_with_what_is_there_and_prints_a_row_a_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml((ROOT / "params.yaml").read_text())
     params["models"] = {"dual_subspace": "model", "c_cca": "baselines.c_cca"}
     params["model"] |= {
         "epochs": 2,

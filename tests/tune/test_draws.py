@@ -21,10 +21,10 @@ class AnyParams(StageParams):
     value: bool | int | float | str | None
 
 
-def draws(of: Distribution | list[Choice], seed: int = 0) -> list[Any]:
-    """What trials 1 to N draw of one parameter."""
+def draws(of: Distribution | list[Choice], seed: int = 0, n: int = N) -> list[Any]:
+    """What trials 1 to n draw of one parameter."""
     module = SimpleNamespace(__name__="any", Params=AnyParams, SEARCH={"value": of})
-    return [draw(module, AnyParams(value=None), seed, number)["value"] for number in range(1, N + 1)]
+    return [draw(module, AnyParams(value=None), seed, number)["value"] for number in range(1, n + 1)]
 
 
 def test_numbers_are_spread_over_the_trials_as_their_distribution_says() -> None:
@@ -45,9 +45,9 @@ def test_every_value_of_a_list_is_drawn_as_it_was_given() -> None:
 
 @pytest.mark.parametrize("of", [("uniform", -1, 4), ("loguniform", 0.1, 9), ("randint", 0, 9), ["a", "b"]], ids=str)
 def test_a_seed_and_the_number_of_a_trial_alone_decide_in_plain_types(of: Distribution | list[Choice]) -> None:
-    drawn = draws(of)
-    assert draws(of) == drawn
-    assert draws(of, seed=1) != drawn
+    drawn = draws(of, n=50)
+    assert draws(of, n=50) == drawn
+    assert draws(of, seed=1, n=50) != drawn
     assert {type(value) for value in drawn} <= {int, float, str}  # that YAML and JSON can hold
 
 

@@ -17,6 +17,7 @@ from pipeline.tune.tpe import TpeSampler
 from pipeline.tune.trials import Budget, tune, why_not_searched
 from tests.helpers.project import ROOT
 from tests.helpers.tune_search import clips_of, table
+from tests.helpers.yaml_text import read_yaml
 
 MODELS = {"c_cca": {}, "label_probabilities": {}, "dscmr": {"epochs": 2}}
 
@@ -24,7 +25,7 @@ MODELS = {"c_cca": {}, "label_probabilities": {}, "dscmr": {"epochs": 2}}
 @pytest.fixture
 def project_of_models(project: Path) -> Path:
     """A folder with the shipped parameters of three models, the network's for two epochs."""
-    shipped = yaml.safe_load((ROOT / "params.yaml").read_text())["baselines"]
+    shipped = read_yaml((ROOT / "params.yaml").read_text())["baselines"]
     sections = {name: shipped[name] | of for name, of in MODELS.items()}
     sections["c_cca"] |= {"n_components": 1, "ridge": 1000.0}  # which most draws are clearly ahead of
     models = {name: f"baselines.{name}" for name in MODELS}
@@ -103,7 +104,7 @@ def test_a_table_of_more_trials_that_is_there_chooses_nothing(project: Path, mon
 
 
 def test_a_trial_0_that_diverges_has_no_other_to_take_its_place(project_of_models: Path) -> None:
-    params = yaml.safe_load((project_of_models / "params.yaml").read_text())
+    params = read_yaml((project_of_models / "params.yaml").read_text())
     params["baselines"]["dscmr"] |= {"learning_rate": 1e30}
     (project_of_models / "params.yaml").write_text(yaml.safe_dump(params))
     words = project_of_models / "features.safetensors", "dscmr", "baselines.dscmr"

@@ -19,6 +19,7 @@ from pipeline.tune.tables import read_curves, read_trials
 from pipeline.tune.tpe import TpeSampler
 from pipeline.tune.trials import Budget, tune
 from tests.helpers.tune_search import BUDGET, clips_of, search, table
+from tests.helpers.yaml_text import read_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -106,7 +107,7 @@ def maps_of_shorter_fits(project: Path, epochs: int) -> list[float]:
         iter(StratifiedGroupKFold(3, shuffle=True, random_state=0).split(usable, rows.labels[usable], usable))
     )
     pairs = [Pairs(rows.audio[usable][of], rows.visual[usable][of], rows.labels[usable][of]) for of in (fit, held)]
-    section = yaml.safe_load((project / "params.yaml").read_text())["baselines"]["dscmr"]
+    section = read_yaml((project / "params.yaml").read_text())["baselines"]["dscmr"]
     for n_epochs in range(1, epochs + 1):
         params = dscmr.Params.model_validate(section | {"epochs": n_epochs, "patience": None})
         found.append(fold_curve(dscmr.Model(params, 0), *pairs)[-1])
@@ -144,7 +145,7 @@ def test_a_search_in_which_every_trial_diverges_says_so(project: Path, monkeypat
 def dscmr_trials(
     project: Path, monkeypatch: pytest.MonkeyPatch, space: SearchSpace, n_trials: int, **changes: float
 ) -> list[Trial]:
-    section = yaml.safe_load((ROOT / "params.yaml").read_text())["baselines"]["dscmr"] | {"epochs": 2, **changes}
+    section = read_yaml((ROOT / "params.yaml").read_text())["baselines"]["dscmr"] | {"epochs": 2, **changes}
     (project / "params.yaml").write_text(yaml.safe_dump({"baselines": {"dscmr": section}}))
     monkeypatch.setattr(dscmr, "SEARCH", space)
     budget = BUDGET._replace(n_trials=n_trials)

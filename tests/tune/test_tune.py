@@ -15,6 +15,7 @@ from pipeline.tune.folds import residual_clusters
 from pipeline.tune.tables import read_trials
 from pipeline.tune.trials import Budget, tune
 from tests.helpers.tune_search import BUDGET, clips_of, held_out_map, search, table
+from tests.helpers.yaml_text import read_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,14 +100,14 @@ def test_folds_keep_the_recordings_of_clips_csv_together(project: Path) -> None:
 
 def list_models(project: Path, name: str) -> None:
     """Name one model in params.yaml."""
-    params = yaml.safe_load((project / "params.yaml").read_text())
+    params = read_yaml((project / "params.yaml").read_text())
     (project / "params.yaml").write_text(yaml.safe_dump(params | {"models": {name: f"baselines.{name}"}}))
 
 
 def test_a_null_stays_one_in_the_table_and_in_the_flags(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kcca = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())["baselines"]["kcca"]
+    kcca = read_yaml((Path(__file__).parents[2] / "params.yaml").read_text())["baselines"]["kcca"]
     sections = {"models": {"kcca": "baselines.kcca"}, "baselines": {"kcca": kcca | {"n_landmarks": 2}}}
     (project / "params.yaml").write_text(yaml.safe_dump(sections))
     monkeypatch.setattr("pipeline.models.kcca.SEARCH", {"n_landmarks": [None, 3]})
@@ -122,7 +123,7 @@ def test_flags_of_a_model_that_is_not_listed_name_the_section_that_was_searched(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     list_models(project, "cca")
-    params = yaml.safe_load((project / "params.yaml").read_text())
+    params = read_yaml((project / "params.yaml").read_text())
     params["baselines"]["c_cca"] = {"n_components": 1, "ridge": 1000.0}
     (project / "params.yaml").write_text(yaml.safe_dump(params))
     monkeypatch.setattr("sys.argv", ["tune", "features.safetensors", "out", "c_cca", "--trials", "4"])

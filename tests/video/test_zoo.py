@@ -22,6 +22,7 @@ from pipeline.video import iter_frames, read_waveform
 from tests.helpers.media import TONE_HZ, numbered_picture
 from tests.helpers.specimen import Specimen
 from tests.helpers.synthetic import number_of
+from tests.helpers.yaml_text import read_yaml
 from tests.helpers.zoo import CLASSES, NAMES, PLACES, ZOO
 
 ROOT = Path(__file__).parents[2]
@@ -149,12 +150,12 @@ def run(cages: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One run of the stages that look at videos, over the whole zoo."""
     furnish(cages)
     work = tmp_path_factory.mktemp("run")
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml((ROOT / "params.yaml").read_text())
     params["dataset"] |= {"source": "folder", "path": str(cages), "max_rejected_fraction": 1.0}
     params["vggish"]["allow_random"] = params["inception"]["allow_random"] = True
     (work / "params.yaml").write_text(yaml.safe_dump(params))
     commands = {
-        name: stage.get("cmd", "") for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
+        name: stage.get("cmd", "") for name, stage in read_yaml((ROOT / "dvc.yaml").read_text())["stages"].items()
     }
     env = {**os.environ, "PYTHONPATH": str(ROOT), "AVR_CACHE_DIR": str(work / "cache")}
     exit_codes, messages = {}, ""

@@ -15,12 +15,12 @@ from torchvision.transforms.functional import normalize
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.networks.inception import network as inception
-from pipeline.networks.inception import random_weights
 from pipeline.networks.inception.about import InceptionParams
 from pipeline.settings.params import load_params
 from pipeline.weights import readers
 from pipeline.weights.store import import_file, load_or_make
 from tests.helpers.project import ROOT
+from tests.helpers.random_networks import random_state
 from tests.helpers.tiny_vggish import State, no_random_state, tiny_state
 
 PARAMS_FILE = ROOT / "params.yaml"
@@ -95,7 +95,7 @@ def test_the_postprocessing_that_torchvggishs_whole_network_carries_is_left_out(
 
 def test_the_names_in_a_file_tell_which_network_it_is_for(state: State, file: Path, tmp_path: Path) -> None:
     assert readers.read_any_weights(file)[0] == "vggish"
-    torch.save(random_weights.random_state(0), tmp_path / "pictures.pth")
+    torch.save(random_state("inception"), tmp_path / "pictures.pth")
     assert readers.read_any_weights(tmp_path / "pictures.pth")[0] == "inception"
 
 
@@ -187,7 +187,7 @@ def test_tensorflow_is_asked_for_where_it_is_missing() -> None:
 def published_inception() -> Inception3:
     """torchvision's network with its classifiers, and weights under which pictures differ."""
     network: Inception3 = inception_v3(weights=None, aux_logits=True, init_weights=False)
-    network.load_state_dict(random_weights.random_state(0), strict=False)
+    network.load_state_dict(random_state("inception"), strict=False)
     network.eval()
     return network
 

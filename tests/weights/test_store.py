@@ -143,7 +143,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, dict[str, tup
 
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with HTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever)
+        thread = threading.Thread(target=http.serve_forever, args=(0.02,))  # seconds until it notices its end
         thread.start()
         yield f"http://127.0.0.1:{http.server_port}", served
         http.shutdown()

@@ -1,5 +1,7 @@
 """What a kill leaves in the folder of weights: the next save removes it, and so does the command."""
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -75,21 +77,31 @@ def test_the_next_save_removes_what_a_killed_one_left(folder: Path, worker: "sub
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("n_done", [0, 1], ids=["before its note", "between its note and its tensors"])
+@pytest.fixture(scope="module", params=[0, 1], ids=["before its note", "between its note and its tensors"])
+def killed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of weights, and the folder ``weights`` as a save of it left it that was killed behind so many steps."""
+    made, n_done = tmp_path_factory.mktemp("killed"), request.param
+    with pytest.MonkeyPatch.context() as patch:
+        save_file(tiny_state(patch), made / "mine.safetensors")
+    command = [sys.executable, "-c", SAVE_AND_DIE, str(made / "mine.safetensors"), str(n_done)]
+    env = {**os.environ, "AVR_WEIGHTS_DIR": str(made / "weights")}
+    assert subprocess.run(command, cwd=Path(__file__).parents[2], env=env).returncode == -9
+    assert len(list((made / "weights").iterdir())) == n_done + 1
+    return made
+
+
 @pytest.mark.parametrize("again", ["prune", "save"])
 def test_a_save_that_is_killed_leaves_nothing_that_stays(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_done: int, again: str
+    killed: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, again: str
 ) -> None:
-    save_file(tiny_state(monkeypatch), tmp_path / "mine.safetensors")
-    command = [sys.executable, "-c", SAVE_AND_DIE, str(tmp_path / "mine.safetensors"), str(n_done)]
-    assert subprocess.run(command, cwd=Path(__file__).parents[2]).returncode == -9
-    assert len(list(folder.iterdir())) == n_done + 1
+    tiny_state(monkeypatch)
+    shutil.copytree(killed / "weights", folder)
     if again == "prune":
         monkeypatch.setattr("sys.argv", ["weights", "prune"])
         command_line.main()
         assert list(folder.iterdir()) == []
     else:
-        import_file("vggish", tmp_path / "mine.safetensors")
+        import_file("vggish", killed / "mine.safetensors")
         (kept,) = kept_files()
         assert sorted(folder.iterdir()) == [kept.with_suffix(".json"), kept]
 

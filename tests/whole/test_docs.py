@@ -5,12 +5,12 @@ from functools import cache
 from importlib.util import find_spec
 
 import pytest
-import yaml
 
 from pipeline.evaluate.metrics import METRICS
 from pipeline.model_parts.base import model_names
 from tests.helpers.pages import PAGES, ROOT, anchors, blocks, links, prose, text_of
 from tests.helpers.refusals import KINDS, places_of_kinds
+from tests.helpers.yaml_text import read_yaml
 
 each_page = pytest.mark.parametrize("page", PAGES)
 LANGUAGES = {"sh", "console", "text", "csv", "yaml", "python", "js"}
@@ -75,7 +75,7 @@ def test_the_tree_of_the_readme_names_folders_and_files_that_are_there() -> None
 def test_every_stage_has_a_page() -> None:
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| \[.*\]\((.+)\) \|$", text_of("docs/README.md"), re.MULTILINE)
     pages = {stage: page for stages, page in rows for stage in re.findall(r"`(\w+)`", stages)}
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    stages = read_yaml((ROOT / "dvc.yaml").read_text())["stages"]
     assert set(stages) == pages.keys()
     for stage, page in pages.items():
         assert re.search(rf"\b{stage}\b", text_of(f"docs/{page}"))
@@ -90,7 +90,7 @@ def test_every_page_of_docs_is_in_the_list_of_pages() -> None:
 def test_every_model_has_a_row_and_a_section() -> None:
     rows = re.findall(r"^\| \[`(\w+)`\]\(#(.+?)\) \| `(.+?)` \|", text_of("docs/models.md"), re.MULTILINE)
     assert sorted(name for name, *_ in rows) == model_names()
-    sections = yaml.safe_load((ROOT / "params.yaml").read_text())["models"]
+    sections = read_yaml((ROOT / "params.yaml").read_text())["models"]
     for name, anchor, section in rows:
         assert name in re.split(r"\W+", anchor.replace("-", " "))
         assert sections.get(name, section) == section
@@ -136,7 +136,7 @@ def test_the_glossary_has_twelve_words() -> None:
 
 
 def test_the_workflow_of_the_project_runs_its_checks_and_nothing_else() -> None:
-    (job,) = yaml.safe_load(text_of(".github/workflows/ci.yml"))["jobs"].values()
+    (job,) = read_yaml(text_of(".github/workflows/ci.yml"))["jobs"].values()
     assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
     checkout, python = (step["with"] for step in job["steps"] if "uses" in step)
     assert (checkout["fetch-depth"], python["python-version"]) == (0, "3.11")
@@ -144,6 +144,6 @@ def test_the_workflow_of_the_project_runs_its_checks_and_nothing_else() -> None:
 
 def test_the_workflow_of_the_page_checks_the_metrics_as_the_page_does() -> None:
     workflow, check, *_ = (block for block in blocks("docs/ci.md") if block.language in ("yaml", "sh"))
-    (job,) = yaml.safe_load(workflow.text)["jobs"].values()
+    (job,) = read_yaml(workflow.text)["jobs"].values()
     *_, last = (step["run"].replace("\\\n", "").split() for step in job["steps"] if "run" in step)
     assert last == [*check.text.split(), ">>", '"$GITHUB_STEP_SUMMARY"']

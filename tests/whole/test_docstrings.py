@@ -5,6 +5,7 @@ import doctest
 import importlib
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +44,10 @@ def documented(path: Path) -> Iterator[Documented]:
             todo += [(f"{name}.{child.name}", child) for child in inner]
 
 
-ALL = [found for path in FILES for found in documented(path)]
+@cache
+def all_documented() -> tuple[Documented, ...]:
+    """Everything of all files, read once, and by the process that runs these tests alone."""
+    return tuple(found for path in FILES for found in documented(path))
 
 
 def is_public(name: str) -> bool:
@@ -65,24 +69,26 @@ def parts() -> list[str]:
 
 
 def test_a_first_line_stands_alone() -> None:
-    leaning = [f"{found.name}: {found.first_line}" for found in ALL if LEANS.search(found.first_line)]
+    leaning = [f"{found.name}: {found.first_line}" for found in all_documented() if LEANS.search(found.first_line)]
     assert leaning == []
 
 
 def test_a_first_line_ends_its_sentence() -> None:
-    open_ended = [found.name for found in ALL if not found.first_line.endswith((".", ":", "?"))]
+    open_ended = [found.name for found in all_documented() if not found.first_line.endswith((".", ":", "?"))]
     assert open_ended == []
 
 
 def test_no_docstring_says_room_where_it_means_a_module() -> None:
     space = re.compile(r"\b(make|making|is|no|much) room\b|\bone room differ\b|\bor one room:", re.IGNORECASE)
     heard = "pipeline.dataset.demo.sounds"  # whose rooms echo
-    said = [(found.name, found.text) for found in ALL if not found.name.startswith(heard)]
+    said = [(found.name, found.text) for found in all_documented() if not found.name.startswith(heard)]
     assert [name for name, text in said if re.search(r"\brooms?\b", space.sub("", text))] == []
 
 
 def test_whatever_takes_or_gives_arrays_says_their_shapes() -> None:
-    functions = [found for found in ALL if isinstance(found.node, ast.FunctionDef) and is_public(found.name)]
+    functions = [
+        found for found in all_documented() if isinstance(found.node, ast.FunctionDef) and is_public(found.name)
+    ]
     silent = [
         found.name
         for found in functions

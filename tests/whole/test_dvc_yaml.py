@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pipeline.model_parts.base import model_names
 from pipeline.model_parts.every_model import WATCHED
@@ -13,6 +12,7 @@ from pipeline.network_parts.base import network_lines, network_names
 from pipeline.settings.imports import files_behind
 from pipeline.settings.params import model_sections
 from tests.helpers.dvc_stages import resolved_stages
+from tests.helpers.yaml_text import read_yaml
 
 ROOT = Path(__file__).parents[2]
 FOUND_BY_NAME = {  # what a script looks up by a name, and so imports without a trace in its source
@@ -163,17 +163,17 @@ def test_every_out_that_dvc_keeps_is_ignored_by_git_by_hand() -> None:
 
 @pytest.mark.parametrize("folder", ["", "separation"])
 def test_the_lock_knows_the_stages_of_dvc_yaml_and_no_others(folder: str) -> None:
-    locked = yaml.safe_load((ROOT / folder / "dvc.lock").read_text())["stages"]
+    locked = read_yaml((ROOT / folder / "dvc.lock").read_text())["stages"]
     assert sorted(locked) == sorted(resolved_stages(folder))
 
 
 def test_the_second_pipeline_trains_what_the_params_of_its_tasks_name() -> None:
-    variables = yaml.safe_load((ROOT / "separation/dvc.yaml").read_text())["vars"]
+    variables = read_yaml((ROOT / "separation/dvc.yaml").read_text())["vars"]
     tasks, runs = variables[0]["tasks"], variables[1]["runs"]
     named = {
         f"{task}-{name}": {"task": task, "separator": name}
         for task in tasks
-        for name in yaml.safe_load((ROOT / f"separation/{task}/params.yaml").read_text())["separators"]
+        for name in read_yaml((ROOT / f"separation/{task}/params.yaml").read_text())["separators"]
     }
     assert runs == named
 
@@ -181,7 +181,7 @@ def test_the_second_pipeline_trains_what_the_params_of_its_tasks_name() -> None:
 @pytest.mark.parametrize("way", ["audio_to_visual", "visual_to_audio"])
 def test_every_model_has_its_precision_scope_curve_in_the_plots_of_both_directions(way: str) -> None:
     name = f"precision_scope_{way}"
-    (described,) = (plot[name] for plot in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] if name in plot)
-    models = yaml.safe_load((ROOT / "params.yaml").read_text())["models"]
+    (described,) = (plot[name] for plot in read_yaml((ROOT / "dvc.yaml").read_text())["plots"] if name in plot)
+    models = read_yaml((ROOT / "params.yaml").read_text())["models"]
     assert described["y"] == {f"plots/precision_scope/{model}.csv": way for model in models}
     assert (described["x"], described["x_label"], described["y_label"]) == ("scope", "scope K", "precision")

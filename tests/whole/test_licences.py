@@ -6,10 +6,10 @@ from importlib.metadata import PackageMetadata, metadata
 from importlib.util import find_spec
 
 import pytest
-import yaml
 
 from pipeline.weights.sources import SOURCES
 from tests.helpers.pages import ROOT, text_of
+from tests.helpers.yaml_text import read_yaml
 
 PAGE = "docs/licences.md"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -92,11 +92,11 @@ def test_every_source_of_clips_has_its_terms() -> None:
 def test_the_licence_is_the_same_everywhere() -> None:
     assert text_of("LICENSE").startswith("MIT License\n")
     assert PYPROJECT["project"]["license"] == "MIT"
-    assert yaml.safe_load(text_of("CITATION.cff"))["license"] == "MIT"
+    assert read_yaml(text_of("CITATION.cff"))["license"] == "MIT"
 
 
 def test_the_citation_names_the_version_and_the_paper() -> None:
-    citation = yaml.safe_load(text_of("CITATION.cff"))
+    citation = read_yaml(text_of("CITATION.cff"))
     assert citation["version"] == PYPROJECT["project"]["version"]
     assert citation["references"][0]["doi"] == "10.1145/3564608"
     assert {"cff-version", "message", "title", "authors"} <= citation.keys()

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from functools import cache
 
 import pytest
 
@@ -31,9 +32,11 @@ EXTRAS = PROJECT["optional-dependencies"]
 ON_DEMAND = names([each for extra in EXTRAS.keys() - {"test"} for each in EXTRAS[extra]])
 
 
-def imported() -> set[str]:
+@cache
+def imported() -> frozenset[str]:
+    """What the code imports, read once for all tests."""
     packages = packages_behind(files_behind(["pipeline", "stages"]))
-    return {BROUGHT.get(name, name) for name in (package.lower().replace("_", "-") for package in packages)}
+    return frozenset(BROUGHT.get(name, name) for name in (each.lower().replace("_", "-") for each in packages))
 
 
 def test_every_package_that_the_stages_import_is_installed_without_the_test_tools() -> None:

@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -36,6 +35,7 @@ from pipeline.formats.texts import unpack_texts
 from tests.helpers.dataset_params import dataset_params
 from tests.helpers.feature_table import PROVENANCE, named_table
 from tests.helpers.project import ROOT
+from tests.helpers.yaml_text import read_yaml
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
 
@@ -210,7 +210,7 @@ def test_the_card_names_every_file_and_what_it_says_is_so(tmp_path: Path) -> Non
     data, out = made_run(tmp_path), tmp_path / "out"
     export_run(data / "features.safetensors", data / "embeddings", ["cca"], out)
     head, text = (out / "README.md").read_text().removeprefix("---\n").split("\n---\n", 1)
-    named = [part["data_files"] for part in yaml.safe_load(head)["configs"]]
+    named = [part["data_files"] for part in read_yaml(head)["configs"]]
     assert sorted(named) == sorted(path.name for path in out.glob("*.parquet"))
     for name in named:
         columns = re.search(rf"^\| `{name}` \|.*$", text, re.MULTILINE)

@@ -18,6 +18,7 @@ from pipeline.formats.feature_table import FeatureTable
 from stages import dataset, evaluate, features, frames, logmel, network, train
 from tests.helpers.dataset_params import dataset_params
 from tests.helpers.feature_files import arrays_b, make_d, make_pairs, write_d, write_h5
+from tests.helpers.yaml_text import read_yaml
 
 ROOT = Path(__file__).parents[3]
 DATA = Path("data")
@@ -28,7 +29,7 @@ VIDEO_FOLDERS = [DATA / name for name in ("logmel", "frames", "vggish", "incepti
 
 
 def write_params(path: Path, **changes: Any) -> None:  # noqa: ANN401 - whatever a user may write
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml((ROOT / "params.yaml").read_text())
     params["dataset"] |= {"source": "features", "path": str(path), **changes}
     params["models"] = {"c_cca": "baselines.c_cca"}
     Path("params.yaml").write_text(yaml.safe_dump(params))

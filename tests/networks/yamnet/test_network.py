@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf  # type: ignore[import-untyped,unused-ignore]  # has no stubs
 import torch
 from numpy.typing import NDArray
 
@@ -44,6 +43,7 @@ def published_arrays() -> Arrays:
 
 def in_tensorflow(examples: Any, arrays: Arrays) -> NDArray[np.float32]:  # noqa: ANN401 - TensorFlow has no types
     """YAMNet's layers one by one, on log-mel examples (n, 96, 64) of its own offset: (n, 1024)."""
+    import tensorflow as tf  # type: ignore[import-untyped,unused-ignore]  # has no stubs; where it is used: five seconds
 
     def unit(maps: Any, layer: str, stride: int) -> Any:  # noqa: ANN401 - as above
         named = {name.rpartition("/")[2][:-2]: a for name, a in arrays.items() if name.startswith(f"{layer}/layer")}
@@ -66,6 +66,8 @@ def in_tensorflow(examples: Any, arrays: Arrays) -> NDArray[np.float32]:  # noqa
 
 def spectrogram_of_yamnet(waveform: NDArray[np.float64]) -> Any:  # noqa: ANN401 - TensorFlow has no types
     """Log-mel examples with an offset of 0.001, as TensorFlow's own signal library makes them."""
+    import tensorflow as tf
+
     magnitudes = tf.abs(tf.signal.stft(waveform.astype(np.float32), 400, 160, 512))
     mel = tf.matmul(magnitudes, tf.signal.linear_to_mel_weight_matrix(64, 257, 16000, 125.0, 7500.0))
     return tf.signal.frame(tf.math.log(mel + 0.001), 96, 96, axis=0)

@@ -12,6 +12,7 @@ from pipeline.search.page.server import ServerOptions, run_server
 from pipeline.search.page.tracks import compares_sources
 from tests.helpers.apart import project_with
 from tests.helpers.served import page_client
+from tests.helpers.yaml_text import read_yaml
 
 
 def start(index: Index, encoder: Encoder, task: Path) -> None:
@@ -32,7 +33,7 @@ def test_a_folder_that_is_no_task_is_refused(index: Index, encoder: Encoder, tmp
 
 def test_a_separator_that_sees_nothing_is_refused(index: Index, encoder: Encoder, tmp_path: Path) -> None:
     task = project_with(tmp_path, "audio_only") / "separation/speech"
-    params = yaml.safe_load((task / "params.yaml").read_text())
+    params = read_yaml((task / "params.yaml").read_text())
     params["separators"] = {"audio_only": "audio_only"}
     (task / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(ParamsError, match="separator 'audio_only' sees nothing; expected a task with a separator that"):

@@ -1,8 +1,10 @@
 """What every separator must be: found by its file, bounded, reproducible, saved and read as it was."""
 
 import os
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -48,6 +50,25 @@ def fitted(name: str, clips: HeardClips, validation: Material, seed: int = 0, **
     return separator
 
 
+class Fitted(NamedTuple):
+    """A separator after a fit, and the history of the fit."""
+
+    separator: Separator
+    history: list[dict[str, float]]
+
+
+@pytest.fixture(scope="module")
+def first_fits(clips: HeardClips, validation: Material) -> Callable[[str], Fitted]:
+    """Every separator with seed 0, fitted once for all tests, which change nothing of it."""
+
+    @cache
+    def first_fit(name: str) -> Fitted:
+        separator: Separator = separator_module(name).Separator(params_of(name), 0)
+        return Fitted(separator, separator.fit(TrainingStream(clips, MIXTURES), validation))
+
+    return first_fit
+
+
 def test_every_file_is_a_separator_with_a_section_in_a_task_of_the_second_pipeline() -> None:
     params = list(map(committed_params, TASKS))
     assert sorted({name for task in params for name in task["separators"]}) == separator_names()
@@ -61,10 +82,9 @@ def test_an_unknown_separator_lists_the_known_ones() -> None:
 
 @every_separator
 def test_the_history_says_how_far_it_is_and_the_sounds_have_the_length_of_the_mixture(
-    name: str, clips: HeardClips, validation: Material
+    name: str, clips: HeardClips, validation: Material, first_fits: Callable[[str], Fitted]
 ) -> None:
-    separator = separator_module(name).Separator(params_of(name), 0)
-    history = separator.fit(TrainingStream(clips, MIXTURES), validation)
+    separator, history = first_fits(name)
     assert {"loss", "step", "validation_loss"} <= history[0].keys()
     assert all(look.keys() == history[0].keys() for look in history)
     assert history[-1]["step"] == SMALL[name]["steps"]
@@ -77,9 +97,9 @@ def test_the_history_says_how_far_it_is_and_the_sounds_have_the_length_of_the_mi
 
 @every_separator
 def test_a_mixture_that_is_louder_gives_sounds_that_are_louder(
-    name: str, clips: HeardClips, validation: Material
+    name: str, clips: HeardClips, validation: Material, first_fits: Callable[[str], Fitted]
 ) -> None:
-    separator, views = fitted(name, clips, validation), views_of(validation, validation.mixtures[0])
+    separator, views = first_fits(name).separator, views_of(validation, validation.mixtures[0])
     mixture = clips.sound("p0/0.mp4", 0, 8000)
     np.testing.assert_allclose(
         separator.separate(4 * mixture, views), 4 * separator.separate(mixture, views), atol=1e-5
@@ -89,9 +109,9 @@ def test_a_mixture_that_is_louder_gives_sounds_that_are_louder(
 
 @every_separator
 def test_equal_seeds_give_equal_files_which_are_read_as_they_were(
-    name: str, clips: HeardClips, validation: Material, tmp_path: Path
+    name: str, clips: HeardClips, validation: Material, first_fits: Callable[[str], Fitted], tmp_path: Path
 ) -> None:
-    one, two, other = (fitted(name, clips, validation, seed) for seed in (0, 0, 1))
+    one, two, other = first_fits(name).separator, *(fitted(name, clips, validation, seed) for seed in (0, 1))
     for separator, file in ((one, "one"), (two, "two"), (other, "other")):
         separator.save(tmp_path / file)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes() != (tmp_path / "other").read_bytes()
@@ -185,7 +205,7 @@ def test_sizes_that_do_not_fit_are_refused(name: str, changes: dict[str, int], m
 def test_a_killed_training_of_a_folder_leaves_what_it_goes_on_from_and_a_whole_one_nothing(
     name: str, clips: HeardClips, validation: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    params, stream = params_of(name, seeds=[0], steps=10), TrainingStream(clips, MIXTURES)
+    params, stream = params_of(name, seeds=[0], steps=5), TrainingStream(clips, MIXTURES)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     fit_separators(name, params, stream, validation, whole)
     with monkeypatch.context() as patch:

@@ -15,6 +15,7 @@ from studies.ideas.judging import judged, page
 from tests.helpers.compared import features
 from tests.helpers.idea_networks import SMALL
 from tests.helpers.project import ROOT
+from tests.helpers.yaml_text import read_yaml
 
 WITHOUT = [[0.2, 0.5, 0.4], [0.3, 0.4, 0.45], [0.1, 0.6, 0.5]]  # best after epoch 1
 AHEAD = [[0.1, 0.3, 0.6], [0.3, 0.4, 0.51], [0.1, 0.6, 0.67]]  # best after epoch 2
@@ -62,7 +63,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 def make_project(folder: Path, noise_in_test: bool) -> Path:
     """A folder with features and the parameters of small models of two epochs."""
     folder.mkdir()
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml((ROOT / "params.yaml").read_text())
     sections = {"dual_subspace": params["model"], **params["baselines"]}
     for model, small in SMALL.items():
         sections[model] |= small | {"epochs": 2}

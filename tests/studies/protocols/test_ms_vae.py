@@ -15,6 +15,7 @@ from studies.protocols import ms_vae
 from studies.protocols.ave_seconds import read_published
 from tests.helpers.feature_files import write_h5
 from tests.helpers.project import ROOT
+from tests.helpers.yaml_text import read_yaml
 
 N_VIDEOS, N_CLASSES = 30, 3
 SMALL = {
@@ -24,7 +25,7 @@ CELL = re.compile(r"\| (\w+) \| (.+) \|")
 
 
 def params() -> dict[str, Any]:
-    values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())["baselines"]["ms_vae"] | SMALL
+    values: dict[str, Any] = read_yaml((ROOT / "params.yaml").read_text())["baselines"]["ms_vae"] | SMALL
     return values
 
 
@@ -47,7 +48,7 @@ def write_published(root: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, work: Path) -> str:
     """What the command prints in a folder that has params.yaml."""
-    everything = yaml.safe_load((ROOT / "params.yaml").read_text())
+    everything = read_yaml((ROOT / "params.yaml").read_text())
     everything["baselines"]["ms_vae"] = params()
     (work / "params.yaml").write_text(yaml.safe_dump(everything))
     monkeypatch.chdir(work)
