@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -119,8 +120,12 @@ def test_outside_a_project_the_missing_file_is_named(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AVR_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "argv", ["avr", *words])
-    with pytest.raises(SystemExit) as end:  # whose text Python writes to stderr, and ends with code 1
-        main()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # so that the program leaves Ctrl-C to these tests
+    try:
+        with pytest.raises(SystemExit) as end:  # whose text Python writes to stderr, and ends with code 1
+            main()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert end.value.code == (
         "avr: ParamsError: params.yaml: No such file or directory; expected a params file in the current folder"
     )
