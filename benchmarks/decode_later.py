@@ -10,7 +10,6 @@ import argparse
 import ctypes
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from benchmarks.many_clips import SUBREAPER
+from benchmarks.memory import seconds_of_children
 from benchmarks.scale import write_clip, write_list
 
 ROOT = Path(__file__).parent.parent
@@ -116,8 +116,7 @@ def _cpu_seconds() -> float:
     with suppress(ChildProcessError):
         while True:
             os.wait()  # workers end after the process that started them
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return seconds_of_children()
 
 
 def _megabytes(folder: Path) -> float:

@@ -7,7 +7,6 @@ which the demo alone needs. DVC's part is what its command takes beyond the stag
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.bench.child import reap_orphans, wait_for_orphans
+from benchmarks.memory import seconds_of_children
 from pipeline.formats.run_times import run_times
 from pipeline.network_parts.base import network_part
 
@@ -45,30 +45,26 @@ if os.environ.get("DVC_STAGE"):
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.start_up", description=__doc__)
-    parser.add_argument(
-        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="params to change, as dvc exp run -S does"
-    )
-    changes = parser.parse_args().set
+    argparse.ArgumentParser(prog="python -m benchmarks.start_up", description=__doc__).parse_args()
     reap_orphans()
     with TemporaryDirectory() as name:
         folder = Path(name)
-        total = _repro(folder, changes)
+        total = _repro(folder)
         cpu = {stage: run.cpu_seconds or 0.0 for stage, run in run_times(folder / "project").items()}
         start = {stage: sum(map(float, (folder / "notes" / stage).read_text().split())) for stage in cpu}
     made = {stage: _random_weights(stage.partition("@")[2]) for stage in cpu if stage.startswith("network@")}
     dvc = total - sum(cpu.values())
     print("| | CPU s | imports | random weights | useful |\n|---|---|---|---|---|")
     for stage, seconds in cpu.items():
-        weights = made.get(stage, 0.0)
-        print(f"| `{stage}` | {seconds:.1f} | {start[stage]:.1f} | {weights or '':{'.1f' if weights else ''}} | "
-              f"{_share(seconds - start[stage] - weights, seconds)} |")  # fmt: skip
+        weights = f"{made[stage]:.1f}" if stage in made else ""
+        share = _share(seconds - start[stage] - made.get(stage, 0.0), seconds)
+        print(f"| `{stage}` | {seconds:.1f} | {start[stage]:.1f} | {weights} | {share} |")
     print(f"| DVC itself | {dvc:.1f} | | | |")
     useful = total - dvc - sum(start.values()) - sum(made.values())
     print(f"| all | {total:.1f} | {sum(start.values()):.1f} | {sum(made.values()):.1f} | {_share(useful, total)} |")
 
 
-def _repro(folder: Path, changes: list[str]) -> float:
+def _repro(folder: Path) -> float:
     """CPU seconds of ``dvc repro`` in a clone of this checkout's last commit."""
     for name in ("notes", "home", "site"):
         (folder / name).mkdir()
@@ -82,19 +78,11 @@ def _repro(folder: Path, changes: list[str]) -> float:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(folder / "site"),
     }
+    before = seconds_of_children()
     command = [sys.executable, "-m", "dvc", "repro"]
-    if changes:
-        command = [sys.executable, "-m", "dvc", "exp", "run", *(word for change in changes for word in ("-S", change))]
-    before = _seconds_of_children()
     subprocess.run(command, cwd=project, env={**os.environ, **own}, stdout=sys.stderr, check=True)
     wait_for_orphans()
-    return _seconds_of_children() - before
-
-
-def _seconds_of_children() -> float:
-    """CPU time of all processes that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return seconds_of_children() - before
 
 
 def _random_weights(network: str) -> float:

@@ -13,7 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +74,7 @@ def repro(size: WorkSize, folder: Path) -> Task:
 def in_one_process(size: WorkSize, folder: Path) -> Task:
     """Prepare the commands of the stages as calls in this process."""
     _copy_project(_demo(size))
-    commands = [shlex.split(command)[1:] for command in stage_commands()]
-    os.environ["AVR_CACHE_DIR"] = str(Path("cache").resolve())
-
-    def run() -> None:
-        _remove_results()
-        for name, *words in commands:
-            call_stage(name, words)
-
-    return Task(run, 1)
+    return _calls(stage_commands(), _remove_results)
 
 
 def models(size: WorkSize, folder: Path) -> Task:
@@ -101,12 +93,16 @@ def models(size: WorkSize, folder: Path) -> Task:
 def models_in_one_process(size: WorkSize, folder: Path) -> Task:
     """Prepare those commands as calls in this process."""
     _copy_models(size)
-    commands = [shlex.split(command)[1:] for command in stage_commands(TRAINING)]
+    return _calls(stage_commands(TRAINING), _remove_fits)
+
+
+def _calls(commands: Sequence[str], remove: Callable[[], None]) -> Task:
+    """Commands of stages as calls in this process, behind the removal of what the calls before have left."""
     os.environ["AVR_CACHE_DIR"] = str(Path("cache").resolve())
 
     def run() -> None:
-        _remove_fits()
-        for name, *words in commands:
+        remove()
+        for name, *words in (shlex.split(command)[1:] for command in commands):
             call_stage(name, words)
 
     return Task(run, 1)

@@ -17,4 +17,4 @@ def test_every_step_is_measured_and_stands_in_the_table(monkeypatch: pytest.Monk
         "all metrics, one way",
         "decoding, one process, for Inception-v3",
     ]
-    assert all(float(row[2]) > 0 and float(row[4]) > 0 for row in rows)
+    assert all(float(row[2]) > 0 and 0.2 < float(row[4]) < 5 for row in rows)  # the CPU beside itself

@@ -1,4 +1,3 @@
-import builtins
 import fcntl
 import os
 import signal
@@ -6,23 +5,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
-from pebble.pool.process import PoolManager
 
-from pipeline.clip_jobs.engines import chosen_engine, prepare, processes, ray_cluster
+from pipeline.clip_jobs.engines import prepare, processes, ray_cluster
 from pipeline.clip_jobs.engines.base import Stopped, WorkingClock
-from pipeline.clip_jobs.engines.worker_pool import WorkerPool
-from pipeline.errors import ClipError, ParamsError
-from pipeline.settings.environment import chosen_workers
-from tests.helpers.clip_work import LoadsTogether, abort, meet, obey
+from pipeline.errors import ClipError
+from tests.helpers.clip_work import LoadsTogether, meet, obey
 
 ROOT = Path(__file__).parents[3]
 WORDS = ["segfault", "a", "hang", *"bcdefgh"]
@@ -40,41 +31,6 @@ def test_calls_that_hang_or_crash_cost_themselves_only() -> None:
         "hang": Stopped("timeout", "not done after 3 s"),
         "segfault": Stopped("crashed", "its process ended with SIGSEGV"),
     }
-
-
-@pytest.mark.parametrize("words", [["segfault"], ["nap", "segfault"]])
-def test_a_worker_that_ends_before_it_is_heard_costs_its_own_call_only(
-    words: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As on a busy machine, where the thread that hears workers has to wait while the one that counts them does not."""
-    hear = PoolManager.process_next_message
-
-    def hear_late(manager: PoolManager, timeout: float) -> None:
-        channel = manager.worker_manager.pool_channel
-        with suppress(OSError):  # it is closed at the end
-            if channel is not None and channel.poll(timeout):
-                time.sleep(0.5)
-        hear(manager, timeout)
-
-    monkeypatch.setattr(PoolManager, "process_next_message", hear_late)
-    answers = dict(processes.run(obey, words, 2, 60))
-    assert answers.pop("segfault") == Stopped("crashed", "its process ended with SIGSEGV")
-    assert answers == {word: word for word in words[:-1]}
-
-
-def test_a_pool_that_breaks_between_two_items_is_named_so() -> None:
-    def items() -> Iterator[str]:
-        yield "a"
-        while not (workers := [child for fork in psutil.Process().children() for child in fork.children()]):
-            time.sleep(0.01)
-        time.sleep(1)  # they wait for the next item
-        for worker in workers:
-            worker.kill()
-        time.sleep(1)
-        yield "b"
-
-    with pytest.raises(BrokenProcessPool, match="expected workers that start, and live as long as the pool"):
-        list(processes.run(obey, items(), 1, 60))
 
 
 def test_a_call_whose_process_is_killed_from_outside_names_memory_as_the_reason() -> None:
@@ -158,22 +114,6 @@ def test_ray_runs_as_many_calls_at_a_time_reports_to_nobody_and_stops_at_an_erro
     assert type(caught.value) is ClipError  # Ray's own error would be one too, of a class made for it
     assert (caught.value.kind, caught.value.clip_id) == ("no_audio", "a path")
     assert (os.environ["RAY_USAGE_STATS_ENABLED"], ray.is_initialized()) == ("0", False)
-
-
-def test_workers_that_cannot_start_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_start_worker", abort)
-    with pytest.raises(BrokenProcessPool, match=r"All workers expired|the workers cannot start"):  # pebble's or ours
-        list(processes.run(obey, list("abcdef"), 2, 60))
-
-
-def test_a_call_that_a_broken_pool_forgot_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "HEARTBEAT_SECONDS", 0.01)
-    pool = WorkerPool(1, abort, [])
-    pool.stop()  # type: ignore[no-untyped-call]  # pebble left it without types
-    calls = processes._Calls[str, str](pool, 60)
-    calls.pending[Future()] = "a"
-    with pytest.raises(BrokenProcessPool, match="the workers cannot start; expected their own messages above"):
-        list(calls.answers_so_far())
 
 
 def test_a_call_may_take_longer_than_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,63 +213,3 @@ print(dict(processes.run(n_threads, ["numpy"], 1, 60)))
     env = {**os.environ, "OMP_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "{'numpy': 1}\n"
-
-
-def test_the_engine_is_chosen_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AVR_ENGINE", raising=False)
-    assert chosen_engine() is processes.run
-    for name, run in (("", processes.run), ("processes", processes.run), ("ray", ray_cluster.run)):
-        monkeypatch.setenv("AVR_ENGINE", name)
-        assert chosen_engine() is run
-
-
-def test_an_unknown_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AVR_ENGINE", "spark")
-    with pytest.raises(ParamsError, match=r"AVR_ENGINE='spark'; expected one of: processes, ray$"):
-        chosen_engine()
-
-
-@pytest.mark.parametrize(
-    ("workers", "n_cores", "n_workers"), [("1", 5, 1), ("12", 5, 12), (None, 5, 5), ("", 5, 5), (None, None, 1)]
-)
-def test_there_are_as_many_workers_as_asked_for_or_one_a_core(
-    monkeypatch: pytest.MonkeyPatch, workers: str | None, n_cores: int | None, n_workers: int
-) -> None:
-    monkeypatch.delenv("AVR_WORKERS", raising=False)
-    if workers is not None:
-        monkeypatch.setenv("AVR_WORKERS", workers)
-    monkeypatch.delattr(os, "sched_getaffinity")  # as on systems that cannot tell
-    monkeypatch.setattr(os, "cpu_count", lambda: n_cores)
-    assert chosen_workers() == n_workers
-
-
-def test_cores_that_the_process_may_not_use_get_no_worker() -> None:
-    code = """
-import os
-from pipeline.settings.environment import chosen_workers
-os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-print(chosen_workers())
-"""
-    env = {name: value for name, value in os.environ.items() if name != "AVR_WORKERS"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
-    assert done.stdout == "1\n"
-
-
-@pytest.mark.parametrize("workers", ["0", "-1", "many"])
-def test_workers_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
-    monkeypatch.setenv("AVR_WORKERS", workers)
-    with pytest.raises(ParamsError, match=f"AVR_WORKERS='{workers}'; expected a whole number above 0$"):
-        chosen_workers()
-
-
-def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    real_import = builtins.__import__
-
-    def import_without_ray(name: str, *rest: Any) -> Any:  # noqa: ANN401 - as the real one
-        if name == "ray":
-            raise ModuleNotFoundError(name)
-        return real_import(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", import_without_ray)
-    with pytest.raises(ParamsError, match="AVR_ENGINE='ray': Ray is not installed; expected the extra `ray`"):
-        list(ray_cluster.run(obey, ["a"], 1, 60))
